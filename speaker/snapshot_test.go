@@ -1,0 +1,86 @@
+package speaker
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The bytes below are the public contract: a change of them breaks users.
+func TestSnapshotJSON(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	tests := []struct {
+		name string
+		in   Snapshot
+		want string
+	}{
+		{
+			name: "empty has every field and no null",
+			want: `{"node":"","version":"","ready":false,"reasons":[],"members":[],"vips":[],"pools":[],"conflicts":[]}`,
+		},
+		{
+			name: "lists inside of lists are never null",
+			in:   Snapshot{Members: []Member{{Name: "n1"}}, VIPs: []VIP{{IP: "198.18.64.1", Since: since}}, Pools: []Pool{{Name: "p"}}},
+			want: `{"node":"","version":"","ready":false,"reasons":[],` +
+				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"segments":[]}],` +
+				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","since":"2026-01-02T03:04:05Z"}],` +
+				`"pools":[{"name":"p","ranges":[],"size":0,"used":0,"waiting":0}],"conflicts":[]}`,
+		},
+		{
+			name: "full",
+			in:   full(since),
+			want: `{"node":"n1","version":"v1","ready":true,"reasons":["a"],` +
+				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"segments":["198.18.0.0/24"]}],` +
+				`"vips":[{"ip":"198.18.64.1","services":["a/b"],"pool":"p","owner":"n2","next":"n1","reason":"highest score","since":"2026-01-02T03:04:05Z"}],` +
+				`"pools":[{"name":"p","ranges":["2001:db8::/64"],"size":18446744073709551615,"used":2,"waiting":3}],` +
+				`"conflicts":[{"ip":"198.18.64.1","kind":"stranger","mac":"02:00:00:00:00:01","since":"2026-01-02T03:04:05Z"}]}`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := json.Marshal(tt.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, string(got)); diff != "" {
+				t.Errorf("json (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSnapshotRoundTrip(t *testing.T) {
+	t.Parallel()
+	want := full(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	b, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Snapshot
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("after a round trip (-want +got):\n%s", diff)
+	}
+}
+
+func full(since time.Time) Snapshot {
+	return Snapshot{
+		Node: "n1", Version: "v1", Ready: true, Reasons: []string{"a"},
+		Members: []Member{{
+			Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Draining: true,
+			Segments: []string{"198.18.0.0/24"},
+		}},
+		VIPs: []VIP{{
+			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n2", Next: "n1",
+			Reason: "highest score", Since: since,
+		}},
+		Pools:     []Pool{{Name: "p", Ranges: []string{"2001:db8::/64"}, Size: 1<<64 - 1, Used: 2, Waiting: 3}},
+		Conflicts: []Conflict{{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: since}},
+	}
+}
