@@ -1,0 +1,215 @@
+// Package owner decides which node announces a VIP.
+//
+// It is rendezvous hashing (Thaler and Ravishankar, "Using name-based mappings
+// to increase hit rates", 1998): every eligible node has a score for every
+// address, a fixed 64 bit function of the node's name and the address, and the
+// node with the highest score owns it. Equal scores go to the lower name. So
+// speakers that see the same members name the same owner without talking, a
+// node that leaves moves only its own addresses, and they spread over all that
+// remain. Election is per address, never per Service, so Services that share an
+// address always meet on one node.
+//
+// Whether a node may own an address at all is decided in this order, and the
+// first rule that leaves nobody is the reason that users see:
+//
+//  1. fit: alive in the mesh, ready, not excluded by label, its network
+//     available (the caller says so in [Node.Unfit]);
+//  2. segment: on the address's L2 network, if any known node is; an address on
+//     nobody's network is routed, and everybody may announce it;
+//  3. endpoints: the address has a serving endpoint somewhere, and the node has
+//     one of every Service on it with externalTrafficPolicy: Local;
+//  4. tier: of those left, only the best tier that is not empty.
+//
+// Everything here is a pure function of its arguments: no clock, no I/O, no
+// log, and the order of the input does not matter.
+package owner
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Tier says how gladly a node is taken; a lower tier wins over a higher one.
+type Tier uint8
+
+// The tiers, best first.
+const (
+	Normal     Tier = iota
+	OutOfTouch      // has not heard from the API server for longer than others
+	Cordoned        // spec.unschedulable
+	Draining        // is about to leave
+)
+
+// String gives the tier in the words of the status output.
+func (t Tier) String() string {
+	switch t {
+	case Normal:
+		return "normal"
+	case OutOfTouch:
+		return "out of touch with the API server"
+	case Cordoned:
+		return "cordoned"
+	case Draining:
+		return "draining"
+	}
+	return fmt.Sprintf("tier %d", uint8(t))
+}
+
+// Node is a candidate, as far as election is concerned.
+type Node struct {
+	Name     string
+	Unfit    string         // "" or why the node may own nothing: "not ready", "dead"
+	Tier     Tier           //
+	Segments []netip.Prefix // L2 networks the node is on
+}
+
+// VIP is an address to be owned.
+type VIP struct {
+	IP      netip.Addr
+	Serving bool       // at least one serving endpoint somewhere
+	Local   [][]string // one sorted list of nodes with a serving endpoint for each Service with externalTrafficPolicy: Local
+}
+
+// Verdict is the outcome of an election.
+type Verdict struct {
+	Owner  string // "" if nobody may own the address
+	Next   string // who would own it without the owner, "" if nobody
+	Reason string // in words, why the owner, or why nobody
+}
+
+// Candidate is a node in the ranking of an address.
+type Candidate struct {
+	Node   string
+	Score  uint64
+	Reason string // "" if eligible, else why not
+}
+
+// Electorate is a set of nodes with their hashes precomputed. It is immutable
+// and safe for concurrent use.
+type Electorate struct {
+	nodes []voter // sorted by name, so ties go to the lower name
+}
+
+type voter struct {
+	Node
+	hash uint64
+}
+
+// New makes the electorate of these nodes. Names must be unique; of equal names
+// the first in the input counts.
+func New(nodes []Node) *Electorate {
+	e := &Electorate{nodes: make([]voter, 0, len(nodes))}
+	for _, n := range nodes {
+		e.nodes = append(e.nodes, voter{Node: n, hash: hashString(n.Name)})
+	}
+	slices.SortStableFunc(e.nodes, func(a, b voter) int { return strings.Compare(a.Name, b.Name) })
+	e.nodes = slices.CompactFunc(e.nodes, func(a, b voter) bool { return a.Name == b.Name })
+	return e
+}
+
+// Elect names the owner of an address and the next in line.
+func (e *Electorate) Elect(v VIP) Verdict {
+	b := e.ballot(v)
+	if b.left == 0 {
+		return Verdict{Reason: b.why}
+	}
+	key := hashAddr(v.IP)
+	var first, second *voter
+	var s1, s2 uint64
+	for i := range e.nodes {
+		n := &e.nodes[i]
+		if !b.eligible(n) {
+			continue
+		}
+		switch s := score(n.hash, key); {
+		case first == nil || s > s1:
+			first, second, s1, s2 = n, first, s, s1
+		case second == nil || s > s2:
+			second, s2 = n, s
+		}
+	}
+	r := Verdict{Owner: first.Name, Reason: b.reason()}
+	if second != nil {
+		r.Next = second.Name
+	} else {
+		r.Next = e.without(first.Name).heir(v)
+	}
+	return r
+}
+
+// heir is who would own the address if a whole tier had gone.
+func (e *Electorate) heir(v VIP) string {
+	b := e.ballot(v)
+	if b.left == 0 {
+		return ""
+	}
+	key, best := hashAddr(v.IP), ""
+	var top uint64
+	for i := range e.nodes {
+		n := &e.nodes[i]
+		if s := score(n.hash, key); b.eligible(n) && (best == "" || s > top) {
+			best, top = n.Name, s
+		}
+	}
+	return best
+}
+
+// without is the electorate in which one node is dead. The node stays known,
+// because its segments still tell which network the address is on.
+func (e *Electorate) without(name string) *Electorate {
+	nodes := slices.Clone(e.nodes)
+	for i := range nodes {
+		if nodes[i].Name == name {
+			nodes[i].Unfit = "gone"
+		}
+	}
+	return &Electorate{nodes: nodes}
+}
+
+// Ranking gives every node with its score: the eligible ones first, the owner
+// at the top, then the others with the reason why they may not own the address.
+func (e *Electorate) Ranking(v VIP) []Candidate {
+	b, key := e.ballot(v), hashAddr(v.IP)
+	r := make([]Candidate, 0, len(e.nodes))
+	for i := range e.nodes {
+		n := &e.nodes[i]
+		r = append(r, Candidate{Node: n.Name, Score: score(n.hash, key), Reason: b.objection(n)})
+	}
+	slices.SortStableFunc(r, func(x, y Candidate) int {
+		switch {
+		case (x.Reason == "") != (y.Reason == ""):
+			if x.Reason == "" {
+				return -1
+			}
+			return 1
+		case x.Score > y.Score:
+			return -1
+		case x.Score < y.Score:
+			return 1
+		}
+		return 0
+	})
+	return r
+}
+
+// Rank is the position of a node among the fit nodes of the electorate for a
+// key that is not an address, such as a pool's name: 0 is the first, -1 means
+// that the node is unknown or unfit.
+func (e *Electorate) Rank(name, key string) int {
+	h := hashString(key)
+	i, ok := slices.BinarySearchFunc(e.nodes, name, func(v voter, n string) int { return strings.Compare(v.Name, n) })
+	if !ok || e.nodes[i].Unfit != "" {
+		return -1
+	}
+	own, rank := score(e.nodes[i].hash, h), 0
+	for j := range e.nodes {
+		if n := &e.nodes[j]; n.Unfit == "" && j != i {
+			if s := score(n.hash, h); s > own || s == own && j < i {
+				rank++
+			}
+		}
+	}
+	return rank
+}

@@ -1,0 +1,269 @@
+package owner
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+var (
+	lan1 = netip.MustParsePrefix("198.18.0.0/24")
+	lan2 = netip.MustParsePrefix("198.18.1.0/24")
+	ip   = netip.MustParseAddr("198.18.0.57")
+)
+
+// TestElect is the specification of eligibility. For this address n2 outscores
+// n3, and n3 outscores n1.
+func TestElect(t *testing.T) {
+	on := func(p ...netip.Prefix) []netip.Prefix { return p }
+	serving := VIP{IP: ip, Serving: true}
+	local := func(nodes ...[]string) VIP { return VIP{IP: ip, Serving: true, Local: nodes} }
+	for _, tt := range []struct {
+		name  string
+		nodes []Node
+		vip   VIP
+		want  Verdict
+	}{
+		{
+			"nobody", nil, serving,
+			Verdict{Reason: "no node is ready"},
+		}, {
+			"highest score", []Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}}, serving,
+			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
+		}, {
+			"alone", []Node{{Name: "n1"}}, serving,
+			Verdict{Owner: "n1", Reason: "the only one eligible"},
+		}, {
+			"unfit", []Node{{Name: "n1"}, {Name: "n2", Unfit: "not ready"}, {Name: "n3"}}, serving,
+			Verdict{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible"},
+		}, {
+			"all unfit", []Node{{Name: "n1", Unfit: "dead"}, {Name: "n2", Unfit: "not ready"}}, serving,
+			Verdict{Reason: "no node is ready"},
+		}, {
+			"on the segment", []Node{{Name: "n1", Segments: on(lan1)}, {Name: "n2", Segments: on(lan2)}}, serving,
+			Verdict{Owner: "n1", Reason: "the only one eligible"},
+		}, {
+			"routed", []Node{{Name: "n1", Segments: on(lan2)}, {Name: "n2", Segments: on(lan2)}}, serving,
+			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible"},
+		}, {
+			"only an unfit node is on the segment", []Node{{Name: "n1", Segments: on(lan1), Unfit: "dead"}, {Name: "n2", Segments: on(lan2)}}, serving,
+			Verdict{Reason: "no ready node is on the network of 198.18.0.57"},
+		}, {
+			"no endpoint", []Node{{Name: "n1"}, {Name: "n2"}}, VIP{IP: ip},
+			Verdict{Reason: "no serving endpoint"},
+		}, {
+			"local endpoint", []Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}}, local([]string{"n1", "n3"}),
+			Verdict{Owner: "n3", Next: "n1", Reason: "highest score of 2 with a local endpoint"},
+		}, {
+			"local endpoints of two Services", []Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}}, local([]string{"n1", "n3"}, []string{"n1", "n2"}),
+			Verdict{Owner: "n1", Reason: "the only one with a local endpoint"},
+		}, {
+			"local endpoints nowhere together", []Node{{Name: "n1"}, {Name: "n2"}}, local([]string{"n1"}, []string{"n2"}),
+			Verdict{Reason: "no ready node has a local endpoint"},
+		}, {
+			"best tier wins", []Node{{Name: "n1"}, {Name: "n2", Tier: Draining}, {Name: "n3", Tier: Cordoned}}, serving,
+			Verdict{Owner: "n1", Next: "n3", Reason: "the only one eligible"},
+		}, {
+			"a cluster that is wholly cordoned keeps its VIPs", []Node{{Name: "n1", Tier: Cordoned}, {Name: "n2", Tier: Cordoned}}, serving,
+			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all cordoned"},
+		}, {
+			"the best tier has no local endpoint", []Node{{Name: "n1"}, {Name: "n3", Tier: OutOfTouch}}, local([]string{"n3"}),
+			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all out of touch with the API server"},
+		}, {
+			"a name that occurs twice counts once", []Node{{Name: "n1"}, {Name: "n1", Unfit: "dead"}}, serving,
+			Verdict{Owner: "n1", Reason: "the only one eligible"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := gocmp.Diff(tt.want, New(tt.nodes).Elect(tt.vip)); diff != "" {
+				t.Errorf("verdict (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRanking(t *testing.T) {
+	e := New([]Node{
+		{Name: "n1", Segments: []netip.Prefix{lan1}},
+		{Name: "n2", Segments: []netip.Prefix{lan1}, Unfit: "not ready"},
+		{Name: "n3", Segments: []netip.Prefix{lan1}},
+		{Name: "n4", Segments: []netip.Prefix{lan2}},
+		{Name: "n5", Segments: []netip.Prefix{lan1}, Tier: Cordoned},
+		{Name: "n6", Segments: []netip.Prefix{lan1}},
+	})
+	why := map[string]string{}
+	got := e.Ranking(VIP{IP: ip, Serving: true, Local: [][]string{{"n1", "n3", "n5"}}})
+	for i, c := range got {
+		why[c.Node] = c.Reason
+		if c.Score != Score(c.Node, ip) {
+			t.Errorf("%s: score %x, want %x", c.Node, c.Score, Score(c.Node, ip))
+		}
+		if i > 0 && got[i-1].Reason != "" && c.Reason == "" {
+			t.Errorf("%s is eligible but stands below %s", c.Node, got[i-1].Node)
+		}
+	}
+	want := map[string]string{"n1": "", "n2": "not ready", "n3": "", "n4": "not on the network of 198.18.0.57", "n5": "cordoned", "n6": "no local endpoint"}
+	if diff := gocmp.Diff(want, why); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+	if got[0].Node != "n3" || got[1].Node != "n1" {
+		t.Errorf("ranking starts with %s, %s; want n3, n1", got[0].Node, got[1].Node)
+	}
+}
+
+func TestTierString(t *testing.T) {
+	for tier, want := range map[Tier]string{Normal: "normal", OutOfTouch: "out of touch with the API server", Cordoned: "cordoned", Draining: "draining", 9: "tier 9"} {
+		if got := tier.String(); got != want {
+			t.Errorf("tier %d: %q, want %q", uint8(tier), got, want)
+		}
+	}
+}
+
+// naive elects by the words of the design, without any cleverness.
+func naive(nodes []Node, v VIP) Verdict {
+	pick := func(nodes []Node) string {
+		routed := !slices.ContainsFunc(nodes, func(n Node) bool { return onSegment(n.Segments, v.IP) })
+		var left []Node
+		for _, n := range nodes {
+			ok := n.Unfit == "" && v.Serving && (routed || onSegment(n.Segments, v.IP))
+			for _, l := range v.Local {
+				ok = ok && slices.Contains(l, n.Name)
+			}
+			if ok {
+				left = append(left, n)
+			}
+		}
+		if len(left) == 0 {
+			return ""
+		}
+		best := slices.MinFunc(left, func(a, b Node) int {
+			return cmp.Or(cmp.Compare(a.Tier, b.Tier), -cmp.Compare(Score(a.Name, v.IP), Score(b.Name, v.IP)), cmp.Compare(a.Name, b.Name))
+		})
+		return best.Name
+	}
+	r := Verdict{Owner: pick(nodes)}
+	if r.Owner != "" {
+		rest := slices.Clone(nodes)
+		for i := range rest {
+			if rest[i].Name == r.Owner {
+				rest[i].Unfit = "gone"
+			}
+		}
+		r.Next = pick(rest)
+	}
+	return r
+}
+
+func drawNodes(t *rapid.T) []Node {
+	names := rapid.SliceOfNDistinct(rapid.StringMatching(`n[0-9]{1,2}`), 0, 8, rapid.ID).Draw(t, "names")
+	var r []Node
+	for _, name := range names {
+		n := Node{Name: name, Tier: Tier(rapid.IntRange(0, 3).Draw(t, "tier"))}
+		if rapid.IntRange(0, 3).Draw(t, "fit") == 0 {
+			n.Unfit = "not ready"
+		}
+		for _, p := range []netip.Prefix{lan1, lan2} {
+			if rapid.Bool().Draw(t, "on") {
+				n.Segments = append(n.Segments, p)
+			}
+		}
+		r = append(r, n)
+	}
+	return r
+}
+
+func drawVIP(t *rapid.T, nodes []Node) VIP {
+	v := VIP{IP: rapid.SampledFrom([]netip.Addr{ip, netip.MustParseAddr("198.18.1.5"), drawAddr(t)}).Draw(t, "vip"), Serving: rapid.IntRange(0, 4).Draw(t, "serving") > 0}
+	for range rapid.IntRange(0, 2).Draw(t, "locals") {
+		var l []string
+		for _, n := range nodes {
+			if rapid.Bool().Draw(t, "local") {
+				l = append(l, n.Name)
+			}
+		}
+		slices.Sort(l)
+		v.Local = append(v.Local, l)
+	}
+	return v
+}
+
+func TestElectAgainstNaive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		nodes := drawNodes(t)
+		v := drawVIP(t, nodes)
+		want := naive(nodes, v)
+		rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+		e := New(nodes)
+		got := e.Elect(v)
+		if got.Owner != want.Owner || got.Next != want.Next {
+			t.Fatalf("elected %q then %q, want %q then %q", got.Owner, got.Next, want.Owner, want.Next)
+		}
+		if got.Reason == "" {
+			t.Fatalf("%q without a reason", got.Owner)
+		}
+		top := ""
+		if r := e.Ranking(v); len(r) > 0 && r[0].Reason == "" {
+			top = r[0].Node
+		}
+		if top != want.Owner {
+			t.Fatalf("ranking is led by %q, owner is %q", top, want.Owner)
+		}
+	})
+}
+
+// TestLeaveMovesOnlyItsOwn: when a node goes, only its addresses move, and to
+// the node that was named next.
+func TestLeaveMovesOnlyItsOwn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		nodes := drawNodes(t)
+		v := drawVIP(t, nodes)
+		if len(nodes) == 0 {
+			return
+		}
+		before := New(nodes).Elect(v)
+		gone := rapid.IntRange(0, len(nodes)-1).Draw(t, "gone")
+		name := nodes[gone].Name
+		nodes[gone].Unfit = "dead"
+		after := New(nodes).Elect(v)
+		switch {
+		case before.Owner == name && after.Owner != before.Next:
+			t.Fatalf("%s went, its address went to %q, announced was %q", name, after.Owner, before.Next)
+		case before.Owner != name && after.Owner != before.Owner:
+			t.Fatalf("%s went, and an address of %q moved to %q", name, before.Owner, after.Owner)
+		}
+	})
+}
+
+// TestRank: the ranks of the fit nodes are 0..k-1, each once, and unfit nodes
+// have none.
+func TestRank(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		nodes := drawNodes(t)
+		key := rapid.String().Draw(t, "key")
+		e := New(nodes)
+		var got []int
+		for _, n := range nodes {
+			r := e.Rank(n.Name, key)
+			if (r == -1) != (n.Unfit != "") {
+				t.Fatalf("%+v has rank %d", n, r)
+			}
+			if r >= 0 {
+				got = append(got, r)
+			}
+		}
+		slices.Sort(got)
+		for i, r := range got {
+			if r != i {
+				t.Fatalf("ranks %v", got)
+			}
+		}
+		if e.Rank("unknown", key) != -1 {
+			t.Fatal("an unknown node has a rank")
+		}
+	})
+}
