@@ -1,0 +1,82 @@
+package lease
+
+import (
+	"net/netip"
+	"time"
+)
+
+// View is what a speaker knows at one moment besides the Services. Steps are decided from the table
+// and a View alone.
+type View struct {
+	Now time.Time
+	// Installation names this set of speakers, the same on all of them and always. Leases of
+	// another one are respected and never touched.
+	Installation string
+	// Class is --lb-class: "" manages Services without a class, else only those of that class.
+	Class string
+	Pools *Pools
+	// Self goes into the lease as its holder, for people to read.
+	Self string
+	// Rank is this speaker's rank among the ready members for a name of a pool (also for a name
+	// that is no pool's): 0 acts at once, k when a step is overdue by k intervals, -1 not at all.
+	// Nil means 0.
+	Rank func(pool string) int
+	// Reserved says why an address must not be handed out, such as "node n1's address", or "".
+	// It must be quick and should be true of few addresses. Nil means "".
+	Reserved func(netip.Addr) string
+	// Freeze keeps bound addresses that no pool of this configuration contains. To be set while
+	// members are known to have different configurations, so that they do not undo each other.
+	Freeze bool
+}
+
+// Kinds of steps.
+const (
+	Claim    = "claim"    // picks an address: it is held, and not shown
+	Bind     = "bind"     // a claim passed the check: it is shown and may be announced
+	Withdraw = "withdraw" // gives up a claim
+	Release  = "release"  // gives up what was bound or shown, because nobody wants it any more
+	Repair   = "repair"   // gives up what another Service is bound to
+	Tell     = "tell"     // writes nothing, has only events
+)
+
+// Step is one write to one Service, and the events that belong to it. The write must carry UID and
+// Version and must be dropped, not retried, when the server knows another version. Done has to be
+// called with the outcome. A step of kind Tell has no write and needs no Done.
+type Step struct {
+	Kind         string
+	Service      Key
+	UID, Version string
+	Annotations  map[string]string // to write; "" removes
+	Ingress      []string          // the whole list, primary family first
+	SetIngress   bool
+	Events       []Event // to be emitted once the write was accepted
+}
+
+// Event is an event on the Service of its step.
+type Event struct {
+	Warning         bool
+	Reason, Message string
+}
+
+// Reasons of events.
+const (
+	IPAllocated      = "IPAllocated"
+	IPReleased       = "IPReleased"
+	AllocationFailed = "AllocationFailed"
+	AddressConflict  = "AddressConflict"
+)
+
+// VIP is a bound address.
+type VIP struct {
+	IP       netip.Addr
+	Pool     string // "" when no pool contains it any more
+	Services []Key  // sorted; several when they share it
+}
+
+// Usage counts the addresses of one pool.
+type Usage struct {
+	Pool    string
+	Size    uint64 // at most the largest uint64
+	Used    uint64 // held by any Service, in any way
+	Waiting uint64 // Services that have no address because this pool has none for them
+}

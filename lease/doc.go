@@ -1,0 +1,2 @@
+// Package lease decides which Service holds which address. It is pure: no I/O, no clock, no log.
+package lease

@@ -1,0 +1,47 @@
+package lease
+
+import "time"
+
+// What starling reads and writes on a Service.
+const (
+	// Prefix begins every annotation of starling.
+	Prefix = "starling-lb.io/"
+	// LeaseAnnotation holds the lease.
+	LeaseAnnotation = Prefix + "lease"
+	// PoolAnnotation tells the pool that the bound addresses came from.
+	PoolAnnotation = Prefix + "ip-allocated-from-pool"
+
+	typeLoadBalancer = "LoadBalancer"
+	ipv4             = "IPv4"
+	ipv6             = "IPv6"
+	preferDualStack  = "PreferDualStack"
+	requireDualStack = "RequireDualStack"
+)
+
+// Key names a Service.
+type Key struct{ Namespace, Name string }
+
+// String returns "namespace/name".
+func (k Key) String() string { return k.Namespace + "/" + k.Name }
+
+// Service is what the allocation needs to know of a Kubernetes Service, as one revision of the
+// ordered stream showed it. Tables keep it: its maps and slices must not change afterwards.
+type Service struct {
+	Namespace, Name string
+	UID, Version    string // metadata.uid, metadata.resourceVersion
+	Created         time.Time
+	Deleting        bool
+	Type, Class     string            // spec.type; spec.loadBalancerClass or ""
+	Annotations     map[string]string // only starling-lb.io/, metallb.io/, metallb.universe.tf/
+	Labels          map[string]string
+	LoadBalancerIP  string   // spec.loadBalancerIP
+	Families        []string // spec.ipFamilies: "IPv4", "IPv6", the primary one first
+	FamilyPolicy    string   // "SingleStack", "PreferDualStack", "RequireDualStack"
+	Ports           []string // "TCP/80"
+	Selector        string   // canonical text, equal iff the selectors are equal; "" none
+	Local           bool     // externalTrafficPolicy: Local
+	Ingress         []string // status.loadBalancer.ingress[].ip
+}
+
+// Key returns the name of the Service.
+func (s Service) Key() Key { return Key{Namespace: s.Namespace, Name: s.Name} }
