@@ -1,0 +1,217 @@
+package watcher
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// Endpoints says where a Service has serving endpoints.
+type Endpoints struct {
+	Nodes []string // nodes with at least one serving endpoint, sorted; "" stands for endpoints without a node
+}
+
+// A slice is what is kept of an EndpointSlice: the nodes of its serving endpoints, sorted.
+type slice struct {
+	key, service Key
+	nodes        []string
+}
+
+func fromSlice(o *discoveryv1.EndpointSlice) slice {
+	s := slice{
+		key:     Key{intern(o.Namespace), o.Name},
+		service: Key{intern(o.Namespace), intern(o.Labels[discoveryv1.LabelServiceName])},
+	}
+	for i := range o.Endpoints {
+		if e := &o.Endpoints[i]; serving(e.Conditions) {
+			s.nodes = append(s.nodes, nodeOf(e))
+		}
+	}
+	s.nodes = normal(s.nodes)
+	return s
+}
+
+// serving follows the API: an unknown serving condition defers to ready, and an unknown ready one means yes.
+func serving(c discoveryv1.EndpointConditions) bool {
+	switch {
+	case c.Serving != nil:
+		return *c.Serving
+	case c.Ready != nil:
+		return *c.Ready
+	}
+	return true
+}
+
+func nodeOf(e *discoveryv1.Endpoint) string {
+	if e.NodeName == nil {
+		return ""
+	}
+	return intern(*e.NodeName)
+}
+
+// normal returns the sorted set of names without spare room.
+func normal(names []string) []string {
+	slices.Sort(names)
+	return slices.Clip(slices.Compact(names))
+}
+
+// An endpointSet merges the slices of every Service.
+type endpointSet struct {
+	changed func() // called without the lock held
+
+	mu        sync.Mutex // guards all following fields
+	slices    map[Key]slice
+	ofService map[Key][]Key // the slices of a Service, sorted
+	merged    map[Key]Endpoints
+	shared    bool // merged was handed out: copy before the next write
+	listed    bool // from the API server, not from a snapshot file
+	edits     uint64
+}
+
+func newEndpointSet(changed func()) *endpointSet {
+	s := &endpointSet{changed: changed}
+	s.empty(0)
+	return s
+}
+
+var _ sink[slice] = (*endpointSet)(nil)
+
+func (s *endpointSet) empty(room int) {
+	s.slices, s.ofService = make(map[Key]slice, room), make(map[Key][]Key, room)
+	s.merged, s.shared = make(map[Key]Endpoints, room), false
+}
+
+// put takes a slice. A slice may, in theory, change the Service it belongs to.
+func (s *endpointSet) put(_ string, next slice) {
+	s.update(func() bool {
+		old, ok := s.slices[next.key]
+		if ok && old.service == next.service && slices.Equal(old.nodes, next.nodes) {
+			return false
+		}
+		moved := ok && old.service != next.service && s.take(next.key)
+		s.add(next)
+		return s.merge(next.service) || moved
+	})
+}
+
+func (s *endpointSet) remove(_ string, k Key) {
+	s.update(func() bool { return s.take(k) })
+}
+
+func (s *endpointSet) replace(_ string, all []slice) {
+	s.mu.Lock()
+	s.empty(len(all))
+	for _, one := range all {
+		s.add(one)
+	}
+	for service := range s.ofService {
+		s.merge(service)
+	}
+	s.listed = true
+	s.edits++
+	s.mu.Unlock()
+	s.changed()
+}
+
+func (s *endpointSet) position(string) {}
+
+// update runs an edit under the lock and tells of it when the merged endpoints differ.
+func (s *endpointSet) update(edit func() bool) {
+	s.mu.Lock()
+	differs := edit()
+	if differs {
+		s.edits++
+	}
+	s.mu.Unlock()
+	if differs {
+		s.changed()
+	}
+}
+
+func (s *endpointSet) add(one slice) {
+	s.slices[one.key] = one
+	if at, found := slices.BinarySearchFunc(s.ofService[one.service], one.key, Key.compare); !found {
+		s.ofService[one.service] = slices.Insert(s.ofService[one.service], at, one.key)
+	}
+}
+
+// take removes a slice and says whether that made a difference to its Service.
+func (s *endpointSet) take(k Key) bool {
+	old, ok := s.slices[k]
+	if !ok {
+		return false
+	}
+	delete(s.slices, k)
+	rest := s.ofService[old.service]
+	if at, found := slices.BinarySearchFunc(rest, k, Key.compare); found {
+		s.ofService[old.service] = slices.Delete(rest, at, at+1)
+	}
+	return s.merge(old.service)
+}
+
+// merge recomputes the endpoints of one Service and says whether they differ.
+func (s *endpointSet) merge(service Key) bool {
+	of := s.ofService[service]
+	old, had := s.merged[service]
+	if len(of) == 0 {
+		delete(s.ofService, service)
+		if had {
+			delete(s.own(), service)
+		}
+		return had
+	}
+	nodes := s.slices[of[0]].nodes // one slice, the usual case, is shared
+	for i, k := range of[1:] {
+		if i == 0 {
+			nodes = slices.Clone(nodes)
+		}
+		nodes = append(nodes, s.slices[k].nodes...)
+	}
+	if len(of) > 1 {
+		nodes = normal(nodes)
+	}
+	if had && slices.Equal(old.Nodes, nodes) {
+		return false
+	}
+	s.own()[service] = Endpoints{Nodes: nodes}
+	return true
+}
+
+// own returns the merged map for writing.
+func (s *endpointSet) own() map[Key]Endpoints {
+	if s.shared {
+		s.merged, s.shared = maps.Clone(s.merged), false
+	}
+	return s.merged
+}
+
+// snapshot returns the merged endpoints; the map is never written to again.
+func (s *endpointSet) snapshot() map[Key]Endpoints {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shared = true
+	return s.merged
+}
+
+// load fills the set from a snapshot file, unless the API server was faster.
+func (s *endpointSet) load(merged map[Key]Endpoints) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.listed {
+		s.merged, s.shared = merged, true
+	}
+}
+
+func (s *endpointSet) synced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listed
+}
+
+func (s *endpointSet) revision() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.edits
+}

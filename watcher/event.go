@@ -1,0 +1,167 @@
+package watcher
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// An Event is something to tell the owner of a Service, by kubectl describe.
+type Event struct {
+	Key             Key
+	UID             string
+	Warning         bool
+	Reason, Message string // AddressConflict, "198.18.64.3 is used by 02:00:00:00:00:01"
+}
+
+const (
+	eventQueue    = 512
+	eventTimeout  = 5 * time.Second
+	eventAttempts = 3
+	component     = "starling"
+)
+
+// A recorder sends Events one after the other. An Event that was sent lately is counted up instead of written anew,
+// and one Service gets no more than a few per minute, so that nobody can make us fill the API server.
+type recorder struct {
+	client  *Client
+	node    string
+	health  *health
+	metrics *metrics
+	queue   chan Event
+	recent  *recentEvents // used by run alone
+}
+
+func newRecorder(c *Client, node string, h *health, m *metrics) *recorder {
+	return &recorder{client: c, node: node, health: h, metrics: m, queue: make(chan Event, eventQueue), recent: newRecentEvents()}
+}
+
+func (r *recorder) add(e Event) {
+	select {
+	case r.queue <- e:
+	default:
+		r.count("dropped")
+	}
+}
+
+func (r *recorder) count(result string) { r.metrics.events.WithLabelValues(result).Inc() }
+
+func (r *recorder) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-r.queue:
+			r.deliver(ctx, e)
+		}
+	}
+}
+
+// deliver sends an Event or gives it up: an Event is worth a few attempts, not a queue that stands still.
+func (r *recorder) deliver(ctx context.Context, e Event) {
+	now := time.Now()
+	if !r.recent.allow(e.UID, now) {
+		r.count("limited")
+		return
+	}
+	pause := newPause()
+	for range eventAttempts {
+		err := r.send(ctx, e, now)
+		if err == nil || refused(err) {
+			r.done(err)
+			return
+		}
+		r.health.report("create events", err)
+		pause.wait(ctx, err)
+	}
+	r.count("failed")
+}
+
+// refused says whether the server will not take this Event, ever; being forbidden everywhere is a problem to be told.
+func refused(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || apierrors.IsNotFound(err) ||
+		apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+}
+
+func (r *recorder) done(err error) {
+	r.health.report("create events", nil)
+	if err != nil {
+		r.count("failed")
+	}
+}
+
+// send writes the Event, or counts it up when it was sent lately and still exists.
+func (r *recorder) send(ctx context.Context, e Event, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
+	defer cancel()
+	if s, known := r.recent.find(e, now); known {
+		err := r.repeat(ctx, e, s, now)
+		if !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return r.create(ctx, e, now)
+}
+
+func (r *recorder) repeat(ctx context.Context, e Event, s sentEvent, now time.Time) error {
+	s.count++
+	body, err := json.Marshal(map[string]any{"count": s.count, "lastTimestamp": metav1.NewTime(now)})
+	if err != nil {
+		return fmt.Errorf("render event %s: %w", s.name, err)
+	}
+	err = r.client.core.Patch(types.MergePatchType).Namespace(e.Key.Namespace).Resource("events").Name(s.name).
+		Body(body).MaxRetries(0).Do(ctx).Error()
+	if err != nil {
+		return fmt.Errorf("count event %s: %w", s.name, err)
+	}
+	r.recent.remember(e, s, now)
+	r.count("repeated")
+	return nil
+}
+
+func (r *recorder) create(ctx context.Context, e Event, now time.Time) error {
+	o := r.object(e, now)
+	err := r.client.core.Post().Namespace(o.Namespace).Resource("events").Body(o).MaxRetries(0).Do(ctx).Error()
+	if err != nil {
+		return fmt.Errorf("create event for %s: %w", e.Key, err)
+	}
+	r.recent.remember(e, sentEvent{name: o.Name, count: 1}, now)
+	r.count("sent")
+	return nil
+}
+
+func (r *recorder) object(e Event, now time.Time) *corev1.Event {
+	kind := corev1.EventTypeNormal
+	if e.Warning {
+		kind = corev1.EventTypeWarning
+	}
+	at := metav1.NewTime(now)
+	return &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: e.Key.Namespace,
+			Name:      e.Key.Name + "." + strconv.FormatInt(now.UnixNano(), 16),
+		},
+		InvolvedObject: corev1.ObjectReference{
+			APIVersion: "v1", Kind: "Service", Namespace: e.Key.Namespace, Name: e.Key.Name, UID: types.UID(e.UID),
+		},
+		Type: kind, Reason: e.Reason, Message: clip(e.Message), Count: 1, FirstTimestamp: at, LastTimestamp: at,
+		Source:              corev1.EventSource{Component: component, Host: r.node},
+		ReportingController: component, ReportingInstance: r.node,
+	}
+}
+
+// clip keeps to the API's limit of 1024 bytes for a message.
+func clip(s string) string {
+	const most = 1024
+	if len(s) <= most {
+		return s
+	}
+	return s[:most-3] + "..."
+}

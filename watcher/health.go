@@ -1,0 +1,162 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// health remembers what does not work, since when, and when the API server was last heard.
+type health struct {
+	host    string
+	log     zerolog.Logger
+	changed func() // called without the lock held
+
+	mu       sync.Mutex // guards all following fields
+	problems map[string]problem
+	contact  time.Time
+	cluster  string // identity, "" unknown
+	open     int    // open watches of Services: 0 or 1, for a moment 2
+}
+
+type problem struct {
+	text  string
+	since time.Time
+}
+
+func newHealth(host string, log zerolog.Logger, changed func()) *health {
+	return &health{host: host, log: log, changed: changed, problems: map[string]problem{}}
+}
+
+// report takes the outcome of an attempt such as "list services": an error begins a problem or changes its words, nil
+// ends it. An attempt that we ended ourselves says nothing.
+func (h *health) report(what string, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	if err == nil {
+		h.clear(what)
+		return
+	}
+	h.set(what, h.words(what, err))
+}
+
+func (h *health) set(what, text string) {
+	h.mu.Lock()
+	p, known := h.problems[what]
+	if !known {
+		p.since = time.Now()
+	}
+	news := p.text != text
+	p.text = text
+	h.problems[what] = p
+	h.mu.Unlock()
+	if news {
+		h.log.Warn().Str("reason", text).Msg("cannot work with the API server")
+		h.changed()
+	}
+}
+
+func (h *health) clear(whats ...string) {
+	h.mu.Lock()
+	var ended []problem
+	for _, what := range whats {
+		if p, known := h.problems[what]; known {
+			ended = append(ended, p)
+			delete(h.problems, what)
+		}
+	}
+	h.mu.Unlock()
+	for _, p := range ended {
+		h.log.Info().Str("reason", p.text).Stringer("after", since(p.since)).Msg("works again")
+		h.changed()
+	}
+}
+
+// list returns the problems in words, sorted. Attempts that fail in the same words make one line.
+func (h *health) list() []string {
+	h.mu.Lock()
+	first := map[string]time.Time{}
+	for _, p := range h.problems {
+		if t, seen := first[p.text]; !seen || p.since.Before(t) {
+			first[p.text] = p.since
+		}
+	}
+	h.mu.Unlock()
+	var out []string
+	for _, text := range slices.Sorted(maps.Keys(first)) {
+		out = append(out, fmt.Sprintf("%s (since %s)", text, since(first[text])))
+	}
+	return out
+}
+
+func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
+
+// watching counts the open watches of Services. Without one nothing counts as contact: a speaker that may talk to the
+// API server and yet learns of no Service is out of touch.
+func (h *health) watching(delta int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open += delta
+}
+
+// heard notes that the API server has just answered.
+func (h *health) heard() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open > 0 {
+		h.contact = time.Now()
+	}
+}
+
+// heardAt is used for the age of a snapshot file.
+func (h *health) heardAt(t time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t.After(h.contact) {
+		h.contact = t
+	}
+}
+
+func (h *health) lastContact() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.contact
+}
+
+func (h *health) clusterID() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cluster
+}
+
+// isCluster notes the identity of the cluster and says whether it agrees with what was known.
+func (h *health) isCluster(id string) bool {
+	h.mu.Lock()
+	known := h.cluster
+	if known == "" {
+		h.cluster = id
+	}
+	h.mu.Unlock()
+	if known == "" {
+		h.changed()
+	}
+	return known == "" || known == id
+}
+
+// wrote takes the outcome of a write of services/status. A conflict or a Service that is gone is an answer like any.
+func (h *health) wrote(err error) {
+	if Expected(err) {
+		err = nil
+	}
+	if err == nil {
+		h.heard()
+	}
+	h.report("patch services/status", err)
+}

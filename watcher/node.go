@@ -1,0 +1,140 @@
+package watcher
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A Node is what starling needs to know of a Kubernetes Node.
+type Node struct {
+	Name               string
+	Addresses          []netip.Addr      // the InternalIPs, in the order of the status
+	Labels             map[string]string // read-only
+	Cordoned           bool              // spec.unschedulable
+	Excluded           bool              // labelled node.kubernetes.io/exclude-from-external-load-balancers
+	NetworkUnavailable bool              // condition NetworkUnavailable is True
+}
+
+// fromNode copies what is needed out of a Node. Addresses that do not parse are left out.
+func fromNode(o *corev1.Node) Node {
+	_, excluded := o.Labels[corev1.LabelNodeExcludeBalancers]
+	return Node{
+		Name:      intern(o.Name),
+		Addresses: internalIPs(o.Status.Addresses),
+		Labels:    internMap(o.Labels),
+		Cordoned:  o.Spec.Unschedulable,
+		Excluded:  excluded,
+		NetworkUnavailable: slices.ContainsFunc(o.Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeNetworkUnavailable && c.Status == corev1.ConditionTrue
+		}),
+	}
+}
+
+func internalIPs(all []corev1.NodeAddress) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range all {
+		ip, err := netip.ParseAddr(a.Address)
+		if a.Type == corev1.NodeInternalIP && err == nil {
+			out = append(out, ip.Unmap())
+		}
+	}
+	return out
+}
+
+// A nodeSet holds all Nodes.
+type nodeSet struct {
+	changed func() // called without the lock held
+
+	mu     sync.Mutex // guards all following fields
+	byName map[string]Node
+	sorted []Node // what list returns; nil when out of date
+	listed bool   // from the API server, not from a snapshot file
+	edits  uint64
+}
+
+func newNodeSet(changed func()) *nodeSet {
+	return &nodeSet{changed: changed, byName: map[string]Node{}}
+}
+
+var _ sink[Node] = (*nodeSet)(nil)
+
+// put ignores a Node that changed in nothing we know: heartbeats come every few seconds per node.
+func (s *nodeSet) put(_ string, n Node) {
+	s.mu.Lock()
+	old, ok := s.byName[n.Name]
+	same := ok && reflect.DeepEqual(old, n)
+	if !same {
+		s.byName[n.Name] = n
+		s.edited()
+	}
+	s.mu.Unlock()
+	if !same {
+		s.changed()
+	}
+}
+
+func (s *nodeSet) remove(_ string, k Key) {
+	s.mu.Lock()
+	delete(s.byName, k.Name)
+	s.edited()
+	s.mu.Unlock()
+	s.changed()
+}
+
+func (s *nodeSet) replace(_ string, all []Node) {
+	s.fill(all, true)
+	s.changed()
+}
+
+func (s *nodeSet) position(string) {}
+
+// load fills the set from a snapshot file, unless the API server was faster.
+func (s *nodeSet) load(all []Node) { s.fill(all, false) }
+
+func (s *nodeSet) fill(all []Node, listed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listed && !listed {
+		return
+	}
+	clear(s.byName)
+	for _, n := range all {
+		s.byName[n.Name] = n
+	}
+	s.listed = listed
+	s.edited()
+}
+
+// edited is called with the lock held.
+func (s *nodeSet) edited() {
+	s.sorted = nil
+	s.edits++
+}
+
+func (s *nodeSet) synced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listed
+}
+
+// list returns all Nodes sorted by name; the slice is never written to again.
+func (s *nodeSet) list() []Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sorted == nil {
+		s.sorted = slices.SortedFunc(maps.Values(s.byName), func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	return s.sorted
+}
+
+func (s *nodeSet) revision() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.edits
+}

@@ -1,0 +1,143 @@
+package watcher
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unique"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// leaseAnnotation is the annotation by which a Service holds its addresses.
+const leaseAnnotation = "starling-lb.io/lease"
+
+// A Key names a Service.
+type Key struct{ Namespace, Name string }
+
+// String returns "namespace/name".
+func (k Key) String() string { return k.Namespace + "/" + k.Name }
+
+func (k Key) compare(o Key) int {
+	return cmp.Or(cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
+}
+
+// A Service is what starling needs to know of a Kubernetes Service. Maps and slices are shared with the watcher's
+// table and must not be written to.
+type Service struct {
+	Namespace, Name string
+	UID, Version    string // metadata.uid and metadata.resourceVersion
+	Created         time.Time
+	Deleting        bool              // has a deletionTimestamp: finalizers still hold it
+	Type, Class     string            // spec.type; spec.loadBalancerClass or ""
+	Annotations     map[string]string // those of starling-lb.io/, metallb.io/ and metallb.universe.tf/ alone
+	Labels          map[string]string
+	LoadBalancerIP  string   // spec.loadBalancerIP
+	Families        []string // spec.ipFamilies: "IPv4", "IPv6"
+	FamilyPolicy    string   // "SingleStack", "PreferDualStack", "RequireDualStack"
+	Ports           []string // "TCP/80", sorted
+	Selector        string   // canonical text, equal if and only if the selectors are; "" is none
+	Local           bool     // externalTrafficPolicy: Local
+	Ingress         []string // status.loadBalancer.ingress[].ip, in the order of the status
+}
+
+// Key returns the Service's name.
+func (s Service) Key() Key { return Key{s.Namespace, s.Name} }
+
+// relevant says whether a Service can hold or want an address. One that is not of type LoadBalancer and carries
+// neither lease nor ingress holds nothing, wants nothing and is not kept.
+func (s Service) relevant() bool {
+	_, leased := s.Annotations[leaseAnnotation]
+	return s.Type == string(corev1.ServiceTypeLoadBalancer) || leased || len(s.Ingress) > 0
+}
+
+// fromService copies what is needed out of a Service, so that the decoded object can be collected at once. Texts that
+// most Services share (namespaces, types, label names) are kept once.
+func fromService(o *corev1.Service) Service {
+	s := Service{
+		Namespace:      intern(o.Namespace),
+		Name:           o.Name,
+		UID:            string(o.UID),
+		Version:        o.ResourceVersion,
+		Created:        o.CreationTimestamp.UTC(),
+		Deleting:       o.DeletionTimestamp != nil,
+		Type:           intern(string(o.Spec.Type)),
+		Annotations:    ownAnnotations(o.Annotations),
+		Labels:         internMap(o.Labels),
+		LoadBalancerIP: o.Spec.LoadBalancerIP,
+		Ports:          ports(o.Spec.Ports),
+		Selector:       canonical(o.Spec.Selector),
+		Local:          o.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
+	}
+	if c := o.Spec.LoadBalancerClass; c != nil {
+		s.Class = intern(*c)
+	}
+	if p := o.Spec.IPFamilyPolicy; p != nil {
+		s.FamilyPolicy = intern(string(*p))
+	}
+	for _, f := range o.Spec.IPFamilies {
+		s.Families = append(s.Families, intern(string(f)))
+	}
+	for _, i := range o.Status.LoadBalancer.Ingress {
+		if i.IP != "" {
+			s.Ingress = append(s.Ingress, i.IP)
+		}
+	}
+	return s
+}
+
+// ownAnnotations keeps the annotations that starling reads or writes. Everything else, kubectl's copy of the whole
+// object first of all, is not worth its memory.
+func ownAnnotations(all map[string]string) map[string]string {
+	var own map[string]string
+	for k, v := range all {
+		if !ownAnnotation(k) {
+			continue
+		}
+		if own == nil {
+			own = make(map[string]string)
+		}
+		own[intern(k)] = v
+	}
+	return own
+}
+
+func ownAnnotation(key string) bool {
+	prefix, _, _ := strings.Cut(key, "/")
+	return prefix == "starling-lb.io" || prefix == "metallb.io" || prefix == "metallb.universe.tf"
+}
+
+func ports(all []corev1.ServicePort) []string {
+	var out []string
+	for _, p := range all {
+		out = append(out, intern(string(cmp.Or(p.Protocol, corev1.ProtocolTCP))+"/"+strconv.Itoa(int(p.Port))))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// canonical renders a selector as "k=v,k=v" sorted by key. Label keys and values contain neither '=' nor ','.
+func canonical(selector map[string]string) string {
+	pairs := make([]string, 0, len(selector))
+	for k, v := range selector {
+		pairs = append(pairs, k+"="+v)
+	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, ",")
+}
+
+// intern returns one shared copy of a text that occurs in many objects.
+func intern(s string) string { return unique.Make(s).Value() }
+
+func internMap(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[intern(k)] = intern(v)
+	}
+	return out
+}

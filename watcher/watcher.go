@@ -1,0 +1,171 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// headless marks the slices of Services that have no cluster IP; those are never of type LoadBalancer.
+const headless = "service.kubernetes.io/headless"
+
+// ErrForeign is returned by Run when the API server turns out to be of another cluster than the snapshot file that the
+// Watcher started from. A restart mends it.
+var ErrForeign = errors.New("the API server is of another cluster than the snapshot file")
+
+// Config says what a Watcher works with.
+type Config struct {
+	Client   *Client
+	NodeName string // appears as the reporter of events
+	StateDir string // directory of the snapshot file; "" for none
+	Log      zerolog.Logger
+	Registry prometheus.Registerer // nil: metrics are not registered
+}
+
+// A Watcher follows Services, Nodes and EndpointSlices and writes leases. Its methods may be called from any goroutine.
+type Watcher struct {
+	client    *Client
+	log       zerolog.Logger
+	signal    chan struct{}
+	health    *health
+	services  *table
+	nodes     *nodeSet
+	endpoints *endpointSet
+	events    *recorder
+	saved     *snapshotFile
+	metrics   *metrics
+}
+
+// New returns a Watcher that does nothing until Run.
+func New(c Config) (*Watcher, error) {
+	if c.Client == nil {
+		return nil, errors.New("watcher: Config.Client is required")
+	}
+	w := &Watcher{
+		client: c.Client, log: c.Log, signal: make(chan struct{}, 1),
+	}
+	w.health = newHealth(c.Client.host, c.Log, w.changed)
+	w.services, w.nodes, w.endpoints = newTable(w.changed), newNodeSet(w.changed), newEndpointSet(w.changed)
+	w.metrics = newMetrics(c.Registry, w)
+	w.events = newRecorder(c.Client, c.NodeName, w.health, w.metrics)
+	w.saved = newSnapshotFile(c.StateDir, c.Log, w.metrics)
+	return w, nil
+}
+
+// Run works until ctx ends, and then returns nil.
+func (w *Watcher) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, run := range []func(context.Context) error{
+		w.followServices, w.followNodes, w.followEndpoints, w.events.run, w.probe, w.keepSnapshot,
+	} {
+		g.Go(func() error { return run(ctx) })
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("watch %s: %w", w.client.host, err)
+	}
+	return nil
+}
+
+func (w *Watcher) followServices(ctx context.Context) error {
+	into := &store[Service]{sink: w.services, log: w.log, convert: func(o any) (Key, Service, bool) {
+		svc, ok := o.(*corev1.Service)
+		if !ok {
+			return Key{}, Service{}, false
+		}
+		s := fromService(svc)
+		return s.Key(), s, true
+	}}
+	s := &stream{resource: "services", client: w.client.core, main: true, health: w.health, metrics: w.metrics}
+	s.run(ctx, &corev1.Service{}, into)
+	return nil
+}
+
+func (w *Watcher) followNodes(ctx context.Context) error {
+	into := &store[Node]{sink: w.nodes, log: w.log, convert: func(o any) (Key, Node, bool) {
+		node, ok := o.(*corev1.Node)
+		if !ok {
+			return Key{}, Node{}, false
+		}
+		n := fromNode(node)
+		return Key{Name: n.Name}, n, true
+	}}
+	s := &stream{resource: "nodes", client: w.client.core, health: w.health, metrics: w.metrics}
+	s.run(ctx, &corev1.Node{}, into)
+	return nil
+}
+
+func (w *Watcher) followEndpoints(ctx context.Context) error {
+	into := &store[slice]{sink: w.endpoints, log: w.log, convert: func(o any) (Key, slice, bool) {
+		eps, ok := o.(*discoveryv1.EndpointSlice)
+		if !ok {
+			return Key{}, slice{}, false
+		}
+		s := fromSlice(eps)
+		return s.key, s, true
+	}}
+	s := &stream{
+		resource: "endpointslices", client: w.client.discovery, health: w.health, metrics: w.metrics,
+		selector: discoveryv1.LabelServiceName + ",!" + headless,
+	}
+	s.run(ctx, &discoveryv1.EndpointSlice{}, into)
+	return nil
+}
+
+func (w *Watcher) changed() {
+	select {
+	case w.signal <- struct{}{}:
+	default:
+	}
+}
+
+// Changed tells one reader that something may have changed.
+func (w *Watcher) Changed() <-chan struct{} { return w.signal }
+
+// Drain returns the changes of Services since the last Drain as one atomic step.
+func (w *Watcher) Drain() Changes {
+	c, _ := w.services.drain()
+	return c
+}
+
+// State is what is known besides the Services. Slices and maps are read-only.
+type State struct {
+	Cluster   string            // UID of the Namespace kube-system, "" unknown
+	Nodes     []Node            // sorted by name
+	Endpoints map[Key]Endpoints // of all Services that have an EndpointSlice
+	Synced    bool              // Services, Nodes and EndpointSlices were each listed once from the API server
+	// Stale says that what Drain handed out so far came from the snapshot file, or from nowhere: no lease step may be
+	// taken from it. It changes with Drain only.
+	Stale bool
+	// LastContact is when the API server last proved that we learn of changes: something arrived on a watch, or was
+	// answered, while Services are being watched. In a quiet cluster that is at most 15 s ago. After a start from the
+	// snapshot file it is the time of that file.
+	LastContact time.Time
+	Problems    []string // what does not work at present, in words, sorted
+}
+
+// State returns a snapshot.
+func (w *Watcher) State() State {
+	return State{
+		Cluster:     w.health.clusterID(),
+		Nodes:       w.nodes.list(),
+		Endpoints:   w.endpoints.snapshot(),
+		Synced:      w.synced(),
+		Stale:       w.services.stale(),
+		LastContact: w.health.lastContact(),
+		Problems:    w.health.list(),
+	}
+}
+
+func (w *Watcher) synced() bool {
+	return w.services.synced() && w.nodes.synced() && w.endpoints.synced()
+}
+
+// Event queues an Event about a Service. It never blocks; when too many wait, the event is dropped and counted.
+func (w *Watcher) Event(e Event) { w.events.add(e) }

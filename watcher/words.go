@@ -1,0 +1,62 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// words says in one line why an attempt such as "list services" failed, for people: who was asked, and what to look at.
+func (h *health) words(what string, err error) string {
+	var status apierrors.APIStatus
+	switch {
+	case apierrors.IsForbidden(err):
+		return fmt.Sprintf("forbidden by RBAC: %s (%s)", what, message(err))
+	case apierrors.IsUnauthorized(err):
+		return fmt.Sprintf("API server %s does not accept our credentials", h.host)
+	case errors.As(err, &status):
+		return fmt.Sprintf("API server %s cannot %s: %s", h.host, what, message(err))
+	}
+	return fmt.Sprintf("API server %s unreachable: %s", h.host, cause(err))
+}
+
+// message returns what the API server said, or its reason when it said nothing.
+func message(err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return err.Error()
+	}
+	s := status.Status()
+	if s.Message == "" {
+		return strings.ToLower(http.StatusText(int(s.Code)))
+	}
+	return s.Message
+}
+
+// cause strips a transport error of addresses and operations that the line names already.
+func cause(err error) string {
+	var (
+		errno   syscall.Errno
+		timeout net.Error
+		dns     *net.DNSError
+		request *url.Error
+	)
+	switch {
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &dns):
+		return dns.Err + " " + dns.Name
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	case errors.As(err, &request):
+		return request.Err.Error()
+	}
+	return err.Error()
+}
