@@ -1,0 +1,200 @@
+package text
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func TestRender(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		in   speaker.Snapshot
+		want string
+	}{
+		{
+			name: "nothing known",
+			want: `As - sees it, starling -, not ready
+
+MEMBERS
+  none: this speaker has not joined the mesh yet
+
+ADDRESSES
+  no addresses yet: name a pool first
+
+POOLS
+  no pools yet: put your addresses into the ConfigMap starling
+`,
+		},
+		{
+			name: "fresh installation",
+			in: speaker.Snapshot{
+				Node: "n1", Version: "v0.1.0", Ready: true,
+				Members: []speaker.Member{{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24"}}},
+				Pools:   []speaker.Pool{{Name: "default", Ranges: []string{"198.18.64.0/24"}, Size: 256}},
+			},
+			want: `As n1 sees it, starling v0.1.0, ready
+
+MEMBERS
+  NAME  STATE  GOSSIP           NETWORKS
+  n1    ready  198.18.0.1:7927  198.18.0.0/24
+
+ADDRESSES
+  no addresses yet: create a Service of type LoadBalancer
+
+POOLS
+  NAME     USED  FREE  WAITING  RANGES
+  default  0     256   0        198.18.64.0/24
+`,
+		},
+		{
+			name: "everything",
+			in:   busy(),
+			want: `As n1 sees it, starling v0.1.0, not ready
+  missing NET_RAW
+  gossip port 7927 is in use
+
+MEMBERS
+  NAME  STATE      GOSSIP           NETWORKS
+  n1    not ready  198.18.0.1:7927  -
+  n2    draining   198.18.0.2:7927  198.18.0.0/24 2001:db8::/64
+  n3    dead       -                -
+
+ADDRESSES
+  ADDRESS        ANNOUNCER  NEXT  SINCE  POOL     SERVICE        REASON
+  198.18.64.1    n2         n1    5m     default  a/web b/web    highest score of 2 eligible
+  2001:db8::1:0  none       -     -      -        default/quiet  no serving endpoint
+
+POOLS
+  NAME     USED  FREE                  WAITING  RANGES
+  default  2     0                     3        198.18.64.0/31
+  wide     1     18446744073709551614  0        2001:db8::/48 2001:db8:1::/48
+
+CONFLICTS
+  ADDRESS      KIND      MAC                SINCE
+  198.18.64.1  stranger  02:00:00:00:00:01  3h
+`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			if err := Render(&out, tt.in, now); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, out.String()); diff != "" {
+				t.Errorf("Render (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func busy() speaker.Snapshot {
+	return speaker.Snapshot{
+		Node: "n1", Version: "v0.1.0", Reasons: []string{"missing NET_RAW", "gossip port 7927 is in use"},
+		Members: []speaker.Member{
+			{Name: "n1", Addr: "198.18.0.1:7927", State: "alive"},
+			{Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Draining: true, Segments: []string{"198.18.0.0/24", "2001:db8::/64"}},
+			{Name: "n3", State: "dead", Ready: true},
+		},
+		VIPs: []speaker.VIP{
+			{
+				IP: "198.18.64.1", Services: []string{"a/web", "b/web"}, Pool: "default", Owner: "n2", Next: "n1",
+				Reason: "highest score of 2 eligible", Since: now.Add(-5 * time.Minute),
+			},
+			{IP: "2001:db8::1:0", Services: []string{"default/quiet"}, Reason: "no serving endpoint"},
+		},
+		Pools: []speaker.Pool{
+			{Name: "default", Ranges: []string{"198.18.64.0/31"}, Size: 2, Used: 2, Waiting: 3},
+			{Name: "wide", Ranges: []string{"2001:db8::/48", "2001:db8:1::/48"}, Size: 1<<64 - 1, Used: 1},
+		},
+		Conflicts: []speaker.Conflict{{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: now.Add(-3 * time.Hour)}},
+	}
+}
+
+func TestNoAddresses(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		pools []speaker.Pool
+		want  string
+	}{
+		{"no pool", nil, "name a pool first"},
+		{"nobody asked", []speaker.Pool{{Name: "a"}}, "create a Service of type LoadBalancer"},
+		{"somebody waits", []speaker.Pool{{Name: "a"}, {Name: "b", Waiting: 1}}, "Services wait for one"},
+	}
+	for _, tt := range tests {
+		if got := NoAddresses(tt.pools); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q does not say %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestState(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		in   speaker.Member
+		want string
+	}{
+		{speaker.Member{State: "alive", Ready: true}, "ready"},
+		{speaker.Member{State: "alive"}, "not ready"},
+		{speaker.Member{State: "alive", Ready: true, Draining: true}, "draining"},
+		{speaker.Member{State: "dead", Ready: true, Draining: true}, "dead"},
+		{speaker.Member{State: "left"}, "left"},
+	}
+	for _, tt := range tests {
+		if got := State(tt.in); got != tt.want {
+			t.Errorf("State(%+v) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestFree(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ size, used, want uint64 }{
+		{10, 3, 7},
+		{10, 10, 0},
+		{2, 5, 0}, // the pool was made smaller
+		{1<<64 - 1, 0, 1<<64 - 1},
+	}
+	for _, tt := range tests {
+		if got := Free(speaker.Pool{Size: tt.size, Used: tt.used}); got != tt.want {
+			t.Errorf("Free(%d of %d used) = %d, want %d", tt.used, tt.size, got, tt.want)
+		}
+	}
+}
+
+// A member of another release, or an attacker with the key, may say anything of itself.
+func TestRenderCleansWhatOthersSay(t *testing.T) {
+	t.Parallel()
+	in := speaker.Snapshot{Members: []speaker.Member{{Name: "n\x1b[2J\t1\n", State: "alive"}}}
+	var out strings.Builder
+	if err := Render(&out, in, now); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "  n?[2J?1?  not ready") {
+		t.Errorf("printed %q", out.String())
+	}
+}
+
+func TestRenderTellsWriteErrors(t *testing.T) {
+	t.Parallel()
+	if err := Render(broken{}, busy(), now); !errors.Is(err, errBroken) {
+		t.Errorf("error %v, want %v", err, errBroken)
+	}
+}
+
+var errBroken = errors.New("broken pipe")
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errBroken }
