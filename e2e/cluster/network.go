@@ -1,0 +1,198 @@
+package cluster
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/e2e/netspace"
+)
+
+// The segment that all hosts share, and the addresses on it that tests may give to Services.
+const (
+	Segment4 = "198.18.0.0/16"
+	Segment6 = "2001:db8:18::/64"
+	Pool4    = "198.18.64.0/24"
+	Pool6    = "2001:db8:18::4:0/120"
+
+	gateway4 = "198.18.0.1" // Routes nowhere; a default route is what hosts usually have.
+	gateway6 = "2001:db8:18::1"
+	nic      = "eth0"
+)
+
+// Host is a space with one interface on the segment.
+type Host struct {
+	Name  string
+	IP4   netip.Addr
+	IP6   netip.Addr
+	MAC   net.HardwareAddr
+	Space *netspace.Space
+
+	network *network
+}
+
+// network is the switch and the hosts on it.
+type network struct {
+	prefix string
+	space  *netspace.Space
+	hosts  []*Host
+}
+
+// newNetwork makes a space with a bridge in it.
+func newNetwork(prefix string) (*network, error) {
+	space, err := netspace.New(prefix + "switch")
+	if err != nil {
+		return nil, err
+	}
+	n := &network{prefix: prefix, space: space}
+	return n, n.inSwitch(func(h *netlink.Handle) error {
+		if err := space.Do(func() error { return setSysctls("net.ipv6.conf.default.disable_ipv6=1") }); err != nil {
+			return err
+		}
+		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
+		if err := h.LinkAdd(bridge); err != nil {
+			return fmt.Errorf("add bridge: %w", err)
+		}
+		return h.LinkSetUp(bridge)
+	})
+}
+
+func (n *network) inSwitch(f func(*netlink.Handle) error) error { return withHandle(n.space, f) }
+
+// withHandle talks to the kernel about the links of the space.
+func withHandle(space *netspace.Space, f func(*netlink.Handle) error) error {
+	ns, err := netns.GetFromName(space.Name)
+	if err != nil {
+		return fmt.Errorf("open namespace %s: %w", space.Name, err)
+	}
+	defer ns.Close()
+	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("netlink in %s: %w", space.Name, err)
+	}
+	defer h.Close()
+	return f(h)
+}
+
+// add makes a host and plugs it into the switch; its port there has the host's name.
+func (n *network) add(name string, v4, v6 netip.Addr) (*Host, error) {
+	space, err := netspace.New(n.prefix + name)
+	if err != nil {
+		return nil, err
+	}
+	host := &Host{Name: name, IP4: v4, IP6: v6, MAC: mac(name), Space: space, network: n}
+	n.hosts = append(n.hosts, host)
+	if err := space.Do(hostSysctls); err != nil {
+		return nil, err
+	}
+	if err := n.plug(host); err != nil {
+		return nil, fmt.Errorf("plug %s: %w", name, err)
+	}
+	if err := withHandle(space, host.configure); err != nil {
+		return nil, fmt.Errorf("configure %s: %w", name, err)
+	}
+	return host, nil
+}
+
+func (n *network) plug(host *Host) error {
+	ns, err := netns.GetFromName(host.Space.Name)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return n.inSwitch(func(h *netlink.Handle) error {
+		bridge, err := h.LinkByName("br0")
+		if err != nil {
+			return err
+		}
+		port := &netlink.Veth{
+			LinkAttrs: netlink.LinkAttrs{Name: host.Name, MasterIndex: bridge.Attrs().Index},
+			PeerName:  nic, PeerHardwareAddr: host.MAC, PeerNamespace: netlink.NsFd(ns),
+		}
+		if err := h.LinkAdd(port); err != nil {
+			return err
+		}
+		return h.LinkSetUp(port)
+	})
+}
+
+// configure brings the links of the host up and gives it addresses and a default route.
+func (h *Host) configure(handle *netlink.Handle) error {
+	for _, name := range []string{"lo", nic} {
+		link, err := handle.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if err := handle.LinkSetUp(link); err != nil {
+			return fmt.Errorf("bring up %s: %w", name, err)
+		}
+	}
+	link, err := handle.LinkByName(nic)
+	if err != nil {
+		return err
+	}
+	for addr, gateway := range map[string]string{h.IP4.String() + "/16": gateway4, h.IP6.String() + "/64": gateway6} {
+		a, err := netlink.ParseAddr(addr)
+		if err != nil {
+			return err
+		}
+		a.Flags = unix.IFA_F_NODAD // Usable at once.
+		if err := handle.AddrAdd(link, a); err != nil {
+			return fmt.Errorf("add %s: %w", addr, err)
+		}
+		if gateway == h.IP4.String() || gateway == h.IP6.String() {
+			continue
+		}
+		if err := handle.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.ParseIP(gateway)}); err != nil {
+			return fmt.Errorf("add route by %s: %w", gateway, err)
+		}
+	}
+	return nil
+}
+
+// hostSysctls are set before the interface exists, so that it is born with them.
+func hostSysctls() error {
+	return setSysctls(
+		"net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0",
+		"net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.dad_transmits=0",
+		"net.ipv6.conf.default.accept_ra=0", "net.ipv6.conf.default.disable_ipv6=0", "net.ipv6.conf.lo.disable_ipv6=0",
+	)
+}
+
+// setSysctls writes settings of the network namespace of the calling thread.
+func setSysctls(settings ...string) error {
+	var errs []error
+	for _, s := range settings {
+		path, value := sysctlPath(s)
+		errs = append(errs, os.WriteFile(path, []byte(value), 0o644))
+	}
+	return errors.Join(errs...)
+}
+
+func sysctlPath(setting string) (path, value string) {
+	path = "/proc/sys/"
+	for i, r := range setting {
+		switch r {
+		case '=':
+			return path, setting[i+1:]
+		case '.':
+			path += "/"
+		default:
+			path += string(r)
+		}
+	}
+	return path, ""
+}
+
+// mac derives a locally administered address from the name, the same in every run.
+func mac(name string) net.HardwareAddr {
+	sum := sha256.Sum256([]byte(name))
+	return net.HardwareAddr{0x02, sum[0], sum[1], sum[2], sum[3], sum[4]}
+}

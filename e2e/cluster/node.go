@@ -1,0 +1,227 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/starling-lb/starling/e2e/build"
+)
+
+// Node is a host that runs containerd, kubelet and kube-proxy.
+type Node struct {
+	*Host
+	dir       string // Its part of the state folder.
+	bin       string // The programs, as seen from inside.
+	processes []*process
+}
+
+// privateDirs are places with a fixed name that programs of a node write to, or that pods mount; each node
+// has its own, made in its part of the state folder. They exist on every machine.
+func privateDirs() []string { return []string{"/run", "/var/lib", "/var/log"} }
+
+// furnish gives the node its programs and its own private folders.
+func (n *Node) furnish(c *Cluster) error {
+	n.bin = filepath.Join(c.Dir, "bin")
+	if err := bindTools(c, n.Space); err != nil {
+		return err
+	}
+	for _, dir := range append(privateDirs(), "conf/cni") {
+		if err := os.MkdirAll(filepath.Join(n.dir, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := n.writeConfig(); err != nil {
+		return err
+	}
+	if err := n.pretendKernelSettings(); err != nil {
+		return err
+	}
+	for _, dir := range privateDirs() {
+		if err := n.Space.Bind(filepath.Join(n.dir, dir), dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pretendKernelSettings lets kubelet find the settings it insists on. It would else change them for the whole
+// machine, and some are nasty: one lets the machine panic when a driver stumbles.
+func (n *Node) pretendKernelSettings() error {
+	for name, value := range map[string]string{
+		"vm/overcommit_memory": "1", "vm/panic_on_oom": "0", "kernel/panic": "10", "kernel/panic_on_oops": "1",
+		"kernel/keys/root_maxkeys": "1000000", "kernel/keys/root_maxbytes": "25000000",
+	} {
+		file := n.conf(filepath.Base(name))
+		if err := os.WriteFile(file, []byte(value+"\n"), 0o644); err != nil {
+			return err
+		}
+		if err := n.Space.Bind(file, "/proc/sys/"+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) conf(name string) string { return filepath.Join(n.dir, "conf", name) }
+
+// writeConfig writes the files that do not depend on certificates.
+func (n *Node) writeConfig() error {
+	return errors.Join(
+		os.WriteFile(n.conf("containerd.toml"), fmt.Appendf(nil, containerdConfig, build.PauseImage, n.conf("cni"), n.bin), 0o644),
+		os.WriteFile(n.conf("kubelet.yaml"), fmt.Appendf(nil, kubeletConfig, n.conf("ca.crt"), cgroup(n)), 0o644),
+		os.WriteFile(n.conf("proxy.yaml"), fmt.Appendf(nil, proxyConfig, n.Name, n.conf("proxy.kubeconfig")), 0o644),
+		os.WriteFile(n.conf("cni/10-none.conflist"), []byte(networkConfig), 0o644),
+	)
+}
+
+// cgroup is the parent of all containers of the node, so that they can be found and removed.
+func cgroup(n *Node) string { return "/" + n.network.prefix + "nodes/" + n.Name }
+
+// networkConfig is never used, because all pods use the node's network; without it the node is not ready.
+const networkConfig = `{"cniVersion": "1.0.0", "name": "none", "plugins": [{"type": "none"}]}`
+
+const containerdConfig = `version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing", "io.containerd.internal.v1.opt"]
+[grpc]
+  address = "/run/containerd/containerd.sock"
+[plugins."io.containerd.cri.v1.images"]
+  snapshotter = "native" # Works on every file system; our images are one file each.
+  [plugins."io.containerd.cri.v1.images".pinned_images]
+    sandbox = %q
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true # Some machines lack CAP_SYS_RESOURCE.
+  disable_apparmor = true
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    conf_dir = %q
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    runtime_path = "%s/containerd-shim-runc-v2"
+`
+
+// kubeletConfig: the machine's cgroups are not managed (cgroupsPerQOS, enforceNodeAllocatable), its settings
+// are left alone (KubeletInUserNamespace tolerates what is not possible), and nothing is evicted because its disk is full.
+const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication: {anonymous: {enabled: false}, webhook: {enabled: false}, x509: {clientCAFile: %s}}
+authorization: {mode: AlwaysAllow}
+containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+cgroupDriver: cgroupfs
+cgroupRoot: %s
+cgroupsPerQOS: false
+enforceNodeAllocatable: []
+failCgroupV1: false
+failSwapOn: false
+localStorageCapacityIsolation: false
+featureGates: {KubeletInUserNamespace: true}
+oomScoreAdj: 0
+makeIPTablesUtilChains: false
+resolvConf: ""
+volumePluginDir: /var/lib/kubelet/volume-plugins
+evictionHard: {memory.available: "0%%", nodefs.available: "0%%", imagefs.available: "0%%", nodefs.inodesFree: "0%%"}
+imageGCHighThresholdPercent: 100
+kubeAPIQPS: 100
+kubeAPIBurst: 200
+nodeStatusMaxImages: -1
+`
+
+const proxyConfig = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+hostnameOverride: %s
+clientConnection: {kubeconfig: %s, qps: 100, burst: 200}
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+healthzBindAddress: 0.0.0.0:10256
+nftables: {minSyncPeriod: 100ms}
+oomScoreAdj: 0
+`
+
+// startContainerd starts it and imports the images.
+func (n *Node) startContainerd(ctx context.Context, c *Cluster) error {
+	if err := n.startProcess(c, "containerd", "--config", n.conf("containerd.toml")); err != nil {
+		return err
+	}
+	err := Until(ctx, 30*time.Second, "containerd", func(ctx context.Context) error {
+		if err := n.alive(); err != nil {
+			return &finalError{err}
+		}
+		_, err := n.Run(ctx, "ctr", "version")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	tools := c.options.Tools
+	for _, archive := range append([]string{filepath.Join(tools, "pause.tar"), filepath.Join(tools, "echo.tar")}, c.options.Images...) {
+		if err := n.importImage(ctx, archive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// importImage carries the archive into the node's containerd; the path is one of the machine.
+func (n *Node) importImage(ctx context.Context, archive string) error {
+	inside := filepath.Join(n.dir, "conf", filepath.Base(archive))
+	if err := os.Link(archive, inside); err != nil {
+		if err := copyFile(archive, inside); err != nil {
+			return fmt.Errorf("import %s: %w", archive, err)
+		}
+	}
+	defer os.Remove(inside)
+	_, err := n.Run(ctx, "ctr", "-n", "k8s.io", "images", "import", "--local", "--snapshotter", "native", inside)
+	return err
+}
+
+func copyFile(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o644)
+}
+
+// startKubernetes starts kubelet and kube-proxy.
+func (n *Node) startKubernetes(ctx context.Context, c *Cluster, ca *authority) error {
+	for _, err := range []error{
+		os.WriteFile(n.conf("ca.crt"), ca.pem, 0o644),
+		ca.kubeconfig(n.conf("kubelet.kubeconfig"), server, "system:node:"+n.Name, "system:nodes"),
+		ca.kubeconfig(n.conf("proxy.kubeconfig"), server, "system:kube-proxy"),
+		n.startProcess(c, "kubelet", "--config", n.conf("kubelet.yaml"), "--kubeconfig", n.conf("kubelet.kubeconfig"),
+			"--hostname-override", n.Name, "--node-ip", n.IP4.String()+","+n.IP6.String(), "--root-dir", "/var/lib/kubelet"),
+		n.startProcess(c, "kube-proxy", "--config", n.conf("proxy.yaml")),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) startProcess(c *Cluster, name string, flags ...string) error {
+	p := &process{
+		name: name, space: n.Space, log: filepath.Join(c.logDir(), n.Name+"-"+name+".log"), path: searchPath(n.bin),
+		argv: append([]string{filepath.Join(n.bin, name)}, flags...),
+	}
+	n.processes = append(n.processes, p)
+	return p.start()
+}
+
+func (n *Node) alive() error {
+	for _, p := range n.processes {
+		if err := p.alive(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run executes a command on the node, where it finds the node's programs first, and returns its output.
+func (n *Node) Run(ctx context.Context, argv ...string) (string, error) {
+	return run(ctx, n.Space, searchPath(n.bin), argv...)
+}
