@@ -1,0 +1,115 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+func TestFetch(t *testing.T) {
+	t.Parallel()
+	want := speaker.Snapshot{
+		Node: "n1", Ready: true, Reasons: []string{},
+		Members:   []speaker.Member{{Name: "n1", State: "alive", Segments: []string{"198.18.0.0/24"}}},
+		VIPs:      []speaker.VIP{{IP: "198.18.64.1", Services: []string{"a/b"}, Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)}},
+		Pools:     []speaker.Pool{},
+		Conflicts: []speaker.Conflict{},
+	}
+	srv := httptest.NewServer(newHandler(testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return want } })))
+	t.Cleanup(srv.Close)
+	for _, base := range []string{srv.URL, srv.URL + "/"} {
+		got, err := Fetch(t.Context(), base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", base, diff)
+		}
+	}
+}
+
+func TestFetchErrors(t *testing.T) {
+	t.Parallel()
+	answers := func(code int, contentType, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.WriteHeader(code)
+			w.Write([]byte(body))
+		}
+	}
+	tests := []struct {
+		name    string
+		handler http.HandlerFunc
+		want    string
+	}{
+		{"another status", answers(503, "text/plain", "sorry\nmore"), `it answers 503 Service Unavailable: "sorry"`},
+		{"another service", answers(200, "text/html; charset=utf-8", "<html>"), `it answers with "text/html", so this is no speaker`},
+		{"half an answer", answers(200, "application/json", `{"node":`), "read the answer: unexpected EOF"},
+		{"not an object", answers(200, "application/json", `[]`), "read the answer: json: cannot unmarshal array"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewServer(tt.handler)
+			t.Cleanup(srv.Close)
+			got, err := Fetch(t.Context(), srv.URL)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "ask "+srv.URL+"/api/v1/status: ") {
+				t.Errorf("error %v does not tell %q and whom", err, tt.want)
+			}
+			if diff := cmp.Diff(speaker.Snapshot{}, got); diff != "" {
+				t.Errorf("something in spite of the error:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFetchWithoutAServer(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := "http://" + ln.Addr().String()
+	ln.Close()
+	_, err = Fetch(t.Context(), base)
+	want := "ask " + base + "/api/v1/status: dial tcp " + ln.Addr().String() + ": connect: connection refused"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestFetchGivesUp(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(srv.Close)
+	patience := errors.New("waited long enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() { <-asked; cancel(patience) }()
+	_, err := Fetch(ctx, srv.URL)
+	if !errors.Is(err, patience) || !strings.Contains(err.Error(), "no answer: waited long enough") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestFetchFromNowhere(t *testing.T) {
+	t.Parallel()
+	for _, base := range []string{"", "localhost:7928", "198.18.0.1:7928", "ftp://n1", "http://", "http://a b", "://"} {
+		_, err := Fetch(t.Context(), base)
+		if err == nil || !strings.Contains(err.Error(), "is not a URL like http://localhost:7928") {
+			t.Errorf("%q: error %v", base, err)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package status
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+// handlers answer the endpoints from a Config.
+type handlers struct {
+	cfg Config
+	log zerolog.Logger
+}
+
+func newHandler(cfg Config) http.Handler {
+	if cfg.Gatherer == nil {
+		cfg.Gatherer = prometheus.NewRegistry()
+	}
+	h := handlers{cfg: cfg, log: cfg.Log}
+	mux := http.NewServeMux() // a GET pattern takes HEAD too, and answers 405 to all others
+	mux.HandleFunc("GET /{$}", h.page)
+	mux.HandleFunc("GET /api/v1/status", h.status)
+	mux.HandleFunc("GET /healthz", h.healthz)
+	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, // one bad metric must not hide all others
+		ErrorLog:      newErrorLog(cfg.Log, zerolog.ErrorLevel),
+	}))
+	return secure(mux)
+}
+
+// secure sets the headers that keep a browser from doing more with an answer than showing it.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// status answers with the snapshot as JSON.
+func (h handlers) status(w http.ResponseWriter, _ *http.Request) {
+	body, err := json.Marshal(h.cfg.Snapshot())
+	if err != nil {
+		h.broken(w, err)
+		return
+	}
+	answer(w, http.StatusOK, "application/json", append(body, '\n'))
+}
+
+func (h handlers) healthz(w http.ResponseWriter, _ *http.Request) {
+	if err := h.cfg.Healthy(); err != nil {
+		plain(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	plain(w, http.StatusOK, "ok")
+}
+
+func (h handlers) readyz(w http.ResponseWriter, _ *http.Request) {
+	s := h.cfg.Snapshot()
+	if s.Ready {
+		plain(w, http.StatusOK, "ready")
+		return
+	}
+	plain(w, http.StatusServiceUnavailable, reasons(s)...)
+}
+
+// reasons are why a speaker is not ready; there is always one.
+func reasons(s speaker.Snapshot) []string {
+	if len(s.Reasons) == 0 {
+		return []string{"not ready"}
+	}
+	return s.Reasons
+}
+
+func plain(w http.ResponseWriter, code int, lines ...string) {
+	var buf bytes.Buffer
+	for _, l := range lines {
+		fmt.Fprintln(&buf, l)
+	}
+	answer(w, code, "text/plain; charset=utf-8", buf.Bytes())
+}
+
+// broken answers a request that our own data could not be put into words for.
+func (h handlers) broken(w http.ResponseWriter, err error) {
+	h.log.Error().Err(err).Msg("answer cannot be written")
+	plain(w, http.StatusInternalServerError, "internal error, see the log")
+}
+
+func answer(w http.ResponseWriter, code int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	w.Write(body) // the client may have gone, which is its business
+}

@@ -1,0 +1,143 @@
+// Package status shows a speaker's snapshot to the world by HTTP:
+//
+//	/               a page for people
+//	/api/v1/status  the snapshot as JSON, a contract: fields are only ever added
+//	/healthz        200 as long as the loop takes turns; anything else asks for a restart
+//	/readyz         200, or 503 with the reasons as text, one a line
+//	/metrics        for Prometheus
+//
+// Every speaker serves its own view of the whole mesh, so that a disagreement can be seen by asking
+// two. Everything is read-only: GET and HEAD, nothing else. The server decides nothing and holds no
+// state; each request takes a fresh snapshot. A port that is taken is told as a problem and tried
+// again, because addresses must be announced whether or not anybody can watch.
+package status
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+const (
+	retry    = time.Second            // between two attempts to listen
+	goodbye  = 500 * time.Millisecond // for requests under way when the server stops
+	maxHead  = 16 << 10               // bytes of a request's header
+	headTime = 5 * time.Second        // to send a request
+	bodyTime = 30 * time.Second       // to take the answer, which can be megabytes
+	idleTime = time.Minute
+)
+
+// Config is what the server shows and where.
+type Config struct {
+	Addr     string                  // to listen on, host:port; port 0 takes any
+	Snapshot func() speaker.Snapshot // asked at every request, from many goroutines
+	Healthy  func() error            // nil as long as a restart would cure nothing
+	Gatherer prometheus.Gatherer     // of /metrics; nil: none
+	Log      zerolog.Logger
+}
+
+// Server serves one speaker's view. All methods may be called from any goroutine.
+type Server struct {
+	cfg     Config
+	handler http.Handler
+	problem atomic.Pointer[string]   // why nobody can ask; nil when listening
+	addr    atomic.Pointer[net.Addr] // nil when not listening
+}
+
+// New makes a server; Run starts it.
+func New(cfg Config) *Server {
+	return &Server{cfg: cfg, handler: newHandler(cfg)}
+}
+
+// Run serves until ctx ends, and returns nil. When the address cannot be listened on, it goes on trying.
+func (s *Server) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := s.serve(ctx); err != nil && ctx.Err() == nil {
+			s.fail(err)
+			pause(ctx, retry)
+		}
+	}
+	return nil
+}
+
+// serve listens and answers until ctx ends or the listener fails.
+func (s *Server) serve(ctx context.Context) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", s.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("status page: %w", err)
+	}
+	s.open(ln.Addr())
+	defer s.addr.Store(nil)
+	srv := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: headTime,
+		ReadTimeout:       headTime,
+		WriteTimeout:      bodyTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHead,
+		ErrorLog:          newErrorLog(s.cfg.Log, zerolog.DebugLevel),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ln) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("status page: %w", err)
+	case <-ctx.Done():
+	}
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	if srv.Shutdown(limit) != nil {
+		srv.Close() // whoever still reads has had their time
+	}
+	<-ended
+	return nil
+}
+
+// open notes that the server listens.
+func (s *Server) open(addr net.Addr) {
+	s.addr.Store(&addr)
+	s.problem.Store(nil)
+	s.cfg.Log.Info().Str("addr", addr.String()).Msg("status page is served")
+}
+
+// fail notes why the server does not listen, and logs it when it is news.
+func (s *Server) fail(err error) {
+	words := err.Error()
+	if old := s.problem.Swap(&words); old == nil || *old != words {
+		s.cfg.Log.Warn().Err(err).Msg("status page is not served")
+	}
+}
+
+// Problems says in words why nobody can ask this server, nil when anybody can.
+func (s *Server) Problems() []string {
+	if p := s.problem.Load(); p != nil {
+		return []string{*p}
+	}
+	return nil
+}
+
+// Addr is the address that the server listens on, "" when it does not.
+func (s *Server) Addr() string {
+	if a := s.addr.Load(); a != nil {
+		return (*a).String()
+	}
+	return ""
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,188 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+func TestRunServesUntilTheEnd(t *testing.T) {
+	t.Parallel()
+	logs := make(logLines, 10)
+	s := New(testConfig(func(c *Config) { c.Log = zerolog.New(logs) }))
+	end := start(t, s)
+	logs.want(t, "status page is served")
+
+	resp, err := http.Get("http://" + s.Addr() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d, want 200", resp.StatusCode)
+	}
+	if p := s.Problems(); p != nil {
+		t.Errorf("problems %q", p)
+	}
+	addr := s.Addr()
+	end()
+	if got := s.Addr(); got != "" {
+		t.Errorf("listens on %s after the end", got)
+	}
+	if conn, err := net.Dial("tcp", addr); err == nil {
+		conn.Close()
+		t.Errorf("somebody still answers on %s", addr)
+	}
+}
+
+func TestRunTriesABusyPortAgain(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	logs := make(logLines, 10)
+	s := New(testConfig(func(c *Config) {
+		c.Addr = busy.Addr().String()
+		c.Log = zerolog.New(logs)
+	}))
+	start(t, s)
+	logs.want(t, "status page is not served")
+	if p := s.Problems(); len(p) != 1 || !strings.Contains(p[0], busy.Addr().String()+": bind: address already in use") {
+		t.Errorf("problems %q do not name the port", p)
+	}
+	if got := s.Addr(); got != "" {
+		t.Errorf("says that it listens on %s", got)
+	}
+	busy.Close()
+	logs.want(t, "status page is served")
+	if p := s.Problems(); p != nil {
+		t.Errorf("problems %q after the port came free", p)
+	}
+	if got := s.Addr(); got != busy.Addr().String() {
+		t.Errorf("listens on %q, want %s", got, busy.Addr())
+	}
+}
+
+func TestRunWithAnImpossibleAddressEnds(t *testing.T) {
+	t.Parallel()
+	logs := make(logLines, 10)
+	s := New(testConfig(func(c *Config) {
+		c.Addr = "198.18.255.254:1" // of no interface
+		c.Log = zerolog.New(logs)
+	}))
+	end := start(t, s)
+	logs.want(t, "status page is not served")
+	end()
+}
+
+// A request that is under way does not hold the end of the program up for long.
+func TestRunEndsWithARequestUnderWay(t *testing.T) {
+	t.Parallel()
+	asked, never := make(chan struct{}), make(chan struct{})
+	defer close(never)
+	logs := make(logLines, 10)
+	s := New(testConfig(func(c *Config) {
+		c.Log = zerolog.New(logs)
+		c.Healthy = func() error { close(asked); <-never; return nil }
+	}))
+	end := start(t, s)
+	logs.want(t, "status page is served")
+	go func() {
+		if resp, err := http.Get("http://" + s.Addr() + "/healthz"); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-asked
+	end()
+}
+
+func TestErrorLog(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		level zerolog.Level
+		line  string
+		want  string
+	}{
+		{"a client's doing", zerolog.DebugLevel, "http: TLS handshake error\n", "debug"},
+		{"a panic", zerolog.DebugLevel, "http: panic serving 198.18.0.9\n", "error"},
+		{"a metric that cannot be read", zerolog.ErrorLevel, "error gathering metrics\n", "error"},
+	}
+	for _, tt := range tests {
+		var buf bytes.Buffer
+		newErrorLog(zerolog.New(&buf), tt.level).Print(tt.line)
+		var got map[string]string
+		if err := json.Unmarshal(buf.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"level": tt.want, "message": "http server", "reason": strings.TrimSpace(tt.line)}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// start runs s; the function it returns ends it and checks that it ended well.
+func start(t *testing.T, s *Server) (end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	var ended bool
+	end = func() {
+		if ended {
+			return
+		}
+		ended = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(end)
+	return end
+}
+
+func testConfig(change func(*Config)) Config {
+	c := Config{
+		Addr:     "127.0.0.1:0",
+		Snapshot: func() speaker.Snapshot { return speaker.Snapshot{Node: "n1", Ready: true} },
+		Healthy:  func() error { return nil },
+		Log:      zerolog.Nop(),
+	}
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+// logLines takes log lines one by one, so that a test can wait for one.
+type logLines chan string
+
+func (l logLines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+func (l logLines) want(t *testing.T, words string) {
+	t.Helper()
+	select {
+	case line := <-l:
+		if !strings.Contains(line, `"message":"`+words+`"`) {
+			t.Fatalf("logged %s, want %q", line, words)
+		}
+	case <-t.Context().Done():
+		t.Fatalf("the test ended before %q was logged", words)
+	}
+}
