@@ -1,45 +1,266 @@
 package lease
 
-import "time"
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
 
-// Table is the holds index over all Services. It belongs to one goroutine.
-type Table struct{ services map[Key]Service }
+// Table is the index of holds over all Services: what the stream has shown, and nothing else. It
+// decides which steps are due. It belongs to one goroutine.
+type Table struct {
+	entries map[Key]*entry
+	holds   map[netip.Addr][]*entry       // who holds an address, oldest first
+	flying  map[netip.Addr][]*entry       // own picks that the stream has not shown yet; never checked against
+	keys    map[string]map[netip.Addr]int // addresses that Services with a sharing key hold or are picked for
+	dirty   []*entry                      // to be looked at by the next Steps
+
+	none     *Pools // for Views without any
+	seen     seen   // what of the last View was relevant to all Services
+	shelves  map[string]*[2]*shelf
+	used     map[string]uint64
+	ranks    map[string]int
+	progress map[string]time.Time // when a lease with an address of the pool changed last
+
+	parked  map[*entry]struct{}                // have something to do that is another speaker's turn
+	wanted  map[netip.Addr]map[*entry]struct{} // wait for one address
+	queues  map[string]*queue                  // wait for any address
+	stirred map[*queue]struct{}                // the heads of these queues are to be looked at
+	waiting map[string]uint64
+	alarms  alarms
+
+	vips  []VIP // never changed in place
+	stale map[netip.Addr]struct{}
+
+	off guards
+}
+
+// seen is the part of a View that concerns every Service.
+type seen struct {
+	pools               *Pools
+	installation, class string
+	freeze              bool
+}
+
+// guards are the rules that tests take away one at a time to see that each of them matters.
+type guards struct {
+	check, claims, ingress, types, tie, perAddress bool
+}
 
 // NewTable returns an empty table.
-func NewTable() *Table { return &Table{services: map[Key]Service{}} }
-
-// Apply advances the table along the ordered stream by one atomic step: what was deleted goes first,
-// then put is entered; with reset, put is everything that exists.
-func (t *Table) Apply(reset bool, put []Service, deleted []Key, now time.Time) {
-	if reset {
-		clear(t.services)
-	}
-	for _, k := range deleted {
-		delete(t.services, k)
-	}
-	for _, s := range put {
-		t.services[s.Key()] = s
+func NewTable() *Table {
+	return &Table{
+		entries: make(map[Key]*entry), holds: make(map[netip.Addr][]*entry), flying: make(map[netip.Addr][]*entry),
+		keys: make(map[string]map[netip.Addr]int), ranks: make(map[string]int), progress: make(map[string]time.Time),
+		parked: make(map[*entry]struct{}), wanted: make(map[netip.Addr]map[*entry]struct{}),
+		queues: make(map[string]*queue), stirred: make(map[*queue]struct{}), waiting: make(map[string]uint64),
+		used: make(map[string]uint64), stale: make(map[netip.Addr]struct{}), none: &Pools{},
 	}
 }
 
-// Steps returns the steps that are due now, in order of the Services' creation, and marks them in
-// flight. Wake is when to ask again even if nothing changes, zero for never.
-func (t *Table) Steps(v View) (steps []Step, wake time.Time) { return nil, time.Time{} }
+// Apply advances the table along the ordered stream by one atomic step: what was deleted goes first,
+// then put is entered; with reset, put is everything that exists. It costs what has changed.
+func (t *Table) Apply(reset bool, put []Service, deleted []Key, now time.Time) {
+	for _, k := range deleted {
+		t.remove(t.entries[k], now)
+	}
+	if reset {
+		t.keepOnly(put, now)
+	}
+	for _, s := range put {
+		t.put(s, now)
+	}
+}
 
-// Done tells how the write of a step ended: nil when it was accepted.
-func (t *Table) Done(s Step, now time.Time, err error) {}
+func (t *Table) keepOnly(put []Service, now time.Time) {
+	exists := make(map[Key]struct{}, len(put))
+	for _, s := range put {
+		exists[s.Key()] = struct{}{}
+	}
+	var gone []*entry
+	for k, e := range t.entries {
+		if _, ok := exists[k]; !ok {
+			gone = append(gone, e)
+		}
+	}
+	slices.SortFunc(gone, older)
+	for _, e := range gone {
+		t.remove(e, now)
+	}
+}
 
-// VIPs returns the bound addresses of this installation, sorted. Callers must not change it.
-func (t *Table) VIPs(v View) []VIP { return nil }
+func (t *Table) remove(e *entry, now time.Time) {
+	if e == nil {
+		return
+	}
+	delete(t.entries, e.key)
+	held := e.holds
+	t.unlink(e)
+	t.land(e)
+	t.forget(e)
+	e.holds, e.dirty = nil, true // nobody looks at it any more
+	t.changed(e, held, now)
+}
 
-// Usage returns the use of each pool, in the order of the configuration.
-func (t *Table) Usage(p *Pools) []Usage { return nil }
+func (t *Table) put(s Service, now time.Time) {
+	e := t.entries[s.Key()]
+	if e != nil && e.s.UID != s.UID {
+		t.remove(e, now)
+		e = nil
+	}
+	if e == nil {
+		e = &entry{key: s.Key()}
+		t.entries[e.key] = e
+	} else if e.s.Version == s.Version && s.Version != "" {
+		return // a relist shows it again
+	}
+	held, lease := e.holds, e.s.Annotations[LeaseAnnotation]
+	t.unlink(e)
+	e.read(s, t.off.perAddress)
+	t.link(e)
+	if lease != s.Annotations[LeaseAnnotation] {
+		t.progressed(e, now)
+	}
+	e.dueFor = ""
+	if f := e.flight; f != nil && f.answered {
+		t.land(e)
+	}
+	t.mark(e)
+	t.changed(e, held, now)
+}
+
+// progressed notes that somebody works on the pools of a lease.
+func (t *Table) progressed(e *entry, now time.Time) {
+	for _, h := range e.holds {
+		if h.leased {
+			t.progress[t.poolName(h.ip)] = now
+		}
+	}
+}
+
+// changed tells everybody whom the change of a Service's holds concerns.
+func (t *Table) changed(e *entry, held []hold, now time.Time) {
+	for _, h := range held {
+		if e.at(h.ip) == nil {
+			t.touch(e, h.ip)
+			t.freed(h.ip, now)
+		}
+	}
+	for _, h := range e.holds {
+		t.touch(e, h.ip)
+	}
+}
+
+// touch marks those whose state at an address may depend on the changed Service.
+func (t *Table) touch(e *entry, ip netip.Addr) {
+	t.stale[ip] = struct{}{}
+	holds := e.at(ip) != nil
+	for _, o := range t.holds[ip] {
+		if o != e && (!o.at(ip).bound || holds && clash(o, e) != "") {
+			t.mark(o)
+		}
+	}
+	for o := range t.wanted[ip] {
+		t.mark(o)
+	}
+	if e.req.share != "" {
+		t.stir(ip) // it may be shared now
+	}
+}
+
+// freed puts an address back when nobody holds it any more.
+func (t *Table) freed(ip netip.Addr, now time.Time) {
+	if len(t.holds[ip]) == 0 {
+		if s := t.shelfOf(ip); s != nil {
+			s.release(ip, now)
+		}
+	}
+	t.stir(ip)
+}
+
+func (t *Table) mark(e *entry) {
+	if !e.dirty {
+		e.dirty = true
+		t.dirty = append(t.dirty, e)
+	}
+}
+
+// link enters the holds of a Service into the index, unlink takes them out.
+func (t *Table) link(e *entry) {
+	for _, h := range e.holds {
+		t.share(e.req.share, h.ip, 1)
+		list := t.holds[h.ip]
+		if len(list) == 0 {
+			t.use(h.ip, 1)
+		}
+		i, _ := slices.BinarySearchFunc(list, e, older)
+		t.holds[h.ip] = slices.Insert(list, i, e)
+	}
+}
+
+func (t *Table) unlink(e *entry) {
+	for _, h := range e.holds {
+		t.share(e.req.share, h.ip, -1)
+		t.holds[h.ip] = without(t.holds[h.ip], e)
+		if len(t.holds[h.ip]) == 0 {
+			delete(t.holds, h.ip)
+			t.use(h.ip, -1)
+		}
+	}
+}
+
+// use counts a held address for its pool.
+func (t *Table) use(ip netip.Addr, by int) {
+	if name := t.poolName(ip); name != "" {
+		t.used[name] += uint64(by)
+	}
+}
+
+// share counts an address under a sharing key.
+func (t *Table) share(key string, ip netip.Addr, by int) {
+	if key == "" {
+		return
+	}
+	if t.keys[key] == nil {
+		t.keys[key] = make(map[netip.Addr]int)
+	}
+	if t.keys[key][ip] += by; t.keys[key][ip] == 0 {
+		delete(t.keys[key], ip)
+	}
+	if len(t.keys[key]) == 0 {
+		delete(t.keys, key)
+	}
+}
 
 // Get returns a Service as the table shows it.
 func (t *Table) Get(k Key) (Service, bool) {
-	s, ok := t.services[k]
-	return s, ok
+	if e := t.entries[k]; e != nil {
+		return e.s, true
+	}
+	return Service{}, false
 }
 
 // Len counts the Services.
-func (t *Table) Len() int { return len(t.services) }
+func (t *Table) Len() int { return len(t.entries) }
+
+func (t *Table) poolName(ip netip.Addr) string {
+	if t.seen.pools == nil {
+		return ""
+	}
+	name, _ := t.seen.pools.Of(ip)
+	return name
+}
+
+func (t *Table) shelfOf(ip netip.Addr) *shelf {
+	if both := t.shelves[t.poolName(ip)]; both != nil {
+		return both[family(ip)]
+	}
+	return nil
+}
+
+func without(list []*entry, e *entry) []*entry {
+	if i := slices.Index(list, e); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}

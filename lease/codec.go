@@ -1,0 +1,92 @@
+package lease
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+const (
+	codecVersion = 1
+	// maxLease bounds what is read of a lease: two addresses of each family take a tenth of it.
+	maxLease = 4096
+
+	stateClaimed = "claimed"
+	stateBound   = "bound"
+)
+
+// Lease is the value of the annotation starling-lb.io/lease.
+type Lease struct {
+	// V is the version of the format. Of a later one only By and IPs are understood.
+	V int `json:"v"`
+	// By is the installation that may change or release the lease.
+	By string `json:"by"`
+	// Holder is the node that wrote it, for people to read.
+	Holder string    `json:"holder"`
+	IPs    []LeaseIP `json:"ips"`
+}
+
+// LeaseIP is one address of a lease.
+type LeaseIP struct {
+	IP    netip.Addr `json:"ip"`
+	Pool  string     `json:"pool"`
+	State string     `json:"state"` // "claimed" or "bound"
+}
+
+// Encode returns the text of the annotation.
+func (l Lease) Encode() string {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return "" // cannot be: the type has only strings, numbers and addresses
+	}
+	return string(text)
+}
+
+// DecodeLease reads the annotation. The addresses are readable in every version; what is no address
+// is left out, an address given twice counts once, as bound only if it is so each time.
+func DecodeLease(text string) (Lease, error) {
+	if len(text) > maxLease {
+		return Lease{}, fmt.Errorf("lease of %d bytes: longer than %d", len(text), maxLease)
+	}
+	var raw struct {
+		V      int    `json:"v"`
+		By     string `json:"by"`
+		Holder string `json:"holder"`
+		IPs    []struct {
+			IP    string `json:"ip"`
+			Pool  string `json:"pool"`
+			State string `json:"state"`
+		} `json:"ips"`
+	}
+	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+		return Lease{}, oneLine("lease", err)
+	}
+	if raw.V < 1 {
+		return Lease{}, errors.New("lease: it has no version")
+	}
+	l := Lease{V: raw.V, By: raw.By, Holder: raw.Holder}
+	for _, r := range raw.IPs {
+		ip, err := parseAddr(r.IP)
+		if err != nil {
+			continue
+		}
+		l.add(LeaseIP{IP: ip, Pool: clip(r.Pool), State: r.State})
+	}
+	return l, nil
+}
+
+func (l *Lease) add(n LeaseIP) {
+	if n.State != stateBound {
+		n.State = stateClaimed
+	}
+	for i := range l.IPs {
+		if o := &l.IPs[i]; o.IP == n.IP {
+			if n.State != stateBound {
+				o.State = stateClaimed
+			}
+			return
+		}
+	}
+	l.IPs = append(l.IPs, n)
+}

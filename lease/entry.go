@@ -1,0 +1,135 @@
+package lease
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// entry is a Service of the table with everything that is read from its revision, and what the
+// table remembers about it.
+type entry struct {
+	s     Service
+	key   Key
+	lease Lease  // empty when there is none or it cannot be read
+	bad   string // why the lease cannot be read, or ""
+	holds []hold // lease first, then ingress
+	req   request
+	wrong error // why the request cannot be read
+	memory
+}
+
+// memory is what the table itself knows about a Service. It is lost on restart, and nothing depends on it.
+type memory struct {
+	flight *flight   // the write that is under way
+	alarm  time.Time // when to look again, zero: on change
+	due    time.Time // since when the step dueKind is due
+	dueFor string
+	wait   *wait     // what it waits for to be free, or nil
+	since  time.Time // since when a claim waits for a rival
+	told   map[string]notice
+	fails  int // writes that failed, one after the other
+	dirty  bool
+}
+
+// hold is one address that a Service holds, and how.
+type hold struct {
+	ip     netip.Addr
+	pool   string // as the lease says
+	leased bool   // the lease has it
+	said   bool   // the lease says bound
+	shown  bool   // status.loadBalancer.ingress has it
+	bound  bool   // of type LoadBalancer, said and shown
+}
+
+// read takes over a revision.
+func (e *entry) read(s Service, together bool) {
+	e.s, e.lease, e.bad, e.holds = s, Lease{}, "", nil
+	if text := s.Annotations[LeaseAnnotation]; text != "" {
+		l, err := DecodeLease(text)
+		if err != nil {
+			e.bad = err.Error()
+		}
+		e.lease = l
+	}
+	for _, l := range e.lease.IPs {
+		e.holds = append(e.holds, hold{ip: l.IP, pool: l.Pool, leased: true, said: l.State == stateBound})
+	}
+	for _, text := range s.Ingress {
+		if ip, err := parseAddr(text); err == nil {
+			e.show(ip)
+		}
+	}
+	e.judge(together)
+	e.req, e.wrong = parseRequest(s)
+}
+
+// judge finds out what is bound: each address for itself, unless a test wants it otherwise.
+func (e *entry) judge(together bool) {
+	said, shown := false, false
+	for _, h := range e.holds {
+		said, shown = said || h.said, shown || h.shown
+	}
+	for i := range e.holds {
+		h := &e.holds[i]
+		h.bound = e.s.Type == typeLoadBalancer && (h.said && h.shown || together && said && shown)
+	}
+}
+
+func (e *entry) show(ip netip.Addr) {
+	for i := range e.holds {
+		if e.holds[i].ip == ip {
+			e.holds[i].shown = true
+			return
+		}
+	}
+	e.holds = append(e.holds, hold{ip: ip, shown: true})
+}
+
+// at returns the hold on an address, or nil.
+func (e *entry) at(ip netip.Addr) *hold {
+	for i := range e.holds {
+		if e.holds[i].ip == ip {
+			return &e.holds[i]
+		}
+	}
+	return nil
+}
+
+// managed reports whether the Service is for this installation to serve.
+func (e *entry) managed(v *View) bool {
+	return e.s.Type == typeLoadBalancer && e.s.Class == v.Class
+}
+
+// foreign reports whether the lease is not for this installation to change.
+func (e *entry) foreign(v *View) bool {
+	return e.lease.V > codecVersion || e.lease.By != "" && e.lease.By != v.Installation
+}
+
+// older is the order of precedence: creation, then UID. It is total.
+func older(a, b *entry) int {
+	return cmp.Or(a.s.Created.Compare(b.s.Created), strings.Compare(a.s.UID, b.s.UID),
+		strings.Compare(a.key.Namespace, b.key.Namespace), strings.Compare(a.key.Name, b.key.Name))
+}
+
+// clash says why two Services may not share an address, or "" when they may.
+func clash(a, b *entry) string {
+	switch {
+	case a.req.share == "" || b.req.share == "":
+		return "not both have the annotation " + Prefix + wishShare
+	case a.req.share != b.req.share:
+		return "their sharing keys differ"
+	case a.s.Class != b.s.Class || a.lease.By != "" && b.lease.By != "" && a.lease.By != b.lease.By:
+		return "another implementation serves it"
+	case (a.s.Local || b.s.Local) && a.s.Selector != b.s.Selector:
+		return "their selectors differ and externalTrafficPolicy is Local"
+	}
+	for _, p := range a.s.Ports {
+		if slices.Contains(b.s.Ports, p) {
+			return "both use port " + clip(p)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,244 @@
+package lease
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// recheck is how often a reserved address that is asked for is looked at again.
+const recheck = 10 * time.Second
+
+// pick fills the empty slots with free addresses: those asked for, and the others from one pool.
+func (d *draft) pick() {
+	for i := range d.slots {
+		if s := &d.slots[i]; !s.ip.IsValid() && s.asked.IsValid() {
+			d.pickAsked(s)
+		}
+	}
+	if d.fail == nil || d.e.req.need == 1 {
+		d.pickAny()
+	}
+	if d.e.req.need > 1 && len(d.open()) > 0 {
+		d.unpick()
+	}
+}
+
+// pickAsked picks the address that was asked for.
+func (d *draft) pickAsked(s *filled) {
+	q, ip := d.v.Pools.of(s.asked), s.asked
+	text := ""
+	if why := d.v.reserved(ip); why != "" {
+		text = fmt.Sprintf("%s asks for %s, which is reserved: %s", d.e.req.source, ip, why)
+		d.failing().wake = d.v.Now.Add(recheck)
+	} else if o, why := d.t.obstacle(d.e, ip); o != nil {
+		text = fmt.Sprintf("%s asks for %s, which is held by %s%s", d.e.req.source, ip, o.key, why)
+	} else if !d.t.inFlight(d.e, ip) {
+		s.ip, s.pool, s.fresh = ip, q.Name, true
+		return
+	}
+	fail := d.failing()
+	fail.ips = append(fail.ips, ip)
+	fail.count = q.Name
+	fail.say(text)
+}
+
+// open returns the indices of the slots that nothing fills.
+func (d *draft) open() []int {
+	var open []int
+	for i, s := range d.slots {
+		if !s.ip.IsValid() {
+			open = append(open, i)
+		}
+	}
+	return open
+}
+
+// pickAny fills the slots that nothing was asked for from the first pool that can fill all of them;
+// where one family is enough, else from the first pool that can fill any.
+func (d *draft) pickAny() {
+	open := slices.DeleteFunc(d.open(), func(i int) bool { return d.slots[i].asked.IsValid() })
+	if len(open) == 0 {
+		return
+	}
+	pools, none := d.candidates()
+	if !d.pickFromAny(pools, open, len(open)) && len(open) > 1 && d.e.req.need == 1 {
+		d.pickFromAny(pools, open, 1)
+	}
+	open = slices.DeleteFunc(open, func(i int) bool { return d.slots[i].ip.IsValid() })
+	if len(open) > 0 {
+		d.lack(open, pools, none)
+	}
+}
+
+// candidates are the pools to pick from, in the order of the configuration: that of the address
+// that the Service has already, or the one it asks for, or all for everybody.
+func (d *draft) candidates() (pools []*pool, none string) {
+	name := d.e.req.pool
+	for _, s := range d.slots {
+		if s.ip.IsValid() {
+			name = s.pool
+			break
+		}
+	}
+	if q := d.v.Pools.byName[name]; q != nil {
+		return []*pool{q}, ""
+	}
+	for _, q := range d.v.Pools.list {
+		if q.AutoAssign {
+			pools = append(pools, q)
+		}
+	}
+	switch {
+	case len(d.v.Pools.list) == 0:
+		none = "no pool is configured"
+	case len(pools) == 0:
+		none = "every pool has autoAssign false: ask for one by the annotation " + Prefix + wishPool
+	}
+	return pools, none
+}
+
+func (d *draft) pickFromAny(pools []*pool, open []int, enough int) bool {
+	return slices.ContainsFunc(pools, func(q *pool) bool { return d.pickFrom(q, open, enough) })
+}
+
+// pickFrom fills the open slots from one pool if it can fill enough of them.
+func (d *draft) pickFrom(q *pool, open []int, enough int) bool {
+	picks := make([]netip.Addr, len(open))
+	found := 0
+	for i, n := range open {
+		ip, ok, wake := d.free(q, d.slots[n].family)
+		if !ok {
+			d.wake = earliest(d.wake, wake)
+			continue
+		}
+		picks[i] = ip
+		found++
+	}
+	if found < enough {
+		return false
+	}
+	for i, n := range open {
+		if s := &d.slots[n]; picks[i].IsValid() {
+			s.ip, s.pool, s.fresh = picks[i], q.Name, true
+		}
+	}
+	return true
+}
+
+// lack records that slots could not be filled. That the second family is missing where it need not
+// be there is no news.
+func (d *draft) lack(open []int, pools []*pool, none string) {
+	fail := d.failing()
+	fail.wake = earliest(fail.wake, d.wake)
+	if len(open) == len(d.slots) || d.e.req.need > 1 {
+		fail.say(none)
+		for _, q := range pools {
+			for _, i := range open {
+				fail.say(q.lacks(d.slots[i].family))
+			}
+		}
+		if len(pools) > 0 {
+			fail.count = pools[0].Name
+		}
+	}
+	fail.queue = d.queueName(open, pools)
+	for _, q := range pools {
+		fail.pools = append(fail.pools, q.Name)
+	}
+}
+
+func (q *pool) lacks(f int) string {
+	if len(q.spans[f]) == 0 {
+		return fmt.Sprintf("pool %q has no %s range", q.Name, familyName(f))
+	}
+	return fmt.Sprintf("pool %q has no free %s address", q.Name, familyName(f))
+}
+
+// queueName tells apart what Services want; those who may share an address want it for themselves.
+func (d *draft) queueName(open []int, pools []*pool) string {
+	name := fmt.Sprint(d.e.req.need)
+	for _, i := range open {
+		name += " " + familyName(d.slots[i].family)
+	}
+	for _, q := range pools {
+		name += " " + q.Name
+	}
+	if d.e.req.share != "" {
+		name += " " + d.e.key.String()
+	}
+	return name
+}
+
+// free finds an address of a pool: one that those with the same sharing key have, else a free one.
+func (d *draft) free(q *pool, f int) (netip.Addr, bool, time.Time) {
+	if ip, ok := d.shared(q, f); ok {
+		return ip, true, time.Time{}
+	}
+	return d.t.shelves[q.Name][f].first(world{
+		now:      d.v.Now,
+		taken:    d.t.taken,
+		reserved: func(ip netip.Addr) bool { return d.v.reserved(ip) != "" },
+	})
+}
+
+func (d *draft) shared(q *pool, f int) (netip.Addr, bool) {
+	if d.e.req.share == "" {
+		return netip.Addr{}, false
+	}
+	for _, ip := range slices.SortedFunc(maps.Keys(d.t.keys[d.e.req.share]), netip.Addr.Compare) {
+		if family(ip) != f || d.v.Pools.of(ip) != q || d.v.reserved(ip) != "" {
+			continue
+		}
+		if o, _ := d.t.obstacle(d.e, ip); o == nil && !d.t.inFlight(d.e, ip) {
+			return ip, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// unpick takes back the picks of a Service that needs all of its addresses or none.
+func (d *draft) unpick() {
+	for i := range d.slots {
+		if s := &d.slots[i]; s.fresh {
+			s.ip, s.pool, s.fresh = netip.Addr{}, "", false
+		}
+	}
+}
+
+// taken reports whether anybody holds an address or has just been picked for it.
+func (t *Table) taken(ip netip.Addr) bool {
+	return len(t.flying[ip]) > 0 || slices.ContainsFunc(t.holds[ip], func(o *entry) bool { return !t.ignores(o, o.at(ip)) })
+}
+
+// inFlight reports whether the address was just picked for somebody that e may not share it with.
+func (t *Table) inFlight(e *entry, ip netip.Addr) bool {
+	return slices.ContainsFunc(t.flying[ip], func(o *entry) bool { return o != e && clash(e, o) != "" })
+}
+
+// obstacle returns a Service that holds the address and that e may not share it with, and why not.
+func (t *Table) obstacle(e *entry, ip netip.Addr) (*entry, string) {
+	for _, o := range t.holds[ip] {
+		if o == e || t.ignores(o, o.at(ip)) {
+			continue
+		}
+		why := clash(e, o)
+		switch {
+		case why == "":
+		case e.req.share == "" && o.req.share == "":
+			return o, ""
+		default:
+			return o, ", and they may not share it: " + why
+		}
+	}
+	return nil, ""
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

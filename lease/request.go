@@ -1,0 +1,166 @@
+package lease
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// maxWish bounds what is read of a requesting annotation.
+const maxWish = 256
+
+// The prefixes under which wishes are understood, and the wishes.
+var wishPrefixes = []string{Prefix, "metallb.io/", "metallb.universe.tf/"}
+
+const (
+	wishPool  = "address-pool"
+	wishIPs   = "loadBalancerIPs"
+	wishShare = "allow-shared-ip"
+)
+
+// request is what a Service wishes, read once for each revision of it.
+type request struct {
+	slots  []slot
+	need   int    // how many of the slots make sense together: all, or any one
+	pool   string // the pool asked for, or ""
+	share  string // the sharing key, or ""
+	source string // what asked for the addresses, for messages
+}
+
+// slot is one address that a Service is to have.
+type slot struct {
+	family int
+	ip     netip.Addr // the one asked for, or invalid for any
+}
+
+// parseRequest reads annotations and spec. Its error is for the user: it names rule and value.
+func parseRequest(s Service) (request, error) {
+	var r request
+	var err error
+	if r.share, _, err = wish(s, wishShare); err != nil {
+		return request{}, err
+	}
+	if r.pool, _, err = wish(s, wishPool); err != nil {
+		return request{share: r.share}, err
+	}
+	ips, err := r.readIPs(s)
+	if err != nil {
+		return request{share: r.share}, err
+	}
+	if err := r.fill(s, ips); err != nil {
+		return request{share: r.share}, err
+	}
+	return r, nil
+}
+
+// wish returns a wish and the annotation that it came from. The same wish may be written under
+// several prefixes, but not a different one.
+func wish(s Service, name string) (value, from string, err error) {
+	for _, prefix := range wishPrefixes {
+		key := prefix + name
+		v := strings.TrimSpace(s.Annotations[key])
+		switch {
+		case v == "":
+		case len(v) > maxWish:
+			return "", "", fmt.Errorf("annotation %s: longer than %d bytes", key, maxWish)
+		case from == "":
+			value, from = v, key
+		case v != value:
+			return "", "", fmt.Errorf("annotations contradict each other: %s is %q and %s is %q", from, clip(value), key, clip(v))
+		}
+	}
+	return value, from, nil
+}
+
+// readIPs returns the addresses asked for, by annotation or by spec.loadBalancerIP.
+func (r *request) readIPs(s Service) ([]netip.Addr, error) {
+	text, from, err := wish(s, wishIPs)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := parseIPs(text, "annotation "+from)
+	if err != nil {
+		return nil, err
+	}
+	r.source = "annotation " + from
+	const field = "spec.loadBalancerIP"
+	spec, err := parseIPs(s.LoadBalancerIP, field)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(spec) == 0:
+		return ips, nil
+	case len(ips) == 0:
+		r.source = field
+		return spec, nil
+	case !slices.Equal(ips, spec):
+		return nil, fmt.Errorf("requests contradict each other: annotation %s is %q and %s is %q", from, clip(text), field, clip(s.LoadBalancerIP))
+	}
+	return ips, nil
+}
+
+// parseIPs reads addresses, at most one of each family.
+func parseIPs(text, from string) ([]netip.Addr, error) {
+	if len(text) > maxWish {
+		return nil, fmt.Errorf("%s: longer than %d bytes", from, maxWish)
+	}
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var ips []netip.Addr
+	for _, part := range strings.Split(text, ",") {
+		ip, err := parseAddr(strings.TrimSpace(part))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", from, err)
+		}
+		for _, other := range ips {
+			if other.Is4() == ip.Is4() {
+				return nil, fmt.Errorf("%s: %s and %s are both %s: at most one of each family", from, other, ip, familyName(family(ip)))
+			}
+		}
+		ips = append(ips, ip)
+	}
+	return ips, nil
+}
+
+// fill makes the slots: one for each family that the Service is to have.
+func (r *request) fill(s Service, ips []netip.Addr) error {
+	families := familiesOf(s)
+	for _, f := range families {
+		r.slots = append(r.slots, slot{family: f})
+	}
+	for _, ip := range ips {
+		i := slices.Index(families, family(ip))
+		if i < 0 {
+			return fmt.Errorf("%s asks for %s, which is no %s address: the Service is %s only", r.source, ip, familyName(families[0]), familyName(families[0]))
+		}
+		r.slots[i].ip = ip
+	}
+	if len(families) < 2 && s.FamilyPolicy == requireDualStack {
+		return fmt.Errorf("spec.ipFamilyPolicy is %s, but the cluster gave the Service %s only", requireDualStack, familyName(families[0]))
+	}
+	r.need = 1
+	if s.FamilyPolicy == requireDualStack {
+		r.need = len(r.slots)
+	}
+	return nil
+}
+
+// familiesOf returns the wanted families, the primary one first; without any it is IPv4.
+func familiesOf(s Service) []int {
+	var fs []int
+	for _, name := range s.Families {
+		f := btoi(name == ipv6)
+		if (name == ipv4 || name == ipv6) && !slices.Contains(fs, f) {
+			fs = append(fs, f)
+		}
+	}
+	if len(fs) == 0 {
+		return []int{0}
+	}
+	if len(fs) == 2 && s.FamilyPolicy != preferDualStack && s.FamilyPolicy != requireDualStack {
+		return fs[:1]
+	}
+	return fs
+}

@@ -1,0 +1,290 @@
+package lease
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// script runs operations, one a line, against one speaker and an API server:
+//
+//	pool NAME [noauto] [avoid] RANGE[,RANGE]   adds a pool to the configuration
+//	pools                                      empties the configuration
+//	create NAME [WISH]...                      creates a Service
+//	edit NAME [WISH]...                        changes it
+//	delete NAME | deleting NAME                ends it, or only announces that
+//	ingress NAME IP[,IP]|-                     sets its ingress, as another implementation does
+//	lease NAME TEXT|-                          sets its lease, as a hand does
+//	reserve IP WHY                             reserves an address
+//	rank N | class NAME | freeze               the speaker's rank, class, freeze
+//	break | mend                               lets writes fail, or not any more
+//	settle                                     takes steps until none is due
+//	step KIND NAME...                          takes one round of steps and says which they are
+//	wait DURATION                              lets time pass
+//	NAME IP[,IP]|-                             expects these addresses to be bound and shown
+//	holds NAME IP(claimed|bound|shown),...     expects exactly these holds
+//	events NAME [REASON: TEXT]; ...            expects the events since the last such line
+//	usage POOL USED WAITING                    expects the counts
+//	writes N                                   expects so many writes since the last such line
+type script struct {
+	t        *testing.T
+	api      *server
+	table    *Table
+	view     View
+	pools    []Pool
+	reserved map[netip.Addr]string
+	rank     int
+	broken   bool
+	events   map[string][]string
+	seen     int // writes
+}
+
+func runScript(t *testing.T, text string) {
+	t.Helper()
+	s := &script{t: t, api: newServer(), table: NewTable(), reserved: map[netip.Addr]string{}, events: map[string][]string{}}
+	s.view = View{
+		Now: epoch, Installation: "here", Self: "n1", Rank: func(string) int { return s.rank },
+		Reserved: func(ip netip.Addr) string { return s.reserved[ip] },
+	}
+	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if diff := s.do(line); diff != "" {
+			t.Fatalf("line %d: %s\n%s", i+1, line, diff)
+		}
+	}
+}
+
+func (s *script) do(line string) string {
+	verb, rest, _ := strings.Cut(line, " ")
+	words := strings.Fields(rest)
+	switch verb {
+	case "pool", "pools", "reserve", "rank", "class", "freeze", "break", "mend", "wait":
+		s.configure(verb, words)
+	case "create":
+		svc := Service{Namespace: "ns", Name: words[0], Type: typeLoadBalancer, Families: []string{ipv4}, Ports: []string{"TCP/80"}}
+		svc.Annotations = map[string]string{}
+		wishes(&svc, words[1:])
+		s.api.create(svc)
+	case "edit":
+		s.api.edit(key(words[0]), func(svc *Service) { wishes(svc, words[1:]) })
+	case "delete":
+		delete(s.api.services, key(words[0]))
+	case "deleting":
+		s.api.edit(key(words[0]), func(svc *Service) { svc.Deleting = true })
+	case "ingress":
+		s.api.edit(key(words[0]), func(svc *Service) { svc.Ingress = list(words[1]) })
+	case "lease":
+		s.api.edit(key(words[0]), func(svc *Service) { svc.Annotations[LeaseAnnotation] = strings.TrimPrefix(words[1], "-") })
+	case "settle":
+		return s.settle()
+	default:
+		return s.expect(verb, words, rest)
+	}
+	s.watch()
+	return ""
+}
+
+func (s *script) configure(verb string, words []string) {
+	switch verb {
+	case "pool":
+		p := Pool{Name: words[0], Ranges: list(words[len(words)-1]), AvoidBuggyIPs: slices.Contains(words, "avoid")}
+		if slices.Contains(words, "noauto") {
+			p.AutoAssign = new(bool)
+		}
+		s.pools = append(s.pools, p)
+		fallthrough
+	case "pools":
+		if verb == "pools" {
+			s.pools = nil
+		}
+		pools, err := NewPools(s.pools)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.view.Pools = pools
+	case "reserve":
+		s.reserved[netip.MustParseAddr(words[0])] = strings.Join(words[1:], " ")
+	case "rank":
+		fmt.Sscan(words[0], &s.rank)
+	case "class":
+		s.view.Class = words[0]
+	case "freeze":
+		s.view.Freeze = true
+	case "break", "mend":
+		s.broken = verb == "break"
+	case "wait":
+		d, err := time.ParseDuration(words[0])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.view.Now = s.view.Now.Add(d)
+	}
+}
+
+// watch brings the table up to date.
+func (s *script) watch() {
+	var gone []Key
+	for k := range s.table.entries {
+		if _, ok := s.api.services[k]; !ok {
+			gone = append(gone, k)
+		}
+	}
+	s.table.Apply(false, s.api.list(), gone, s.view.Now)
+}
+
+// round takes the steps that are due now and returns them as "kind name".
+func (s *script) round() []string {
+	steps, _ := s.table.Steps(s.view)
+	var did []string
+	for _, st := range steps {
+		did = append(did, st.Kind+" "+st.Service.Name)
+		if st.Kind != Tell {
+			var err error
+			if err = errGone; !s.broken {
+				err = s.api.write(st)
+			}
+			s.table.Done(st, s.view.Now, err)
+			if err != nil {
+				continue
+			}
+		}
+		for _, e := range st.Events {
+			s.events[st.Service.Name] = append(s.events[st.Service.Name], e.Reason+": "+e.Message)
+		}
+	}
+	s.watch()
+	return did
+}
+
+func (s *script) settle() string {
+	for range 100 {
+		if len(s.round()) == 0 {
+			return ""
+		}
+	}
+	return "there is no end of steps"
+}
+
+func (s *script) expect(verb string, words []string, rest string) string {
+	switch verb {
+	case "step":
+		var want []string
+		for i := 0; i+1 < len(words); i += 2 {
+			want = append(want, words[i]+" "+words[i+1])
+		}
+		return cmp.Diff(want, s.round())
+	case "holds":
+		return cmp.Diff(words[1], s.holds(words[0]))
+	case "events":
+		name, texts, _ := strings.Cut(rest, " ")
+		got := s.events[name]
+		s.events[name] = nil
+		return cmp.Diff(strings.TrimSpace(texts), strings.Join(got, "; "))
+	case "usage":
+		for _, u := range s.table.Usage(s.view.Pools) {
+			if u.Pool == words[0] {
+				return cmp.Diff(words[1:], []string{fmt.Sprint(u.Used), fmt.Sprint(u.Waiting)})
+			}
+		}
+		return "no such pool"
+	case "writes":
+		n := s.api.writes - s.seen
+		s.seen = s.api.writes
+		return cmp.Diff(words[0], fmt.Sprint(n))
+	}
+	return cmp.Diff(words[0], s.addresses(verb))
+}
+
+// addresses returns the ingress of a Service, having made sure that lease, table and pool annotation agree with it.
+func (s *script) addresses(name string) string {
+	svc, ok := s.api.services[key(name)]
+	if !ok {
+		return "no such Service"
+	}
+	var bound []string
+	for _, v := range s.table.VIPs(s.view) {
+		if slices.Contains(v.Services, key(name)) {
+			bound = append(bound, v.IP.String())
+		}
+	}
+	if len(bound) != len(svc.Ingress) {
+		return fmt.Sprintf("announced %v, shown %v", bound, svc.Ingress)
+	}
+	if (svc.Annotations[PoolAnnotation] == "") != (len(bound) == 0) {
+		return fmt.Sprintf("announced %v, pool annotation %q", bound, svc.Annotations[PoolAnnotation])
+	}
+	if len(svc.Ingress) == 0 {
+		return "-"
+	}
+	return strings.Join(svc.Ingress, ",")
+}
+
+func (s *script) holds(name string) string {
+	e := s.table.entries[key(name)]
+	var all []string
+	for _, h := range e.holds {
+		state := "claimed"
+		switch {
+		case h.bound:
+			state = "bound"
+		case h.shown:
+			state = "shown"
+		}
+		all = append(all, h.ip.String()+"("+state+")")
+	}
+	if len(all) == 0 {
+		return "-"
+	}
+	return strings.Join(all, ",")
+}
+
+// wishes reads "ips=IP+IP pool=NAME share=KEY ports=A,B spec=IP type=T class=C families=46
+// policy=P local selector=S NAME/ANNOTATION=VALUE".
+func wishes(s *Service, words []string) {
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "ips":
+			s.Annotations[Prefix+wishIPs] = value
+		case "pool":
+			s.Annotations[Prefix+wishPool] = value
+		case "share":
+			s.Annotations[Prefix+wishShare] = value
+		case "ports":
+			s.Ports = list(value)
+		case "spec":
+			s.LoadBalancerIP = value
+		case "type":
+			s.Type = value
+		case "class":
+			s.Class = value
+		case "families":
+			s.Families = strings.Split(strings.NewReplacer("46", "IPv4 IPv6", "64", "IPv6 IPv4", "4", "IPv4", "6", "IPv6").Replace(value), " ")
+		case "policy":
+			s.FamilyPolicy = value
+		case "local":
+			s.Local = value != "no"
+		case "selector":
+			s.Selector = value
+		default:
+			s.Annotations[name] = value
+		}
+	}
+}
+
+func key(name string) Key { return Key{Namespace: "ns", Name: name} }
+
+func list(text string) []string {
+	if text == "-" || text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}

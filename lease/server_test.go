@@ -1,0 +1,101 @@
+package lease
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+var (
+	errConflict = errors.New("conflict")
+	errGone     = errors.New("gone")
+)
+
+// server is an API server as far as leases go: one total order of revisions, optimistic concurrency,
+// and the one rule about types, that status.loadBalancer is wiped when a Service is no load balancer.
+type server struct {
+	services map[Key]Service
+	revision int
+	created  int
+	careless bool // takes writes of any version, as those who read and retry do
+	writes   int
+}
+
+func newServer() *server { return &server{services: make(map[Key]Service)} }
+
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// create enters a Service: each is a second younger than the one before.
+func (a *server) create(s Service) {
+	a.created++
+	s.UID = "uid-" + strconv.Itoa(a.created)
+	s.Created = epoch.Add(time.Duration(a.created) * time.Second)
+	a.put(s)
+}
+
+func (a *server) put(s Service) {
+	if s.Type != typeLoadBalancer {
+		s.Ingress = nil
+	}
+	a.revision++
+	s.Version = strconv.Itoa(a.revision)
+	a.services[s.Key()] = s
+}
+
+// edit changes a Service as users and other controllers do.
+func (a *server) edit(k Key, change func(*Service)) {
+	s := a.services[k]
+	s.Annotations = maps.Clone(s.Annotations)
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	change(&s)
+	a.put(s)
+}
+
+// write takes a step.
+func (a *server) write(st Step) error {
+	s, ok := a.services[st.Service]
+	if !ok || s.UID != st.UID {
+		return errGone
+	}
+	if s.Version != st.Version && !a.careless {
+		return errConflict
+	}
+	a.writes++
+	a.put(applyStep(s, st))
+	return nil
+}
+
+// applyStep returns a Service as a step leaves it.
+func applyStep(s Service, st Step) Service {
+	s.Annotations = maps.Clone(s.Annotations)
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	for k, v := range st.Annotations {
+		if s.Annotations[k] = v; v == "" {
+			delete(s.Annotations, k)
+		}
+	}
+	if st.SetIngress {
+		s.Ingress = slices.Clone(st.Ingress)
+	}
+	return s
+}
+
+// list returns all Services, sorted.
+func (a *server) list() []Service {
+	return slices.SortedFunc(maps.Values(a.services), func(x, y Service) int {
+		return compareKeys(x.Key(), y.Key())
+	})
+}
+
+func compareKeys(a, b Key) int {
+	if a.Namespace != b.Namespace {
+		return slices.Compare([]byte(a.Namespace), []byte(b.Namespace))
+	}
+	return slices.Compare([]byte(a.Name), []byte(b.Name))
+}

@@ -1,0 +1,246 @@
+package lease
+
+import (
+	"container/heap"
+	"net/netip"
+	"time"
+)
+
+const (
+	// interval is after how long a step is overdue for the next rank.
+	interval = time.Second
+	// slack is how many intervals the next rank waits at most while others do progress in the pool.
+	slack = 30
+	// patience is how long a claim waits for a rival that has to give up.
+	patience = 30 * time.Second
+	// echo is how long an accepted write may take to come back by the stream, answer how long the
+	// caller may take to tell its outcome; then the Service is decided again.
+	echo   = 10 * time.Second
+	answer = time.Minute
+	// news is how young a failure must be to be told by a speaker that was not of rank 0 when it arose.
+	news = 10 * time.Second
+	// maxTold bounds the failures that are remembered as told for one Service.
+	maxTold = 16
+
+	firstRetry = 200 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// flight is a write that is under way, from Steps until it is answered and, if it was accepted, seen.
+type flight struct {
+	version  string // that it was decided on
+	share    string // the sharing key that the picks are counted under
+	picks    []netip.Addr
+	answered bool
+	until    time.Time // then it is decided again in any case
+}
+
+// notice remembers a failure.
+type notice struct {
+	at   time.Time // when it was found
+	told bool      // by this speaker
+}
+
+// Steps returns the steps that are due now, in order of the Services' creation, and marks them in
+// flight. Wake is when to ask again even if nothing changes, zero for never. It costs what has
+// changed since the last call.
+func (t *Table) Steps(v View) (steps []Step, wake time.Time) {
+	t.see(&v)
+	t.ring(v.Now)
+	var w work
+	for t.gather(&w); len(w) > 0; t.gather(&w) {
+		e := heap.Pop(&w).(*entry)
+		if t.entries[e.key] != e {
+			continue
+		}
+		if s, ok := t.look(e, &v); ok {
+			steps = append(steps, s)
+		}
+	}
+	return steps, t.nextAlarm()
+}
+
+// gather moves what is to be looked at into the heap.
+func (t *Table) gather(w *work) {
+	t.heads()
+	for _, e := range t.dirty {
+		heap.Push(w, e)
+	}
+	t.dirty = t.dirty[:0]
+}
+
+// look decides about one Service.
+func (t *Table) look(e *entry, v *View) (Step, bool) {
+	e.dirty = false
+	if f := e.flight; f != nil {
+		if v.Now.Before(f.until) {
+			return Step{}, false
+		}
+		t.land(e)
+	}
+	e.alarm = time.Time{}
+	delete(t.parked, e)
+	p := t.plan(e, v)
+	t.watch(e, &p, v.Now)
+	if p.kind != "" {
+		return t.act(e, &p, v)
+	}
+	e.dueFor = ""
+	t.await(e, p.fail)
+	return t.complain(e, &p, v)
+}
+
+// watch keeps the time that a claim has waited for its rival.
+func (t *Table) watch(e *entry, p *plan, now time.Time) {
+	if p.waiting == "" {
+		e.since = time.Time{}
+		return
+	}
+	if e.since.IsZero() {
+		e.since = now
+	}
+	if !e.impatient(now) {
+		t.wake(e, e.since.Add(patience))
+	} else if p.kind == "" && p.fail == nil {
+		p.fail = &failure{texts: []string{p.waiting}}
+	}
+}
+
+func (e *entry) impatient(now time.Time) bool {
+	return !e.since.IsZero() && now.Sub(e.since) >= patience
+}
+
+// act returns the write of a plan if it is this speaker's turn.
+func (t *Table) act(e *entry, p *plan, v *View) (Step, bool) {
+	rank := t.rank(v, p.pool)
+	if e.dueFor != p.kind {
+		e.due, e.dueFor = v.Now, p.kind
+	}
+	if rank < 0 || v.Now.Before(t.turn(e, p.pool, rank)) {
+		t.parked[e] = struct{}{}
+		if rank > 0 {
+			t.wake(e, t.turn(e, p.pool, rank))
+		}
+		return Step{}, false // it keeps its place in a queue
+	}
+	t.await(e, p.fail)
+	e.dueFor = ""
+	t.depart(e, p, v.Now)
+	return p.step(e, v), true
+}
+
+// turn is when a speaker of this rank may act: a rank above 0 when the step is overdue, and while
+// nobody does anything in the pool.
+func (t *Table) turn(e *entry, pool string, rank int) time.Time {
+	if rank == 0 {
+		return e.due
+	}
+	from := e.due
+	if at := t.progress[pool]; at.After(from) {
+		from = at
+	}
+	at, last := from.Add(time.Duration(rank)*interval), e.due.Add(time.Duration(rank)*slack*interval)
+	if at.After(last) {
+		return last
+	}
+	return at
+}
+
+// complain tells the user what is missing, once.
+func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
+	if p.fail == nil {
+		e.told = nil
+		return Step{}, false
+	}
+	if e.first() {
+		t.wake(e, p.fail.wake)
+	}
+	text := p.fail.text()
+	n, known := e.told[text]
+	if text == "" || n.told {
+		return Step{}, false
+	}
+	rank := t.rank(v, p.fail.count)
+	if rank < 0 || !known && len(e.told) >= maxTold {
+		return Step{}, false
+	}
+	if !known {
+		n.at = v.Now
+	}
+	n.told = rank == 0 && v.Now.Sub(n.at) < news
+	if e.told == nil {
+		e.told = make(map[string]notice)
+	}
+	e.told[text] = n
+	if !n.told {
+		t.parked[e] = struct{}{}
+		return Step{}, false
+	}
+	return Step{Kind: Tell, Service: e.key, UID: e.s.UID, Version: e.s.Version,
+		Events: []Event{{Warning: true, Reason: AllocationFailed, Message: text}}}, true
+}
+
+// depart marks the write of a Service as under way.
+func (t *Table) depart(e *entry, p *plan, now time.Time) {
+	e.flight = &flight{version: e.s.Version, share: e.req.share, picks: p.picks, until: now.Add(answer)}
+	for _, ip := range p.picks {
+		t.flying[ip] = append(t.flying[ip], e)
+		t.share(e.flight.share, ip, 1)
+	}
+	t.wake(e, e.flight.until)
+}
+
+// land ends a flight; picks that nobody holds go back.
+func (t *Table) land(e *entry) {
+	f := e.flight
+	if f == nil {
+		return
+	}
+	e.flight = nil
+	for _, ip := range f.picks {
+		t.share(f.share, ip, -1)
+		if t.flying[ip] = without(t.flying[ip], e); len(t.flying[ip]) == 0 {
+			delete(t.flying, ip)
+		}
+		if s := t.shelfOf(ip); s != nil && !t.taken(ip) {
+			s.putBack(ip)
+			t.stir(ip)
+		}
+		for o := range t.wanted[ip] {
+			t.mark(o)
+		}
+	}
+}
+
+// Done tells how the write of a step ended: nil when it was accepted. The Service is decided again
+// once the stream shows another version of it, or after a while.
+func (t *Table) Done(s Step, now time.Time, err error) {
+	e := t.entries[s.Service]
+	if e == nil || e.s.UID != s.UID || e.flight == nil || e.flight.version != s.Version {
+		return
+	}
+	e.flight.answered = true
+	wait := echo
+	if e.fails++; err == nil {
+		e.fails = 0
+	} else {
+		wait = min(firstRetry<<min(e.fails-1, 10), lastRetry)
+	}
+	if e.s.Version != s.Version {
+		t.land(e)
+		t.mark(e)
+		return
+	}
+	e.flight.until = now.Add(wait)
+	t.wake(e, e.flight.until)
+}
+
+// rank asks for this speaker's rank once for each pool and call of Steps.
+func (t *Table) rank(v *View, pool string) int {
+	r, ok := t.ranks[pool]
+	if !ok {
+		r = v.rank(pool)
+		t.ranks[pool] = r
+	}
+	return r
+}

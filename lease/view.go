@@ -1,0 +1,80 @@
+package lease
+
+import (
+	"net/netip"
+)
+
+func (v *View) rank(pool string) int {
+	if v.Rank == nil {
+		return 0
+	}
+	return v.Rank(pool)
+}
+
+func (v *View) reserved(ip netip.Addr) string {
+	if v.Reserved == nil {
+		return ""
+	}
+	return v.Reserved(ip)
+}
+
+// see compares a View with the last one and marks the Services that the difference concerns.
+func (t *Table) see(v *View) {
+	if v.Pools == nil {
+		v.Pools = t.none
+	}
+	now := seen{pools: v.Pools, installation: v.Installation, class: v.Class, freeze: v.Freeze}
+	if now != t.seen {
+		if now.pools != t.seen.pools {
+			t.reload(v.Pools)
+		}
+		t.seen = now
+		for _, e := range t.entries {
+			t.mark(e)
+		}
+		for ip := range t.holds {
+			t.stale[ip] = struct{}{}
+		}
+	}
+	moved := false
+	for name, old := range t.ranks {
+		r := v.rank(name)
+		moved = moved || r != old
+		t.ranks[name] = r
+	}
+	if moved {
+		for e := range t.parked {
+			t.mark(e)
+		}
+	}
+}
+
+// reload builds the shelves of other pools. What was released just now goes on resting.
+func (t *Table) reload(p *Pools) {
+	old := t.shelves
+	t.shelves = make(map[string]*[2]*shelf, len(p.list))
+	for _, q := range p.list {
+		t.shelves[q.Name] = &[2]*shelf{newShelf(q, 0), newShelf(q, 1)}
+	}
+	for _, both := range old {
+		for _, s := range both {
+			for _, r := range s.released {
+				if q := p.of(r.ip); q != nil && s.when[r.ip].Equal(r.at) {
+					t.shelves[q.Name][family(r.ip)].release(r.ip, r.at)
+				}
+			}
+		}
+	}
+	t.used = p.count(t)
+}
+
+// count counts the held addresses of each pool.
+func (p *Pools) count(t *Table) map[string]uint64 {
+	used := make(map[string]uint64, len(p.list))
+	for ip := range t.holds {
+		if q := p.of(ip); q != nil {
+			used[q.Name]++
+		}
+	}
+	return used
+}

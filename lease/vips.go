@@ -1,0 +1,58 @@
+package lease
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// VIPs returns the bound addresses of this installation, sorted. Callers must not change it; the
+// next call does not change it either.
+func (t *Table) VIPs(v View) []VIP {
+	t.see(&v)
+	if len(t.stale) == 0 {
+		return t.vips
+	}
+	again := slices.SortedFunc(maps.Keys(t.stale), netip.Addr.Compare)
+	merged := make([]VIP, 0, len(t.vips)+len(again))
+	rest := t.vips
+	for _, ip := range again {
+		for len(rest) > 0 && rest[0].IP.Less(ip) {
+			merged, rest = append(merged, rest[0]), rest[1:]
+		}
+		if len(rest) > 0 && rest[0].IP == ip {
+			rest = rest[1:]
+		}
+		if vip, ok := t.vip(ip); ok {
+			merged = append(merged, vip)
+		}
+	}
+	t.vips = append(merged, rest...)
+	clear(t.stale)
+	return t.vips
+}
+
+func (t *Table) vip(ip netip.Addr) (VIP, bool) {
+	vip := VIP{IP: ip, Pool: t.poolName(ip)}
+	for _, e := range t.holds[ip] {
+		if e.at(ip).bound && e.lease.By == t.seen.installation {
+			vip.Services = append(vip.Services, e.key)
+		}
+	}
+	slices.SortFunc(vip.Services, func(a, b Key) int { return strings.Compare(a.String(), b.String()) })
+	return vip, len(vip.Services) > 0
+}
+
+// Usage returns the use of each pool, in the order of the configuration.
+func (t *Table) Usage(p *Pools) []Usage {
+	used := t.used
+	if p != t.seen.pools {
+		used = p.count(t)
+	}
+	usage := make([]Usage, 0, len(p.list))
+	for _, q := range p.list {
+		usage = append(usage, Usage{Pool: q.Name, Size: q.Size, Used: used[q.Name], Waiting: t.waiting[q.Name]})
+	}
+	return usage
+}

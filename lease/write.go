@@ -1,0 +1,186 @@
+package lease
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// changes are the differences between what a Service holds and what it is to hold.
+type changes struct {
+	picked, bound   []out   // new addresses, and those that become bound
+	freed           []*hold // bound or shown, and given up
+	dropped         []*hold // claims given up
+	ingress, orphan bool    // ingress changes; the lease names nobody
+}
+
+// write turns what the Service is to hold into a plan, or into none if it holds just that.
+func (d *draft) write(reason string) {
+	slices.SortStableFunc(d.outs, func(a, b out) int {
+		return cmp.Or(d.position(a.ip)-d.position(b.ip), a.ip.Compare(b.ip))
+	})
+	c := d.compare()
+	d.kind = d.kindOf(c)
+	if d.kind == "" {
+		return
+	}
+	d.choosePool(c)
+	for _, o := range d.outs {
+		if o.leased {
+			d.lease = append(d.lease, LeaseIP{IP: o.ip, Pool: o.pool, State: state(o.bound)})
+		}
+		if o.bound {
+			d.bound = append(d.bound, o.pool)
+		}
+		if o.shown {
+			d.ingress = append(d.ingress, o.ip)
+		}
+	}
+	for _, o := range c.picked {
+		d.picks = append(d.picks, o.ip)
+	}
+	d.setIngress = c.ingress
+	d.tell(c, reason)
+}
+
+// position is the place of an address's family in the wish.
+func (d *draft) position(ip netip.Addr) int {
+	for i, s := range d.slots {
+		if s.family == family(ip) {
+			return i
+		}
+	}
+	return len(d.slots) + family(ip)
+}
+
+func (d *draft) compare() changes {
+	e := d.e
+	c := changes{orphan: len(e.lease.IPs) > 0 && e.lease.By == ""}
+	for i := range e.holds {
+		h := &e.holds[i]
+		o := d.out(h.ip)
+		switch {
+		case o != nil && o.bound && !h.bound:
+			c.bound = append(c.bound, *o)
+			c.ingress = true
+		case o == nil && h.shown:
+			c.freed = append(c.freed, h)
+			c.ingress = true
+		case o == nil || h.leased && !o.leased:
+			c.dropped = append(c.dropped, h)
+		}
+	}
+	for _, o := range d.outs {
+		if e.at(o.ip) == nil {
+			c.picked = append(c.picked, o)
+		}
+	}
+	return c
+}
+
+// kindOf names the write by the most telling thing that it does.
+func (d *draft) kindOf(c changes) string {
+	switch {
+	case slices.ContainsFunc(c.freed, func(h *hold) bool { return h.bound && d.rival(h) != nil }):
+		return Repair
+	case len(c.bound) > 0:
+		return Bind
+	case len(c.picked) > 0:
+		return Claim
+	case len(c.freed) > 0:
+		return Release
+	case len(c.dropped) > 0:
+		return Withdraw
+	case c.orphan:
+		return Repair
+	}
+	return ""
+}
+
+// rival returns the Service that a hold loses to, or nil.
+func (d *draft) rival(h *hold) *entry {
+	if verdict, rival := d.t.check(d.e, h); verdict == loses {
+		return rival
+	}
+	return nil
+}
+
+// choosePool finds the pool whose members' rank decides who writes: that of the first address that
+// the write is about, "" if it is in none.
+func (d *draft) choosePool(c changes) {
+	var ips []netip.Addr
+	for _, o := range slices.Concat(c.picked, c.bound) {
+		ips = append(ips, o.ip)
+	}
+	for _, h := range slices.Concat(c.freed, c.dropped) {
+		ips = append(ips, h.ip)
+	}
+	if len(ips) > 0 {
+		d.pool, _ = d.v.Pools.Of(ips[0])
+	}
+}
+
+// tell makes the events of a write: of what users see, once for each change of it.
+func (d *draft) tell(c changes, reason string) {
+	if d.e.bad != "" {
+		d.say(true, AddressConflict, "annotation %s is written anew, it could not be read: %s", LeaseAnnotation, d.e.bad)
+	}
+	for _, o := range c.bound {
+		if h := d.e.at(o.ip); !h.said {
+			d.say(false, IPAllocated, "%s from pool %q", o.ip, o.pool)
+		}
+	}
+	for _, h := range c.freed {
+		why := reason
+		rival := d.rival(h)
+		switch {
+		case rival != nil:
+			why = fmt.Sprintf("%s holds it", rival.key)
+		case why == "" && len(c.bound) > 0:
+			why = "replaced by " + c.bound[0].ip.String()
+		case why == "":
+			why = "the Service does not ask for it any more"
+		}
+		if h.bound && rival != nil {
+			d.say(true, AddressConflict, "%s was bound to %s too, which keeps it", h.ip, rival.key)
+		}
+		d.say(false, IPReleased, "%s: %s", h.ip, why)
+	}
+}
+
+func (d *draft) say(warning bool, reason, format string, args ...any) {
+	d.events = append(d.events, Event{Warning: warning, Reason: reason, Message: fmt.Sprintf(format, args...)})
+}
+
+func state(bound bool) string {
+	if bound {
+		return stateBound
+	}
+	return stateClaimed
+}
+
+// step makes the write of a plan.
+func (p *plan) step(e *entry, v *View) Step {
+	s := Step{Kind: p.kind, Service: e.key, UID: e.s.UID, Version: e.s.Version, Annotations: map[string]string{}, Events: p.events}
+	lease := ""
+	if len(p.lease) > 0 {
+		lease = Lease{V: codecVersion, By: v.Installation, Holder: v.Self, IPs: p.lease}.Encode()
+	}
+	s.set(e, LeaseAnnotation, lease)
+	s.set(e, PoolAnnotation, joined(p.bound))
+	if s.SetIngress = p.setIngress; s.SetIngress {
+		s.Ingress = make([]string, 0, len(p.ingress))
+		for _, ip := range p.ingress {
+			s.Ingress = append(s.Ingress, ip.String())
+		}
+	}
+	return s
+}
+
+// set writes an annotation if it differs.
+func (s *Step) set(e *entry, key, value string) {
+	if old, ok := e.s.Annotations[key]; old != value || ok && value == "" {
+		s.Annotations[key] = value
+	}
+}
