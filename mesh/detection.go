@@ -1,0 +1,127 @@
+package mesh
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// Detection is how fast a silent member is given up, and how much a slow one
+// is forgiven.
+//
+// Every member probes one other per interval, in shuffled rounds. A probe
+// that is not answered within its timeout is repeated through up to three
+// others and by TCP; one that is not answered at all within the interval
+// makes the target a suspect, which is told to everybody, the suspect
+// included. A suspect that does not object is dead after
+//
+//	lowest  = mult * max(1, log10 members) * interval
+//	highest = most * lowest
+//
+// the highest when nobody else confirms the suspicion, the lowest when
+// mult-2 others do, or when there are not that many others.
+type Detection string
+
+// The presets, with the time from a silent death until every other member
+// has noticed, over 3 to 10 members (TestSilentDeath holds the figures).
+const (
+	// Fast takes about 0.4 s. One member's opinion is enough (mult-2 = 0), so
+	// a process that was stopped for 0.3 s may be given up: for networks and
+	// nodes that are never starved.
+	Fast Detection = "fast"
+	// Default takes about 0.5 s and survives a process that stops for 0.3 s.
+	Default Detection = "default"
+	// Calm takes about 5 s, for links that lose or delay a lot.
+	Calm Detection = "calm"
+)
+
+// ParseDetection reads the name of a preset.
+func ParseDetection(s string) (Detection, error) {
+	switch d := Detection(s); d {
+	case Fast, Default, Calm:
+		return d, nil
+	}
+	return "", fmt.Errorf("failure detection %q: want fast, default or calm", s)
+}
+
+// pace sets what the presets differ in.
+func (d Detection) pace(c *memberlist.Config) {
+	// The timeout is below half of the interval on purpose: a helper that
+	// gets no answer either says so after one more timeout, and only when
+	// that arrives within the interval does the prober know that not itself
+	// is the slow one (a slow one stretches its interval up to eightfold).
+	// A direct answer that comes later than the timeout still counts.
+	c.ProbeInterval, c.ProbeTimeout = 100*time.Millisecond, 40*time.Millisecond
+	// The library's 6 would let an unconfirmed suspicion wait six times as
+	// long; the node that was cut off from everybody else always is in that
+	// position.
+	c.SuspicionMult, c.SuspicionMaxTimeoutMult = 3, 2
+	// A suspicion, an objection or a goodbye spreads one hop per interval.
+	// A tick with nothing to say costs microseconds and sends nothing.
+	c.GossipInterval = 20 * time.Millisecond
+	switch d {
+	case Fast:
+		c.SuspicionMult = 2
+	case Calm:
+		c.ProbeInterval, c.ProbeTimeout = time.Second, 450*time.Millisecond
+		c.SuspicionMult, c.SuspicionMaxTimeoutMult = 4, 3
+		c.GossipInterval = 100 * time.Millisecond
+	}
+}
+
+// protocol returns memberlist's configuration without the hooks of a Mesh.
+func (c Config) protocol() (*memberlist.Config, error) {
+	p := memberlist.DefaultLANConfig()
+	c.Detection.pace(p)
+	p.Name = c.Name
+	// Two clusters on one LAN that find each other must not merge: what does
+	// not carry our label is dropped before it is decrypted, and the label is
+	// authenticated with the key.
+	p.Label, p.SkipInboundLabelCheck = c.Label, false
+	if c.Advertise.IsValid() {
+		p.AdvertiseAddr, p.AdvertisePort = c.Advertise.Addr().String(), int(c.Advertise.Port())
+	}
+	if len(c.Keys) > 0 {
+		ring, err := memberlist.NewKeyring(c.Keys, c.Keys[0])
+		if err != nil {
+			return nil, fmt.Errorf("make keyring: %w", err)
+		}
+		p.Keyring = ring
+	}
+
+	// Of a stream: how long its reads and writes may take. Dialling has a
+	// shorter limit of its own (dialTime).
+	p.TCPTimeout = 5 * time.Second
+	// A probe that got no answer by UDP is repeated by TCP. Where only UDP is
+	// blocked, members would otherwise die and come back with every exchange
+	// of state, and addresses would move each time; and it tells us about the
+	// block. It costs no time: both ways end at the same deadline.
+	p.DisableTcpPings = false
+	// Helpers that are asked to probe; all others in a cluster of five.
+	p.IndirectChecks = 3
+	// A member that loses answers to its own probes takes itself for slow and
+	// stretches its interval, up to eightfold, until answers come again.
+	p.AwarenessMaxMultiplier = 8
+	// Fan-out, and how often a message is passed on: 4 * log10(members+1),
+	// rounded up. With 3 members 4 times: a loss of 30 % is survived.
+	p.GossipNodes, p.RetransmitMult = 3, 4
+	// A dead member is remembered, and gossiped to, for this long. Shorter,
+	// and a peer that slept meanwhile brings the dead one back for a moment;
+	// longer, and gossip is wasted on the dead. Forgotten ones are found
+	// through their seeds.
+	p.GossipToTheDeadTime = 30 * time.Second
+	// A node that comes back with another address has its name back after
+	// this; until then it is a second node of that name. The library's
+	// default is never.
+	p.DeadNodeReclaimTime = 5 * time.Second
+	// Two members, at random, compare everything they know. It repairs what
+	// gossip lost; above 32 members the library stretches it.
+	p.PushPullInterval = 5 * time.Second
+	// A packet must pass tunnels and IPv6's smallest MTU of 1280 bytes with
+	// its headers: no fragments, which firewalls drop.
+	p.UDPBufferSize = 1200
+	// Packets are small and encrypted; LZW only costs time and memory.
+	p.EnableCompression = false
+	return p, nil
+}

@@ -1,0 +1,77 @@
+package mesh
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// keyBytes selects AES-256-GCM.
+const keyBytes = 32
+
+// GenerateKey returns a fresh key in the form that [ParseKeys] reads: one
+// line of base64. It is what a new key Secret or key file contains.
+func GenerateKey() ([]byte, error) {
+	key := make([]byte, keyBytes)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("generate gossip key: %w", err)
+	}
+	return append(base64.StdEncoding.AppendEncode(nil, key), '\n'), nil
+}
+
+// ParseKeys reads a keyring: keys of 32 bytes in base64, one per line, the
+// primary one (which encrypts) first; the others only decrypt. Blank lines
+// and lines that begin with # are skipped. All mistakes are returned
+// together, one line each; no error contains any part of a key.
+func ParseKeys(text []byte) ([][]byte, error) {
+	var (
+		keys [][]byte
+		from []int // Line of each key.
+		errs []error
+	)
+	for i, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, err := parseKey(line)
+		if err == nil {
+			err = unlike(key, keys, from)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("gossip key, line %d: %w", i+1, err))
+			continue
+		}
+		keys, from = append(keys, key), append(from, i+1)
+	}
+	if len(keys) == 0 && len(errs) == 0 {
+		errs = append(errs, errors.New("gossip key: no key found, want 32 bytes in base64 on a line"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return keys, nil
+}
+
+func parseKey(line string) ([]byte, error) {
+	key, err := base64.StdEncoding.DecodeString(line)
+	if err != nil {
+		return nil, errors.New("is not base64")
+	}
+	if len(key) != keyBytes {
+		return nil, fmt.Errorf("has %d bytes, want %d", len(key), keyBytes)
+	}
+	return key, nil
+}
+
+func unlike(key []byte, keys [][]byte, from []int) error {
+	for i, k := range keys {
+		if bytes.Equal(k, key) {
+			return fmt.Errorf("is the same key as on line %d", from[i])
+		}
+	}
+	return nil
+}

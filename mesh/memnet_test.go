@@ -1,0 +1,213 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// memnet is a network in memory: it delays, loses and cuts. It has one mutex
+// and no goroutine of its own, so virtual time runs over it.
+type memnet struct {
+	mu    sync.Mutex // Guards all following fields and the ports'.
+	ports map[netip.AddrPort]*memport
+	cuts  map[[2]netip.Addr]bool   // From, to.
+	loss  float64                  // Of datagrams.
+	delay func() time.Duration     // Of datagrams and of dialling.
+	udp   bool                     // False: only streams pass.
+	ice   map[netip.Addr]time.Time // Until when nothing passes in or out, only late.
+	sent  int                      // Bytes in datagrams.
+}
+
+func newMemnet() *memnet {
+	return &memnet{
+		ports: map[netip.AddrPort]*memport{},
+		cuts:  map[[2]netip.Addr]bool{},
+		ice:   map[netip.Addr]time.Time{},
+		delay: func() time.Duration { return 200*time.Microsecond + rand.N(300*time.Microsecond) },
+		udp:   true,
+	}
+}
+
+// do changes the network.
+func (n *memnet) do(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+}
+
+// cut stops everything from one address to another, one way.
+func (n *memnet) cut(from, to netip.Addr) {
+	n.do(func() { n.cuts[[2]netip.Addr{from, to}] = true })
+}
+
+// freeze delays all datagrams of a member until the time is over.
+func (n *memnet) freeze(at netip.Addr, d time.Duration) {
+	n.do(func() { n.ice[at] = time.Now().Add(d) })
+}
+
+func (n *memnet) heal() { n.do(func() { clear(n.cuts) }) }
+
+// split cuts both ways between two groups.
+func (n *memnet) split(a, b []netip.Addr) {
+	for _, x := range a {
+		for _, y := range b {
+			n.cut(x, y)
+			n.cut(y, x)
+		}
+	}
+}
+
+// listen makes the transport of one member. An address has one owner, as a
+// port has.
+func (n *memnet) listen(at netip.AddrPort) (memberlist.NodeAwareTransport, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ports[at] != nil {
+		return nil, fmt.Errorf("listen %s: address already in use", at)
+	}
+	p := &memport{
+		net: n, at: at, open: map[net.Conn]bool{},
+		packets: make(chan *memberlist.Packet, 1024), streams: make(chan net.Conn, 128),
+	}
+	n.ports[at] = p
+	return p, nil
+}
+
+type memport struct {
+	net     *memnet
+	at      netip.AddrPort
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+	shut    bool
+	open    map[net.Conn]bool
+}
+
+var _ memberlist.NodeAwareTransport = (*memport)(nil)
+
+// reach returns the port at an address if the network leads there.
+func (p *memport) reach(to string, datagram bool) (*memport, time.Duration, error) {
+	addr, err := netip.ParseAddrPort(to)
+	if err != nil {
+		return nil, 0, err
+	}
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	q := p.net.ports[addr]
+	lost := datagram && (!p.net.udp || rand.Float64() < p.net.loss)
+	switch {
+	case p.shut:
+		return nil, 0, net.ErrClosed
+	case lost, p.net.cuts[[2]netip.Addr{p.at.Addr(), addr.Addr()}]:
+		return nil, 0, errLost
+	case !datagram && p.net.cuts[[2]netip.Addr{addr.Addr(), p.at.Addr()}]:
+		return nil, 0, errLost // A handshake needs both ways.
+	case q == nil:
+		return nil, 0, errors.New("connection refused")
+	}
+	late := max(time.Until(p.net.ice[p.at.Addr()]), time.Until(p.net.ice[addr.Addr()]), 0)
+	return q, late + p.net.delay(), nil
+}
+
+var errLost = errors.New("lost")
+
+func (p *memport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+	now := time.Now()
+	p.net.do(func() { p.net.sent += len(b) })
+	q, d, err := p.reach(a.Addr, true)
+	if errors.Is(err, net.ErrClosed) {
+		return now, err
+	}
+	if err != nil {
+		return now, nil // Lost without a word, as datagrams are.
+	}
+	packet := &memberlist.Packet{Buf: slices.Clone(b), From: net.UDPAddrFromAddrPort(p.at), Timestamp: now.Add(d)}
+	time.AfterFunc(d, func() {
+		select {
+		case q.packets <- packet:
+		default:
+		}
+	})
+	return now, nil
+}
+
+func (p *memport) DialAddressTimeout(a memberlist.Address, limit time.Duration) (net.Conn, error) {
+	limit = min(limit, dialTime)
+	q, d, err := p.reach(a.Addr, false)
+	if err != nil {
+		if errors.Is(err, errLost) {
+			time.Sleep(limit)
+		}
+		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	time.Sleep(min(d, limit))
+	near, far := net.Pipe()
+	mine := memconn{near, p.at, q.at, p}
+	theirs := memconn{far, q.at, p.at, q}
+	taken := false
+	p.net.do(func() {
+		if p.shut || q.shut {
+			return // Meanwhile. A pipe that nobody reads would block for ever.
+		}
+		select {
+		case q.streams <- theirs:
+			taken, p.open[near], q.open[far] = true, true, true
+		default:
+		}
+	})
+	if !taken {
+		return nil, errors.Join(errNoAnswer, near.Close(), far.Close())
+	}
+	return mine, nil
+}
+
+func (p *memport) Shutdown() error {
+	var open []net.Conn
+	p.net.do(func() {
+		p.shut = true
+		if p.net.ports[p.at] == p {
+			delete(p.net.ports, p.at)
+		}
+		for c := range p.open {
+			open = append(open, c)
+		}
+	})
+	var err error
+	for _, c := range open {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+func (p *memport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	return p.at.Addr().AsSlice(), int(p.at.Port()), nil
+}
+func (p *memport) WriteTo(b []byte, to string) (time.Time, error) {
+	return p.WriteToAddress(b, memberlist.Address{Addr: to})
+}
+func (p *memport) DialTimeout(to string, d time.Duration) (net.Conn, error) {
+	return p.DialAddressTimeout(memberlist.Address{Addr: to}, d)
+}
+func (p *memport) PacketCh() <-chan *memberlist.Packet { return p.packets }
+func (p *memport) StreamCh() <-chan net.Conn           { return p.streams }
+
+// memconn is one end of a stream.
+type memconn struct {
+	net.Conn
+	local, remote netip.AddrPort
+	port          *memport
+}
+
+func (c memconn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(c.local) }
+func (c memconn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
+func (c memconn) Close() error {
+	c.port.net.do(func() { delete(c.port.open, c.Conn) })
+	return c.Conn.Close()
+}

@@ -1,0 +1,249 @@
+// Package mesh knows which speakers are there. It wraps hashicorp/memberlist
+// (SWIM with suspicion): every member probes others and gossips what it
+// finds, so that a silent death is known to all within about half a second,
+// without anybody who must be asked.
+//
+// # Members
+//
+// A member is named after its node and listens on one UDP and one TCP port.
+// It says a few things about itself, [Meta], in at most 512 bytes that travel
+// with its alive messages. memberlist tells us of changes under its lock, so
+// its callbacks copy what they are given into a table of our own, raise
+// [Mesh.Changed], and return. [Mesh.Members] reads that table, in which the
+// dead stay for five minutes. A member that goes on purpose sends every
+// other one a goodbye before memberlist's own Leave, since memberlist does
+// not tell its users one from the other.
+//
+// # Joining
+//
+// Seeds are the addresses of all nodes, asked for before every attempt. While
+// the mesh has not settled all of them are tried, later three missing ones
+// every two seconds for ever: members that lost each other do not meet again
+// by gossip alone once they have forgotten each other.
+//
+// # Settling
+//
+// [Mesh.Settled] turns true when the membership may be trusted for the first
+// time: others are there and nobody came for a moment, or every seed was
+// tried and none answered for two seconds. It stays true. See settling.
+//
+// # Strangers
+//
+// Everything is encrypted with the first key of the ring and accepted with
+// any of them, and carries the cluster's label. What has another label or
+// key is dropped and counted, and its sender named in [Mesh.Problems] until
+// it was not seen for a minute. Nothing of this is fatal.
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// Config says who this member is.
+type Config struct {
+	// Name is the member's name: the node's name.
+	Name string
+	// Bind is the address and port, tcp and udp, that gossip is received on.
+	// Port 0 takes any free port.
+	Bind netip.AddrPort
+	// Advertise is what others are told. The zero value is Bind; it must be
+	// set when Bind is unspecified. Port 0 is the bound port.
+	Advertise netip.AddrPort
+	// Label is the identity of the cluster. Clusters with different labels
+	// never merge, whatever their keys. At most 255 bytes.
+	Label string
+	// Keys is the keyring, the primary key first, 32 bytes each. An empty
+	// ring turns encryption off, which is for tests.
+	Keys [][]byte
+	// Detection is the failure detector's preset. The zero value is Default.
+	Detection Detection
+	// Seeds returns the gossip addresses of all nodes; this node's own may be
+	// among them, and should be: a list of nothing else proves that the node
+	// is alone, an empty list only that nothing is known yet. It is asked
+	// before every round of joining and must not block for long. Addresses of
+	// the family that this node does not advertise are left out. Nil: no
+	// others.
+	Seeds func() []netip.AddrPort
+	// Log receives changes of state at level info, and memberlist's own log.
+	Log zerolog.Logger
+	// Registry takes the metrics; nil registers none.
+	Registry prometheus.Registerer
+
+	// listen opens the transport; tests have networks of their own.
+	listen func(netip.AddrPort) (memberlist.NodeAwareTransport, error)
+}
+
+// Mesh is this node's membership. Its methods may be called at any time, by
+// any goroutine.
+type Mesh struct {
+	cfg      Config
+	table    *table
+	troubles troubles
+	metrics  *metrics
+	journal  *journal
+	library  *library
+	changed  chan struct{}
+	retell   chan struct{}
+	started  atomic.Bool
+	settled  atomic.Bool
+
+	mu       sync.Mutex // Guards settling.
+	settling settling
+}
+
+// New checks the configuration and starts nothing.
+func New(c Config) (*Mesh, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if c.Detection == "" {
+		c.Detection = Default
+	}
+	if c.listen == nil {
+		c.listen = listenWire
+	}
+	own := c.Bind
+	if c.Advertise.IsValid() {
+		own = c.Advertise
+	}
+	if c.Seeds == nil {
+		c.Seeds = func() []netip.AddrPort { return []netip.AddrPort{own} }
+	}
+	m := &Mesh{
+		cfg:     c,
+		table:   newTable(c.Name, own, Meta{}.encode(), time.Now()),
+		journal: newJournal(c.Log),
+		changed: make(chan struct{}, 1),
+		retell:  make(chan struct{}, 1),
+	}
+	m.library = newLibrary(m.see, m.journal)
+	var err error
+	if m.metrics, err = newMetrics(c.Registry, m.table); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (c Config) check() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("mesh: "+format, args...)) }
+	if c.Name == "" {
+		wrong("member name is empty")
+	}
+	if !c.Bind.IsValid() {
+		wrong("bind address %q is invalid", c.Bind)
+	} else if c.Bind.Addr().IsUnspecified() && !c.Advertise.IsValid() {
+		wrong("bind address %s needs an address to advertise", c.Bind)
+	}
+	if c.Advertise.IsValid() && c.Advertise.Addr().IsUnspecified() {
+		wrong("cannot advertise %s", c.Advertise)
+	}
+	if len(c.Label) > memberlist.LabelMaxSize {
+		wrong("label has %d bytes, at most %d are allowed", len(c.Label), memberlist.LabelMaxSize)
+	}
+	for i, k := range c.Keys {
+		if len(k) != keyBytes {
+			wrong("gossip key %d has %d bytes, want %d", i+1, len(k), keyBytes)
+		}
+	}
+	if c.Detection != "" {
+		if _, err := ParseDetection(string(c.Detection)); err != nil {
+			wrong("%w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Members returns all members sorted by name, this node included, and those
+// that died or left within the last five minutes. The copies are deep.
+func (m *Mesh) Members() []Member { return m.table.list() }
+
+// Settled returns whether the membership may be acted upon: see the package
+// comment. It goes back to false in one case only: when it was true without
+// a single seed known, not even this node's own, and seeds appear.
+func (m *Mesh) Settled() bool { return m.settled.Load() }
+
+// SetMeta changes what this member says of itself. The others are told at
+// once if it differs; Members shows at once what they will see.
+func (m *Mesh) SetMeta(meta Meta) {
+	if m.table.setMeta(meta.encode()) {
+		poke(m.retell)
+	}
+}
+
+// Problems returns what a person should repair, in words, sorted: a gossip
+// port in use, peers with another key or of another cluster, two nodes of one
+// name, a firewall that stops UDP. What was not seen for a minute is over.
+func (m *Mesh) Problems() []string {
+	return m.troubles.words(time.Now())
+}
+
+// Changed receives when members, their metadata, Settled or Problems may
+// have changed. It has room for one signal and is for one reader.
+func (m *Mesh) Changed() <-chan struct{} { return m.changed }
+
+func (m *Mesh) signal() { poke(m.changed) }
+
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// settle applies a new fact and judges anew.
+func (m *Mesh) settle(fact func(*settling)) {
+	c := m.table.company()
+	m.mu.Lock()
+	fact(&m.settling)
+	now := m.settling.judge(c, time.Now())
+	before := m.settled.Swap(now)
+	m.mu.Unlock()
+	if before == now {
+		return
+	}
+	what := "mesh settled"
+	if !now {
+		what = "mesh is unsettled: seeds appeared"
+	}
+	m.journal.say(func(l *zerolog.Logger) { l.Info().Int("others", len(c.others)).Msg(what) })
+	m.signal()
+}
+
+// see counts the sighting of a trouble, and tells when one begins.
+func (m *Mesh) see(what trouble) {
+	if what.kind != kindBind {
+		m.metrics.rejected.WithLabelValues(string(what.kind)).Inc()
+	}
+	if !what.kind.named() || !m.troubles.see(what, time.Now()) {
+		return
+	}
+	m.journal.say(func(l *zerolog.Logger) { l.Warn().Str("reason", what.String()).Msg("gossip trouble") })
+	m.signal()
+}
+
+// over ends troubles that something good disproves.
+func (m *Mesh) over(who string, kinds ...kind) { m.ended(m.troubles.over(who, kinds...)) }
+
+func (m *Mesh) ended(told []trouble) {
+	for _, what := range told {
+		m.journal.say(func(l *zerolog.Logger) { l.Info().Str("reason", what.String()).Msg("gossip trouble is over") })
+	}
+	if len(told) > 0 {
+		m.signal()
+	}
+}
+
+// tell logs a change of a member's state.
+func (m *Mesh) tell(what, name string, addr netip.AddrPort) {
+	m.journal.say(func(l *zerolog.Logger) { l.Info().Str("node", name).Stringer("addr", addr).Msg(what) })
+}

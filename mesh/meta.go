@@ -1,0 +1,196 @@
+package mesh
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Meta is what a member says of itself. It travels with every alive message,
+// so it is small: what does not fit is left out, see [Meta.Segments].
+type Meta struct {
+	Ready    bool
+	Draining bool
+	// Version is the program's version, cut to 64 bytes.
+	Version string
+	// Config is a hash of the pool configuration.
+	Config uint64
+	// Segments are the L2 networks of the node: masked, sorted, without
+	// duplicates. When there are too many, the first ones in sorting order
+	// are told (about 75 of IPv4, 40 of IPv6).
+	Segments []netip.Prefix
+	// APIAge is the age of the last contact with the API server, rounded
+	// down to 30 s so that it does not cause an update every second.
+	APIAge time.Duration
+}
+
+// The encoding is one version byte, then fields: tag, length, value. A field
+// with an unknown tag is skipped, so that releases may add fields; a value
+// longer than expected is read as far as it is known where the comment says
+// so. Anything else that is wrong makes the whole a zero Meta: a member that
+// is not understood is not ready.
+const (
+	metaVersion = 1
+	metaLimit   = 512 // memberlist.MetaMaxSize, held by a test.
+
+	ageStep      = 30 * time.Second
+	ageSteps     = 1<<16 - 1
+	versionBytes = 64
+)
+
+const (
+	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, bit 1 draining.
+	tagConfig                   // Eight bytes, big endian.
+	tagAge                      // Two bytes, big endian, in steps of 30 s.
+	tagVersion                  // Text, UTF-8.
+	tagSegment4                 // Prefix length, then the bytes that it covers.
+	tagSegment6                 // The same for IPv6.
+)
+
+const (
+	flagReady byte = 1 << iota
+	flagDraining
+)
+
+var errMeta = errors.New("metadata is malformed")
+
+// encode never yields more than metaLimit bytes. Zero values take no room.
+func (m Meta) encode() []byte {
+	out := append(make([]byte, 0, 64), metaVersion)
+	if f := m.flags(); f != 0 {
+		out = append(out, tagFlags, 1, f)
+	}
+	if m.Config != 0 {
+		out = binary.BigEndian.AppendUint64(append(out, tagConfig, 8), m.Config)
+	}
+	if steps := min(max(m.APIAge, 0)/ageStep, ageSteps); steps > 0 {
+		out = binary.BigEndian.AppendUint16(append(out, tagAge, 2), uint16(steps))
+	}
+	if v := cutText(m.Version, versionBytes); v != "" {
+		out = append(append(out, tagVersion, byte(len(v))), v...)
+	}
+	for _, p := range tidy(m.Segments) {
+		f := segmentField(p)
+		if len(out)+len(f) > metaLimit {
+			break
+		}
+		out = append(out, f...)
+	}
+	return out
+}
+
+func (m Meta) flags() (f byte) {
+	if m.Ready {
+		f |= flagReady
+	}
+	if m.Draining {
+		f |= flagDraining
+	}
+	return f
+}
+
+func segmentField(p netip.Prefix) []byte {
+	tag := tagSegment6
+	if p.Addr().Is4() {
+		tag = tagSegment4
+	}
+	covered := p.Addr().AsSlice()[:(p.Bits()+7)/8]
+	return append([]byte{tag, byte(1 + len(covered)), byte(p.Bits())}, covered...)
+}
+
+// decodeMeta understands what encode wrote, in this or a later release.
+func decodeMeta(b []byte) Meta {
+	m, err := parseMeta(b)
+	if err != nil {
+		return Meta{}
+	}
+	m.Segments = tidy(m.Segments)
+	return m
+}
+
+func parseMeta(b []byte) (m Meta, err error) {
+	if len(b) == 0 || len(b) > metaLimit || b[0] != metaVersion {
+		return m, errMeta
+	}
+	for b = b[1:]; len(b) > 0; {
+		if len(b) < 2 || len(b) < 2+int(b[1]) {
+			return m, errMeta
+		}
+		tag, value := b[0], b[2:2+int(b[1])]
+		b = b[2+len(value):]
+		if err := m.set(tag, value); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+func (m *Meta) set(tag byte, value []byte) error {
+	switch {
+	case tag == tagFlags && len(value) > 0:
+		m.Ready, m.Draining = value[0]&flagReady != 0, value[0]&flagDraining != 0
+	case tag == tagConfig && len(value) == 8:
+		m.Config = binary.BigEndian.Uint64(value)
+	case tag == tagAge && len(value) == 2:
+		m.APIAge = time.Duration(binary.BigEndian.Uint16(value)) * ageStep
+	case tag == tagVersion:
+		m.Version = cutText(string(value), versionBytes)
+	case tag == tagSegment4 || tag == tagSegment6:
+		p, err := parseSegment(tag, value)
+		if err != nil {
+			return err
+		}
+		m.Segments = append(m.Segments, p)
+	case tag < tagFlags || tag > tagSegment6:
+		return nil // A later release's field.
+	default:
+		return errMeta
+	}
+	return nil
+}
+
+func parseSegment(tag byte, value []byte) (netip.Prefix, error) {
+	var whole [16]byte
+	size := 16
+	if tag == tagSegment4 {
+		size = 4
+	}
+	if len(value) == 0 || int(value[0]) > size*8 || len(value)-1 != (int(value[0])+7)/8 {
+		return netip.Prefix{}, errMeta
+	}
+	copy(whole[:], value[1:])
+	addr, _ := netip.AddrFromSlice(whole[:size])
+	return netip.PrefixFrom(addr, int(value[0])), nil
+}
+
+// tidy makes equal sets equal: plain IPv4, masked, sorted, no duplicates,
+// nothing invalid. An empty set is nil.
+func tidy(in []netip.Prefix) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range in {
+		if p.Addr().Is4In6() {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		if p = p.Masked(); p.IsValid() {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, netip.Prefix.Compare)
+	return slices.Compact(out)
+}
+
+// cutText returns at most limit bytes of valid UTF-8.
+func cutText(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "")
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}

@@ -1,0 +1,180 @@
+package mesh
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/hashicorp/memberlist"
+	"pgregory.net/rapid"
+)
+
+func TestMetaLimitIsMemberlists(t *testing.T) {
+	if metaLimit != memberlist.MetaMaxSize {
+		t.Fatalf("metaLimit %d, memberlist allows %d", metaLimit, memberlist.MetaMaxSize)
+	}
+}
+
+// The bytes are a protocol between releases: a change here breaks rolling
+// updates.
+func TestMetaGolden(t *testing.T) {
+	tests := []struct {
+		name string
+		meta Meta
+		want string
+	}{
+		{"zero", Meta{}, "\x01"},
+		{"flags", Meta{Ready: true, Draining: true}, "\x01\x01\x01\x03"},
+		{"draining", Meta{Draining: true}, "\x01\x01\x01\x02"},
+		{"config", Meta{Config: 0x0102030405060708}, "\x01\x02\x08\x01\x02\x03\x04\x05\x06\x07\x08"},
+		{"age", Meta{APIAge: 10 * time.Minute}, "\x01\x03\x02\x00\x14"},
+		{"version", Meta{Version: "v1.2"}, "\x01\x04\x04v1.2"},
+		{"segments", Meta{Segments: prefixes("198.18.0.0/15", "0.0.0.0/0", "2001:db8:1::/48")},
+			"\x01\x05\x01\x00\x05\x03\x0f\xc6\x12\x06\x07\x30\x20\x01\x0d\xb8\x00\x01"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := string(tt.meta.encode()); got != tt.want {
+				t.Errorf("encoded %q, want %q", got, tt.want)
+			}
+			want := tt.meta
+			want.Segments = tidy(want.Segments)
+			if diff := cmp.Diff(want, decodeMeta([]byte(tt.want)), cmpPrefix()); diff != "" {
+				t.Errorf("decoded (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMetaNormal(t *testing.T) {
+	tests := []struct {
+		name     string
+		in, want Meta
+	}{
+		{"age is rounded down", Meta{APIAge: 89 * time.Second}, Meta{APIAge: time.Minute}},
+		{"a young age is none", Meta{APIAge: 29 * time.Second}, Meta{}},
+		{"a negative age is none", Meta{APIAge: -time.Hour}, Meta{}},
+		{"a huge age is the largest", Meta{APIAge: 1 << 62}, Meta{APIAge: 65535 * 30 * time.Second}},
+		{"version is cut between runes", Meta{Version: strings.Repeat("v", 63) + "é"}, Meta{Version: strings.Repeat("v", 63)}},
+		{"version is made valid", Meta{Version: "v1\xff.2"}, Meta{Version: "v1.2"}},
+		{"segments are sorted, masked, unique, valid",
+			Meta{Segments: append(prefixes("2001:db8::1/64", "198.18.1.9/24", "198.18.0.0/24", "198.18.1.0/24"), netip.Prefix{})},
+			Meta{Segments: prefixes("198.18.0.0/24", "198.18.1.0/24", "2001:db8::/64")}},
+		{"mapped IPv4 is IPv4", Meta{Segments: prefixes("::ffff:198.18.0.0/112")}, Meta{Segments: prefixes("198.18.0.0/16")}},
+		{"mapped IPv4 with a short prefix is dropped", Meta{Segments: prefixes("::ffff:198.18.0.0/90")}, Meta{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, decodeMeta(tt.in.encode()), cmpPrefix()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMetaTruncatesSegments(t *testing.T) {
+	var many []netip.Prefix
+	for i := range 300 {
+		many = append(many, prefixes(fmt.Sprintf("198.18.%d.%d/32", i/256, i%256), fmt.Sprintf("2001:db8:%x::/64", i))...)
+	}
+	m := Meta{Ready: true, Version: strings.Repeat("v", 64), Config: 1, APIAge: time.Hour, Segments: many}
+	b := m.encode()
+	if len(b) > metaLimit || len(b) < metaLimit-11 {
+		t.Errorf("%d bytes, want just below %d", len(b), metaLimit)
+	}
+	slices.Reverse(m.Segments)
+	if diff := cmp.Diff(b, m.encode()); diff != "" {
+		t.Errorf("order of segments changes the encoding:\n%s", diff)
+	}
+	got := decodeMeta(b)
+	if n := len(got.Segments); n < 50 || !slices.Equal(got.Segments, tidy(many)[:n]) {
+		t.Errorf("%d segments that are not the first in order: %v", n, got.Segments)
+	}
+	if !got.Ready || got.Config != 1 || got.APIAge != time.Hour {
+		t.Errorf("other fields lost: %+v", got)
+	}
+}
+
+func TestMetaGarbage(t *testing.T) {
+	good := Meta{Ready: true, Version: "v1"}.encode()
+	tests := []struct {
+		name string
+		in   string
+		want Meta
+	}{
+		{"nothing", "", Meta{}},
+		{"another version", "\x02" + string(good[1:]), Meta{}},
+		{"cut in a value", string(good[:len(good)-1]), Meta{}},
+		{"cut after a tag", string(good) + "\x05", Meta{}},
+		{"unknown field is skipped", "\x01\xc8\x03abc" + string(good[1:]), Meta{Ready: true, Version: "v1"}},
+		{"unknown tail is skipped", string(good) + "\x07\x02zz", Meta{Ready: true, Version: "v1"}},
+		{"tag zero is skipped", "\x01\x00\x00" + string(good[1:]), Meta{Ready: true, Version: "v1"}},
+		{"flags may grow", "\x01\x01\x02\x01\xff", Meta{Ready: true}},
+		{"empty flags", "\x01\x01\x00", Meta{}},
+		{"short config", string(good) + "\x02\x01\x01", Meta{}},
+		{"long age", string(good) + "\x03\x03\x01\x01\x01", Meta{}},
+		{"segment of 33 bits", string(good) + "\x05\x06\x21\x01\x02\x03\x04\x05", Meta{}},
+		{"segment without a length", string(good) + "\x05\x00", Meta{}},
+		{"segment with bytes left over", string(good) + "\x05\x03\x08\x01\x02", Meta{}},
+		{"segment of 129 bits", string(good) + "\x06\x12\x81" + strings.Repeat("x", 17), Meta{}},
+		{"too long", string(good) + strings.Repeat("\x07\x00", 260), Meta{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, decodeMeta([]byte(tt.in)), cmpPrefix()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMetaRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := Meta{
+			Ready:    rapid.Bool().Draw(t, "ready"),
+			Draining: rapid.Bool().Draw(t, "draining"),
+			Version:  rapid.StringN(0, -1, 64).Draw(t, "version"),
+			Config:   rapid.Uint64().Draw(t, "config"),
+			APIAge:   time.Duration(rapid.IntRange(0, 65535).Draw(t, "age")) * 30 * time.Second,
+		}
+		for range rapid.IntRange(0, 30).Draw(t, "segments") {
+			b := rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "address")
+			a, _ := netip.AddrFromSlice(b)
+			m.Segments = append(m.Segments, netip.PrefixFrom(a, rapid.IntRange(0, 32).Draw(t, "bits")))
+		}
+		m.Segments = tidy(m.Segments)
+		if diff := cmp.Diff(m, decodeMeta(m.encode()), cmpPrefix()); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func FuzzDecodeMeta(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(Meta{Ready: true, Version: "v1", Config: 7, APIAge: time.Hour, Segments: prefixes("198.18.0.0/15", "2001:db8::/32")}.encode())
+	f.Add([]byte("\x01\x05\x00\x06\x12\x81"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := decodeMeta(b)
+		again := m.encode()
+		if len(again) > metaLimit {
+			t.Fatalf("%d bytes", len(again))
+		}
+		if diff := cmp.Diff(m, decodeMeta(again), cmpPrefix()); diff != "" {
+			t.Fatalf("decoded, encoded and decoded again (-first +second):\n%s", diff)
+		}
+	})
+}
+
+func prefixes(text ...string) (out []netip.Prefix) {
+	for _, s := range text {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
+}
+
+func cmpPrefix() cmp.Option { return cmpopts.EquateComparable(netip.Prefix{}, netip.AddrPort{}) }

@@ -1,0 +1,169 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/rs/zerolog"
+)
+
+const (
+	// bindPause and bindPauseMost are the pauses between attempts to listen;
+	// each is twice the one before.
+	bindPause     = 250 * time.Millisecond
+	bindPauseMost = 4 * time.Second
+	// leaveTime is how long a goodbye may take to be gossiped. Shutting down
+	// takes no time worth a name.
+	leaveTime = 500 * time.Millisecond
+	// keepTick is the pause between looks at what time alone changes, and
+	// keepTickFirst while the mesh has not settled.
+	keepTick      = time.Second
+	keepTickFirst = 50 * time.Millisecond
+)
+
+// Run listens, joins and stays until ctx ends; then it says goodbye, closes
+// everything that it opened and returns nil, within a second. It may be
+// called once.
+func (m *Mesh) Run(ctx context.Context) error {
+	if m.started.Swap(true) {
+		return errors.New("run mesh: was run before")
+	}
+	done := make(chan struct{})
+	var tasks sync.WaitGroup
+	tasks.Go(func() { m.journal.run(done) })
+	defer tasks.Wait()
+	defer close(done)
+
+	list := m.open(ctx)
+	if list == nil {
+		return nil
+	}
+	var joins sync.WaitGroup
+	defer joins.Wait() // Ends when leave has closed their connections.
+	defer m.leave(list)
+	j := &joiner{mesh: m, via: list, alias: map[netip.AddrPort]time.Time{}}
+	joins.Go(func() { j.run(ctx) })
+	m.keep(ctx, list)
+	return nil
+}
+
+// open starts memberlist, and tries for ever: a port may come free, an
+// address may appear. It returns nil when ctx ends first.
+func (m *Mesh) open(ctx context.Context) *memberlist.Memberlist {
+	var told trouble
+	for pause := bindPause; ; pause = min(2*pause, bindPauseMost) {
+		list, err := m.create()
+		if err == nil {
+			m.cleared(told)
+			return list
+		}
+		if why := bindTrouble(m.cfg.Bind, err); why != told {
+			m.cleared(told)
+			m.see(why)
+			told = why
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause*3/4 + rand.N(pause/2)):
+		}
+	}
+}
+
+func (m *Mesh) cleared(told trouble) {
+	if told != (trouble{}) {
+		m.over(told.who, kindBind)
+	}
+}
+
+func (m *Mesh) create() (*memberlist.Memberlist, error) {
+	p, err := m.cfg.protocol()
+	if err != nil {
+		return nil, err
+	}
+	h := hooks{m}
+	p.Events, p.Conflict, p.Delegate = h, h, h
+	p.Logger = log.New(m.library, "", 0)
+	p.Transport, err = m.cfg.listen(m.cfg.Bind)
+	if err != nil {
+		return nil, err
+	}
+	list, err := memberlist.Create(p)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start memberlist: %w", err), p.Transport.Shutdown())
+	}
+	return list, nil
+}
+
+func bindTrouble(bind netip.AddrPort, err error) trouble {
+	why := fmt.Sprintf("gossip cannot start: %v", err)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		why = fmt.Sprintf("gossip port %d is in use", bind.Port())
+	}
+	return trouble{kind: kindBind, who: bind.String(), other: why}
+}
+
+// keep tells what SetMeta changed, and lets time pass.
+func (m *Mesh) keep(ctx context.Context, list *memberlist.Memberlist) {
+	tick := time.NewTicker(keepTickFirst)
+	defer tick.Stop()
+	fast := true
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.retell:
+			// The new metadata are queued when this returns; the error only
+			// says that we do not wait until they are sent.
+			_ = list.UpdateNode(time.Nanosecond)
+		case now := <-tick.C:
+			if m.pass(now) && fast {
+				tick.Reset(keepTick)
+				fast = false
+			}
+		}
+	}
+}
+
+// pass does what is due by time alone, and returns whether the mesh has
+// settled for good.
+func (m *Mesh) pass(now time.Time) bool {
+	m.settle(func(*settling) {})
+	if m.table.expire(now) {
+		m.signal()
+	}
+	m.ended(m.troubles.expire(now))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.settling.done
+}
+
+// leave says goodbye to every member directly, lest it be taken for dead,
+// then by gossip, then directly again to those whom the first did not reach.
+func (m *Mesh) leave(list *memberlist.Memberlist) {
+	m.table.goodbye(m.cfg.Name, time.Now())
+	others := m.table.company().others
+	m.bid(list, others)
+	if err := list.Leave(leaveTime); err != nil {
+		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("goodbye was cut short") })
+	}
+	m.bid(list, others)
+	if err := list.Shutdown(); err != nil {
+		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("shutdown of gossip failed") })
+	}
+}
+
+func (m *Mesh) bid(list *memberlist.Memberlist, others map[netip.AddrPort]string) {
+	for addr, name := range others {
+		// One that cannot be reached will see us die; there is no more to do.
+		_ = list.SendToAddress(memberlist.Address{Addr: addr.String(), Name: name}, goodbye(m.cfg.Name))
+	}
+}

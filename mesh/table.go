@@ -1,0 +1,224 @@
+package mesh
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// State is what this node believes of a member.
+type State string
+
+// The states of a member. A suspected member is still alive.
+const (
+	Alive State = "alive" // Answers, or is answered for.
+	Dead  State = "dead"  // Stopped answering without a word.
+	Left  State = "left"  // Said that it goes.
+)
+
+// Member is one speaker as this node sees it.
+type Member struct {
+	Name  string
+	Addr  netip.AddrPort
+	State State
+	Meta  Meta
+	Since time.Time // Of the last change of State.
+}
+
+const (
+	// keepGone is for how long a dead member or one that left is shown.
+	keepGone = 5 * time.Minute
+	// goodbyeTime is for how long a goodbye explains a disappearance.
+	goodbyeTime = 5 * time.Second
+)
+
+// table is our own copy of the membership. memberlist's is not for reading:
+// it hands out pointers to nodes that it goes on changing, and knows nothing
+// of members that it has forgotten. The table is written from memberlist's
+// callbacks, which run under its lock: nothing here may wait.
+type table struct {
+	self string
+
+	mu      sync.Mutex // Guards all following fields.
+	members []entry    // Sorted by name.
+	shift   time.Time  // When a member other than self last came or went.
+	met     time.Time  // When another member was first seen.
+}
+
+type entry struct {
+	Member
+	raw     string    // Meta as received, to see whether it differs.
+	goodbye time.Time // When the member said that it goes.
+}
+
+func newTable(self string, addr netip.AddrPort, meta []byte, now time.Time) *table {
+	t := &table{self: self}
+	t.members = []entry{{Member: Member{self, addr, Alive, decodeMeta(meta), now}, raw: string(meta)}}
+	return t
+}
+
+// find returns where the member is or belongs. The caller holds mu.
+func (t *table) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(t.members, name, func(e entry, n string) int { return cmp.Compare(e.Name, n) })
+}
+
+// alive records a member that joined or changed. It returns whether anything
+// is new, and whether the member was not alive before.
+func (t *table) alive(name string, addr netip.AddrPort, meta []byte, now time.Time) (changed, came bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, known := t.find(name)
+	if !known {
+		t.members = slices.Insert(t.members, i, entry{Member: Member{Name: name}})
+	}
+	e := &t.members[i]
+	came = e.State != Alive
+	changed = came || e.Addr != addr || e.raw != string(meta)
+	if came {
+		e.State, e.Since, e.goodbye = Alive, now, time.Time{}
+		t.moved(name, now)
+	}
+	if !known || e.raw != string(meta) {
+		e.raw, e.Meta = string(meta), decodeMeta(meta)
+	}
+	e.Addr = addr
+	return changed, came
+}
+
+// gone records that memberlist gave a member up. It returns the new state,
+// and false if that was known. memberlist does not tell a member that left
+// from one that died (Node.State is never set), so a goodbye of the member's
+// own tells, in whichever order the two arrive.
+func (t *table) gone(name string, now time.Time) (State, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, known := t.find(name)
+	if !known || t.members[i].State != Alive {
+		return "", false
+	}
+	e := &t.members[i]
+	e.State, e.Since = Dead, now
+	if now.Sub(e.goodbye) <= goodbyeTime {
+		e.State = Left
+	}
+	t.moved(name, now)
+	return e.State, true
+}
+
+// goodbye records that a member said it goes, and returns true if that
+// corrects what was believed.
+func (t *table) goodbye(name string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, known := t.find(name)
+	if !known {
+		return false
+	}
+	e := &t.members[i]
+	if e.State == Dead && now.Sub(e.Since) <= goodbyeTime {
+		e.State = Left
+		return true
+	}
+	if e.State == Alive {
+		e.goodbye = now
+	}
+	return false
+}
+
+func (t *table) moved(name string, now time.Time) {
+	if name == t.self {
+		return
+	}
+	t.shift = now
+	if t.met.IsZero() {
+		t.met = now
+	}
+}
+
+// setMeta changes what self says, before it is told to anybody.
+func (t *table) setMeta(meta []byte) (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, _ := t.find(t.self)
+	e := &t.members[i]
+	changed = e.raw != string(meta)
+	if changed {
+		e.raw, e.Meta = string(meta), decodeMeta(meta)
+	}
+	return changed
+}
+
+// ownMeta returns what self says, encoded.
+func (t *table) ownMeta() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, _ := t.find(t.self)
+	return []byte(t.members[i].raw)
+}
+
+// expire forgets members that are gone for long.
+func (t *table) expire(now time.Time) (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := len(t.members)
+	t.members = slices.DeleteFunc(t.members, func(e entry) bool {
+		return e.State != Alive && e.Name != t.self && now.Sub(e.Since) >= keepGone
+	})
+	return len(t.members) != before
+}
+
+// list returns deep copies, in two allocations however many members there are.
+func (t *table) list() []Member {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	segments := 0
+	for i := range t.members {
+		segments += len(t.members[i].Meta.Segments)
+	}
+	out, pool := make([]Member, len(t.members)), make([]netip.Prefix, 0, segments)
+	for i := range t.members {
+		out[i] = t.members[i].Member
+		if own := out[i].Meta.Segments; len(own) > 0 {
+			at := len(pool)
+			pool = append(pool, own...)
+			out[i].Meta.Segments = pool[at:len(pool):len(pool)]
+		}
+	}
+	return out
+}
+
+func (t *table) count(s State) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.members {
+		if t.members[i].State == s {
+			n++
+		}
+	}
+	return n
+}
+
+// company is the table as settling and joining see it.
+type company struct {
+	self   netip.AddrPort
+	others map[netip.AddrPort]string // Names of the alive ones, self left out, by address.
+	shift  time.Time
+	met    time.Time
+}
+
+func (t *table) company() company {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := company{others: make(map[netip.AddrPort]string, len(t.members)), shift: t.shift, met: t.met}
+	for i := range t.members {
+		switch e := &t.members[i]; {
+		case e.Name == t.self:
+			c.self = e.Addr
+		case e.State == Alive:
+			c.others[e.Addr] = e.Name
+		}
+	}
+	return c
+}

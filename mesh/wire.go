@@ -1,0 +1,262 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+const (
+	// dialTime is the longest that we wait for a connection. memberlist joins
+	// one seed after the other and would wait TCPTimeout for each dead one.
+	dialTime = time.Second
+	// streamTime is the longest life of a connection that we opened. memberlist
+	// forgets one whose first write failed.
+	streamTime = 30 * time.Second
+	// streamLimit is how many connections of others may be open at once:
+	// memberlist works on 128 at a time and keeps each for up to TCPTimeout.
+	streamLimit = 256
+	// datagramMost is the largest datagram there is.
+	datagramMost = 1 << 16
+	// receiveBuffer is asked for; the kernel gives what it allows.
+	receiveBuffer = 2 << 20
+)
+
+// errNoAnswer marks a seed that could not be connected to. memberlist keeps
+// only the text of errors, so the text is what is looked for.
+var errNoAnswer = errors.New("mesh: no answer")
+
+// wire is memberlist's transport over one UDP and one TCP socket on the same
+// port. In place of memberlist's own it keeps typed errors of listening,
+// copies datagrams into buffers of their size (the library makes 64 KB of
+// garbage for each), limits dialling and foreign connections, and ends every
+// connection at shutdown.
+type wire struct {
+	tcp     *net.TCPListener
+	udp     *net.UDPConn
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+
+	ctx   context.Context // Ends at Shutdown: dialling and hand-over stop.
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+
+	mu      sync.Mutex // Guards all following fields.
+	open    map[*stream]struct{}
+	foreign int // Connections in open that others opened.
+}
+
+var _ memberlist.NodeAwareTransport = (*wire)(nil)
+
+// listenWire opens both sockets. Port 0 is any port that is free for both.
+func listenWire(bind netip.AddrPort) (memberlist.NodeAwareTransport, error) {
+	tries := 1
+	if bind.Port() == 0 {
+		tries = 10
+	}
+	var err error
+	for range tries {
+		var w *wire
+		if w, err = openWire(bind); err == nil {
+			w.tasks.Go(w.accept)
+			w.tasks.Go(w.receive)
+			return w, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return nil, err
+}
+
+func openWire(bind netip.AddrPort) (*wire, error) {
+	tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(bind))
+	if err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	at := tcp.Addr().(*net.TCPAddr).AddrPort()
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(bind.Addr(), at.Port())))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("gossip: %w", err), tcp.Close())
+	}
+	_ = udp.SetReadBuffer(receiveBuffer) // A smaller one works too.
+	w := &wire{tcp: tcp, udp: udp, packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), open: map[*stream]struct{}{}}
+	w.ctx, w.stop = context.WithCancel(context.Background())
+	return w, nil
+}
+
+// FinalAdvertiseAddr returns the configured address, or the bound one.
+func (w *wire) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+	at := w.tcp.Addr().(*net.TCPAddr).AddrPort()
+	addr := at.Addr()
+	if ip != "" {
+		a, err := netip.ParseAddr(ip)
+		if err != nil {
+			return nil, 0, fmt.Errorf("advertise %q: %w", ip, err)
+		}
+		addr = a
+	}
+	if ip == "" || port == 0 {
+		port = int(at.Port())
+	}
+	return addr.Unmap().AsSlice(), port, nil
+}
+
+// WriteTo sends a datagram.
+func (w *wire) WriteTo(b []byte, addr string) (time.Time, error) {
+	return w.WriteToAddress(b, memberlist.Address{Addr: addr})
+}
+
+// WriteToAddress sends a datagram. Errors stay a *net.OpError: memberlist
+// takes one of these for a failed probe.
+func (w *wire) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+	to, err := netip.ParseAddrPort(a.Addr)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("send to %q: %w", a.Addr, err)
+	}
+	_, err = w.udp.WriteToUDPAddrPort(b, to)
+	return time.Now(), err
+}
+
+// PacketCh yields received datagrams.
+func (w *wire) PacketCh() <-chan *memberlist.Packet { return w.packets }
+
+// StreamCh yields accepted connections.
+func (w *wire) StreamCh() <-chan net.Conn { return w.streams }
+
+// DialTimeout connects to a peer.
+func (w *wire) DialTimeout(addr string, limit time.Duration) (net.Conn, error) {
+	return w.DialAddressTimeout(memberlist.Address{Addr: addr}, limit)
+}
+
+// DialAddressTimeout connects to a peer, within dialTime at most.
+func (w *wire) DialAddressTimeout(a memberlist.Address, limit time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: min(limit, dialTime)}
+	c, err := d.DialContext(w.ctx, "tcp", a.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	s, ok := w.track(c, false)
+	if !ok {
+		return nil, errors.Join(errNoAnswer, net.ErrClosed, c.Close())
+	}
+	s.life = time.AfterFunc(streamTime, func() { _ = s.Close() })
+	return s, nil
+}
+
+// Shutdown closes everything and waits for what it started.
+func (w *wire) Shutdown() error {
+	w.stop()
+	err := errors.Join(w.tcp.Close(), w.udp.Close())
+	w.mu.Lock()
+	open := w.open
+	w.open = nil
+	w.mu.Unlock()
+	for s := range open {
+		err = errors.Join(err, s.Conn.Close())
+	}
+	w.tasks.Wait()
+	return err
+}
+
+func (w *wire) accept() {
+	for {
+		c, err := w.tcp.AcceptTCP()
+		if err != nil {
+			if w.pause(err) {
+				continue
+			}
+			return
+		}
+		s, ok := w.track(c, true)
+		if !ok {
+			_ = c.Close()
+			continue
+		}
+		select {
+		case w.streams <- s:
+		case <-w.ctx.Done():
+			_ = s.Close()
+		}
+	}
+}
+
+func (w *wire) receive() {
+	buf := make([]byte, datagramMost)
+	for {
+		n, from, err := w.udp.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			if w.pause(err) {
+				continue
+			}
+			return
+		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		p := &memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: net.UDPAddrFromAddrPort(from), Timestamp: time.Now()}
+		select {
+		case w.packets <- p:
+		case <-w.ctx.Done():
+		}
+	}
+}
+
+// pause waits a moment after a failed read and returns true if there is any
+// sense in reading again.
+func (w *wire) pause(err error) bool {
+	if errors.Is(err, net.ErrClosed) {
+		return false
+	}
+	select {
+	case <-time.After(10 * time.Millisecond):
+		return true
+	case <-w.ctx.Done():
+		return false
+	}
+}
+
+// track notes a connection so that Shutdown can end it. It refuses when the
+// wire is shut, or too many foreign connections are open.
+func (w *wire) track(c net.Conn, foreign bool) (*stream, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open == nil || foreign && w.foreign >= streamLimit {
+		return nil, false
+	}
+	s := &stream{Conn: c, wire: w, foreign: foreign}
+	w.open[s] = struct{}{}
+	if foreign {
+		w.foreign++
+	}
+	return s, true
+}
+
+// stream is a connection that is forgotten when it is closed.
+type stream struct {
+	net.Conn
+	wire    *wire
+	foreign bool
+	life    *time.Timer // Of our own connections.
+}
+
+// Close may be called more than once.
+func (s *stream) Close() error {
+	s.wire.mu.Lock()
+	if _, ok := s.wire.open[s]; ok {
+		delete(s.wire.open, s)
+		if s.foreign {
+			s.wire.foreign--
+		}
+	}
+	s.wire.mu.Unlock()
+	if s.life != nil {
+		s.life.Stop()
+	}
+	return s.Conn.Close()
+}
