@@ -29,26 +29,22 @@ var (
 )
 
 // kept stands in for an API object while the reflector collects a streamed list, which would otherwise hold every full
-// object until the list is complete. The reflector asks it for its name only.
+// object until the list is complete. It has the metadata that the reflector's own store looks at.
 type kept[V any] struct {
-	metav1.Object // nil
-	key           Key
-	value         V
+	metav1.ObjectMeta
+	key   Key
+	value V
 }
-
-// GetNamespace implements metav1.Object.
-func (k *kept[V]) GetNamespace() string { return k.key.Namespace }
-
-// GetName implements metav1.Object.
-func (k *kept[V]) GetName() string { return k.key.Name }
 
 // Transformer converts the objects of a streamed list as they arrive.
 func (s *store[V]) Transformer() cache.TransformFunc {
 	return func(o any) (any, error) {
-		if k, v, ok := s.read(o); ok {
-			return &kept[V]{key: k, value: v}, nil
+		k, v, ok := s.read(o)
+		if !ok {
+			return o, nil
 		}
-		return o, nil
+		meta := metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name, ResourceVersion: versionOf(o)}
+		return &kept[V]{ObjectMeta: meta, key: k, value: v}, nil
 	}
 }
 
