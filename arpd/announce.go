@@ -1,0 +1,61 @@
+package arpd
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// announce sends what the schedule says, no faster than the pace.
+func (r *Responder) announce(ctx context.Context) {
+	pace := pacer{gap: frameGap, burst: frameBurst}
+	for ctx.Err() == nil {
+		ip, u, ports, wake := r.next(time.Now())
+		if ip.IsValid() {
+			sent := r.tell(ports, ip, u)
+			if wait := pace.spend(sent, time.Now()); wait > 0 {
+				pause(ctx, wait)
+			}
+			continue
+		}
+		var timer <-chan time.Time
+		if !wake.IsZero() {
+			timer = time.After(time.Until(wake))
+		}
+		select {
+		case <-ctx.Done():
+		case <-r.due:
+		case <-timer:
+		}
+	}
+}
+
+// next is the address to announce now and where, or when to ask again.
+func (r *Responder) next(now time.Time) (ip netip.Addr, u urgency, ports []*port, wake time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ip, u, ok := r.schedule.next(now)
+	if !ok {
+		return netip.Addr{}, 0, nil, r.schedule.wake()
+	}
+	for _, p := range r.ports {
+		ports = append(ports, p)
+	}
+	return ip, u, ports, time.Time{}
+}
+
+// tell announces ip on all ports that answer for it and returns the number of
+// frames. A defence is one frame, as RFC 5227 wants it, and so is a refresh,
+// which every host on the link has to read for ever.
+func (r *Responder) tell(ports []*port, ip netip.Addr, u urgency) int {
+	brief := u == defence || u == refresh
+	sum := 0
+	for _, p := range ports {
+		sent, err := p.announce(ip, brief, r.metrics)
+		if err != nil {
+			r.log.Error().Err(err).Stringer("vip", ip).Msg("cannot announce")
+		}
+		sum += sent
+	}
+	return sum
+}

@@ -1,0 +1,49 @@
+// Package arpd is the wire: it makes the neighbours of this node believe that
+// the node has addresses (VIPs) that no interface carries.
+//
+// A neighbour finds the Ethernet address of an IPv4 address by ARP (RFC 826)
+// and of an IPv6 address by neighbour discovery (RFC 4861). Both are a question
+// and an answer, and both let a host tell an unasked answer to everybody. That
+// is all a VIP needs: the answers bring the packets to this node, where
+// kube-proxy takes them by their destination address. Nothing is configured in
+// the kernel, so kubelet and CNI plugins never see a VIP, and the process needs
+// no capability but NET_RAW.
+//
+// # How it is built
+//
+// The caller says with [Responder.Set] for which addresses this node answers,
+// always the whole set. Every used interface gets an immutable table of its own
+// (address -> role) that readers load through one atomic pointer:
+//
+//	netlink ──> scan ──> choose ──> ports (one per used interface)
+//	                                  │ view {MAC, table}, swapped whole
+//	Set, Watch ──> roles ──> route ───┤
+//	                                  ├── reader ARP: packet socket, own thread
+//	schedule ──> announcer ───────────┤── reader NDP: packet socket, own thread
+//	                                  └── solicited-node groups (MLD)
+//	readers ──> claims ──> heard, disputes ──> announcer (defence)
+//
+// A reader is one blocking packet socket with a kernel filter on a locked
+// thread: read, decide, rewrite the frame in place, write. The decision is a
+// pure function of the view and the frame; it allocates nothing, takes no lock
+// and writes no log. Everything that is not an answer (announcements, tests,
+// understanding of other messages) is coded by mdlayher/arp and mdlayher/ndp,
+// and a fuzz test holds the two against each other.
+//
+// Interfaces are never patched by events: a netlink event only says that it is
+// time to list all links and addresses again. The events are used for one more
+// thing, because a list cannot show it: that a link was down for a moment, after
+// which every address is announced again.
+//
+// A gained address is announced at once, again after growing gaps and then for
+// ever about once a minute (see [schedule]), newest gains first and never faster
+// than the pace of 12,000 frames a second.
+//
+// Another MAC that announces or answers for a VIP is remembered (Heard). If the
+// VIP is still ours and not given away shortly after, that is a conflict: it is
+// recorded, counted and answered by one announcement as RFC 5227, section 2.4
+// allows. An address that is in both Set and Watch is being handed over: it is
+// still answered, no longer announced and not defended.
+//
+// docs/wire.md lists every frame, flag and time.
+package arpd

@@ -1,0 +1,126 @@
+package arpd
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"golang.org/x/net/bpf"
+)
+
+// maxSpans is how many ranges of addresses a filter distinguishes. It keeps the
+// filter at some 270 instructions of the kernel's 4096, and its jumps within the
+// 255 instructions that a classic BPF jump can reach.
+const maxSpans = 64
+
+// accept is how much of a passing frame the kernel copies: all of it.
+const accept = 0xffff
+
+// span is a range of addresses, both ends included. IPv6 addresses stand for
+// their last 32 bits.
+type span struct{ lo, hi uint32 }
+
+// spans covers keys with at most limit ranges, as tight as possible: it leaves
+// out the widest gaps. The filter may so let a stranger pass, which costs a
+// lookup, but never holds back a frame about one of the keys.
+func spans(keys []uint32, limit int) []span {
+	keys = slices.Clone(keys)
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	if len(keys) == 0 {
+		return nil
+	}
+	// cuts are the indexes before which a new range begins.
+	var cuts []int
+	for i := 1; i < len(keys); i++ {
+		if keys[i]-keys[i-1] > 1 {
+			cuts = append(cuts, i)
+		}
+	}
+	if len(cuts) > limit-1 {
+		slices.SortStableFunc(cuts, func(a, b int) int {
+			return cmp.Compare(keys[b]-keys[b-1], keys[a]-keys[a-1])
+		})
+		cuts = cuts[:limit-1]
+		slices.Sort(cuts)
+	}
+	var out []span
+	start := 0
+	for _, cut := range append(cuts, len(keys)) {
+		out = append(out, span{keys[start], keys[cut-1]})
+		start = cut
+	}
+	return out
+}
+
+// guard lets pass what this interface itself received and may answer. A frame
+// of a VLAN, macvlan or bond above the interface is shown to sockets of the
+// parent too: its interface index differs. A tagged frame of a VLAN that nobody
+// configured, and a frame for another station that a promiscuous interface
+// sees, have a packet type above PACKET_MULTICAST (2).
+func guard(index int) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtType},
+		bpf.JumpIf{Cond: bpf.JumpLessOrEqual, Val: 2, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(index), SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+	}
+}
+
+// within loads 32 bits and accepts the frame if they are in one of the sorted
+// ranges; otherwise the program goes on behind it.
+func within(off uint32, in []span) []bpf.Instruction {
+	out := []bpf.Instruction{bpf.LoadAbsolute{Off: off, Size: 4}}
+	for i, s := range in {
+		skip := uint8(2*(len(in)-i) - 1)
+		out = append(out,
+			bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: s.lo, SkipFalse: skip}, // below it: in no later range either
+			bpf.JumpIf{Cond: bpf.JumpLessOrEqual, Val: s.hi, SkipTrue: skip},
+		)
+	}
+	return append(out, bpf.Jump{Skip: 1}, bpf.RetConstant{Val: accept})
+}
+
+// arpProgram passes ARP for IPv4 over Ethernet whose target is an own address,
+// or whose sender is an own or watched one.
+func arpProgram(t *table) []bpf.Instruction {
+	out := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: 16, Size: 4}, // protocol type and address lengths
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv4<<16 | 6<<8 | 4, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+	}
+	out = append(out, within(38, spans(t.keys4(own), maxSpans))...)
+	out = append(out, within(28, spans(t.keys4(own|watch), maxSpans))...)
+	return append(out, bpf.RetConstant{Val: 0})
+}
+
+// ndProgram passes neighbour solicitations for own addresses and advertisements
+// for own and watched ones. Extension headers are not followed: nobody may
+// fragment such messages (RFC 6980), and no host sends them with options.
+func ndProgram(t *table) []bpf.Instruction {
+	reject := bpf.RetConstant{Val: 0}
+	ns := append(within(74, spans(t.keys6(own), maxSpans)), reject)
+	na := append(within(74, spans(t.keys6(own|watch), maxSpans)), reject)
+	out := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: 20, Size: 2}, // next header and hop limit
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: icmpv6<<8 | 255, SkipTrue: 1},
+		reject,
+		bpf.LoadAbsolute{Off: 54, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: typeNS, SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: typeNA, SkipTrue: 1},
+		reject,
+		bpf.Jump{Skip: uint32(len(ns))},
+	}
+	return append(append(out, ns...), na...)
+}
+
+// assemble puts the guard of an interface before a program.
+func assemble(index int, program []bpf.Instruction) ([]bpf.RawInstruction, error) {
+	raw, err := bpf.Assemble(append(guard(index), program...))
+	if err != nil {
+		return nil, fmt.Errorf("assemble filter of interface %d: %w", index, err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,262 @@
+package arpd
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// rescanEvery is how often interfaces are listed although nothing happened.
+	rescanEvery = 30 * time.Second
+	// rescanRest is the least time between two lists. Nodes make and remove pod
+	// interfaces in bursts; one list shows the whole burst.
+	rescanRest = 20 * time.Millisecond
+)
+
+// follower is the state of the goroutine that keeps ports in step with the
+// interfaces.
+type follower struct {
+	*Responder
+	lists    backoff
+	attempts map[int]*attempt
+}
+
+// attempt remembers an interface that could not be opened, or failed later.
+type attempt struct {
+	backoff
+	err  error
+	link link // as it was; when it changes, the next attempt is due at once
+}
+
+// follow lists interfaces whenever something says so, and opens and closes ports.
+func (r *Responder) follow(ctx context.Context) {
+	f := follower{Responder: r, attempts: make(map[int]*attempt)}
+	defer f.closeAll()
+	for {
+		wait := f.scan(time.Now())
+		if !pause(ctx, rescanRest) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.rescan:
+		case <-time.After(time.Until(wait)):
+		}
+	}
+}
+
+// subscribe keeps a subscription to netlink, and makes a new one when it breaks.
+func (r *Responder) subscribe(ctx context.Context) {
+	var retry backoff
+	for ctx.Err() == nil {
+		begun := time.Now()
+		err := r.sys.Watch(ctx, r.noted)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(begun) > retryLast {
+			retry = backoff{}
+		}
+		r.log.Warn().Err(err).Msg("subscription to interface changes ended")
+		retry.note(err, time.Now())
+		poke(r.rescan)
+		pause(ctx, time.Until(retry.until))
+	}
+}
+
+// noted takes an event of netlink: a reason to look, and a memory of links that
+// were down, if only for a moment.
+func (r *Responder) noted(c change) {
+	if c.down {
+		r.mu.Lock()
+		r.flapped[c.index] = struct{}{}
+		r.mu.Unlock()
+	}
+	poke(r.rescan)
+}
+
+// scan lists all interfaces, brings the ports in line and returns when to scan
+// again at the latest.
+func (f *follower) scan(now time.Time) time.Time {
+	links, err := f.sys.Links()
+	f.lists.note(err, now)
+	if err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.listErr = nil
+		if !f.listed || f.lists.fails > 2 { // one dump in passing may be spoilt by a change
+			f.listErr = err
+		}
+		f.review()
+		return f.lists.until
+	}
+	list := choose(links, f.choice)
+	byIndex := make(map[int]link, len(links))
+	for _, l := range links {
+		byIndex[l.index] = l
+	}
+	f.shut(list, now)
+	fresh, wait := f.open(list, byIndex, now)
+	f.adopt(list, byIndex, fresh, now)
+	for _, p := range fresh {
+		p.start(f.trouble(p.link.index))
+	}
+	return sooner(wait, now.Add(rescanEvery))
+}
+
+// shut closes the ports of interfaces that are not used any longer, and those
+// that broke.
+func (f *follower) shut(list []Interface, now time.Time) {
+	used := make(map[int]bool, len(list))
+	for _, i := range list {
+		used[i.Index] = i.Used
+	}
+	var closing []*port
+	f.mu.Lock()
+	for index, p := range f.ports {
+		err := f.failed[index]
+		if err != nil {
+			f.attempt(p.link, err, now)
+		}
+		if err != nil || !used[index] {
+			delete(f.ports, index)
+			closing = append(closing, p)
+		}
+	}
+	clear(f.failed)
+	f.mu.Unlock()
+	for _, p := range closing {
+		f.close(p)
+	}
+}
+
+func (f *follower) close(p *port) {
+	if err := p.close(); err != nil {
+		f.log.Warn().Err(err).Str("iface", p.link.name).Msg("closing interface")
+	}
+}
+
+func (f *follower) closeAll() {
+	f.mu.Lock()
+	ports := f.ports
+	f.ports = make(map[int]*port)
+	f.mu.Unlock()
+	for _, p := range ports {
+		f.close(p)
+	}
+}
+
+// attempt records a failure of l.
+func (f *follower) attempt(l link, err error, now time.Time) {
+	a := f.attempts[l.index]
+	if a == nil || now.Sub(a.until) > retryLast {
+		a = &attempt{}
+		f.attempts[l.index] = a
+	}
+	a.err, a.link = err, l
+	a.note(err, now)
+}
+
+// open opens a port for every interface that is used and has none. Those that
+// fail are marked in list with the reason and tried again later: wait is when.
+func (f *follower) open(list []Interface, links map[int]link, now time.Time) (fresh []*port, wait time.Time) {
+	for n := range list {
+		i := &list[n]
+		if !i.Used || f.ports[i.Index] != nil {
+			continue
+		}
+		l := links[i.Index]
+		a := f.attempts[l.index]
+		if a == nil || !a.until.After(now) || l.differs(&a.link) {
+			p, err := openPort(f.sys, l, f.claims, f.metrics)
+			if err == nil {
+				fresh = append(fresh, p)
+				continue
+			}
+			f.attempt(l, err, now)
+			a = f.attempts[l.index]
+		}
+		i.Used, i.Reason = false, a.err.Error()
+		wait = sooner(wait, a.until)
+	}
+	return fresh, wait
+}
+
+// adopt makes list the known interfaces and fresh part of the ports.
+func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	moved := len(fresh) > 0
+	for index, p := range f.ports {
+		l := links[index]
+		moved = moved || l.differs(&p.link) || f.disturbed(index, links)
+		p.link = l
+	}
+	for _, p := range fresh {
+		f.ports[p.link.index] = p
+	}
+	clear(f.flapped)
+	f.macs = make(map[hw]struct{}, len(links))
+	for _, l := range links {
+		f.macs[l.mac] = struct{}{}
+	}
+	f.listed, f.listErr, f.denied = true, nil, nil
+	for index, a := range f.attempts {
+		if _, there := links[index]; !there {
+			delete(f.attempts, index)
+		} else if f.ports[index] == nil && refused(a.err) {
+			f.denied = a.err
+		}
+	}
+	changed := f.publish(list)
+	if moved || changed {
+		f.spread()
+	}
+	if moved {
+		f.schedule.restart(now)
+		poke(f.due)
+	}
+	f.review()
+}
+
+// disturbed reports whether a port's interface was down for a moment, or a member
+// of it that may have carried its frames. The members of bridges come and go
+// with pods and do not count.
+func (r *Responder) disturbed(index int, links map[int]link) bool {
+	if _, ok := r.flapped[index]; ok {
+		return true
+	}
+	for i := range r.flapped {
+		if l, ok := links[i]; ok && l.master == index && slices.Contains([]string{"bond", "team"}, links[index].kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// trouble is what a port calls when something is wrong with it.
+func (r *Responder) trouble(index int) func(error, bool) {
+	return func(err error, fatal bool) {
+		if fatal {
+			r.mu.Lock()
+			r.failed[index] = err
+			r.mu.Unlock()
+		}
+		r.noted(change{index: index, down: errors.Is(err, unix.ENETDOWN)})
+	}
+}
+
+// pause sleeps for d and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

@@ -1,0 +1,90 @@
+package arpd
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// judgeRest is the least time between two looks at all disputes, so that a
+	// flood of claims costs a bounded share of the processor.
+	judgeRest = 20 * time.Millisecond
+	// forgetEvery is how often conflicts that ended are looked for.
+	forgetEvery = time.Minute
+)
+
+// listen remembers who claims addresses, and judges the claims on own ones.
+func (r *Responder) listen(ctx context.Context) {
+	forget := time.NewTicker(forgetEvery)
+	defer forget.Stop()
+	var next time.Time
+	for {
+		var judge <-chan time.Time
+		if !next.IsZero() {
+			judge = time.After(time.Until(next))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-r.claims:
+			next = sooner(next, r.hear(c, time.Now()))
+		case <-judge:
+			next = r.judge(time.Now())
+		case <-forget.C:
+			r.forget(time.Now())
+		}
+	}
+}
+
+// hear takes one claim and returns when to judge; zero: not because of it.
+func (r *Responder) hear(c claim, now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, own := r.macs[c.mac]; own || r.roles[c.ip] == 0 {
+		return time.Time{} // another interface of this node, or given up meanwhile
+	}
+	if r.heard[c.ip] != c.mac {
+		r.heard[c.ip] = c.mac
+		poke(r.changed)
+	}
+	if !r.defended(c.ip) {
+		return time.Time{}
+	}
+	judge, frames := r.disputes.hear(c.ip, c.mac, now)
+	r.metrics.conflicts.WithLabelValues(stranger).Add(float64(frames))
+	return judge
+}
+
+// judge defends what is still ours and returns when to judge again.
+func (r *Responder) judge(now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := r.disputes.judge(now)
+	r.metrics.conflicts.WithLabelValues(stranger).Add(float64(j.frames))
+	for _, ip := range j.defend {
+		r.schedule.defend(ip)
+	}
+	for _, ip := range j.fresh {
+		r.log.Warn().Stringer("vip", ip).Stringer("mac", r.disputes[ip].mac).Msg("another station claims the address")
+	}
+	if len(j.defend) > 0 {
+		poke(r.due)
+		poke(r.changed)
+	}
+	if j.next.IsZero() {
+		return j.next
+	}
+	if least := now.Add(judgeRest); j.next.Before(least) {
+		return least
+	}
+	return j.next
+}
+
+// forget drops conflicts of which nothing was heard for long.
+func (r *Responder) forget(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.disputes.forget(r.defended, now) {
+		poke(r.changed)
+	}
+}

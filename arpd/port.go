@@ -1,0 +1,241 @@
+package arpd
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// interruptEvery is how often a reader is asked to leave until it has.
+const interruptEvery = 2 * time.Millisecond
+
+// protocol is one of the two things that a port reads.
+type protocol struct {
+	etherType uint16
+	judge     func(*view, []byte, int) verdict
+	program   func(*table) []bpf.Instruction
+}
+
+func protocols() [2]protocol {
+	return [2]protocol{
+		{etherARP, (*view).arp, arpProgram},
+		{etherIPv6, (*view).nd, ndProgram},
+	}
+}
+
+// port is a used interface: two readers, the groups, and a way to send.
+type port struct {
+	link    link // changed by the follower only, under the Responder's lock
+	view    atomic.Pointer[view]
+	readers []*reader
+	groups  *groups
+	regroup chan struct{} // capacity 1: the wanted groups changed
+	quit    chan struct{} // closed: the port goes
+	left    sync.WaitGroup
+
+	mu       sync.Mutex // guards all following fields; held while the announcer sends, never by a reader
+	closed   bool       // the sockets are gone, or about to
+	groupErr error
+}
+
+// reader answers one protocol on one interface.
+type reader struct {
+	protocol
+	sock    socket
+	view    *atomic.Pointer[view]
+	claims  chan<- claim
+	metrics *metrics
+}
+
+// openPort opens the sockets; nothing passes their filters before assign.
+func openPort(sys system, l link, claims chan<- claim, m *metrics) (*port, error) {
+	p := &port{link: l, regroup: make(chan struct{}, 1), quit: make(chan struct{})}
+	p.groups = newGroups(l.index, sys.Groups)
+	p.view.Store(&view{mac: l.mac, table: newTable(nil)})
+	for _, proto := range protocols() {
+		s, err := sys.Packet(l.index, proto.etherType)
+		if err != nil {
+			for _, r := range p.readers {
+				err = errors.Join(err, r.sock.Close())
+			}
+			return nil, err
+		}
+		p.readers = append(p.readers, &reader{protocol: proto, sock: s, view: &p.view, claims: claims, metrics: m})
+	}
+	return p, nil
+}
+
+// start runs the readers and the group keeper until close. trouble is called
+// when the port must be looked at: fatal if it must be opened anew.
+func (p *port) start(trouble func(err error, fatal bool)) {
+	for _, r := range p.readers {
+		p.left.Go(func() { r.run(trouble) })
+	}
+	p.left.Go(func() { p.keepGroups(trouble) })
+}
+
+// run reads until the socket is interrupted or fails. A link that goes down
+// gives one ENETDOWN, after which reads block until it is up again.
+func (r *reader) run(trouble func(error, bool)) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	b := make([]byte, frameSize)
+	for {
+		n, err := r.sock.Read(b)
+		switch {
+		case err == nil:
+			r.frame(b, n)
+		case errors.Is(err, errInterrupted):
+			return
+		case errors.Is(err, unix.ENETDOWN):
+			trouble(err, false)
+		default:
+			trouble(err, true)
+			return
+		}
+	}
+}
+
+// frame is the hot path: decide, answer, count. It neither allocates nor waits.
+func (r *reader) frame(b []byte, n int) {
+	v := r.judge(r.view.Load(), b, n)
+	if v.answer > 0 {
+		if r.sock.Write(b[:v.answer]) == nil {
+			r.metrics.responses.Inc()
+		} else {
+			v.drop = writeFailed
+		}
+	}
+	if v.request {
+		r.metrics.requests.Inc()
+	}
+	if v.claim.ip.IsValid() {
+		select {
+		case r.claims <- v.claim:
+		default:
+			v.drop = overrun
+		}
+	}
+	if v.drop != kept {
+		r.metrics.dropped[v.drop].Inc()
+	}
+}
+
+// assign makes roles what the port answers for. When it returns, nothing else is
+// answered any more. The lookup is swapped first and the filter after it, so an
+// address that goes is silent at once.
+func (p *port) assign(mac hw, roles map[netip.Addr]role) error {
+	t := newTable(roles)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.view.Store(&view{mac: mac, table: t})
+	if p.closed {
+		return nil
+	}
+	for _, r := range p.readers {
+		prog, err := assemble(p.link.index, r.program(t))
+		if err != nil {
+			return err
+		}
+		if err := r.sock.Filter(prog); err != nil {
+			return fmt.Errorf("filter of interface %q: %w", p.link.name, err)
+		}
+	}
+	poke(p.regroup)
+	return nil
+}
+
+// announce sends the frames for ip if the port answers for it, and counts them.
+func (p *port) announce(ip netip.Addr, brief bool, m *metrics) (sent int, err error) {
+	v := p.view.Load()
+	if !v.table.role(ip).ours() {
+		return 0, nil
+	}
+	frames, err := announcement(v.mac, ip, brief)
+	if err != nil {
+		return 0, err
+	}
+	r := p.readers[0]
+	if ip.Is6() {
+		r = p.readers[1]
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range frames {
+		if p.closed {
+			return sent, nil
+		}
+		sent++
+		if r.sock.Write(f) == nil {
+			m.gratuitous.Inc()
+		} else {
+			m.dropped[writeFailed].Inc()
+		}
+	}
+	return sent, nil
+}
+
+// keepGroups joins and leaves groups behind the scenes: ten thousand joins take
+// a while, and nothing needs to wait for them.
+func (p *port) keepGroups(trouble func(error, bool)) {
+	retry := backoff{}
+	for {
+		select {
+		case <-p.quit:
+			return
+		case <-p.regroup:
+		case <-retry.after():
+		}
+		err := p.groups.sync(p.view.Load().table.solicited())
+		retry.note(err, time.Now())
+		p.mu.Lock()
+		was := p.groupErr
+		p.groupErr = err
+		p.mu.Unlock()
+		if (was == nil) != (err == nil) {
+			trouble(err, false)
+		}
+	}
+}
+
+// groupTrouble is why groups could not be joined, or nil.
+func (p *port) groupTrouble() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.groupErr
+}
+
+// close silences the port and returns when its readers have left.
+func (p *port) close() error {
+	p.view.Store(&view{table: newTable(nil)})
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	close(p.quit)
+	left := make(chan struct{})
+	go func() { p.left.Wait(); close(left) }()
+	tick := time.NewTicker(interruptEvery)
+	defer tick.Stop()
+	for waiting := true; waiting; {
+		for _, r := range p.readers {
+			r.sock.Interrupt()
+		}
+		select {
+		case <-left:
+			waiting = false
+		case <-tick.C:
+		}
+	}
+	err := p.groups.close()
+	for _, r := range p.readers {
+		err = errors.Join(err, r.sock.Close())
+	}
+	return err
+}

@@ -1,0 +1,250 @@
+package arpd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is what a Responder needs to know.
+type Config struct {
+	// Interfaces are patterns: names, globs as of path.Match, and exclusions
+	// that begin with "!". None but exclusions: chosen automatically.
+	Interfaces []string
+	// Namespace is the path of the network namespace to work in; empty: that of
+	// the process. Several nodes can so live in one process, as in tests.
+	Namespace string
+
+	Log      zerolog.Logger
+	Registry prometheus.Registerer // nil: metrics are counted and shown to nobody
+}
+
+// Responder answers for addresses. All methods may be called at any time, from
+// any goroutine.
+type Responder struct {
+	sys     system
+	log     zerolog.Logger
+	metrics *metrics
+	choice  patterns
+	asked   []string
+
+	changed chan struct{} // capacity 1: for the caller
+	rescan  chan struct{} // capacity 1: interfaces may have changed
+	due     chan struct{} // capacity 1: the schedule has something new
+	claims  chan claim    // from the readers; full: claims are dropped and counted
+
+	mu       sync.Mutex // guards all following fields; never held across a system call but the change of a filter
+	own      []netip.Addr
+	watched  []netip.Addr
+	roles    map[netip.Addr]role
+	schedule *schedule
+	heard    map[netip.Addr]hw
+	disputes disputes
+	ports    map[int]*port // by interface index; changed by the follower only
+	list     []Interface
+	macs     map[hw]struct{} // of all interfaces of this node
+	flapped  map[int]struct{}
+	failed   map[int]error // ports that must be opened anew
+	listed   bool          // interfaces are known
+	listErr  error
+	denied   error // packet sockets are refused
+	problems []string
+}
+
+// New checks the configuration and starts nothing.
+func New(cfg Config) (*Responder, error) {
+	return newResponder(cfg, linux{namespace: cfg.Namespace})
+}
+
+func newResponder(cfg Config, sys system) (*Responder, error) {
+	choice, err := parsePatterns(cfg.Interfaces)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Registry)
+	if err != nil {
+		return nil, err
+	}
+	r := &Responder{
+		sys: sys, log: cfg.Log, metrics: m, choice: choice, asked: slices.Clone(cfg.Interfaces),
+		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
+		claims:   make(chan claim, 256),
+		roles:    make(map[netip.Addr]role),
+		schedule: newSchedule(gaps(), jitter),
+		heard:    make(map[netip.Addr]hw),
+		disputes: make(disputes),
+		ports:    make(map[int]*port),
+		flapped:  make(map[int]struct{}),
+		failed:   make(map[int]error),
+	}
+	r.problems = r.diagnose()
+	return r, nil
+}
+
+// jitter spreads d by a tenth to either side, so that addresses gained together
+// are not refreshed together for ever.
+func jitter(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5)
+}
+
+// Run answers and announces until ctx ends. Whatever fails on the way is shown
+// by Problems and tried again.
+func (r *Responder) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen} {
+		g.Go(func() error { task(ctx); return nil })
+	}
+	return g.Wait()
+}
+
+// Set makes vips the whole set of addresses that this node answers for. When it
+// returns, no other address is answered; new ones are announced at once.
+func (r *Responder) Set(vips []netip.Addr) {
+	vips = normalise(vips)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Equal(r.own, vips) {
+		r.own = vips
+		r.assign()
+	}
+}
+
+// Watch makes vips the addresses that belong to other nodes and whose announcers
+// are to be remembered for Heard. An address that is in the set of Set as well is
+// being handed over: it is answered, but not announced and not defended.
+func (r *Responder) Watch(vips []netip.Addr) {
+	vips = normalise(vips)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Equal(r.watched, vips) {
+		r.watched = vips
+		r.assign()
+	}
+}
+
+// normalise returns the unicast addresses of ips, plain, sorted, each once.
+func normalise(ips []netip.Addr) []netip.Addr {
+	out := make([]netip.Addr, 0, len(ips))
+	for _, ip := range ips {
+		ip = ip.Unmap().WithZone("")
+		if ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLoopback() {
+			out = append(out, ip)
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out)
+}
+
+// assign carries own and watched to where they take effect. The caller holds mu.
+func (r *Responder) assign() {
+	now := time.Now()
+	roles := make(map[netip.Addr]role, len(r.own)+len(r.watched))
+	for _, ip := range r.own {
+		roles[ip] |= own
+	}
+	for _, ip := range r.watched {
+		roles[ip] |= watch
+	}
+	// What was heard before an address got a new role is about its past.
+	maps.DeleteFunc(r.heard, func(ip netip.Addr, _ hw) bool { return roles[ip]&^r.roles[ip] != 0 || roles[ip] == 0 })
+	r.roles = roles
+	r.spread()
+	r.schedule.set(r.announced(), now)
+	if r.disputes.forget(r.defended, now) {
+		poke(r.changed)
+	}
+	poke(r.due)
+}
+
+// announced are the addresses that are announced. The caller holds mu.
+func (r *Responder) announced() map[netip.Addr]struct{} {
+	out := make(map[netip.Addr]struct{}, len(r.own))
+	for ip, role := range r.roles {
+		if role.ours() {
+			out[ip] = struct{}{}
+		}
+	}
+	return out
+}
+
+// defended reports whether another's claim on ip is a conflict. The caller holds
+// mu.
+func (r *Responder) defended(ip netip.Addr) bool { return r.roles[ip].ours() }
+
+// spread gives every port the roles of its addresses. The caller holds mu.
+func (r *Responder) spread() {
+	links := make([]link, 0, len(r.ports))
+	for _, p := range r.ports {
+		links = append(links, p.link)
+	}
+	for index, roles := range route(r.roles, links) {
+		p := r.ports[index]
+		if err := p.assign(p.link.mac, roles); err != nil {
+			r.failed[index] = err
+			poke(r.rescan)
+		}
+	}
+}
+
+// Interfaces are all interfaces of the node, sorted by name.
+func (r *Responder) Interfaces() []Interface {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := slices.Clone(r.list)
+	for i := range out {
+		out[i].Prefixes = slices.Clone(out[i].Prefixes)
+	}
+	return out
+}
+
+// Conflicts are the claims of strangers on own addresses of the last minutes,
+// sorted by address.
+func (r *Responder) Conflicts() []Conflict {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.disputes.list()
+}
+
+// Heard tells for addresses of Set and Watch which foreign MAC was the last to
+// announce or answer for them since they became such.
+func (r *Responder) Heard() map[netip.Addr]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make(map[netip.Addr]string, len(r.heard))
+	for ip, mac := range r.heard {
+		out[ip] = mac.String()
+	}
+	return out
+}
+
+// Problems says in words what keeps this node from answering; none when all is
+// well.
+func (r *Responder) Problems() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.problems)
+}
+
+// Changed has something to read when interfaces, conflicts, problems or what was
+// heard may have changed. It has one reader.
+func (r *Responder) Changed() <-chan struct{} { return r.changed }
+
+// String names the responder in logs.
+func (r *Responder) String() string { return fmt.Sprintf("arpd %q", r.asked) }
+
+// poke wakes the reader of a channel of capacity 1.
+func poke(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
