@@ -104,5 +104,5 @@ func answer(w http.ResponseWriter, code int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code)
-	w.Write(body) // the client may have gone, which is its business
+	_, _ = w.Write(body) // the client may have gone, which is its business
 }

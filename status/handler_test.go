@@ -45,7 +45,7 @@ func TestEndpoints(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			resp := ask(t, testConfig(tt.change), http.MethodGet, tt.path)
+			resp := ask(t, testConfig(tt.change), tt.path)
 			if resp.Code != tt.code {
 				t.Errorf("code %d, want %d", resp.Code, tt.code)
 			}
@@ -108,7 +108,7 @@ func TestHeaders(t *testing.T) {
 	}
 	for _, path := range []string{"/", "/api/v1/status", "/nowhere"} {
 		got := map[string]string{}
-		h := ask(t, testConfig(nil), http.MethodGet, path).Header()
+		h := ask(t, testConfig(nil), path).Header()
 		for name := range want {
 			got[name] = h.Get(name)
 		}
@@ -124,7 +124,7 @@ func TestMetrics(t *testing.T) {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "starling_test_total", Help: "For this test."})
 	reg.MustRegister(c)
 	c.Add(3)
-	resp := ask(t, testConfig(func(c *Config) { c.Gatherer = reg }), http.MethodGet, "/metrics")
+	resp := ask(t, testConfig(func(c *Config) { c.Gatherer = reg }), "/metrics")
 	if resp.Code != 200 || !strings.Contains(resp.Body.String(), "\nstarling_test_total 3\n") {
 		t.Errorf("code %d, body:\n%s", resp.Code, resp.Body)
 	}
@@ -137,7 +137,7 @@ func TestMetricsWithABrokenOne(t *testing.T) {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "starling_test_total", Help: "For this test."})
 	broken := prometheus.NewInvalidMetric(prometheus.NewDesc("starling_broken", "For this test.", nil, nil), errors.New("no"))
 	reg.MustRegister(c, constant{broken})
-	resp := ask(t, testConfig(func(c *Config) { c.Gatherer = reg }), http.MethodGet, "/metrics")
+	resp := ask(t, testConfig(func(c *Config) { c.Gatherer = reg }), "/metrics")
 	if resp.Code != 200 || !strings.Contains(resp.Body.String(), "starling_test_total 0") {
 		t.Errorf("code %d, body:\n%s", resp.Code, resp.Body)
 	}
@@ -153,15 +153,15 @@ func (c constant) Collect(ch chan<- prometheus.Metric) { ch <- c.m }
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	bad := speaker.Snapshot{Conflicts: []speaker.Conflict{{Since: time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)}}}
-	resp := ask(t, testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return bad } }), http.MethodGet, "/api/v1/status")
+	resp := ask(t, testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return bad } }), "/api/v1/status")
 	if resp.Code != 500 || resp.Body.String() != "internal error, see the log\n" {
 		t.Errorf("code %d, body %q", resp.Code, resp.Body)
 	}
 }
 
-func ask(t *testing.T, cfg Config, method, path string) *httptest.ResponseRecorder {
+func ask(t *testing.T, cfg Config, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	rec := httptest.NewRecorder()
-	newHandler(cfg).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody))
+	newHandler(cfg).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
 	return rec
 }

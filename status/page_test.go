@@ -3,7 +3,6 @@ package status
 import (
 	"errors"
 	"io"
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -95,7 +94,7 @@ func TestPageEscapes(t *testing.T) {
 // The page is complete in itself: no script, nothing to load, and the policy allows its own style.
 func TestPageStandsAlone(t *testing.T) {
 	t.Parallel()
-	resp := ask(t, testConfig(nil), http.MethodGet, "/")
+	resp := ask(t, testConfig(nil), "/")
 	body := resp.Body.String()
 	if bad := regexp.MustCompile(`<script|<link|<img|<iframe|src=|url\(|@import|https?://|style=`).FindString(body); bad != "" {
 		t.Errorf("the page has %q", bad)
@@ -164,7 +163,7 @@ func add(rows [][]string, s string) {
 
 func get(t *testing.T, s speaker.Snapshot) string {
 	t.Helper()
-	resp := ask(t, testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return s } }), http.MethodGet, "/")
+	resp := ask(t, testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return s } }), "/")
 	if resp.Code != 200 {
 		t.Fatalf("code %d: %s", resp.Code, resp.Body)
 	}

@@ -14,6 +14,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -86,20 +87,34 @@ func (s *Server) serve(ctx context.Context) error {
 		MaxHeaderBytes:    maxHead,
 		ErrorLog:          newErrorLog(s.cfg.Log, zerolog.DebugLevel),
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(ln) }()
-	select {
-	case err := <-ended:
+	if err := serveUntil(ctx, srv, ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("status page: %w", err)
-	case <-ctx.Done():
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	return nil
+}
+
+// serveUntil serves until ctx ends, and then until the requests under way have ended.
+func serveUntil(ctx context.Context, srv *http.Server, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		stop(srv)
+	}()
+	err := srv.Serve(ln)
+	cancel() // when the listener failed
+	<-stopped
+	return err
+}
+
+// stop lets requests under way end, for a moment.
+func stop(srv *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 	defer cancel()
-	if srv.Shutdown(limit) != nil {
+	if srv.Shutdown(ctx) != nil {
 		srv.Close() // whoever still reads has had their time
 	}
-	<-ended
-	return nil
 }
 
 // open notes that the server listens.

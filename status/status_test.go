@@ -107,6 +107,41 @@ func TestRunEndsWithARequestUnderWay(t *testing.T) {
 	end()
 }
 
+// A request that ends soon gets its answer: it ends after the server was told to stop, and Run waits.
+func TestRunLetsARequestEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	asked := make(chan struct{})
+	logs := make(logLines, 10)
+	s := New(testConfig(func(c *Config) {
+		c.Log = zerolog.New(logs)
+		c.Healthy = func() error { close(asked); <-ctx.Done(); return nil }
+	}))
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	logs.want(t, "status page is served")
+	code := make(chan int, 1)
+	go func() {
+		resp, err := http.Get("http://" + s.Addr() + "/healthz")
+		if err != nil {
+			t.Error(err)
+			code <- 0
+			return
+		}
+		resp.Body.Close()
+		code <- resp.StatusCode
+	}()
+	<-asked
+	cancel()
+	if got := <-code; got != http.StatusOK {
+		t.Errorf("status %d, want 200", got)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
 func TestErrorLog(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
