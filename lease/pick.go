@@ -112,6 +112,7 @@ func (d *draft) pickFrom(q *pool, open []int, enough int) bool {
 		ip, ok, wake := d.free(q, d.slots[n].family)
 		if !ok {
 			d.wake = earliest(d.wake, wake)
+			d.lacks = append(d.lacks, q.lacks(d.slots[n].family))
 			continue
 		}
 		picks[i] = ip
@@ -135,10 +136,8 @@ func (d *draft) lack(open []int, pools []*pool, none string) {
 	fail.wake = earliest(fail.wake, d.wake)
 	if len(open) == len(d.slots) || d.e.req.need > 1 {
 		fail.say(none)
-		for _, q := range pools {
-			for _, i := range open {
-				fail.say(q.lacks(d.slots[i].family))
-			}
+		for _, text := range d.lacks {
+			fail.say(text)
 		}
 		if len(pools) > 0 {
 			fail.count = pools[0].Name

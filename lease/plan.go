@@ -50,6 +50,7 @@ type draft struct {
 	slots []filled
 	outs  []out
 	wake  time.Time // when a released address will have rested
+	lacks []string  // what no pool could give
 	plan
 }
 

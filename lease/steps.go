@@ -161,6 +161,7 @@ func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
 		return Step{}, false
 	}
 	rank := t.rank(v, p.fail.count)
+	t.parked[e] = struct{}{}
 	if rank < 0 || !known && len(e.told) >= maxTold {
 		return Step{}, false
 	}
@@ -173,9 +174,9 @@ func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
 	}
 	e.told[text] = n
 	if !n.told {
-		t.parked[e] = struct{}{}
 		return Step{}, false
 	}
+	delete(t.parked, e)
 	return Step{Kind: Tell, Service: e.key, UID: e.s.UID, Version: e.s.Version,
 		Events: []Event{{Warning: true, Reason: AllocationFailed, Message: text}}}, true
 }

@@ -2,8 +2,17 @@ package lease
 
 import "testing"
 
-func TestScripts(t *testing.T) {
-	for _, tt := range []struct{ name, script string }{
+type scriptTest struct{ name, script string }
+
+func runScripts(t *testing.T, tests []scriptTest) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { runScript(t, tt.script) })
+	}
+}
+
+func TestAllocation(t *testing.T) {
+	runScripts(t, []scriptTest{
 		{"an address is claimed, then bound", `
 			pool default 198.18.64.1-198.18.64.2
 			create a
@@ -41,7 +50,10 @@ func TestScripts(t *testing.T) {
 			delete a
 			settle
 			b -
-			wait 5s
+			wait 4s
+			settle
+			b -
+			wait 1s
 			settle
 			b 198.18.64.1
 			c -
@@ -51,7 +63,828 @@ func TestScripts(t *testing.T) {
 			settle
 			c 198.18.64.1
 		`},
-	} {
-		t.Run(tt.name, func(t *testing.T) { runScript(t, tt.script) })
-	}
+		{"released addresses come back last", `
+			pool default 198.18.64.1-198.18.64.3
+			create a
+			create b
+			settle
+			delete a
+			create c
+			settle
+			c 198.18.64.3
+			wait 1h
+			create d
+			settle
+			d 198.18.64.1
+		`},
+		{"an address that was just released may be asked for", `
+			pool default 198.18.64.1/32
+			create a
+			settle
+			delete a
+			create b ips=198.18.64.1
+			settle
+			b 198.18.64.1
+		`},
+		{"the next pool serves when the first is full", `
+			pool one 198.18.64.1/32
+			pool two 198.18.65.1/32
+			create a
+			create b
+			settle
+			a 198.18.64.1
+			b 198.18.65.1
+		`},
+		{"a pool that is not assigned by itself serves who asks for it", `
+			pool one noauto 198.18.64.1-198.18.64.9
+			create a
+			create b pool=one
+			create c ips=198.18.64.7
+			settle
+			a -
+			events a AllocationFailed: every pool has autoAssign false: ask for one by the annotation starling-lb.io/address-pool
+			b 198.18.64.1
+			c 198.18.64.7
+		`},
+		{"no pool at all", `
+			pools
+			create a
+			settle
+			a -
+			events a AllocationFailed: no pool is configured
+			pool default 198.18.64.1/32
+			settle
+			a 198.18.64.1
+		`},
+		{"buggy addresses are left out", `
+			pool default avoid 198.18.64.254-198.18.65.1
+			create a
+			create b
+			create c
+			create d ips=198.18.64.255
+			settle
+			a 198.18.64.254
+			b 198.18.65.1
+			c -
+			events d AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.255, which is in no pool
+		`},
+		{"reserved addresses are passed over, and used when they are not reserved any more", `
+			pool default 198.18.64.1-198.18.64.2
+			reserve 198.18.64.1 node n1's address
+			create a
+			create b
+			create c ips=198.18.64.1
+			settle
+			a 198.18.64.2
+			b -
+			events c AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is reserved: node n1's address
+			reserve 198.18.64.1
+			wait 10s
+			settle
+			c 198.18.64.1
+		`},
+		{"a Service renamed by delete and create", `
+			pool default 198.18.64.1-198.18.64.9
+			create a ips=198.18.64.4
+			settle
+			delete a
+			create b ips=198.18.64.4
+			settle
+			b 198.18.64.4
+		`},
+		{"a Service deleted and created under its name holds nothing of the old one", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			step claim a
+			delete a
+			create a
+			settle
+			a 198.18.64.2
+			usage default 1 0
+		`},
+		{"a Service that is going away holds until it is gone, but claims nothing", `
+			pool default 198.18.64.1/32
+			create a
+			settle
+			deleting a
+			create b
+			settle
+			a 198.18.64.1
+			b -
+			create c ips=198.18.64.1
+			deleting c
+			settle
+			c -
+			delete a
+			wait 5s
+			settle
+			b 198.18.64.1
+		`},
+		{"the claim of a Service that is going away is given up", `
+			pool default 198.18.64.1/32
+			create a
+			step claim a
+			deleting a
+			step withdraw a
+			holds a -
+		`},
+	})
+}
+
+func TestManagement(t *testing.T) {
+	runScripts(t, []scriptTest{
+		{"a change of type releases", `
+			pool default 198.18.64.1/32
+			create a
+			settle
+			edit a type=ClusterIP
+			step release a
+			holds a -
+			a -
+			create b
+			wait 5s
+			settle
+			b 198.18.64.1
+			edit a type=LoadBalancer
+			settle
+			a -
+		`},
+		{"a change of type holds until it is released", `
+			pool default 198.18.64.1/32
+			create a
+			settle
+			rank 1
+			edit a type=ClusterIP
+			create b
+			settle
+			holds a 198.18.64.1(claimed)
+			b -
+			wait 1s
+			step release a
+			wait 5s
+			rank 0
+			settle
+			b 198.18.64.1
+		`},
+		{"a change of class releases what is ours and keeps what is not", `
+			pool default 198.18.64.1/32
+			create a
+			settle
+			edit a class=example.com/other
+			ingress a 198.18.64.1,203.0.113.1
+			step release a
+			holds a 203.0.113.1(shown)
+			events a IPAllocated: 198.18.64.1 from pool "default"; IPReleased: 198.18.64.1: the Service is no load balancer of ours any more
+		`},
+		{"only Services without a class are ours", `
+			pool default 198.18.64.1-198.18.64.9
+			create a class=example.com/other
+			ingress a 198.18.64.1
+			create b
+			settle
+			holds a 198.18.64.1(shown)
+			b 198.18.64.2
+			step
+		`},
+		{"with a class only Services of it are ours", `
+			pool default 198.18.64.1-198.18.64.9
+			class example.com/ours
+			create a
+			create b class=example.com/ours
+			create c class=example.com/other
+			settle
+			a -
+			b 198.18.64.1
+			c -
+		`},
+		{"the lease of another installation is left alone and holds", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			lease a {"v":1,"by":"there","ips":[{"ip":"198.18.64.1","state":"claimed"}]}
+			create b
+			settle
+			holds a 198.18.64.1(claimed)
+			events a AllocationFailed: its lease belongs to the installation "there", not to this one: remove the annotation starling-lb.io/lease if that one is gone
+			b 198.18.64.2
+			lease a -
+			settle
+			a 198.18.64.3
+		`},
+		{"a bound lease of another installation is not ours to announce", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			ingress a 198.18.64.1
+			lease a {"v":1,"by":"there","ips":[{"ip":"198.18.64.1","state":"bound"}]}
+			settle
+			holds a 198.18.64.1(bound)
+			events a
+			writes 0
+		`},
+		{"a lease of a later release is left alone, and is understood", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			lease a {"v":2,"by":"here","new":[],"ips":[{"ip":"198.18.64.1","state":"bound","new":{}}]}
+			settle
+			a 198.18.64.1
+			lease a {"v":2,"by":"here","ips":[{"ip":"198.18.64.3","state":"claimed"}]}
+			ingress a -
+			create b ips=198.18.64.3
+			settle
+			b -
+			events b AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.3, which is held by ns/a
+			events a IPAllocated: 198.18.64.1 from pool "default"; AllocationFailed: its lease has version 2, of a later release
+		`},
+	})
+}
+
+func TestRequests(t *testing.T) {
+	runScripts(t, []scriptTest{
+		{"an address by annotation and by field", `
+			pool default 198.18.64.1-198.18.64.9
+			create a ips=198.18.64.5
+			create b spec=198.18.64.6
+			create c metallb.io/loadBalancerIPs=198.18.64.7
+			create d metallb.universe.tf/loadBalancerIPs=198.18.64.8
+			settle
+			a 198.18.64.5
+			b 198.18.64.6
+			c 198.18.64.7
+			d 198.18.64.8
+		`},
+		{"an address that is held by another, until it is free", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			create b spec=198.18.64.1
+			settle
+			b -
+			events b AllocationFailed: spec.loadBalancerIP asks for 198.18.64.1, which is held by ns/a
+			usage default 1 1
+			delete a
+			settle
+			b 198.18.64.1
+			events b IPAllocated: 198.18.64.1 from pool "default"
+		`},
+		{"refusals name the rule and the value", `
+			pool one 198.18.64.1-198.18.64.9
+			pool two 198.18.65.1-198.18.65.9
+			create a ips=203.0.113.1
+			create b ips=2001:db8::1
+			create c pool=three
+			create d ips=198.18.64.1 pool=two
+			create e ips=nonsense
+			create f ips=198.18.64.1,198.18.64.2
+			create g families=6
+			create h ips=198.18.64.1 spec=198.18.64.2
+			create i pool=one metallb.io/address-pool=two
+			settle
+			events a AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 203.0.113.1, which is in no pool
+			events b AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 2001:db8::1, which is no IPv4 address: the Service is IPv4 only
+			events c AllocationFailed: annotation address-pool asks for pool "three", which does not exist
+			events d AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is in pool "one", but annotation address-pool asks for pool "two"
+			events e AllocationFailed: annotation starling-lb.io/loadBalancerIPs: "nonsense" is no IP address
+			events f AllocationFailed: annotation starling-lb.io/loadBalancerIPs: 198.18.64.1 and 198.18.64.2 are both IPv4: at most one of each family
+			events g AllocationFailed: pool "one" has no IPv6 range; pool "two" has no IPv6 range
+			events h AllocationFailed: requests contradict each other: annotation starling-lb.io/loadBalancerIPs is "198.18.64.1" and spec.loadBalancerIP is "198.18.64.2"
+			events i AllocationFailed: annotations contradict each other: starling-lb.io/address-pool is "one" and metallb.io/address-pool is "two"
+			writes 0
+		`},
+		{"the new address is claimed beside the old one and swapped", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			edit a ips=198.18.64.5
+			step claim a
+			holds a 198.18.64.1(bound),198.18.64.5(claimed)
+			a 198.18.64.1
+			step bind a
+			holds a 198.18.64.5(bound)
+			a 198.18.64.5
+			events a IPAllocated: 198.18.64.1 from pool "default"; IPAllocated: 198.18.64.5 from pool "default"; IPReleased: 198.18.64.1: replaced by 198.18.64.5
+		`},
+		{"the old address stays while the new one cannot be had", `
+			pool default 198.18.64.1-198.18.64.2
+			create a
+			create b
+			settle
+			edit a ips=198.18.64.2
+			settle
+			a 198.18.64.1
+			edit a ips=nonsense
+			settle
+			a 198.18.64.1
+			edit a ips=198.18.64.2
+			delete b
+			settle
+			a 198.18.64.2
+		`},
+		{"a change of the wish while the claim is under way", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			step claim a
+			edit a ips=198.18.64.5
+			step claim a
+			holds a 198.18.64.5(claimed)
+			edit a ips=nonsense
+			step withdraw a
+			holds a -
+		`},
+		{"another pool moves the address, no wish any more does not", `
+			pool one 198.18.64.1-198.18.64.9
+			pool two noauto 198.18.65.1-198.18.65.9
+			create a
+			settle
+			a 198.18.64.1
+			edit a pool=two
+			settle
+			a 198.18.65.1
+			edit a pool=
+			settle
+			a 198.18.65.1
+		`},
+		{"a pool that shrinks moves its users", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			pools
+			pool other 198.18.65.1-198.18.65.9
+			step claim a
+			a 198.18.64.1
+			settle
+			a 198.18.65.1
+		`},
+		{"a pool that is gone moves nobody while members differ", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			freeze
+			pools
+			pool other 198.18.65.1-198.18.65.9
+			settle
+			a 198.18.64.1
+			create b
+			settle
+			b 198.18.65.1
+		`},
+	})
+}
+
+func TestDualStack(t *testing.T) {
+	runScripts(t, []scriptTest{
+		{"both families from one pool, the primary one first", `
+			pool four 198.18.64.1-198.18.64.9
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1-2001:db8::9
+			create a families=46 policy=RequireDualStack
+			create b families=64 policy=PreferDualStack
+			create c families=46 policy=SingleStack
+			settle
+			a 198.18.65.1,2001:db8::1
+			b 2001:db8::2,198.18.65.2
+			c 198.18.64.1
+			writes 6
+		`},
+		{"required: both or none", `
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1/128
+			create a families=6
+			create b families=46 policy=RequireDualStack
+			settle
+			b -
+			holds b -
+			events b AllocationFailed: pool "both" has no free IPv6 address
+			delete a
+			wait 5s
+			settle
+			b 198.18.65.1,2001:db8::1
+		`},
+		{"preferred: one now, the other when it can be had", `
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1/128
+			create a families=6
+			create b families=46 policy=PreferDualStack
+			settle
+			b 198.18.65.1
+			events b IPAllocated: 198.18.65.1 from pool "both"
+			usage both 2 0
+			delete a
+			wait 5s
+			settle
+			b 198.18.65.1,2001:db8::1
+			events b IPAllocated: 2001:db8::1 from pool "both"
+		`},
+		{"preferred: topped up when the pool gets a range of the other family", `
+			pool both 198.18.65.1-198.18.65.9
+			create a families=46 policy=PreferDualStack
+			settle
+			a 198.18.65.1
+			pools
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1/128
+			settle
+			a 198.18.65.1,2001:db8::1
+		`},
+		{"preferred: nothing at all", `
+			pools
+			pool default 198.18.65.1/32
+			create a
+			create b families=46 policy=PreferDualStack
+			settle
+			b -
+			events b AllocationFailed: pool "default" has no free IPv4 address; pool "default" has no IPv6 range
+		`},
+		{"one asked for, the other from its pool", `
+			pool one 198.18.64.1-198.18.64.9,2001:db8:1::1-2001:db8:1::9
+			pool two 198.18.65.1-198.18.65.9,2001:db8:2::1-2001:db8:2::9
+			create a families=46 policy=RequireDualStack spec=198.18.65.7
+			create b families=46 policy=PreferDualStack ips=198.18.64.3,2001:db8:1::3
+			settle
+			a 198.18.65.7,2001:db8:2::1
+			b 198.18.64.3,2001:db8:1::3
+		`},
+		{"from one family to two and back", `
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1-2001:db8::9
+			create a
+			settle
+			edit a families=46 policy=RequireDualStack
+			settle
+			a 198.18.65.1,2001:db8::1
+			edit a families=4 policy=SingleStack
+			step release a
+			a 198.18.65.1
+		`},
+		{"required with one that is asked for and held: none", `
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1-2001:db8::9
+			create a
+			settle
+			create b families=46 policy=RequireDualStack ips=198.18.65.1
+			settle
+			holds b -
+			delete a
+			settle
+			b 198.18.65.1,2001:db8::1
+		`},
+		{"preferred with one that is asked for and held: the other, and it is told", `
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1-2001:db8::9
+			create a
+			settle
+			create b families=46 policy=PreferDualStack ips=198.18.65.1
+			settle
+			b 2001:db8::1
+			events b IPAllocated: 2001:db8::1 from pool "both"; AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.65.1, which is held by ns/a
+			delete a
+			settle
+			b 198.18.65.1,2001:db8::1
+		`},
+	})
+}
+
+func TestSharing(t *testing.T) {
+	runScripts(t, []scriptTest{
+		{"the same key shares", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=UDP/80,TCP/443
+			create c metallb.io/allow-shared-ip=k ports=TCP/81
+			create d share=other ports=TCP/82
+			create e ports=TCP/83
+			settle
+			a 198.18.64.1
+			b 198.18.64.1
+			c 198.18.64.1
+			d 198.18.64.2
+			e 198.18.64.3
+			usage default 3 0
+			delete a
+			settle
+			b 198.18.64.1
+			usage default 3 0
+		`},
+		{"a port that is taken gets an address of its own", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/80
+			create c share=k ports=TCP/80 ips=198.18.64.1
+			settle
+			a 198.18.64.1
+			b 198.18.64.2
+			c -
+			events c AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is held by ns/a, and they may not share it: both use port TCP/80
+			edit c ports=TCP/81
+			settle
+			c 198.18.64.1
+		`},
+		{"Local shares with the same selector only", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80 selector=app=x
+			create b share=k ports=TCP/81 selector=app=y local ips=198.18.64.1
+			create c share=k ports=TCP/82 selector=app=x local ips=198.18.64.1
+			create d share=k ports=TCP/83 selector=app=x ips=198.18.64.1
+			settle
+			a 198.18.64.1
+			b -
+			events b AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is held by ns/a, and they may not share it: their selectors differ and externalTrafficPolicy is Local
+			c 198.18.64.1
+			d 198.18.64.1
+		`},
+		{"a key that changes while the address is shared", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/81
+			settle
+			events b IPAllocated: 198.18.64.1 from pool "default"
+			edit a share=other
+			step repair b
+			holds b 198.18.64.2(claimed)
+			settle
+			a 198.18.64.1
+			b 198.18.64.2
+			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it; IPAllocated: 198.18.64.2 from pool "default"
+		`},
+		{"a full pool serves who may share as soon as the holder lets it", `
+			pool default 198.18.64.1/32
+			create a ports=TCP/80
+			create b ports=TCP/81 share=k
+			settle
+			b -
+			edit a share=k
+			settle
+			b 198.18.64.1
+		`},
+		{"nobody shares with another implementation", `
+			pool default 198.18.64.1-198.18.64.9
+			create a class=example.com/other share=k ports=TCP/80
+			ingress a 198.18.64.1
+			create b share=k ports=TCP/81
+			settle
+			b 198.18.64.2
+		`},
+	})
+}
+
+func TestRepair(t *testing.T) {
+	runScripts(t, []scriptTest{
+		{"an address of another implementation is adopted in place, in one write", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			ingress a 198.18.64.7
+			step bind a
+			a 198.18.64.7
+			events a IPAllocated: 198.18.64.7 from pool "default"
+			writes 1
+		`},
+		{"an adopted address comes before a claim", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			step claim a
+			create b
+			ingress b 198.18.64.1
+			step claim a
+			holds a 198.18.64.2(claimed)
+			settle
+			a 198.18.64.2
+			b 198.18.64.1
+		`},
+		{"an address of another implementation that is in no pool is replaced", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			ingress a 203.0.113.9
+			step claim a
+			holds a 198.18.64.1(claimed),203.0.113.9(shown)
+			step bind a
+			a 198.18.64.1
+			events a IPAllocated: 198.18.64.1 from pool "default"; IPReleased: 203.0.113.9: replaced by 198.18.64.1
+		`},
+		{"a node's address is never adopted", `
+			pool default 198.18.64.1-198.18.64.9
+			reserve 198.18.64.3 node n3's address
+			create a
+			ingress a 198.18.64.3
+			settle
+			a 198.18.64.1
+		`},
+		{"a stripped lease is written again", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			lease a -
+			holds a 198.18.64.1(shown)
+			create b
+			settle
+			a 198.18.64.1
+			b 198.18.64.2
+		`},
+		{"a cleared ingress is shown again, without another event", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			events a IPAllocated: 198.18.64.1 from pool "default"
+			ingress a -
+			step bind a
+			a 198.18.64.1
+			events a
+		`},
+		{"a copied lease is given up", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			create b
+			lease b {"v":1,"by":"here","holder":"n1","ips":[{"ip":"198.18.64.1","pool":"default","state":"bound"}]}
+			holds b 198.18.64.1(claimed)
+			step claim b
+			holds b 198.18.64.2(claimed)
+			settle
+			a 198.18.64.1
+			b 198.18.64.2
+		`},
+		{"a forged lease that nobody minds is a claim like any other", `
+			pool default 198.18.64.1-198.18.64.9
+			pool kept noauto 198.18.65.1-198.18.65.9
+			create a
+			create b
+			lease a {"v":1,"by":"","ips":[{"ip":"198.18.64.6","state":"claimed"}]}
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.65.6","state":"claimed"},{"ip":"198.18.64.5"},{"ip":"198.18.64.4"}]}
+			settle
+			a 198.18.64.6
+			b 198.18.64.4
+			holds b 198.18.64.4(bound)
+		`},
+		{"a lease of nobody becomes ours", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			lease a {"v":1,"ips":[{"ip":"198.18.64.1","state":"bound"}]}
+			step repair a
+			a 198.18.64.1
+		`},
+		{"garbage is written anew with an event", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			lease a {{
+			settle
+			a 198.18.64.1
+			events a AddressConflict: annotation starling-lb.io/lease is written anew, it could not be read: lease: invalid character '{' looking for beginning of object key string; IPAllocated: 198.18.64.1 from pool "default"
+			lease a []
+			step bind a
+			a 198.18.64.1
+		`},
+		{"of two that are bound to one address the older keeps it", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			create b
+			settle
+			events b IPAllocated: 198.18.64.2 from pool "default"
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.1","state":"bound"}]}
+			ingress b 198.18.64.1
+			holds b 198.18.64.1(bound)
+			step repair b
+			a 198.18.64.1
+			settle
+			b 198.18.64.3
+			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it; IPAllocated: 198.18.64.3 from pool "default"
+		`},
+		{"ingress that is not bound is taken off a Service that has enough", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			ingress a 198.18.64.1,198.18.64.2,nonsense
+			step release a
+			a 198.18.64.1
+		`},
+		{"a claim that nobody gives up is not waited for for ever", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			step claim a
+			create b
+			lease b {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
+			settle
+			holds a 198.18.64.1(claimed)
+			wait 29s
+			settle
+			holds a 198.18.64.1(claimed)
+			wait 1s
+			settle
+			a 198.18.64.2
+		`},
+		{"an address in use is not given up for such a claim, but it is told", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			ingress a 198.18.64.1
+			create b
+			lease b {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
+			settle
+			wait 30s
+			settle
+			holds a 198.18.64.1(shown)
+			events a AllocationFailed: 198.18.64.1 is held by ns/b too, which has to give it up
+			delete b
+			settle
+			a 198.18.64.1
+		`},
+	})
+}
+
+func TestTurns(t *testing.T) {
+	runScripts(t, []scriptTest{
+		{"the next rank acts when a step is overdue", `
+			pool default 198.18.64.1-198.18.64.9
+			rank 2
+			create a
+			step
+			wait 1999ms
+			step
+			wait 1ms
+			step claim a
+			step
+			wait 1s
+			step
+			wait 1s
+			step bind a
+		`},
+		{"a new rank 0 acts at once", `
+			pool default 198.18.64.1-198.18.64.9
+			rank 1
+			create a
+			step
+			rank 0
+			step claim a
+		`},
+		{"who is not ready does nothing, ever", `
+			pool default 198.18.64.1-198.18.64.9
+			rank -1
+			create a ips=203.0.113.1
+			create b
+			wait 1h
+			step
+			rank 0
+			step tell a claim b
+		`},
+		{"only rank 0 tells a failure", `
+			pool default 198.18.64.1/32
+			create a
+			settle
+			rank 1
+			create b
+			step
+			wait 5s
+			step
+			rank 0
+			step tell b
+			step
+			rank 1
+			create c
+			step
+			wait 10s
+			rank 0
+			step
+		`},
+		{"a rejected write is decided again after a while, more and more", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			break
+			step claim a
+			step
+			wait 200ms
+			step claim a
+			wait 399ms
+			step
+			wait 1ms
+			step claim a
+			mend
+			step
+			wait 800ms
+			step claim a
+			step bind a
+			a 198.18.64.1
+		`},
+		{"others do not pick what is in flight, and pick it when the flight failed", `
+			pool default 198.18.64.1-198.18.64.2
+			create a
+			break
+			step claim a
+			mend
+			create b
+			step claim b
+			holds b 198.18.64.2(claimed)
+			create c
+			step bind b tell c
+			wait 200ms
+			step claim a
+			holds a 198.18.64.1(claimed)
+		`},
+		{"while others do progress nobody is overdue, within reason", `
+			pool default 198.18.64.1-198.18.64.9
+			rank 1
+			create a
+			step
+			wait 900ms
+			create b
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.9"}]}
+			step
+			wait 900ms
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.8"}]}
+			step
+			wait 900ms
+			step
+			wait 100ms
+			step claim a bind b
+		`},
+	})
 }

@@ -10,8 +10,8 @@ import (
 // changes are the differences between what a Service holds and what it is to hold.
 type changes struct {
 	picked, bound   []out   // new addresses, and those that become bound
-	freed           []*hold // bound or shown, and given up
-	dropped         []*hold // claims given up
+	freed           []*hold // given up, and bound or shown or once bound
+	dropped         []*hold // mere claims given up
 	ingress, orphan bool    // ingress changes; the lease names nobody
 }
 
@@ -64,9 +64,9 @@ func (d *draft) compare() changes {
 		case o != nil && o.bound && !h.bound:
 			c.bound = append(c.bound, *o)
 			c.ingress = true
-		case o == nil && h.shown:
+		case o == nil && (h.shown || h.said):
 			c.freed = append(c.freed, h)
-			c.ingress = true
+			c.ingress = c.ingress || h.shown
 		case o == nil || h.leased && !o.leased:
 			c.dropped = append(c.dropped, h)
 		}

@@ -1,0 +1,131 @@
+package lease
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mostStates bounds each exploration, in case that a mistake makes one endless.
+const mostStates = 3e6
+
+// newScenario has n Services and the addresses, in one pool.
+func newScenario(t *testing.T, n int, ips string, wish ...string) scenario {
+	t.Helper()
+	w := scenario{}
+	p := Pool{Name: "p"}
+	for _, text := range strings.Fields(ips) {
+		ip := netip.MustParseAddr(text)
+		w.ips = append(w.ips, ip)
+		p.Ranges = append(p.Ranges, fmt.Sprintf("%s-%s", ip, ip))
+	}
+	var err error
+	if w.pools, err = NewPools([]Pool{p}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		s := Service{Namespace: "ns", Type: typeLoadBalancer, Families: []string{ipv4}, Version: "1", Ports: []string{fmt.Sprint("TCP/", i)}}
+		for _, w := range wish {
+			s = applyStep(s, Step{})
+			wishes(&s, []string{w})
+		}
+		w.templates = append(w.templates, s)
+	}
+	return w
+}
+
+// TestExplore proves the protocol for small worlds: whatever speakers and users do, in any order, no
+// two Services are bound to one address, every schedule of steps ends, and then everybody has an
+// address if there are enough.
+func TestExplore(t *testing.T) {
+	const (
+		one   = "192.0.2.1"
+		two   = "192.0.2.1 192.0.2.2"
+		three = "192.0.2.1 192.0.2.2 192.0.2.3"
+		both  = "192.0.2.1 192.0.2.2 2001:db8::1 2001:db8::2"
+		users = "delete flip strip"
+		all   = "delete flip strip forge+ copy+ ingress+"
+	)
+	for _, tt := range []struct {
+		name   string
+		n      int
+		ips    string
+		wishes string
+		events string
+		budget int
+		keeps  bool
+		slow   bool // left out with -short and with the race detector
+	}{
+		{name: "2 Services, 1 address, 4 events", n: 2, ips: one, events: all, budget: 4, slow: true},
+		{name: "2 Services, 1 address, 2 events", n: 2, ips: one, events: all, budget: 2},
+		{name: "2 Services, 1 address, 4 events of users, an API server that keeps ingress", n: 2, ips: one, events: "delete flip wish", budget: 4, keeps: true},
+		{name: "2 Services, 2 addresses, 2 events, changed requests", n: 2, ips: two, events: all + " wish", budget: 2, slow: true},
+		{name: "2 Services, 2 addresses, 3 events of users, changed requests", n: 2, ips: two, events: users + " wish", budget: 3},
+		{name: "3 Services, 1 address, 2 events", n: 3, ips: one, events: all, budget: 2, slow: true},
+		{name: "3 Services, 2 addresses", n: 3, ips: two},
+		{name: "3 Services, 2 addresses, 1 event", n: 3, ips: two, events: all, budget: 1, slow: true},
+		{name: "3 Services, 2 addresses, 2 events of users", n: 3, ips: two, events: users, budget: 2, slow: true},
+		{name: "3 Services, 3 addresses", n: 3, ips: three, slow: true},
+		{name: "4 Services, 1 address", n: 4, ips: one, slow: true},
+		{name: "4 Services, 2 addresses", n: 4, ips: two, slow: true},
+		{name: "2 Services, both families required", n: 2, ips: both, wishes: "families=46 policy=RequireDualStack", events: users, budget: 1, slow: true},
+		{name: "3 Services, both families required, 1 address of each", n: 3, ips: "192.0.2.1 2001:db8::1", wishes: "families=46 policy=RequireDualStack", slow: true},
+		{name: "2 Services, both families preferred, 1 address of each", n: 2, ips: "192.0.2.1 2001:db8::1", wishes: "families=46 policy=PreferDualStack", events: users, budget: 2},
+		{name: "3 Services that share", n: 3, ips: two, wishes: "share=k", events: users, budget: 1, slow: true},
+		{name: "2 Services that share and stop sharing", n: 2, ips: two, wishes: "share=k", events: users + " share+", budget: 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.slow && (testing.Short() || raceDetector) {
+				t.Skip("only without -short and without the race detector")
+			}
+			w := newScenario(t, tt.n, tt.ips, strings.Fields(tt.wishes)...)
+			w.events, w.budget, w.keeps = tt.events, tt.budget, tt.keeps
+			begin := time.Now()
+			x := explore(w, mostStates)
+			if x.bad != "" {
+				t.Fatal(x.bad)
+			}
+			t.Logf("%d states, %d snapshots, at most %d steps in a row, %v", len(x.seen), len(x.decided), x.depth, time.Since(begin).Round(time.Millisecond))
+		})
+	}
+}
+
+// TestEveryGuardMatters takes one rule of the protocol away at a time: the search must notice.
+func TestEveryGuardMatters(t *testing.T) {
+	const one, two = "192.0.2.1", "192.0.2.1 192.0.2.2"
+	for _, tt := range []struct {
+		name   string
+		ips    string
+		events string
+		budget int
+		keeps  bool
+		remove func(*scenario)
+		want   string
+	}{
+		{"the check", one, "", 0, false, func(w *scenario) { w.off.check = true }, "bound twice"},
+		{"the resourceVersion of the justifying snapshot", two, "wish", 2, false, func(w *scenario) { w.careless = true }, "bound twice"},
+		{"claims are holds", one, "", 0, false, func(w *scenario) { w.off.claims = true }, "bound twice"},
+		{"ingress is a hold", one, "strip", 1, false, func(w *scenario) { w.off.ingress = true }, "bound twice"},
+		{"leases of what is no load balancer are holds", one, "flip", 2, true, func(w *scenario) { w.off.types = true }, "bound twice"},
+		{"the tie-break", one, "", 0, false, func(w *scenario) { w.off.tie = true }, "no end"},
+		{"state per address", two, "wish", 2, false, func(w *scenario) { w.off.perAddress = true }, "bound twice"},
+		{"the order of the stream across keys", one, "", 0, false, func(w *scenario) { w.torn = "order" }, "bound twice"},
+		{"the atomic relist", one, "", 0, false, func(w *scenario) { w.torn = "relist" }, "bound twice"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newScenario(t, 2, tt.ips)
+			w.events, w.budget, w.keeps = tt.events, tt.budget, tt.keeps
+			if x := explore(w, mostStates); x.bad != "" {
+				t.Fatalf("with all guards: %s", x.bad)
+			}
+			tt.remove(&w)
+			x := explore(w, mostStates)
+			t.Logf("after %d states: %s", len(x.seen), x.bad)
+			if !strings.Contains(x.bad, tt.want) {
+				t.Errorf("without this guard the search must find %q", tt.want)
+			}
+		})
+	}
+}
