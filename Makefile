@@ -1,0 +1,74 @@
+# One way to do each thing. `make help` lists what there is.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE   ?= ghcr.io/starling-lb/starling:v0.1.0
+ARCHES  ?= amd64 arm64
+LDFLAGS  = -s -w -X main.stamped=$(VERSION)
+BINARIES = $(ARCHES:%=dist/starling-linux-%)
+
+export GOFLAGS ?= -buildvcs=false
+
+.DEFAULT_GOAL := check
+
+.PHONY: check
+check: test ## everything that must hold before a change lands (the default)
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: root deps build image ## the whole promise on a real cluster on this machine; KEEP=1 leaves it running
+	@KEEP=$(KEEP) go -C e2e run ./cmd/demo
+
+.PHONY: demo-down
+demo-down: root ## remove what a kept or interrupted demo left behind
+	@go -C e2e run ./cmd/demo down
+
+.PHONY: test
+test: root deps lint unit e2e ## linters, unit and wire tests with the race detector, and the cluster tests
+
+.PHONY: unit
+unit: ## unit tests and, as root, wire tests in network namespaces, with the race detector
+	go test -race ./...
+
+.PHONY: e2e
+e2e: root deps build image ## tests on a real Kubernetes cluster on this machine
+	go -C e2e vet ./...
+	go -C e2e test -count=1 -timeout 30m ./...
+
+.PHONY: lint
+lint: ## formatter, linters and import directions
+	@scripts/lint
+
+.PHONY: bench
+bench: ## benchmarks of the packages
+	go test -run '^$$' -bench . ./...
+
+.PHONY: build
+build: ## bin/starling for this machine
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/starling ./cmd/starling
+
+.PHONY: image
+image: $(BINARIES) ## dist/starling-image.tar for docker load and ctr images import, without a container engine
+	go run ./scripts/image -ref $(IMAGE) -out dist/starling-image.tar $(foreach a,$(ARCHES),$(a)=dist/starling-linux-$(a))
+
+.PHONY: $(BINARIES)
+$(BINARIES): dist/starling-linux-%:
+	CGO_ENABLED=0 GOOS=linux GOARCH=$* go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/starling
+
+.PHONY: manifests
+manifests: ## manifests/starling.yaml from the kustomize base
+	go run ./scripts/render
+
+.PHONY: deps
+deps: ## the Debian packages that demo and tests need
+	@scripts/deps
+
+.PHONY: root
+root:
+	@test "$$(id -u)" = 0 || { echo "make $(MAKECMDGOALS): needs root, for network namespaces and packages: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+)
+
+const (
+	gossipPort       = 7927
+	defaultNamespace = "starling-system"
+	ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+)
+
+// config is a checked command line of `starling run`.
+type config struct {
+	node, kubeconfig, namespace string
+	interfaces                  []string
+	pools                       []lease.Pool // from --pool
+	configFile                  string
+	gossip                      gossipAddr
+	join                        []string // host:port
+	keyFile                     string
+	statusAddr                  string
+	class                       string
+	detection                   mesh.Detection
+	stateDir                    string
+	ignoreExclude               bool
+	level                       zerolog.Level
+	console                     bool
+}
+
+// gossipAddr is where gossip listens; an invalid address means the node's own.
+type gossipAddr struct {
+	ip   netip.Addr
+	port uint16
+}
+
+func env(name string) []string { return []string{"STARLING_" + name} }
+
+func runFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "node-name", EnvVars: env("NODE_NAME"), Usage: "name of this node in Kubernetes", DefaultText: "hostname"},
+		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "`FILE` with the way to the API server", DefaultText: "in-cluster"},
+		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "namespace of the Secret starling-gossip", DefaultText: "own, else " + defaultNamespace},
+		&cli.StringSliceFlag{Name: "interface", EnvVars: env("INTERFACE"), Usage: "`PATTERN` of the interfaces to announce on: a name, a glob, or either with ! in front to leave it out; repeatable", DefaultText: "automatic"},
+		&cli.StringSliceFlag{Name: "pool", EnvVars: env("POOL"), Usage: "addresses to hand out as `[NAME=]RANGE[,RANGE...]`, a RANGE being a CIDR or first-last; repeatable, in the variable separated by ;"},
+		&cli.StringFlag{Name: "config", EnvVars: env("CONFIG"), Usage: "YAML `FILE` with pools, read again when it changes"},
+		&cli.StringFlag{Name: "gossip-addr", EnvVars: env("GOSSIP_ADDR"), Usage: "`IP[:PORT]` for gossip by tcp and udp", DefaultText: "node IP, port 7927"},
+		&cli.StringSliceFlag{Name: "join", EnvVars: env("JOIN"), Usage: "`HOST[:PORT]` of a speaker to join besides the cluster's nodes; repeatable"},
+		&cli.StringFlag{Name: "gossip-key-file", EnvVars: env("GOSSIP_KEY_FILE"), Usage: "`FILE` with base64 keys of 32 bytes, one a line, the first encrypts", DefaultText: "the Secret starling-gossip"},
+		&cli.StringFlag{Name: "status-addr", EnvVars: env("STATUS_ADDR"), Value: ":7928", Usage: "`ADDR` of the status page, the probes and the metrics"},
+		&cli.StringFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve only Services with this loadBalancerClass", DefaultText: "only Services without one"},
+		&cli.StringFlag{Name: "failure-detection", EnvVars: env("FAILURE_DETECTION"), Value: "default", Usage: "how soon a silent member is dead: fast, default or calm"},
+		&cli.StringFlag{Name: "state-dir", EnvVars: env("STATE_DIR"), Usage: "`FOLDER` for what was last known, to restart without the API server", DefaultText: "none"},
+		&cli.BoolFlag{Name: "ignore-exclude-label", EnvVars: env("IGNORE_EXCLUDE_LABEL"), Usage: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers"},
+		&cli.StringFlag{Name: "log-level", EnvVars: env("LOG_LEVEL"), Value: "info", Usage: "debug, info, warn or error"},
+		&cli.StringFlag{Name: "log-format", EnvVars: env("LOG_FORMAT"), Value: "json", Usage: "json or console"},
+	}
+}
+
+// parseConfig checks every flag before anything is touched. The error joins one
+// line for each mistake.
+func parseConfig(c *cli.Context) (config, error) {
+	cfg := config{
+		node:          c.String("node-name"),
+		kubeconfig:    c.String("kubeconfig"),
+		namespace:     c.String("namespace"),
+		interfaces:    c.StringSlice("interface"),
+		configFile:    c.String("config"),
+		keyFile:       c.String("gossip-key-file"),
+		statusAddr:    c.String("status-addr"),
+		class:         c.String("lb-class"),
+		stateDir:      c.String("state-dir"),
+		ignoreExclude: c.Bool("ignore-exclude-label"),
+	}
+	var errs []error
+	check := func(flag string, err error) {
+		if err != nil {
+			errs = append(errs, prefixed("--"+flag, err))
+		}
+	}
+	if c.Args().Present() {
+		errs = append(errs, fmt.Errorf("unexpected argument %q", c.Args().First()))
+	}
+	var err error
+	cfg.node, err = nodeName(cfg.node)
+	check("node-name", err)
+	cfg.namespace = ownNamespace(cfg.namespace)
+	check("interface", checkPatterns(cfg.interfaces))
+	for _, p := range c.StringSlice("pool") {
+		pool, err := lease.ParsePoolFlag(p)
+		check("pool", err)
+		if err == nil {
+			cfg.pools = append(cfg.pools, pool)
+		}
+	}
+	cfg.gossip, err = parseGossipAddr(c.String("gossip-addr"))
+	check("gossip-addr", err)
+	for _, j := range c.StringSlice("join") {
+		hostPort, err := parseJoin(j)
+		check("join", err)
+		cfg.join = append(cfg.join, hostPort)
+	}
+	check("status-addr", checkListen(cfg.statusAddr))
+	cfg.detection, err = mesh.ParseDetection(c.String("failure-detection"))
+	check("failure-detection", err)
+	cfg.level, err = parseLevel(c.String("log-level"))
+	check("log-level", err)
+	cfg.console, err = parseFormat(c.String("log-format"))
+	check("log-format", err)
+	return cfg, errors.Join(errs...)
+}
+
+// prefixed puts the flag in front of every line of a joined error.
+func prefixed(flag string, err error) error {
+	var errs []error
+	for line := range strings.Lines(err.Error()) {
+		errs = append(errs, fmt.Errorf("%s: %s", flag, strings.TrimRight(line, "\n")))
+	}
+	return errors.Join(errs...)
+}
+
+func nodeName(name string) (string, error) {
+	if name != "" {
+		return name, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("not given, and the host has no name: %w", err)
+	}
+	return strings.ToLower(name), nil
+}
+
+func ownNamespace(name string) string {
+	if name != "" {
+		return name
+	}
+	if b, err := os.ReadFile(ownNamespaceFile); err == nil && len(b) > 0 {
+		return strings.TrimSpace(string(b))
+	}
+	return defaultNamespace
+}
+
+func checkPatterns(patterns []string) error {
+	var errs []error
+	for _, p := range patterns {
+		if _, err := path.Match(strings.TrimPrefix(p, "!"), ""); err != nil || strings.TrimPrefix(p, "!") == "" {
+			errs = append(errs, fmt.Errorf("%q is not a name or a glob", p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func parseGossipAddr(s string) (gossipAddr, error) {
+	if s == "" {
+		return gossipAddr{port: gossipPort}, nil
+	}
+	if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return gossipAddr{ip.Unmap(), gossipPort}, checkNodeIP(ip)
+	}
+	host, p, err := net.SplitHostPort(s)
+	if err != nil {
+		return gossipAddr{}, fmt.Errorf("%q is not IP[:PORT]", s)
+	}
+	port, err := parsePort(p)
+	if err != nil {
+		return gossipAddr{}, err
+	}
+	if host == "" {
+		return gossipAddr{port: port}, nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return gossipAddr{}, fmt.Errorf("%q is not an IP address", host)
+	}
+	return gossipAddr{ip.Unmap(), port}, checkNodeIP(ip)
+}
+
+func checkNodeIP(ip netip.Addr) error {
+	if ip.IsUnspecified() || ip.IsMulticast() {
+		return fmt.Errorf("%s cannot be the address of a node: the others could not reach it", ip)
+	}
+	return nil
+}
+
+func parseJoin(s string) (string, error) {
+	if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return netip.AddrPortFrom(ip, gossipPort).String(), nil
+	}
+	host, p, err := net.SplitHostPort(s)
+	if err != nil {
+		host, p = s, strconv.Itoa(gossipPort)
+	}
+	if host == "" || strings.ContainsAny(host, ":/ ") {
+		return "", fmt.Errorf("%q is not HOST[:PORT]", s)
+	}
+	port, err := parsePort(p)
+	return net.JoinHostPort(host, strconv.Itoa(int(port))), err
+}
+
+func parsePort(s string) (uint16, error) {
+	p, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || p == 0 {
+		return 0, fmt.Errorf("%q is not a port from 1 to 65535", s)
+	}
+	return uint16(p), nil
+}
+
+func checkListen(s string) error {
+	host, p, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not [IP]:PORT", s)
+	}
+	if _, err := netip.ParseAddr(host); host != "" && host != "localhost" && err != nil {
+		return fmt.Errorf("%q is not an IP address", host)
+	}
+	_, err = parsePort(p)
+	return err
+}
+
+func parseLevel(s string) (zerolog.Level, error) {
+	switch l, err := zerolog.ParseLevel(s); {
+	case err != nil, l < zerolog.DebugLevel, l > zerolog.ErrorLevel:
+		return 0, fmt.Errorf("%q is not one of debug, info, warn, error", s)
+	default:
+		return l, nil
+	}
+}
+
+func parseFormat(s string) (console bool, err error) {
+	if s != "json" && s != "console" {
+		return false, fmt.Errorf("%q is not one of json, console", s)
+	}
+	return s == "console", nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
+)
+
+// TestBadInput: every mistake is one line that names it, the exit code is 2,
+// and nothing was touched (there is no cluster here to touch).
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string // each in a line of its own
+	}{
+		{"unknown flag", []string{"--frob"}, []string{"-frob"}},
+		{"unknown command", nil, []string{`unknown command "frobnicate"`}},
+		{"argument", []string{"now"}, []string{`unexpected argument "now"`}},
+		{"reversed range", []string{"--pool", "198.18.0.9-198.18.0.1"}, []string{`range "198.18.0.9-198.18.0.1"`}},
+		{"malformed range", []string{"--pool", "lab=198.18.0.0/33"}, []string{`range "198.18.0.0/33"`}},
+		{"empty pool", []string{"--pool", "lab="}, []string{"--pool: "}},
+		{"mixed families", []string{"--pool", "198.18.0.1-2001:db8::1"}, []string{`range "198.18.0.1-2001:db8::1"`}},
+		{"overlap", []string{"--pool", "a=198.18.0.0/24", "--pool", "b=198.18.0.7-198.18.0.9"}, []string{"overlap"}},
+		{"several at once", []string{"--pool", "x", "--log-level", "loud", "--status-addr", "nowhere"}, []string{`range "x"`, "--log-level: ", "--status-addr: "}},
+		{"port 0", []string{"--gossip-addr", "198.18.0.1:0"}, []string{`--gossip-addr: "0" is not a port`}},
+		{"port too large", []string{"--status-addr", ":70000"}, []string{`--status-addr: "70000" is not a port`}},
+		{"gossip on no address", []string{"--gossip-addr", "0.0.0.0"}, []string{"--gossip-addr: 0.0.0.0"}},
+		{"gossip address is a name", []string{"--gossip-addr", "n1:7927"}, []string{`--gossip-addr: "n1" is not an IP address`}},
+		{"join", []string{"--join", "a b"}, []string{`--join: "a b"`}},
+		{"glob", []string{"--interface", "eth[", "--interface", "!"}, []string{`--interface: "eth["`, `--interface: "!"`}},
+		{"detection", []string{"--failure-detection", "psychic"}, []string{"--failure-detection: "}},
+		{"log format", []string{"--log-format", "xml"}, []string{"--log-format: "}},
+		{"no such config", []string{"--config", filepath.Join(dir, "none")}, []string{"--config: "}},
+		{"unknown key", []string{"--config", file("c1", "poools: []\n")}, []string{"poools"}},
+		{"bad pool in the file", []string{"--config", file("c2", "pools:\n- name: lab\n  ranges: [\"198.18.0.9-198.18.0.1\"]\n")}, []string{"198.18.0.9"}},
+		{"no such key file", []string{"--gossip-key-file", filepath.Join(dir, "none")}, []string{"--gossip-key-file: "}},
+		{"bad key", []string{"--gossip-key-file", file("k", "c2hvcnQ=\n")}, []string{"--gossip-key-file: "}},
+		{"no such kubeconfig", []string{"--kubeconfig", filepath.Join(dir, "none")}, []string{"--kubeconfig: "}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := append([]string{"starling", "run", "--node-name", "n1"}, tt.args...)
+			if tt.args == nil {
+				args = []string{"starling", "frobnicate"}
+			}
+			var out, errOut bytes.Buffer
+			if code := execute(context.Background(), args, &out, &errOut); code != exitUsage {
+				t.Errorf("exit code %d, want %d", code, exitUsage)
+			}
+			lines := strings.Split(strings.TrimSpace(errOut.String()), "\n")
+			for _, want := range tt.want {
+				if n := count(lines, want); n != 1 {
+					t.Errorf("%d lines contain %q, want 1, in:\n%s", n, want, errOut.String())
+				}
+			}
+			if got := len(lines) - 1; got != len(tt.want) { // the last one points to the help
+				t.Errorf("%d lines of mistakes, want %d:\n%s", got, len(tt.want), errOut.String())
+			}
+		})
+	}
+}
+
+func count(lines []string, part string) int {
+	n := 0
+	for _, l := range lines {
+		if strings.Contains(l, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// parsed runs parseConfig on a command line and environment.
+func parsed(t *testing.T, args ...string) config {
+	t.Helper()
+	var cfg config
+	app := newApp(&bytes.Buffer{}, &bytes.Buffer{})
+	app.Commands[0].Action = func(c *cli.Context) (err error) {
+		cfg, err = parseConfig(c)
+		return err
+	}
+	if err := app.Run(append([]string{"starling", "run"}, args...)); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func TestDefaults(t *testing.T) {
+	cfg := parsed(t)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{
+		"node": cfg.node, "namespace": cfg.namespace, "status": cfg.statusAddr,
+		"detection": string(cfg.detection), "level": cfg.level.String(),
+	}
+	want := map[string]string{
+		"node": strings.ToLower(host), "namespace": "starling-system", "status": ":7928",
+		"detection": "default", "level": "info",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+	if cfg.gossip.ip.IsValid() || cfg.gossip.port != 7927 {
+		t.Errorf("gossip at %v", cfg.gossip)
+	}
+}
+
+// TestVariables: every flag has a variable, and the variable does what the flag
+// does, with several values separated by semicolons.
+func TestVariables(t *testing.T) {
+	for _, f := range runFlags() {
+		name := f.Names()[0]
+		want := "STARLING_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		df, ok := f.(cli.DocGenerationFlag)
+		if !ok || len(df.GetEnvVars()) != 1 || df.GetEnvVars()[0] != want {
+			t.Errorf("--%s: no variable %s", name, want)
+		}
+	}
+	t.Setenv("STARLING_POOL", "a=198.18.0.1-198.18.0.9,198.18.1.0/28;b=2001:db8::/64")
+	t.Setenv("STARLING_NODE_NAME", "n7")
+	t.Setenv("STARLING_JOIN", "198.18.0.1;lab.example:7000;[2001:db8::1]")
+	cfg := parsed(t, "--gossip-addr", "[2001:db8::7]:7000")
+	var pools []string
+	for _, p := range cfg.pools {
+		pools = append(pools, p.Name+" "+strings.Join(p.Ranges, " "))
+	}
+	if diff := cmp.Diff([]string{"a 198.18.0.1-198.18.0.9 198.18.1.0/28", "b 2001:db8::/64"}, pools); diff != "" {
+		t.Errorf("pools (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"198.18.0.1:7927", "lab.example:7000", "[2001:db8::1]:7927"}, cfg.join); diff != "" {
+		t.Errorf("join (-want +got):\n%s", diff)
+	}
+	if cfg.node != "n7" || cfg.gossip != (gossipAddr{netip.MustParseAddr("2001:db8::7"), 7000}) {
+		t.Errorf("node %q, gossip %v", cfg.node, cfg.gossip)
+	}
+}

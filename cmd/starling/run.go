@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status"
+	"github.com/starling-lb/starling/watcher"
+)
+
+func runCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "run",
+		Usage: "be the speaker of this node",
+		Flags: runFlags(),
+		Action: func(c *cli.Context) error {
+			cfg, err := parseConfig(c)
+			var keys [][]byte
+			if cfg.keyFile != "" {
+				var keyErr error
+				keys, keyErr = readKeys(cfg.keyFile)
+				err = errors.Join(err, keyErr)
+			}
+			log := newLogger(c.App.ErrWriter, cfg.level, cfg.console)
+			set, setErr := newSettings(cfg.pools, cfg.configFile, log)
+			if err = errors.Join(err, setErr); err != nil {
+				return usageError{command: "run ", err: err}
+			}
+			client, err := watcher.Connect(cfg.kubeconfig, "starling/"+version())
+			if err != nil {
+				return usageError{command: "run ", err: fmt.Errorf("--kubeconfig: %w", err)}
+			}
+			watcher.SetLogger(log)
+			return newProcess(cfg, set, client, keys, log).run(c.Context)
+		},
+	}
+}
+
+func readKeys(file string) ([][]byte, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--gossip-key-file: %w", err)
+	}
+	keys, err := mesh.ParseKeys(b)
+	if err != nil {
+		return nil, fmt.Errorf("--gossip-key-file: %s: %w", file, err)
+	}
+	return keys, nil
+}
+
+// process is one running speaker with all its rooms.
+type process struct {
+	cfg      config
+	settings *settings
+	client   *watcher.Client
+	keys     [][]byte
+	log      zerolog.Logger
+	registry *prometheus.Registry
+	speaker  atomic.Pointer[speaker.Speaker] // nil until the loop is made
+	waiting  atomic.Pointer[string]          // what the start waits for
+}
+
+func newProcess(cfg config, set *settings, client *watcher.Client, keys [][]byte, log zerolog.Logger) *process {
+	p := &process{cfg: cfg, settings: set, client: client, keys: keys, log: log, registry: prometheus.NewRegistry()}
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return p
+}
+
+// run starts the rooms in order, waits for the end, and stops them in the
+// reverse order: the loop hands over, the mesh is left, the wire closes.
+func (p *process) run(ctx context.Context) error {
+	p.log.Info().Str("node", p.cfg.node).Str("version", version()).Msg("starting")
+	t := newTasks()
+	err := p.start(ctx, t)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-t.failed:
+		}
+	}
+	if ctx.Err() != nil {
+		err = nil // asked to stop, also while still starting
+	}
+	stopErr := t.stop()
+	p.log.Info().Msg("stopped")
+	return errors.Join(err, stopErr)
+}
+
+func (p *process) start(ctx context.Context, t *tasks) error {
+	web := status.New(status.Config{
+		Addr:     p.cfg.statusAddr,
+		Snapshot: p.snapshot,
+		Healthy:  p.healthy,
+		Gatherer: p.registry,
+		Log:      p.room("status"),
+	})
+	t.start("status", web.Run)
+	w, err := watcher.New(watcher.Config{
+		Client:   p.client,
+		NodeName: p.cfg.node,
+		StateDir: p.cfg.stateDir,
+		Log:      p.room("watcher"),
+		Registry: p.registry,
+	})
+	if err != nil {
+		return fmt.Errorf("watcher: %w", err)
+	}
+	t.start("watcher", w.Run)
+	t.start("settings", p.settings.Run)
+	b, err := p.bootstrap(ctx, w)
+	if err != nil {
+		return err
+	}
+	return p.startSpeaker(t, w, b)
+}
+
+// startSpeaker starts what needs the cluster's identity and the gossip key.
+func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error {
+	wire, err := arpd.New(arpd.Config{Interfaces: p.cfg.interfaces, Log: p.room("arpd"), Registry: p.registry})
+	if err != nil {
+		return fmt.Errorf("arpd: %w", err)
+	}
+	m, err := mesh.New(mesh.Config{
+		Name:      p.cfg.node,
+		Bind:      b.addr,
+		Label:     b.cluster,
+		Keys:      b.keys,
+		Detection: p.cfg.detection,
+		Seeds:     seeds(func() []watcher.Node { return w.State().Nodes }, p.cfg.join, b.addr.Port()),
+		Log:       p.room("mesh"),
+		Registry:  p.registry,
+	})
+	if err != nil {
+		return fmt.Errorf("mesh: %w", err)
+	}
+	s := speaker.New(speaker.Config{
+		Node:          p.cfg.node,
+		Version:       version(),
+		Installation:  b.cluster,
+		Class:         p.cfg.class,
+		IgnoreExclude: p.cfg.ignoreExclude,
+		Mesh:          m,
+		Wire:          wire,
+		Cluster:       w,
+		API:           w,
+		Settings:      p.settings,
+		Log:           p.room("speaker"),
+		Registry:      p.registry,
+	})
+	p.speaker.Store(s)
+	t.start("arpd", wire.Run)
+	t.start("mesh", m.Run)
+	t.start("speaker", s.Run)
+	return nil
+}
+
+func (p *process) room(name string) zerolog.Logger {
+	return p.log.With().Str("room", name).Logger()
+}
+
+// snapshot is what status shows; before the loop exists, what is waited for.
+func (p *process) snapshot() speaker.Snapshot {
+	if s := p.speaker.Load(); s != nil {
+		return s.Snapshot()
+	}
+	r := speaker.Snapshot{Node: p.cfg.node, Version: version(), Reasons: []string{"starting"}}
+	if w := p.waiting.Load(); w != nil {
+		r.Reasons = []string{*w}
+	}
+	return r
+}
+
+func (p *process) healthy() error {
+	if s := p.speaker.Load(); s != nil {
+		return s.Healthy()
+	}
+	return nil
+}
+
+// bootstrap is what a speaker must know before it can meet the mesh.
+type bootstrap struct {
+	cluster string // identity of the cluster
+	keys    [][]byte
+	addr    netip.AddrPort // where gossip listens
+}
+
+// retry is how often a missing piece of the bootstrap is asked for again.
+const retry = time.Second
+
+// bootstrap asks the API server until it has everything, and says in /readyz
+// and, once for each reason, in the log what it waits for.
+func (p *process) bootstrap(ctx context.Context, w *watcher.Watcher) (bootstrap, error) {
+	var b bootstrap
+	for {
+		err := p.learn(ctx, w, &b)
+		if err == nil {
+			return b, nil
+		}
+		reason := err.Error()
+		if last := p.waiting.Swap(&reason); last == nil || *last != reason {
+			p.log.Warn().Str("reason", reason).Msg("waiting, retried every second")
+		}
+		select {
+		case <-ctx.Done():
+			return b, ctx.Err()
+		case <-time.After(retry):
+		}
+	}
+}
+
+// learn asks for what is still missing.
+func (p *process) learn(ctx context.Context, w *watcher.Watcher, b *bootstrap) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var err error
+	if b.cluster == "" {
+		if b.cluster, err = watcher.ClusterID(ctx, p.client); err != nil {
+			return fmt.Errorf("identity of the cluster: %w", err)
+		}
+	}
+	if b.keys == nil {
+		if b.keys, err = p.gossipKeys(ctx); err != nil {
+			return fmt.Errorf("gossip key: %w", err)
+		}
+	}
+	if b.addr, err = gossipBind(p.cfg, w.State().Nodes); err != nil {
+		return err
+	}
+	return nil
+}
+
+// gossipKeys are those of --gossip-key-file, else those of the Secret, which
+// the first speaker creates.
+func (p *process) gossipKeys(ctx context.Context) ([][]byte, error) {
+	if p.keys != nil {
+		return p.keys, nil
+	}
+	text, err := watcher.GossipKey(ctx, p.client, p.cfg.namespace, mesh.GenerateKey)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := mesh.ParseKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("Secret %s/starling-gossip: %w", p.cfg.namespace, err)
+	}
+	return keys, nil
+}
+
+// gossipBind is --gossip-addr, else the first InternalIP of this node.
+func gossipBind(cfg config, nodes []watcher.Node) (netip.AddrPort, error) {
+	if cfg.gossip.ip.IsValid() {
+		return netip.AddrPortFrom(cfg.gossip.ip, cfg.gossip.port), nil
+	}
+	for _, n := range nodes {
+		if n.Name == cfg.node && len(n.Addresses) > 0 {
+			return netip.AddrPortFrom(n.Addresses[0], cfg.gossip.port), nil
+		}
+	}
+	return netip.AddrPort{}, fmt.Errorf("node %q has no InternalIP in Kubernetes: set --node-name or --gossip-addr", cfg.node)
+}

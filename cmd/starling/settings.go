@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/lease"
+)
+
+// reread is how often the configuration file is compared with what was read. A
+// ConfigMap volume changes by swapping a symbolic link, which file
+// notifications are known to miss; reading a small file is cheap.
+const reread = 2 * time.Second
+
+// settings holds the pools in force: those of the flags and those of the
+// configuration file. A bad edit of the file keeps the last good pools.
+type settings struct {
+	flags   []lease.Pool
+	file    string
+	log     zerolog.Logger
+	changed chan struct{}
+	read    []byte // content last looked at; only Run uses it after newSettings
+
+	mu      sync.Mutex // guards all following fields
+	pools   *lease.Pools
+	problem string
+}
+
+// newSettings reads the file once. Its error joins one line for each mistake.
+func newSettings(flags []lease.Pool, file string, log zerolog.Logger) (*settings, error) {
+	s := &settings{flags: flags, file: file, log: log, changed: make(chan struct{}, 1)}
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--config: %w", err)
+		}
+		s.read = b
+	}
+	var err error
+	s.pools, err = s.compile(s.read)
+	return s, err
+}
+
+// compile makes the pools of the flags and of a file's content.
+func (s *settings) compile(content []byte) (*lease.Pools, error) {
+	all := s.flags
+	if s.file != "" {
+		c, err := lease.ParseConfig(content)
+		if err != nil {
+			return nil, prefixed(s.file, err)
+		}
+		all = append(append([]lease.Pool{}, all...), c.Pools...)
+	}
+	return lease.NewPools(all)
+}
+
+// Run reads the file again until ctx ends.
+func (s *settings) Run(ctx context.Context) error {
+	if s.file == "" {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(reread)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			s.refresh()
+		}
+	}
+}
+
+func (s *settings) refresh() {
+	content, err := os.ReadFile(s.file)
+	if err == nil && bytes.Equal(content, s.read) {
+		err = errSame
+	}
+	var pools *lease.Pools
+	switch {
+	case err == nil:
+		s.read = content
+		pools, err = s.compile(content)
+	case !errors.Is(err, errSame):
+		s.read = nil // so that the file counts as changed when it is back
+	}
+	if s.set(pools, err) {
+		select {
+		case s.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+var errSame = errors.New("the file has not changed")
+
+// set takes the outcome of reading the file and tells whether anything changed.
+func (s *settings) set(pools *lease.Pools, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case errors.Is(err, errSame):
+		return false
+	case err != nil:
+		problem := "the configuration file is not in force: " + oneLine(err)
+		if problem == s.problem {
+			return false
+		}
+		s.problem = problem
+		s.log.Warn().Str("reason", oneLine(err)).Msg("configuration kept as it was")
+	default:
+		s.pools, s.problem = pools, ""
+		s.log.Info().Int("pools", len(pools.List())).Msg("configuration read again")
+	}
+	return true
+}
+
+// Pools gives the pools in force.
+func (s *settings) Pools() *lease.Pools {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pools
+}
+
+// Problems says what is wrong with the file, if anything.
+func (s *settings) Problems() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.problem == "" {
+		return nil
+	}
+	return []string{s.problem}
+}
+
+// Changed wakes the loop after a change.
+func (s *settings) Changed() <-chan struct{} { return s.changed }
+
+func oneLine(err error) string {
+	return string(bytes.ReplaceAll([]byte(err.Error()), []byte("\n"), []byte("; ")))
+}

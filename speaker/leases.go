@@ -1,0 +1,117 @@
+package speaker
+
+import (
+	"context"
+	"time"
+
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// writeLimit bounds one write to the API server. A write that may have landed
+// unseen does no harm: the next one carries the version of the table.
+const writeLimit = 5 * time.Second
+
+// result is the end of one write.
+type result struct {
+	step lease.Step
+	err  error
+}
+
+// lease asks the protocol which steps are due. None is taken from the local
+// snapshot file or by a node that is leaving or not ready.
+func (s *Speaker) lease(w *world) {
+	if !w.cluster.Synced || w.draining || len(w.reasons) > 0 {
+		return
+	}
+	v := s.terms(w)
+	v.Rank = func(pool string) int { return w.writers.Rank(s.cfg.Node, pool) }
+	v.Reserved = w.reserved()
+	v.Freeze = configsDiffer(w.members)
+	steps, wake := s.table.Steps(v)
+	w.wake = earlier(w.wake, wake)
+	for _, st := range steps {
+		if st.Kind == lease.Tell {
+			s.report(st)
+			continue
+		}
+		w.steps = append(w.steps, st)
+	}
+}
+
+// terms are what every question to the table needs.
+func (s *Speaker) terms(w *world) lease.View {
+	return lease.View{Now: w.now, Installation: s.cfg.Installation, Class: s.cfg.Class, Pools: w.pools, Self: s.cfg.Node}
+}
+
+// configsDiffer tells whether live members have different pools, as they do for
+// a moment whenever the configuration changes.
+func configsDiffer(members []mesh.Member) bool {
+	var first *mesh.Member
+	for i := range members {
+		switch m := &members[i]; {
+		case m.State != mesh.Alive:
+		case first == nil:
+			first = m
+		case m.Meta.Config != first.Meta.Config:
+			return true
+		}
+	}
+	return false
+}
+
+// write takes a step beside the loop and hands the result back to it.
+func (s *Speaker) write(ctx context.Context, st lease.Step) {
+	limited, cancel := context.WithTimeout(ctx, writeLimit)
+	defer cancel()
+	err := s.cfg.API.Write(limited, watcher.Write{
+		Key:         watcherKey(st.Service),
+		UID:         st.UID,
+		Version:     st.Version,
+		Annotations: st.Annotations,
+		Ingress:     st.Ingress,
+		SetIngress:  st.SetIngress,
+	})
+	select {
+	case s.results <- result{st, err}:
+	case <-ctx.Done():
+	}
+}
+
+// finish books the result of a write and of all others that have ended.
+func (s *Speaker) finish(r result) {
+	for {
+		s.table.Done(r.step, time.Now(), r.err)
+		switch {
+		case r.err == nil:
+			s.report(r.step)
+		case !watcher.Expected(r.err):
+			s.log.Warn().Err(r.err).Str("service", r.step.Service.String()).Str("step", r.step.Kind).Msg("lease step failed, decided again")
+		}
+		select {
+		case r = <-s.results:
+		default:
+			return
+		}
+	}
+}
+
+// report tells users what a step did.
+func (s *Speaker) report(st lease.Step) {
+	for _, e := range st.Events {
+		s.cfg.API.Event(watcher.Event{Key: watcherKey(st.Service), UID: st.UID, Warning: e.Warning, Reason: e.Reason, Message: e.Message})
+		s.log.Info().Str("service", st.Service.String()).Str("reason", e.Reason).Msg(e.Message)
+	}
+}
+
+func watcherKey(k lease.Key) watcher.Key { return watcher.Key(k) }
+
+// event sends an event on each of the Services.
+func (s *Speaker) event(keys []lease.Key, warning bool, reason, message string) {
+	for _, k := range keys {
+		if svc, ok := s.table.Get(k); ok {
+			s.cfg.API.Event(watcher.Event{Key: watcherKey(k), UID: svc.UID, Warning: warning, Reason: reason, Message: message})
+		}
+	}
+}

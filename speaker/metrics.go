@@ -1,0 +1,61 @@
+package speaker
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the counters of the loop. Gauges are read from the last view when
+// somebody asks, so they cost a turn nothing.
+type metrics struct {
+	changes *prometheus.CounterVec
+	turn    prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer, last *atomic.Pointer[view]) *metrics {
+	m := &metrics{
+		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "starling_ownership_changes_total",
+			Help: "Changes of the owner of an address as seen by this speaker, by reason.",
+		}, []string{"reason"}),
+		turn: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "starling_turn_seconds",
+			Help:    "Time that one turn of the loop takes.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8),
+		}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.changes, m.turn, gauges{last})
+	}
+	return m
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("starling_"+name, help, labels, nil)
+}
+
+// gauges shows the last view.
+type gauges struct{ last *atomic.Pointer[view] }
+
+// Describe is part of prometheus.Collector.
+func (g gauges) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(g, ch) }
+
+// Collect is part of prometheus.Collector.
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	v, ready := g.last.Load(), 0.0
+	if len(v.reasons) == 0 {
+		ready = 1
+	}
+	gauge(desc("ready", "1 if this node may own addresses."), ready)
+	gauge(desc("owned_addresses", "Addresses that this node owns."), float64(v.mine))
+	gauge(desc("addresses_without_owner", "Bound addresses that no node may announce."), float64(v.ownerless()))
+	for _, u := range v.pools {
+		gauge(desc("allocator_addresses_total", "Addresses of a pool.", "pool"), float64(u.Size), u.Pool)
+		gauge(desc("allocator_addresses_in_use_total", "Addresses of a pool that Services hold.", "pool"), float64(u.Used), u.Pool)
+		gauge(desc("allocator_services_waiting", "Services that wait for an address of a pool.", "pool"), float64(u.Waiting), u.Pool)
+	}
+}

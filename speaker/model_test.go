@@ -1,0 +1,490 @@
+package speaker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// model is a cluster of speakers with everything around them modelled: an API
+// server with one total order and optimistic concurrency, gossip, and a wire.
+// It runs in virtual time inside a synctest bubble.
+type model struct {
+	t       *testing.T
+	pools   *lease.Pools
+	latency time.Duration // of gossip, the watch and the wire
+
+	mu        sync.Mutex // guards all following fields
+	version   int
+	services  map[watcher.Key]watcher.Service
+	nodes     []watcher.Node
+	endpoints map[watcher.Key]watcher.Endpoints
+	speakers  map[string]*node
+	events    []watcher.Event
+	writes    int
+}
+
+// node is one speaker with its view of the model.
+type node struct {
+	m       *model
+	name    string
+	speaker *Speaker
+	stop    context.CancelFunc
+	done    chan struct{}
+	up      bool // its link works
+	state   mesh.State
+	meta    mesh.Meta
+	settled bool
+
+	synced  bool
+	contact time.Time
+	reset   bool
+	changes map[watcher.Key]*watcher.Service // nil: deleted
+	answers []netip.Addr
+	heard   map[netip.Addr]string
+	meshed  chan struct{}
+	wired   chan struct{}
+	kubed   chan struct{}
+}
+
+func newModel(t *testing.T, pools ...string) *model {
+	var list []lease.Pool
+	for _, p := range pools {
+		pool, err := lease.ParsePoolFlag(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, pool)
+	}
+	compiled, err := lease.NewPools(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &model{
+		t: t, pools: compiled, latency: time.Millisecond,
+		services: map[watcher.Key]watcher.Service{}, endpoints: map[watcher.Key]watcher.Endpoints{}, speakers: map[string]*node{},
+	}
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// later runs f with the lock held after the latency of the model.
+func (m *model) later(f func()) {
+	time.AfterFunc(m.latency, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		f()
+	})
+}
+
+// start adds a node with a speaker, or starts a new speaker on a known one.
+func (m *model) start(name string) *node {
+	b := &node{
+		m: m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true, synced: true,
+		changes: map[watcher.Key]*watcher.Service{}, heard: map[netip.Addr]string{},
+		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1),
+	}
+	m.mu.Lock()
+	if !slices.ContainsFunc(m.nodes, func(n watcher.Node) bool { return n.Name == name }) {
+		m.nodes = append(m.nodes, watcher.Node{Name: name, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, 18, 0, byte(len(m.nodes) + 1)})}})
+	}
+	for k, s := range m.services {
+		b.changes[k] = &s
+	}
+	m.speakers[name] = b
+	m.mu.Unlock()
+	b.speaker = New(Config{Node: name, Version: "test", Installation: "cluster", Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Log: zerolog.New(io.Discard)})
+	var ctx context.Context
+	ctx, b.stop = context.WithCancel(context.Background())
+	go func() {
+		defer close(b.done)
+		if err := b.speaker.Run(ctx); err != nil {
+			m.t.Errorf("%s: %v", name, err)
+		}
+		m.mu.Lock()
+		b.state, b.answers = mesh.Left, nil
+		m.gossip()
+		m.mu.Unlock()
+	}()
+	return b
+}
+
+// gossip tells everybody that membership has changed. The lock is held.
+func (m *model) gossip() {
+	m.later(func() {
+		for _, b := range m.speakers {
+			poke(b.meshed)
+		}
+	})
+}
+
+// dies makes a member unreachable, and dead to the others after a while.
+func (m *model) dies(name string, detection time.Duration) {
+	m.mu.Lock()
+	b := m.speakers[name]
+	b.up = false
+	m.mu.Unlock()
+	time.AfterFunc(detection, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		b.state = mesh.Dead
+		m.gossip()
+	})
+}
+
+// apply is a change of a Service by a user or a speaker. The lock is held.
+func (m *model) apply(s watcher.Service, deleted bool) {
+	m.version++
+	s.Version = strconv.Itoa(m.version)
+	change := &s
+	if deleted {
+		delete(m.services, s.Key())
+		change = nil
+	} else {
+		m.services[s.Key()] = s
+	}
+	for _, b := range m.speakers {
+		m.later(func() {
+			b.changes[s.Key()] = change
+			b.contact = time.Now()
+			poke(b.kubed)
+		})
+	}
+}
+
+// create makes a Service of type LoadBalancer whose endpoints are on the nodes.
+func (m *model) create(name string, edit func(*watcher.Service), nodes ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := watcher.Service{
+		Namespace: "default", Name: name, UID: "uid-" + name + "-" + strconv.Itoa(m.version), Created: time.Now(), Type: "LoadBalancer",
+		Families: []string{"IPv4"}, FamilyPolicy: "SingleStack", Ports: []string{"TCP/80"},
+	}
+	if edit != nil {
+		edit(&s)
+	}
+	m.endpoints = maps.Clone(m.endpoints)
+	m.endpoints[s.Key()] = watcher.Endpoints{Nodes: nodes}
+	m.apply(s, false)
+}
+
+// edit changes a Service as a user does.
+func (m *model) edit(name string, f func(*watcher.Service)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.services[watcher.Key{Namespace: "default", Name: name}]
+	f(&s)
+	m.apply(s, false)
+}
+
+func (m *model) remove(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.apply(m.services[watcher.Key{Namespace: "default", Name: name}], true)
+}
+
+// serve moves the endpoints of a Service.
+func (m *model) serve(name string, nodes ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.endpoints = maps.Clone(m.endpoints)
+	m.endpoints[watcher.Key{Namespace: "default", Name: name}] = watcher.Endpoints{Nodes: nodes}
+	for _, b := range m.speakers {
+		poke(b.kubed)
+	}
+}
+
+// setNode changes a node as Kubernetes shows it.
+func (m *model) setNode(name string, f func(*watcher.Node)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.nodes = slices.Clone(m.nodes)
+	for i := range m.nodes {
+		if m.nodes[i].Name == name {
+			f(&m.nodes[i])
+		}
+	}
+	for _, b := range m.speakers {
+		poke(b.kubed)
+	}
+}
+
+// ip is the address that a Service shows, "" if none.
+func (m *model) ip(name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if in := m.services[watcher.Key{Namespace: "default", Name: name}].Ingress; len(in) > 0 {
+		return in[0]
+	}
+	return ""
+}
+
+// answering names the reachable speakers that answer for an address, sorted.
+func (m *model) answering(ip netip.Addr) []string {
+	var r []string
+	for name, b := range m.speakers {
+		if b.up && slices.Contains(b.answers, ip) {
+			r = append(r, name)
+		}
+	}
+	slices.Sort(r)
+	return r
+}
+
+func (m *model) owners(ip string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.answering(netip.MustParseAddr(ip))
+}
+
+// during runs f while a client looks at an address every tenth of a
+// millisecond, and gives the longest time without an answer and the time with
+// more than one.
+func (m *model) during(ip string, f func()) (gap, double time.Duration) {
+	const every = 100 * time.Microsecond
+	addr := netip.MustParseAddr(ip)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		var current time.Duration
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(every):
+			}
+			m.mu.Lock()
+			n := len(m.answering(addr))
+			m.mu.Unlock()
+			current += every
+			if n > 0 {
+				current = 0
+			}
+			if n > 1 {
+				double += every
+			}
+			gap = max(gap, current)
+		}
+	}()
+	f()
+	close(stop)
+	<-done
+	return gap, double
+}
+
+// until waits in virtual time for a condition.
+func (m *model) until(what string, limit time.Duration, ok func() bool) {
+	m.t.Helper()
+	for start := time.Now(); !ok(); <-time.After(time.Millisecond) {
+		if time.Since(start) > limit {
+			m.t.Fatalf("not within %s: %s", limit, what)
+		}
+		synctest.Wait()
+	}
+}
+
+// bound waits until a Service shows an address, and gives it.
+func (m *model) bound(name string) string {
+	m.t.Helper()
+	m.until(name+" has an address", 20*time.Second, func() bool { return m.ip(name) != "" })
+	return m.ip(name)
+}
+
+// pass lets virtual time go by.
+func (m *model) pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// end stops all speakers.
+func (m *model) end() {
+	m.mu.Lock()
+	all := slices.Collect(maps.Values(m.speakers))
+	m.mu.Unlock()
+	for _, b := range all {
+		b.stop()
+	}
+	for _, b := range all {
+		<-b.done
+	}
+	m.pass(time.Second)
+}
+
+// told gives the events of one reason as "service: message", in order.
+func (m *model) told(reason string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var r []string
+	for _, e := range m.events {
+		if e.Reason == reason {
+			r = append(r, e.Key.Name+": "+e.Message)
+		}
+	}
+	return r
+}
+
+// The rooms, as one member sees them.
+type (
+	modelMesh    node
+	modelWire    node
+	modelCluster node
+)
+
+func (b *modelMesh) Members() []mesh.Member {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	var r []mesh.Member
+	for name, o := range b.m.speakers {
+		r = append(r, mesh.Member{Name: name, State: o.state, Meta: o.meta})
+	}
+	slices.SortFunc(r, func(x, y mesh.Member) int { return cmp.Compare(x.Name, y.Name) })
+	return r
+}
+
+func (b *modelMesh) SetMeta(meta mesh.Meta) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	if fmt.Sprint(b.meta) == fmt.Sprint(meta) {
+		return
+	}
+	b.m.later(func() {
+		b.meta = meta
+		for _, o := range b.m.speakers {
+			poke(o.meshed)
+		}
+	})
+}
+
+func (b *modelMesh) Settled() bool {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return b.settled
+}
+func (b *modelMesh) Problems() []string       { return nil }
+func (b *modelMesh) Changed() <-chan struct{} { return b.meshed }
+
+func (b *modelWire) mac() string { return "02:00:00:00:00:" + b.name }
+
+func (b *modelWire) Watch([]netip.Addr) {}
+
+func (b *modelWire) Set(vips []netip.Addr) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	for _, ip := range vips {
+		if !slices.Contains(b.answers, ip) && b.up {
+			b.heard = maps.Clone(b.heard)
+			delete(b.heard, ip)
+			b.announce(ip)
+		}
+	}
+	b.answers = vips
+}
+
+// announce is heard by everybody else who is reachable. The lock is held.
+func (b *modelWire) announce(ip netip.Addr) {
+	for _, o := range b.m.speakers {
+		if o.name == b.name || !o.up {
+			continue
+		}
+		b.m.later(func() {
+			o.heard = maps.Clone(o.heard)
+			o.heard[ip] = b.mac()
+			poke(o.wired)
+		})
+	}
+}
+
+func (b *modelWire) State() arpd.State {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return arpd.State{
+		Interfaces: []arpd.Interface{{Name: "eth0", MAC: b.mac(), Used: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}}},
+		Heard:      b.heard,
+	}
+}
+func (b *modelWire) Changed() <-chan struct{} { return b.wired }
+
+func (b *modelCluster) Drain() watcher.Changes {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	c := watcher.Changes{Reset: b.reset}
+	for k, s := range b.changes {
+		if s == nil {
+			c.Deleted = append(c.Deleted, k)
+		} else {
+			c.Put = append(c.Put, *s)
+		}
+	}
+	b.reset = false
+	clear(b.changes)
+	return c
+}
+
+func (b *modelCluster) State() watcher.State {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return watcher.State{Synced: b.synced, Nodes: b.m.nodes, Endpoints: b.m.endpoints, LastContact: time.Now()}
+}
+func (b *modelCluster) Changed() <-chan struct{} { return b.kubed }
+
+// Write has the semantics of a patch with uid and resourceVersion.
+func (b *node) Write(_ context.Context, w watcher.Write) error {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	s, ok := b.m.services[w.Key]
+	if !ok || !b.up {
+		return watcher.ErrGone
+	}
+	if s.UID != w.UID || s.Version != w.Version {
+		return watcher.ErrConflict
+	}
+	b.m.writes++
+	s.Annotations = maps.Clone(s.Annotations)
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	for k, v := range w.Annotations {
+		if v == "" {
+			delete(s.Annotations, k)
+		} else {
+			s.Annotations[k] = v
+		}
+	}
+	if w.SetIngress {
+		s.Ingress = w.Ingress
+	}
+	b.m.apply(s, false)
+	return nil
+}
+
+// Event is recorded.
+func (b *node) Event(e watcher.Event) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.m.events = append(b.m.events, e)
+}
+
+func (b *node) Pools() *lease.Pools      { return b.m.pools }
+func (b *node) Problems() []string       { return nil }
+func (b *node) Changed() <-chan struct{} { return nil }

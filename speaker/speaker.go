@@ -1,0 +1,183 @@
+// Package speaker is the one loop of the program. It reads the world, decides,
+// and applies; nothing else decides.
+//
+// The world is what the other rooms know: the members of the mesh, the nodes,
+// Services and endpoints of the cluster, the interfaces of this node and the
+// pools. Each of them only says "something may have changed". The loop then
+// takes one turn:
+//
+//  1. The table of Services advances by everything the ordered stream brought.
+//  2. This node judges itself: ready means that it knows the Services, has met
+//     the mesh (or is proven alone) and has an interface to speak on. The mesh
+//     is told.
+//  3. For every bound address the owner is elected over all members. The
+//     addresses this node owns are given to the wire as one whole set.
+//  4. The lease protocol says which writes are due; they run beside the loop,
+//     and their results come back as a change.
+//
+// A turn depends on the present state alone, never on which event caused it, so
+// events may be merged, lost to a restart or come twice.
+//
+// At the end (the context of Run is done) the node hands over: it tells the
+// mesh that it drains, answers for each address until the successor is heard on
+// the wire or a limit has passed, and then falls silent. The caller leaves the
+// mesh only after that.
+package speaker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/watcher"
+)
+
+const (
+	idleTurn   = 5 * time.Second  // a turn is taken at least this often
+	stuckAfter = 30 * time.Second // without a turn, the loop is stuck
+)
+
+// Mesh is the membership, as far as the loop needs it.
+type Mesh interface {
+	Members() []mesh.Member
+	Settled() bool
+	SetMeta(mesh.Meta)
+	Problems() []string
+	Changed() <-chan struct{}
+}
+
+// Wire answers for addresses on the node's networks.
+type Wire interface {
+	Set(vips []netip.Addr)   // to answer for, the whole set
+	Watch(vips []netip.Addr) // to listen for; those in both sets are being handed over
+	State() arpd.State
+	Changed() <-chan struct{}
+}
+
+// Cluster is what is known of Kubernetes.
+type Cluster interface {
+	Drain() watcher.Changes
+	State() watcher.State
+	Changed() <-chan struct{}
+}
+
+// API takes what is to be written to Kubernetes.
+type API interface {
+	Write(context.Context, watcher.Write) error
+	Event(watcher.Event)
+}
+
+// Settings are the pools in force; they may change while running.
+type Settings interface {
+	Pools() *lease.Pools
+	Problems() []string
+	Changed() <-chan struct{}
+}
+
+// Config is everything a speaker needs.
+type Config struct {
+	Node         string // name of the node, the speaker's name in the mesh
+	Version      string // of the program
+	Installation string // identity of this cluster, written into leases
+	Class        string // the loadBalancerClass to serve, "" for Services without one
+
+	IgnoreExclude bool // announce also from nodes excluded by label
+
+	Mesh     Mesh
+	Wire     Wire
+	Cluster  Cluster
+	API      API
+	Settings Settings
+	Log      zerolog.Logger
+	Registry prometheus.Registerer // nil: no metrics
+}
+
+// Speaker is the loop. All methods but Run may be called from any goroutine.
+type Speaker struct {
+	cfg     Config
+	log     zerolog.Logger
+	metrics *metrics
+	results chan result
+	view    atomic.Pointer[view] // the last turn, for Snapshot
+	beat    atomic.Int64         // when the last turn ended, in Unix nanoseconds
+
+	// Only the loop's goroutine uses the following.
+	table   *lease.Table
+	touch   touch
+	owned   map[netip.Addr]ownership
+	handing map[netip.Addr]handing // answered for still, but owned by another
+	told    map[string]bool        // conflicts for which an event was sent
+	mine    map[netip.Addr]bool    // owned as of the last turn
+	drain   time.Time              // when draining began, zero before
+	judged  bool                   // reasons are those of a turn
+	reasons []string               // why not ready, as of the last turn
+}
+
+// New makes a speaker; Run starts it.
+func New(cfg Config) *Speaker {
+	s := &Speaker{
+		cfg:     cfg,
+		log:     cfg.Log,
+		results: make(chan result),
+		table:   lease.NewTable(),
+		owned:   map[netip.Addr]ownership{},
+		handing: map[netip.Addr]handing{},
+		told:    map[string]bool{},
+	}
+	s.metrics = newMetrics(cfg.Registry, &s.view)
+	s.view.Store(&view{reasons: []string{"starting"}})
+	s.beat.Store(time.Now().UnixNano())
+	return s
+}
+
+// Run takes turns until ctx ends, hands over, and returns nil.
+func (s *Speaker) Run(ctx context.Context) error {
+	var writers sync.WaitGroup
+	defer writers.Wait()
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	done := ctx.Done()
+	for {
+		select {
+		case <-done:
+			done, s.drain = nil, time.Now()
+			s.log.Info().Msg("draining")
+		case r := <-s.results:
+			s.finish(r)
+		case <-s.cfg.Mesh.Changed():
+		case <-s.cfg.Wire.Changed():
+		case <-s.cfg.Cluster.Changed():
+		case <-s.cfg.Settings.Changed():
+		case <-timer.C:
+		}
+		w := s.turn(time.Now())
+		if s.drained(w) {
+			s.cfg.Wire.Set(nil)
+			s.log.Info().Msg("silent")
+			return nil
+		}
+		for _, step := range w.steps {
+			writers.Go(func() { s.write(writing, step) })
+		}
+		timer.Reset(time.Until(w.wake))
+	}
+}
+
+// Healthy tells whether the loop still takes turns; the error says since when it does not.
+func (s *Speaker) Healthy() error {
+	if idle := time.Since(time.Unix(0, s.beat.Load())); idle > stuckAfter {
+		return fmt.Errorf("the loop has not taken a turn for %s", idle.Round(time.Second))
+	}
+	return nil
+}

@@ -1,0 +1,287 @@
+package speaker
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/watcher"
+)
+
+// lab runs a story with three speakers in virtual time.
+func lab(t *testing.T, story func(m *model), pools ...string) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel(t, pools...)
+		for _, n := range []string{"n1", "n2", "n3"} {
+			m.start(n)
+		}
+		defer m.end()
+		m.pass(time.Second)
+		story(m)
+	})
+}
+
+const tenAddresses = "default=198.18.64.1-198.18.64.10"
+
+// one waits until exactly one speaker answers for the address, and names it.
+func (m *model) one(ip string) string {
+	m.t.Helper()
+	m.until("one speaker answers for "+ip, 5*time.Second, func() bool { return len(m.owners(ip)) == 1 })
+	return m.owners(ip)[0]
+}
+
+func TestServiceGetsAnAddressAndOneSpeakerAnswers(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2")
+		ip := m.bound("web")
+		if ip != "198.18.64.1" {
+			t.Errorf("address %s, want the first of the pool", ip)
+		}
+		owner := m.one(ip)
+		if _, double := m.during(ip, func() { m.pass(time.Minute) }); double > 0 {
+			t.Errorf("two answers for %s", double)
+		}
+		snap := m.speakers["n1"].speaker.Snapshot()
+		if len(snap.VIPs) != 1 || snap.VIPs[0].Owner != owner || snap.VIPs[0].Next == "" || snap.VIPs[0].Services[0] != "default/web" {
+			t.Errorf("snapshot %+v, owner is %s", snap.VIPs, owner)
+		}
+		if got := m.told("IPAllocated"); len(got) != 1 {
+			t.Errorf("events %q, want one", got)
+		}
+		if got := m.told("NodeAssigned"); len(got) != 1 || !strings.Contains(got[0], "node "+owner) {
+			t.Errorf("events %q, want one that names %s", got, owner)
+		}
+		if m.writes != 2 {
+			t.Errorf("%d writes, want a claim and a bind", m.writes)
+		}
+	}, tenAddresses)
+}
+
+// TestNothingIsAnsweredBeforeItIsBound watches every instant of an allocation.
+func TestNothingIsAnsweredBeforeItIsBound(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1")
+		for range 2000 {
+			<-time.After(10 * time.Microsecond)
+			synctest.Wait()
+			if owners := m.owners("198.18.64.1"); len(owners) > 0 && m.ip("web") == "" {
+				t.Fatalf("%v answer before the Service shows the address", owners)
+			}
+		}
+		if m.ip("web") == "" {
+			t.Fatal("no address after 20 ms")
+		}
+	}, tenAddresses)
+}
+
+func TestFiftyServicesHaveFiftyAddresses(t *testing.T) {
+	lab(t, func(m *model) {
+		for i := range 50 {
+			m.create(fmt.Sprintf("s%02d", i), nil, "n1", "n2", "n3")
+		}
+		seen := map[string]string{}
+		for i := range 50 {
+			name := fmt.Sprintf("s%02d", i)
+			ip := m.bound(name)
+			if other, ok := seen[ip]; ok {
+				t.Errorf("%s and %s both have %s", name, other, ip)
+			}
+			seen[ip] = name
+			m.one(ip)
+		}
+	}, "default=198.18.64.0/24")
+}
+
+func TestSilentDeathMovesTheAddressToTheNextInLine(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		owner := m.one(ip)
+		next := m.speakers[owner].speaker.Snapshot().VIPs[0].Next
+		gap, _ := m.during(ip, func() {
+			m.dies(owner, 500*time.Millisecond)
+			m.pass(2 * time.Second)
+		})
+		if got := m.owners(ip); !slices.Equal(got, []string{next}) {
+			t.Errorf("%v answer, want %s", got, next)
+		}
+		if gap > 510*time.Millisecond {
+			t.Errorf("gap of %s, of which detection is 500 ms", gap)
+		}
+	}, tenAddresses)
+}
+
+// TestStopLosesNothing: the successor speaks before the leaver falls silent.
+func TestStopLosesNothing(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		owner := m.one(ip)
+		gap, double := m.during(ip, func() {
+			m.speakers[owner].stop()
+			<-m.speakers[owner].done
+			m.pass(time.Second)
+		})
+		if gap > 0 {
+			t.Errorf("no answer for %s", gap)
+		}
+		if double > 10*m.latency {
+			t.Errorf("two answers for %s", double)
+		}
+		if got := m.one(ip); got == owner {
+			t.Errorf("%s answers after it stopped", got)
+		}
+	}, tenAddresses)
+}
+
+func TestReturnOfANodeLosesNothing(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		owner := m.one(ip)
+		m.speakers[owner].stop()
+		<-m.speakers[owner].done
+		m.pass(time.Second)
+		gap, double := m.during(ip, func() {
+			m.start(owner)
+			m.pass(2 * time.Second)
+		})
+		if got := m.one(ip); got != owner {
+			t.Errorf("%s answers, want %s back", got, owner)
+		}
+		if gap > 0 || double > 10*m.latency {
+			t.Errorf("no answer for %s, two answers for %s", gap, double)
+		}
+	}, tenAddresses)
+}
+
+func TestWholeClusterStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel(t, tenAddresses)
+		m.start("n1")
+		m.create("web", nil, "n1")
+		m.one(m.bound("web"))
+		start := time.Now()
+		m.speakers["n1"].stop()
+		<-m.speakers["n1"].done
+		if took := time.Since(start); took > 100*time.Millisecond {
+			t.Errorf("a speaker without a successor took %s to stop", took)
+		}
+		m.end()
+	})
+}
+
+func TestAddressesFollowLocalEndpoints(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", func(s *watcher.Service) { s.Local = true }, "n1")
+		ip := m.bound("web")
+		for _, node := range []string{"n1", "n3", "n2", "n1"} {
+			m.serve("web", node)
+			m.until(node+" answers", 5*time.Second, func() bool { return slices.Equal(m.owners(ip), []string{node}) })
+		}
+		m.serve("web")
+		m.until("nobody answers", 5*time.Second, func() bool { return len(m.owners(ip)) == 0 })
+		m.pass(patience / 2)
+		if got := m.told("NoEligibleNode"); len(got) != 0 {
+			t.Errorf("%q too early", got)
+		}
+		m.pass(patience)
+		if diff := cmp.Diff([]string{"web: no node may announce " + ip + ": no serving endpoint"}, m.told("NoEligibleNode")); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	}, tenAddresses)
+}
+
+func TestNodesThatMustNotAnnounce(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*watcher.Node)
+	}{
+		{"excluded by label", func(n *watcher.Node) { n.Excluded = true }},
+		{"network unavailable", func(n *watcher.Node) { n.NetworkUnavailable = true }},
+		{"cordoned", func(n *watcher.Node) { n.Cordoned = true }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			lab(t, func(m *model) {
+				m.create("web", nil, "n1", "n2", "n3")
+				ip := m.bound("web")
+				owner := m.one(ip)
+				gap, _ := m.during(ip, func() {
+					m.setNode(owner, tt.edit)
+					m.pass(time.Second)
+				})
+				if got := m.one(ip); got == owner {
+					t.Errorf("%s still answers", got)
+				}
+				if gap > 0 {
+					t.Errorf("no answer for %s", gap)
+				}
+			}, tenAddresses)
+		})
+	}
+}
+
+func TestReleaseAndReuse(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("a", nil, "n1")
+		ip := m.bound("a")
+		m.create("b", nil, "n1")
+		m.until("b is told that the pool is full", 5*time.Second, func() bool { return len(m.told("AllocationFailed")) == 1 })
+		m.remove("a")
+		if got := m.bound("b"); got != ip {
+			t.Errorf("b has %s, want %s", got, ip)
+		}
+		m.one(ip)
+		m.edit("b", func(s *watcher.Service) { s.Type = "ClusterIP" })
+		m.until("the address is released", 5*time.Second, func() bool { return m.ip("b") == "" && len(m.owners(ip)) == 0 })
+	}, "default=198.18.64.1/32")
+}
+
+func TestNodeAddressesAreNotHandedOut(t *testing.T) {
+	lab(t, func(m *model) { // n1 is 198.18.0.1, and so on; 198.18.0.0 is the network address
+		m.create("web", nil, "n1")
+		if got := m.bound("web"); got != "198.18.0.4" {
+			t.Errorf("address %s, want the first that is no node's", got)
+		}
+	}, "default=198.18.0.0-198.18.0.4")
+}
+
+// TestUnready: a speaker that lacks something announces nothing, says why, and
+// is passed over by the others.
+func TestUnready(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		owner := m.one(ip)
+		m.mu.Lock()
+		m.speakers[owner].settled = false
+		poke(m.speakers[owner].meshed)
+		m.mu.Unlock()
+		m.until("another answers", 5*time.Second, func() bool { o := m.owners(ip); return len(o) == 1 && o[0] != owner })
+		snap := m.speakers[owner].speaker.Snapshot()
+		if snap.Ready || !slices.Equal(snap.Reasons, []string{"waiting for the mesh"}) {
+			t.Errorf("ready %v, reasons %q", snap.Ready, snap.Reasons)
+		}
+	}, tenAddresses)
+}
+
+func TestHealthy(t *testing.T) {
+	lab(t, func(m *model) {
+		m.pass(time.Hour)
+		for name, b := range m.speakers {
+			if err := b.speaker.Healthy(); err != nil {
+				t.Errorf("%s after an idle hour: %v", name, err)
+			}
+		}
+		stuck := New(m.speakers["n1"].speaker.cfg) // never run
+		m.pass(time.Minute)
+		if err := stuck.Healthy(); err == nil {
+			t.Error("a loop that never turns is healthy")
+		}
+	}, tenAddresses)
+}

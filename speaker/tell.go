@@ -1,0 +1,107 @@
+package speaker
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/starling-lb/starling/lease"
+)
+
+// patience is how long an address may be without an owner before an event says
+// so: a new Service usually exists before its endpoints serve.
+const patience = 10 * time.Second
+
+// ownership is who owns an address, and since when.
+type ownership struct {
+	owner  string
+	since  time.Time
+	warned bool // that nobody is eligible
+}
+
+// moved logs and counts a change of owner. Only the new owner sends the event,
+// so there is one for each change.
+func (s *Speaker) moved(w *world, i int, was string, known bool) {
+	v, verdict := w.vips[i], w.verdicts[i]
+	now := verdict.Owner
+	reason := s.cause(w, was, known)
+	s.metrics.changes.WithLabelValues(reason).Inc()
+	switch {
+	case now == s.cfg.Node:
+		s.log.Info().Stringer("vip", v.IP).Str("from", was).Str("reason", reason).Msg("announcing")
+		s.event(v.Services, false, "NodeAssigned", fmt.Sprintf("node %s announces %s: %s", now, v.IP, verdict.Reason))
+	case was == s.cfg.Node:
+		s.log.Info().Stringer("vip", v.IP).Str("to", now).Str("reason", reason).Msg("handing over")
+	}
+}
+
+// cause puts a change of owner into one of a few words.
+func (s *Speaker) cause(w *world, was string, known bool) string {
+	switch {
+	case !known:
+		return "new"
+	case was == "":
+		return "eligible"
+	case !alive(w.members, was):
+		return "member-lost"
+	}
+	return "moved"
+}
+
+// tell sends the events that concern this node's own view: addresses without an
+// owner and strangers on the wire.
+func (s *Speaker) tell(w *world) {
+	for i, v := range w.vips {
+		if o := s.owned[v.IP]; o.owner == "" {
+			s.ownerless(w, i, o)
+		}
+	}
+	current := make(map[string]bool, len(w.wire.Conflicts))
+	for _, c := range w.wire.Conflicts {
+		id := c.IP.String() + " " + c.MAC
+		current[id] = true
+		if s.told[id] {
+			continue
+		}
+		s.log.Warn().Stringer("vip", c.IP).Str("mac", c.MAC).Str("reason", c.Kind).Msg("address conflict")
+		if i, ok := slices.BinarySearchFunc(w.vips, c.IP, func(v lease.VIP, ip netip.Addr) int { return v.IP.Compare(ip) }); ok {
+			s.event(w.vips[i].Services, true, "AddressConflict", fmt.Sprintf("%s also answers for %s on the network of node %s", c.MAC, c.IP, s.cfg.Node))
+		}
+	}
+	s.told = current
+	s.tellReady(w)
+}
+
+// ownerless warns once, from one node, when an address stays without an owner.
+func (s *Speaker) ownerless(w *world, i int, o ownership) {
+	v := w.vips[i]
+	due := o.since.Add(patience)
+	if o.warned {
+		return
+	}
+	if w.now.Before(due) {
+		w.wake = earlier(w.wake, due)
+		return
+	}
+	o.warned = true
+	s.owned[v.IP] = o
+	if w.writers.Rank(s.cfg.Node, v.IP.String()) == 0 {
+		s.event(v.Services, true, "NoEligibleNode", fmt.Sprintf("no node may announce %s: %s", v.IP, w.verdicts[i].Reason))
+	}
+	s.log.Warn().Stringer("vip", v.IP).Str("reason", w.verdicts[i].Reason).Msg("nobody may announce the address")
+}
+
+// tellReady logs a change of this node's readiness.
+func (s *Speaker) tellReady(w *world) {
+	if slices.Equal(s.reasons, w.reasons) && s.judged {
+		return
+	}
+	s.judged, s.reasons = true, w.reasons
+	if len(w.reasons) == 0 {
+		s.log.Info().Msg("ready")
+		return
+	}
+	s.log.Info().Str("reason", strings.Join(w.reasons, "; ")).Msg("not ready")
+}

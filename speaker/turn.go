@@ -1,0 +1,80 @@
+package speaker
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/owner"
+)
+
+// turn reads the world, decides and applies. The lease steps that are due are
+// returned in the world, because they are written beside the loop.
+func (s *Speaker) turn(now time.Time) *world {
+	w := s.look(now)
+	w.wake = now.Add(idleTurn)
+	s.elect(w)
+	s.speak(w)
+	s.lease(w)
+	s.tell(w)
+	s.publish(w)
+	s.metrics.turn.Observe(time.Since(now).Seconds())
+	s.beat.Store(now.UnixNano())
+	return w
+}
+
+// elect names the owner of every bound address and remembers since when.
+func (s *Speaker) elect(w *world) {
+	w.verdicts = make([]owner.Verdict, len(w.vips))
+	seen := make(map[netip.Addr]bool, len(w.vips))
+	for i, v := range w.vips {
+		w.verdicts[i] = w.voters.Elect(s.candidate(w, v))
+		seen[v.IP] = true
+		was, known := s.owned[v.IP]
+		if known && was.owner == w.verdicts[i].Owner {
+			continue
+		}
+		s.owned[v.IP] = ownership{owner: w.verdicts[i].Owner, since: w.now}
+		s.moved(w, i, was.owner, known)
+	}
+	for ip := range s.owned {
+		if !seen[ip] {
+			delete(s.owned, ip)
+		}
+	}
+}
+
+// candidate joins the Services of an address into what election needs.
+func (s *Speaker) candidate(w *world, v lease.VIP) owner.VIP {
+	c := owner.VIP{IP: v.IP}
+	for _, k := range v.Services {
+		nodes := w.cluster.Endpoints[watcherKey(k)].Nodes
+		if len(nodes) == 0 {
+			continue // has no say where the others go
+		}
+		c.Serving = true
+		if svc, ok := s.table.Get(k); ok && svc.Local {
+			c.Local = append(c.Local, nodes)
+		}
+	}
+	return c
+}
+
+// speak tells the wire which addresses to answer for: those that this node
+// owns, and those whose new owner has not been heard yet. Watch comes first, so
+// that no address is for an instant answered and defended against its successor.
+func (s *Speaker) speak(w *world) {
+	var answer, watch []netip.Addr
+	mine := make(map[netip.Addr]bool)
+	for i, v := range w.vips {
+		if w.verdicts[i].Owner == s.cfg.Node {
+			mine[v.IP] = true
+			answer = append(answer, v.IP)
+		} else {
+			watch = append(watch, v.IP)
+		}
+	}
+	answer = append(answer, s.handOver(w, mine)...)
+	s.cfg.Wire.Watch(watch)
+	s.cfg.Wire.Set(answer)
+}

@@ -1,0 +1,184 @@
+package speaker
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// world is everything one turn decides upon, taken once at its beginning.
+type world struct {
+	now      time.Time
+	draining bool
+	cluster  watcher.State
+	wire     arpd.State
+	pools    *lease.Pools
+	members  []mesh.Member // this node with the state of this turn
+	vips     []lease.VIP
+
+	reasons  []string // why this node is not ready
+	voters   *owner.Electorate
+	writers  *owner.Electorate // who may take lease steps: also nodes that may not announce
+	verdicts []owner.Verdict   // of vips, in the same order
+
+	steps []lease.Step
+	wake  time.Time
+}
+
+// look takes the snapshot. What this node says of itself is part of it, so that
+// its own election does not lag behind what it tells the others.
+func (s *Speaker) look(now time.Time) *world {
+	w := &world{now: now, draining: !s.drain.IsZero()}
+	changes := s.cfg.Cluster.Drain() // before the state, which may then only be newer
+	s.table.Apply(changes.Reset, services(changes.Put), keys(changes.Deleted), now)
+	w.cluster, w.wire, w.pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
+	w.vips = s.table.VIPs(s.terms(w))
+	w.reasons = s.unready(w)
+	meta := mesh.Meta{
+		Ready:    len(w.reasons) == 0,
+		Draining: w.draining,
+		Version:  s.cfg.Version,
+		Config:   w.pools.Hash(),
+		Segments: segments(w.wire),
+		APIAge:   s.touch.age(now, w.cluster.LastContact),
+	}
+	s.cfg.Mesh.SetMeta(meta)
+	w.members = withSelf(s.cfg.Mesh.Members(), s.cfg.Node, meta)
+	w.voters, w.writers = electorates(w.members, w.cluster.Nodes, s.cfg.IgnoreExclude)
+	return w
+}
+
+// unready lists why this node may not own anything.
+func (s *Speaker) unready(w *world) []string {
+	var r []string
+	if !w.cluster.Synced && !w.cluster.Stale {
+		r = append(r, "waiting for the Kubernetes API server")
+	}
+	if !s.cfg.Mesh.Settled() {
+		r = append(r, "waiting for the mesh")
+	}
+	if !slices.ContainsFunc(w.wire.Interfaces, func(i arpd.Interface) bool { return i.Used }) {
+		r = append(r, "no interface to announce on")
+	}
+	return r
+}
+
+// electorates joins what the mesh says of the members with what Kubernetes says
+// of their nodes. A node that may not announce may still allocate.
+func electorates(members []mesh.Member, nodes []watcher.Node, ignoreExclude bool) (voters, writers *owner.Electorate) {
+	known := make(map[string]watcher.Node, len(nodes))
+	for _, n := range nodes {
+		known[n.Name] = n
+	}
+	touching := slices.ContainsFunc(members, func(m mesh.Member) bool { return unfit(m) == "" && m.Meta.APIAge == inTouch })
+	var v, wr []owner.Node
+	for _, m := range members {
+		n := known[m.Name]
+		c := owner.Node{Name: m.Name, Unfit: unfit(m), Segments: m.Meta.Segments, Tier: tier(m, n, touching)}
+		wr = append(wr, c)
+		switch {
+		case c.Unfit != "":
+		case n.Excluded && !ignoreExclude:
+			c.Unfit = "excluded by label"
+		case n.NetworkUnavailable:
+			c.Unfit = "network unavailable"
+		}
+		v = append(v, c)
+	}
+	return owner.New(v), owner.New(wr)
+}
+
+func unfit(m mesh.Member) string {
+	switch {
+	case m.State != mesh.Alive:
+		return string(m.State)
+	case !m.Meta.Ready:
+		return "not ready"
+	}
+	return ""
+}
+
+func tier(m mesh.Member, n watcher.Node, othersInTouch bool) owner.Tier {
+	switch {
+	case m.Meta.Draining:
+		return owner.Draining
+	case n.Cordoned:
+		return owner.Cordoned
+	case othersInTouch && m.Meta.APIAge >= outOfTouch:
+		return owner.OutOfTouch
+	}
+	return owner.Normal
+}
+
+// withSelf replaces this node's entry by what it is in this turn, or adds it.
+func withSelf(members []mesh.Member, name string, meta mesh.Meta) []mesh.Member {
+	i, ok := slices.BinarySearchFunc(members, name, func(m mesh.Member, n string) int { return strings.Compare(m.Name, n) })
+	if !ok {
+		members = slices.Insert(members, i, mesh.Member{Name: name})
+	}
+	members[i].State, members[i].Meta = mesh.Alive, meta
+	return members
+}
+
+// segments are the networks that this node speaks on, sorted.
+func segments(w arpd.State) []netip.Prefix {
+	var r []netip.Prefix
+	for _, i := range w.Interfaces {
+		if i.Used {
+			r = append(r, i.Prefixes...)
+		}
+	}
+	slices.SortFunc(r, netip.Prefix.Compare)
+	return slices.Compact(r)
+}
+
+// reserved names what must never be handed out: the addresses of nodes, and the
+// network and broadcast addresses of their segments.
+func (w *world) reserved() func(netip.Addr) string {
+	taken := map[netip.Addr]string{}
+	for _, m := range w.members {
+		for _, p := range m.Meta.Segments {
+			if p.Addr().Is4() && p.Bits() < 31 {
+				taken[p.Masked().Addr()] = "the network address of " + p.String()
+				taken[broadcast(p)] = "the broadcast address of " + p.String()
+			}
+		}
+	}
+	for _, n := range w.cluster.Nodes {
+		for _, a := range n.Addresses {
+			taken[a] = "an address of node " + n.Name
+		}
+	}
+	return func(ip netip.Addr) string { return taken[ip] }
+}
+
+func broadcast(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
+}
+
+func services(in []watcher.Service) []lease.Service {
+	out := make([]lease.Service, len(in))
+	for i, s := range in {
+		out[i] = lease.Service(s)
+	}
+	return out
+}
+
+func keys(in []watcher.Key) []lease.Key {
+	out := make([]lease.Key, len(in))
+	for i, k := range in {
+		out[i] = lease.Key(k)
+	}
+	return out
+}
