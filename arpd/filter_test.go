@@ -1,0 +1,184 @@
+package arpd
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/mdlayher/arp"
+	"golang.org/x/net/bpf"
+	"pgregory.net/rapid"
+)
+
+func TestSpans(t *testing.T) {
+	for name, tc := range map[string]struct {
+		keys  []uint32
+		limit int
+		want  []span
+	}{
+		"none":                  {nil, 4, nil},
+		"one":                   {[]uint32{7}, 4, []span{{7, 7}}},
+		"a run is one":          {[]uint32{7, 9, 8}, 4, []span{{7, 9}}},
+		"each its own":          {[]uint32{1, 3, 5}, 4, []span{{1, 1}, {3, 3}, {5, 5}}},
+		"twice the same":        {[]uint32{5, 5, 1, 1}, 4, []span{{1, 1}, {5, 5}}},
+		"the widest gap is out": {[]uint32{1, 3, 100, 103}, 2, []span{{1, 3}, {100, 103}}},
+		"only one range":        {[]uint32{1, 50, 100}, 1, []span{{1, 100}}},
+		"both ends":             {[]uint32{0, 0xffffffff}, 2, []span{{0, 0}, {0xffffffff, 0xffffffff}}},
+		"between both ends":     {[]uint32{0, 0xffffffff}, 1, []span{{0, 0xffffffff}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, spans(tc.keys, tc.limit), compare); diff != "" {
+				t.Errorf("spans (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSpansHold checks for any keys that they are covered, that ranges are
+// sorted, apart, within the limit, and begin and end with a key.
+func TestSpansHold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		keys := rapid.SliceOf(rapid.OneOf(rapid.Uint32(), rapid.Uint32Range(1000, 1100))).Draw(t, "keys")
+		limit := rapid.IntRange(1, 8).Draw(t, "limit")
+		before := slices.Clone(keys)
+		got := spans(keys, limit)
+		if !slices.Equal(before, keys) {
+			t.Fatal("the keys were changed")
+		}
+		if len(got) > limit || (len(got) == 0) != (len(keys) == 0) {
+			t.Fatalf("%d spans for %d keys, limit %d", len(got), len(keys), limit)
+		}
+		for i, s := range got {
+			if s.lo > s.hi || i > 0 && s.lo <= got[i-1].hi || !slices.Contains(keys, s.lo) || !slices.Contains(keys, s.hi) {
+				t.Fatalf("spans %v", got)
+			}
+		}
+		for _, k := range keys {
+			if !slices.ContainsFunc(got, func(s span) bool { return s.lo <= k && k <= s.hi }) {
+				t.Fatalf("%d is not in %v", k, got)
+			}
+		}
+	})
+}
+
+// passes runs a program without the guard, which only the kernel can run.
+func passes(t testing.TB, program []bpf.Instruction, frame []byte) bool {
+	t.Helper()
+	vm, err := bpf.NewVM(program)
+	if err != nil {
+		t.Fatalf("load program: %v", err)
+	}
+	n, err := vm.Run(frame)
+	if err != nil {
+		t.Fatalf("run program: %v", err)
+	}
+	return n > 0
+}
+
+func TestARPProgram(t *testing.T) {
+	tab := nodeView().table
+	foreign := netip.MustParseAddr("198.18.0.9")
+	question := request(t, peer4, vip4)
+	for name, tc := range map[string]struct {
+		frame []byte
+		want  bool
+	}{
+		"request for ours":          {question, true},
+		"probe for ours":            {request(t, netip.IPv4Unspecified(), vip4), true},
+		"request for one in hand":   {request(t, peer4, yielded4), true},
+		"request for a watched one": {request(t, peer4, other4), false},
+		"request for a stranger":    {request(t, peer4, foreign), false},
+		"stranger's announcement":   {request(t, foreign, foreign), false},
+		"watched one's":             {request(t, other4, other4), true},
+		"our own address claimed":   {request(t, vip4, foreign), true},
+		"reply for a watched one":   {arpFrame(t, nodeHW, peerHW, arp.OperationReply, peerHW, other4, nodeHW, peer4), true},
+		"short":                     {question[:41], false},
+		"another protocol":          {with(question, 16, 0x86, 0xdd), false},
+		"long addresses":            {with(question, 18, 8), false},
+		"empty":                     {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := passes(t, arpProgram(tab), tc.frame); got != tc.want {
+				t.Errorf("passes: %v", got)
+			}
+			if passes(t, arpProgram(newTable(nil)), tc.frame) {
+				t.Error("passes although there is no address")
+			}
+		})
+	}
+}
+
+func TestNDProgram(t *testing.T) {
+	tab := nodeView().table
+	foreign := netip.MustParseAddr("2001:db8::9")
+	question := multicastSolicit(t, vip6)
+	for name, tc := range map[string]struct {
+		frame []byte
+		want  bool
+	}{
+		"solicitation for ours":          {question, true},
+		"solicitation for one in hand":   {multicastSolicit(t, yielded6), true},
+		"solicitation for a watched one": {multicastSolicit(t, other6), false},
+		"solicitation for a stranger":    {multicastSolicit(t, foreign), false},
+		"advertisement of ours":          {advertise(t, nodeHW, peerHW, peer6, vip6, true), true},
+		"advertisement of a watched one": {advertise(t, nodeHW, peerHW, peer6, other6, true), true},
+		"advertisement of a stranger":    {advertise(t, nodeHW, peerHW, peer6, foreign, true), false},
+		"hop limit 64":                   {with(question, 21, 64), false},
+		"UDP":                            {with(question, 20, 17), false},
+		"echo request":                   {with(question, 54, 128), false},
+		"router advertisement":           {with(question, 54, 134), false},
+		"short":                          {question[:77], false},
+		"empty":                          {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := passes(t, ndProgram(tab), tc.frame); got != tc.want {
+				t.Errorf("passes: %v", got)
+			}
+			if passes(t, ndProgram(newTable(nil)), tc.frame) {
+				t.Error("passes although there is no address")
+			}
+		})
+	}
+}
+
+// TestFilterNeverHoldsBack checks with many scattered addresses, more than a
+// filter has ranges for, that every one still passes and that the programs are
+// ones that a kernel can load.
+func TestFilterNeverHoldsBack(t *testing.T) {
+	roles := make(map[netip.Addr]role)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		r := role(1 + random.IntN(3))
+		var a [16]byte
+		copy(a[:], []byte{0x20, 0x01, 0x0d, 0xb8})
+		for i := 8; i < 16; i++ {
+			a[i] = byte(random.Uint32())
+		}
+		roles[netip.AddrFrom16(a)] = r
+		roles[netip.AddrFrom4([4]byte{198, 18, a[14], a[15]})] = r
+	}
+	tab := newTable(roles)
+	for _, program := range [][]bpf.Instruction{arpProgram(tab), ndProgram(tab)} {
+		raw, err := assemble(3, program)
+		if err != nil || len(raw) > 4096 {
+			t.Fatalf("%d instructions: %v", len(raw), err)
+		}
+	}
+	for ip, r := range roles {
+		program := arpProgram(tab)
+		claimed, asked := func() []byte { return request(t, ip, ip) }, func() []byte { return request(t, peer4, ip) }
+		if ip.Is6() {
+			program = ndProgram(tab)
+			claimed = func() []byte { return advertise(t, nodeHW, peerHW, peer6, ip, true) }
+			asked = func() []byte { return multicastSolicit(t, ip) }
+		}
+		if !passes(t, program, claimed()) {
+			t.Errorf("a claim of %s (role %d) does not pass", ip, r)
+		}
+		if r&own != 0 && !passes(t, program, asked()) {
+			t.Errorf("a question for %s does not pass", ip)
+		}
+	}
+}
