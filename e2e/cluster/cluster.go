@@ -66,8 +66,8 @@ func Up(ctx context.Context, options Options) (*Cluster, error) {
 	if options.Step == nil {
 		options.Step = func(_ string, work func() error) error { return work() }
 	}
-	if os.Geteuid() != 0 {
-		return nil, errors.New("a cluster needs root: it makes network namespaces and runs containers")
+	if err := Possible(); err != nil {
+		return nil, err
 	}
 	c, err := prepare(options)
 	if err != nil {
@@ -79,6 +79,22 @@ func Up(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	return c, nil
 }
+
+// Possible returns what this machine or user lacks for a cluster, in words.
+func Possible() error {
+	if os.Geteuid() != 0 {
+		return errors.New("needs root, because it makes network namespaces and runs containers: use sudo")
+	}
+	for _, program := range []string{"runc", "nft", "mount"} {
+		if _, err := lookPath(program, searchPath("")); err != nil {
+			return fmt.Errorf("%s is not installed: run scripts/deps", program)
+		}
+	}
+	return nil
+}
+
+// Tools returns the folder of the programs that the cluster runs, kubectl among them.
+func (c *Cluster) Tools() string { return c.options.Tools }
 
 // prepare makes the state folder and takes its lock.
 func prepare(options Options) (*Cluster, error) {

@@ -24,8 +24,10 @@ const (
 
 	gateway4 = "198.18.0.1" // Routes nowhere; a default route is what hosts usually have.
 	gateway6 = "2001:db8:18::1"
-	nic      = "eth0"
 )
+
+// NIC is the name of every host's interface on the segment.
+const NIC = "eth0"
 
 // Host is a space with one interface on the segment.
 type Host struct {
@@ -114,7 +116,7 @@ func (n *network) plug(host *Host) error {
 		}
 		port := &netlink.Veth{
 			LinkAttrs: netlink.LinkAttrs{Name: host.Name, MasterIndex: bridge.Attrs().Index},
-			PeerName:  nic, PeerHardwareAddr: host.MAC, PeerNamespace: netlink.NsFd(ns),
+			PeerName:  NIC, PeerHardwareAddr: host.MAC, PeerNamespace: netlink.NsFd(ns),
 		}
 		if err := h.LinkAdd(port); err != nil {
 			return err
@@ -125,7 +127,7 @@ func (n *network) plug(host *Host) error {
 
 // configure brings the links of the host up and gives it addresses and a default route.
 func (h *Host) configure(handle *netlink.Handle) error {
-	for _, name := range []string{"lo", nic} {
+	for _, name := range []string{"lo", NIC} {
 		link, err := handle.LinkByName(name)
 		if err != nil {
 			return err
@@ -134,7 +136,7 @@ func (h *Host) configure(handle *netlink.Handle) error {
 			return fmt.Errorf("bring up %s: %w", name, err)
 		}
 	}
-	link, err := handle.LinkByName(nic)
+	link, err := handle.LinkByName(NIC)
 	if err != nil {
 		return err
 	}

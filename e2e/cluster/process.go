@@ -158,3 +158,15 @@ func eachNode(nodes []*Node, f func(*Node) error) error {
 func searchPath(bin string) string {
 	return strings.Join([]string{bin, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}, string(filepath.ListSeparator))
 }
+
+// command runs a program in the namespaces of the calling thread and returns what it wrote to its output; what
+// it wrote to its error output is in the error.
+func command(ctx context.Context, input string, argv ...string) (string, error) {
+	var out, complaints bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &complaints
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, strings.TrimSpace(complaints.String()))
+	}
+	return out.String(), nil
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -63,3 +64,15 @@ func (p *Printer) Count(what string) func(done, most int) {
 
 // Total returns the time since New.
 func (p *Printer) Total() time.Duration { return time.Since(p.started) }
+
+// Show prints what a command said, indented, under the command itself.
+func (p *Printer) Show(command, output string) {
+	fmt.Fprintf(p.out, "\n    %s\n", command)
+	for line := range strings.Lines(strings.TrimRight(output, "\n") + "\n") {
+		fmt.Fprintf(p.out, "      %s", line)
+	}
+	fmt.Fprintln(p.out)
+}
+
+// Say prints a line of its own.
+func (p *Printer) Say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }

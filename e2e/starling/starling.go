@@ -1,0 +1,199 @@
+// Package starling installs the product on a test cluster the way a user does: the image that was built, and
+// the shipped manifest with a pool written into it.
+package starling
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/starling-lb/starling/e2e/build"
+	"github.com/starling-lb/starling/e2e/cluster"
+)
+
+// Namespace and Name of the product's objects.
+const (
+	Namespace = "starling-system"
+	Name      = "starling"
+	port      = "7928"
+)
+
+// Product is what was built.
+type Product struct {
+	Binary  string // The command for the machine.
+	Archive string // The image.
+	root    string // Folder of the repository.
+}
+
+// Make builds the command and the image into dir, unless STARLING_BINARY and STARLING_IMAGE name both.
+func Make(ctx context.Context, dir string) (*Product, error) {
+	module, err := build.Root()
+	if err != nil {
+		return nil, err
+	}
+	p := &Product{
+		Binary:  cmp.Or(os.Getenv("STARLING_BINARY"), filepath.Join(dir, "starling")),
+		Archive: cmp.Or(os.Getenv("STARLING_IMAGE"), filepath.Join(dir, "starling.tar")),
+		root:    filepath.Dir(module),
+	}
+	ref, err := p.image()
+	if err != nil {
+		return nil, err
+	}
+	if os.Getenv("STARLING_BINARY") == "" {
+		if err := p.goTool(ctx, "build", "-trimpath", "-ldflags", "-s -w", "-o", p.Binary, "./cmd/starling"); err != nil {
+			return nil, err
+		}
+	}
+	if os.Getenv("STARLING_IMAGE") != "" {
+		return p, nil
+	}
+	return p, p.goTool(ctx, "run", "./scripts/image", "-ref", ref, "-out", p.Archive, runtime.GOARCH+"="+p.Binary)
+}
+
+func (p *Product) goTool(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = p.root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// Manifest returns the shipped one as text.
+func (p *Product) Manifest() (string, error) {
+	b, err := os.ReadFile(filepath.Join(p.root, "manifests", "starling.yaml"))
+	return string(b), err
+}
+
+// image returns the reference that the manifest asks for.
+func (p *Product) image() (string, error) {
+	text, err := p.Manifest()
+	if err != nil {
+		return "", err
+	}
+	found := regexp.MustCompile(`(?m)^\s+image:\s*(\S+)$`).FindStringSubmatch(text)
+	if found == nil {
+		return "", errors.New("manifest names no image")
+	}
+	return found[1], nil
+}
+
+// Pool is a named list of ranges.
+type Pool struct {
+	Name   string
+	Ranges []string
+}
+
+// WithPools writes pools into the manifest where a user does: in place of the empty list in the ConfigMap.
+func WithPools(manifest string, pools ...Pool) (string, error) {
+	var b strings.Builder
+	b.WriteString("    pools:\n")
+	for _, pool := range pools {
+		fmt.Fprintf(&b, "      - name: %s\n        ranges:\n", pool.Name)
+		for _, r := range pool.Ranges {
+			fmt.Fprintf(&b, "          - %s\n", r)
+		}
+	}
+	const empty = "    pools: []\n"
+	if strings.Count(manifest, empty) != 1 {
+		return "", errors.New("manifest has no single empty list of pools")
+	}
+	return strings.Replace(manifest, empty, b.String(), 1), nil
+}
+
+// Install applies the manifest and waits until every node's speaker is ready.
+func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool) error {
+	text, err := p.Manifest()
+	if err != nil {
+		return err
+	}
+	if text, err = WithPools(text, pools...); err != nil {
+		return err
+	}
+	if _, err := c.Kubectl(ctx, text, "apply", "-f", "-"); err != nil {
+		return err
+	}
+	return WaitReady(ctx, c, 60*time.Second)
+}
+
+// WaitReady waits until the DaemonSet's pods are all ready.
+func WaitReady(ctx context.Context, c *cluster.Cluster, limit time.Duration) error {
+	return cluster.Until(ctx, limit, "speakers", func(ctx context.Context) error {
+		set, err := c.Kube.AppsV1().DaemonSets(Namespace).Get(ctx, Name, meta.GetOptions{})
+		if err != nil {
+			return err
+		}
+		s := set.Status
+		if s.ObservedGeneration < set.Generation || int(s.NumberReady) < len(c.Nodes) || s.UpdatedNumberScheduled < s.DesiredNumberScheduled {
+			return fmt.Errorf("%d of %d are ready", s.NumberReady, len(c.Nodes))
+		}
+		return nil
+	})
+}
+
+// Status is the part of /api/v1/status that tests look at.
+type Status struct {
+	Node    string   `json:"node"`
+	Ready   bool     `json:"ready"`
+	Reasons []string `json:"reasons"`
+	Members []struct {
+		Name  string `json:"name"`
+		State string `json:"state"`
+		Ready bool   `json:"ready"`
+	} `json:"members"`
+	VIPs []struct {
+		IP       string   `json:"ip"`
+		Services []string `json:"services"`
+		Pool     string   `json:"pool"`
+		Owner    string   `json:"owner"`
+		Next     string   `json:"next"`
+	} `json:"vips"`
+}
+
+// Owner returns the node that the speaker believes to announce the address, or "".
+func (s *Status) Owner(ip string) string {
+	for _, v := range s.VIPs {
+		if v.IP == ip {
+			return v.Owner
+		}
+	}
+	return ""
+}
+
+// URL is where the speaker of the node is asked for its status, from hosts on the segment.
+func URL(n *cluster.Node) string { return "http://" + n.IP4.String() + ":" + port }
+
+// StatusOf asks the speaker of the node, from the client.
+func StatusOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (*Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, URL(n)+"/api/v1/status", nil)
+	if err != nil {
+		return nil, err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: c.Client.Dial}}
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status of %s: %s", n.Name, answer.Status)
+	}
+	var s Status
+	return &s, json.NewDecoder(answer.Body).Decode(&s)
+}
