@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"sigs.k8s.io/yaml"
+
+	"github.com/starling-lb/starling/lease"
 )
 
 func TestObjects(t *testing.T) {
@@ -51,31 +53,34 @@ func TestNamespaceIsPrivileged(t *testing.T) {
 // The only file that users edit ships an empty list and an example that works when it is uncommented.
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	type pool struct {
-		Name   string   `json:"name"`
-		Ranges []string `json:"ranges"`
-	}
-	type config struct {
-		Pools []pool `json:"pools"`
-	}
 	text := find[*corev1.ConfigMap](t).Data["starling.yaml"]
-	var shipped config
-	if err := yaml.UnmarshalStrict([]byte(text), &shipped); err != nil {
-		t.Fatal(err)
+	tests := []struct {
+		name string
+		text string
+		want []lease.PoolInfo
+	}{
+		{"shipped", text, nil},
+		{"example", uncomment(text), []lease.PoolInfo{{
+			Name:   "default",
+			Ranges: []string{"192.168.1.240-192.168.1.250", "192.168.2.0/28", "2001:db8:0:1::1:0/112"},
+			Size:   11 + 16 + 65536, AutoAssign: true,
+		}}},
 	}
-	if diff := cmp.Diff(config{Pools: []pool{}}, shipped); diff != "" {
-		t.Errorf("shipped configuration (-want +got):\n%s", diff)
-	}
-	var example config
-	if err := yaml.UnmarshalStrict([]byte(uncomment(text)), &example); err != nil {
-		t.Fatalf("example: %v", err)
-	}
-	want := config{Pools: []pool{{
-		Name:   "default",
-		Ranges: []string{"192.168.1.240-192.168.1.250", "192.168.2.0/28", "2001:db8:0:1::1:0/112"},
-	}}}
-	if diff := cmp.Diff(want, example); diff != "" {
-		t.Errorf("example (-want +got):\n%s", diff)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			config, err := lease.ParseConfig([]byte(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pools, err := lease.NewPools(config.Pools)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, pools.List(), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("pools (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
