@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -16,14 +17,15 @@ import (
 // memnet is a network in memory: it delays, loses and cuts. It has one mutex
 // and no goroutine of its own, so virtual time runs over it.
 type memnet struct {
-	mu    sync.Mutex // Guards all following fields and the ports'.
-	ports map[netip.AddrPort]*memport
-	cuts  map[[2]netip.Addr]bool   // From, to.
-	loss  float64                  // Of datagrams.
-	delay func() time.Duration     // Of datagrams and of dialling.
-	udp   bool                     // False: only streams pass.
-	ice   map[netip.Addr]time.Time // Until when nothing passes in or out, only late.
-	sent  int                      // Bytes in datagrams.
+	mu      sync.Mutex // Guards all following fields and the ports'.
+	ports   map[netip.AddrPort]*memport
+	cuts    map[[2]netip.Addr]bool   // From, to.
+	loss    float64                  // Of datagrams.
+	delay   func() time.Duration     // Of datagrams and of dialling.
+	udp     bool                     // False: only streams pass.
+	ice     map[netip.Addr]time.Time // Until when nothing passes in or out, only late.
+	sent    int                      // Bytes in datagrams.
+	refused int                      // Attempts to listen on a port in use.
 }
 
 func newMemnet() *memnet {
@@ -71,7 +73,8 @@ func (n *memnet) listen(at netip.AddrPort) (memberlist.NodeAwareTransport, error
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ports[at] != nil {
-		return nil, fmt.Errorf("listen %s: address already in use", at)
+		n.refused++
+		return nil, fmt.Errorf("listen %s: %w", at, syscall.EADDRINUSE)
 	}
 	p := &memport{
 		net: n, at: at, open: map[net.Conn]bool{},
@@ -210,4 +213,10 @@ func (c memconn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote
 func (c memconn) Close() error {
 	c.port.net.do(func() { delete(c.port.open, c.Conn) })
 	return c.Conn.Close()
+}
+
+// testNode is a node as memberlist hands it out.
+func testNode(i int, m Meta) *memberlist.Node {
+	at := addrNo(i)
+	return &memberlist.Node{Name: fmt.Sprintf("n%d", i), Addr: at.Addr().AsSlice(), Port: at.Port(), Meta: m.encode()}
 }

@@ -200,8 +200,11 @@ func poke(c chan<- struct{}) {
 	}
 }
 
-// settle applies a new fact and judges anew.
+// settle applies a new fact and judges anew, until that is done for good.
 func (m *Mesh) settle(fact func(*settling)) {
+	if m.settledForGood() {
+		return
+	}
 	c := m.table.company()
 	m.mu.Lock()
 	fact(&m.settling)
@@ -217,6 +220,12 @@ func (m *Mesh) settle(fact func(*settling)) {
 	}
 	m.journal.say(func(l *zerolog.Logger) { l.Info().Int("others", len(c.others)).Msg(what) })
 	m.signal()
+}
+
+func (m *Mesh) settledForGood() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.settling.done
 }
 
 // see counts the sighting of a trouble, and tells when one begins.

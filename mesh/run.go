@@ -141,9 +141,7 @@ func (m *Mesh) pass(now time.Time) bool {
 		m.signal()
 	}
 	m.ended(m.troubles.expire(now))
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.settling.done
+	return m.settledForGood()
 }
 
 // leave says goodbye to every member directly, lest it be taken for dead,

@@ -298,11 +298,12 @@ func TestNewAddress(t *testing.T) {
 		w.kill("n3")
 		delete(w.nodes, "n3")
 		nodes[2].end()
-		w.seeds[2] = netip.MustParseAddrPort("198.18.9.9:7927")
-		n := w.make("n3", w.seeds[2])
+		moved := netip.MustParseAddrPort("198.18.9.9:7927")
+		w.seed(addrNo(1), addrNo(2), moved)
+		n := w.make("n3", moved)
 		w.run(n)
 		w.within(12*time.Second, "known by its new address", func() bool {
-			return nodes[0].state("n3") == Alive && nodes[0].Members()[2].Addr == w.seeds[2]
+			return nodes[0].state("n3") == Alive && nodes[0].Members()[2].Addr == moved
 		})
 		w.within(twinTime+2*time.Second, "settled", n.Settled)
 		<-nodes[2].done

@@ -22,7 +22,7 @@ func TestWrongKeyIsNamed(t *testing.T) {
 				c.Keys = [][]byte{keyOf(3)}
 			}
 		}
-		w.seeds = append(w.seeds, addrNo(1), addrNo(2), addrNo(3))
+		w.seed(addrNos(1, 3)...)
 		n1, n2, n3 := w.start("n1", 1), w.start("n2", 2), w.start("n3", 3)
 		w.within(5*time.Second, "good ones settle", func() bool { return n1.Settled() && n2.Settled() })
 		time.Sleep(30 * time.Second)
@@ -69,7 +69,7 @@ func TestWrongKeyIsNamed(t *testing.T) {
 
 func TestKeyMendedEndsTheTroubleAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.seeds = append(w.seeds, addrNo(1), addrNo(2))
+		w.seed(addrNos(1, 2)...)
 		w.tune = func(c *Config) { c.Keys = [][]byte{keyOf(1)} }
 		n1 := w.start("n1", 1)
 		w.tune = func(c *Config) { c.Keys = [][]byte{keyOf(2)} }
@@ -116,7 +116,7 @@ func TestWrongKeyInDatagrams(t *testing.T) {
 
 func TestOneSideUnencrypted(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.seeds = append(w.seeds, addrNo(1), addrNo(2))
+		w.seed(addrNos(1, 2)...)
 		w.tune = func(c *Config) {
 			if c.Name == "n1" {
 				c.Keys = [][]byte{keyOf(1)}
@@ -135,7 +135,7 @@ func TestOneSideUnencrypted(t *testing.T) {
 
 func TestOtherClusterIsNamed(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.seeds = append(w.seeds, addrNo(1), addrNo(2), addrNo(3))
+		w.seed(addrNos(1, 3)...)
 		w.tune = func(c *Config) {
 			c.Keys = [][]byte{keyOf(1)}
 			if c.Name == "n3" {
@@ -167,7 +167,7 @@ func TestOtherClusterIsNamed(t *testing.T) {
 func TestOtherClusterAsSeed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.tune = func(c *Config) { c.Label = "another" }
-		w.seeds = append(w.seeds, addrNo(2))
+		w.seed(addrNo(2))
 		w.start("n2", 2)
 		time.Sleep(time.Second)
 		w.tune = func(*Config) {}
@@ -182,7 +182,7 @@ func TestOtherClusterAsSeed(t *testing.T) {
 func TestSameNameTwice(t *testing.T) {
 	inWorld(t, func(w *world) {
 		nodes := w.cluster(3)
-		w.seeds = append(w.seeds, addrNo(9))
+		w.seed(append(addrNos(1, 3), addrNo(9))...)
 		w.nodes["n3 first"] = w.nodes["n3"]
 		twin := w.start("n3", 9)
 		want := []string{"two nodes are named n3: 198.18.0.3:7927 and 198.18.0.9:7927"}

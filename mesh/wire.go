@@ -136,9 +136,14 @@ func (w *wire) DialTimeout(addr string, limit time.Duration) (net.Conn, error) {
 	return w.DialAddressTimeout(memberlist.Address{Addr: addr}, limit)
 }
 
-// DialAddressTimeout connects to a peer, within dialTime at most.
+// DialAddressTimeout connects to a peer, within dialTime at most. It comes
+// from the address that we listen on, if that is a certain one: firewalls and
+// the peer's log shall see the address of the node.
 func (w *wire) DialAddressTimeout(a memberlist.Address, limit time.Duration) (net.Conn, error) {
 	d := net.Dialer{Timeout: min(limit, dialTime)}
+	if at := w.tcp.Addr().(*net.TCPAddr); !at.IP.IsUnspecified() {
+		d.LocalAddr = &net.TCPAddr{IP: at.IP, Zone: at.Zone}
+	}
 	c, err := d.DialContext(w.ctx, "tcp", a.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +19,22 @@ type world struct {
 	t     *testing.T
 	net   *memnet
 	nodes map[string]*node
-	seeds []netip.AddrPort
 	tune  func(*Config)
+
+	mu    sync.Mutex // Guards seeds.
+	seeds []netip.AddrPort
+}
+
+func (w *world) seed(all ...netip.AddrPort) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seeds = all
+}
+
+func (w *world) listed() []netip.AddrPort {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.seeds)
 }
 
 type node struct {
@@ -52,13 +67,21 @@ func addrNo(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 7927)
 }
 
+// addrNos are the addresses of the members first to last.
+func addrNos(first, last int) (out []netip.AddrPort) {
+	for i := first; i <= last; i++ {
+		out = append(out, addrNo(i))
+	}
+	return out
+}
+
 // make builds a member without running it.
 func (w *world) make(name string, at netip.AddrPort) *node {
 	w.t.Helper()
 	n := &node{at: at, logs: &lines{}, done: make(chan error, 1)}
 	c := Config{
 		Name: name, Bind: at, Label: "cluster",
-		Seeds: func() []netip.AddrPort { return w.seeds },
+		Seeds: w.listed,
 		Log:   zerolog.New(n.logs).Level(zerolog.InfoLevel),
 	}
 	w.tune(&c)
@@ -90,9 +113,7 @@ func (w *world) run(n *node) {
 // until all see all.
 func (w *world) cluster(k int) []*node {
 	w.t.Helper()
-	for i := range k {
-		w.seeds = append(w.seeds, addrNo(i+1))
-	}
+	w.seed(addrNos(1, k)...)
 	var out []*node
 	for i := range k {
 		out = append(out, w.start(fmt.Sprintf("n%d", i+1), i+1))

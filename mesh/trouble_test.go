@@ -1,0 +1,113 @@
+package mesh
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTroubles(t *testing.T) {
+	epoch := time.Unix(1000, 0)
+	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
+	key := trouble{kind: kindKey, who: "198.18.0.3"}
+	refused := trouble{kind: kindRefused, who: "198.18.0.4"}
+	udp := trouble{kind: kindUDP, who: "n5"}
+	bind := trouble{kind: kindBind, who: "198.18.0.1:7927", other: "gossip port 7927 is in use"}
+	type step struct {
+		at   int
+		see  trouble // If any.
+		told bool
+		want []string // Of words, after the step.
+	}
+	keyed := []string{"peer 198.18.0.3 uses another gossip key"}
+	tests := []struct {
+		name  string
+		steps []step
+	}{
+		{"told once, for a minute", []step{{0, key, true, keyed}, {30, key, false, keyed}, {89, trouble{}, false, keyed}, {90, trouble{}, false, nil}}},
+		{"told again after a pause", []step{{0, key, true, keyed}, {60, key, true, keyed}}},
+		{"a refusal counts from the third", []step{{0, refused, false, nil}, {1, refused, false, nil},
+			{2, refused, true, []string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"}}, {3, refused, false,
+				[]string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"}}}},
+		{"rare refusals do not count", []step{{0, refused, false, nil}, {60, refused, false, nil}, {120, refused, false, nil}, {180, refused, false, nil}}},
+		{"udp counts from the fifth", []step{{0, udp, false, nil}, {1, udp, false, nil}, {2, udp, false, nil}, {3, udp, false, nil},
+			{4, udp, true, []string{"node n5 answers gossip by tcp but not by udp"}}}},
+		{"a busy port stays", []step{{0, bind, true, []string{"gossip port 7927 is in use"}}, {999, trouble{}, false, []string{"gossip port 7927 is in use"}}}},
+		{"sorted", []step{{0, key, true, keyed}, {0, bind, true, []string{"gossip port 7927 is in use", "peer 198.18.0.3 uses another gossip key"}}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var ts troubles
+			for i, s := range tt.steps {
+				if s.see != (trouble{}) {
+					if told := ts.see(s.see, at(s.at)); told != s.told {
+						t.Errorf("step %d: told %v, want %v", i, told, s.told)
+					}
+				}
+				if diff := cmp.Diff(s.want, ts.words(at(s.at))); diff != "" {
+					t.Errorf("step %d (-want +got):\n%s", i, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestTroublesEnd(t *testing.T) {
+	now := time.Unix(1000, 0)
+	key, label := trouble{kind: kindKey, who: "a"}, trouble{kind: kindLabel, who: "a"}
+	refused, other := trouble{kind: kindRefused, who: "a"}, trouble{kind: kindKey, who: "b"}
+	bind := trouble{kind: kindBind, who: "a", other: "in use"}
+	var ts troubles
+	for _, what := range []trouble{key, label, refused, other, bind} {
+		ts.see(what, now)
+	}
+	if diff := cmp.Diff([]trouble{key}, ts.over("a", kindKey, kindRefused), cmp.AllowUnexported(trouble{})); diff != "" {
+		t.Errorf("over, where the refusal was never told (-want +got):\n%s", diff)
+	}
+	if got := ts.expire(now.Add(troubleTime - 1)); got != nil {
+		t.Errorf("expired %v too early", got)
+	}
+	if got := len(ts.expire(now.Add(troubleTime))); got != 2 {
+		t.Errorf("%d troubles expired, want the label and the other's key", got)
+	}
+	if diff := cmp.Diff([]string{"in use"}, ts.words(now.Add(troubleTime))); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+func TestTroublesAreBounded(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var ts troubles
+	for i := range 100_000 {
+		ts.see(trouble{kind: kindKey, who: fmt.Sprint(i)}, now)
+	}
+	if len(ts.seen) != troubleLimit {
+		t.Errorf("%d troubles are kept, want %d", len(ts.seen), troubleLimit)
+	}
+	words := ts.words(now)
+	if got, want := words[len(words)-1], "more than 64 gossip troubles, others are not listed"; got != want || len(words) != troubleLimit+1 {
+		t.Errorf("%d lines, the last %q, want %q", len(words), got, want)
+	}
+	ts.expire(now.Add(troubleTime))
+	if !ts.see(trouble{kind: kindKey, who: "later"}, now.Add(troubleTime)) {
+		t.Error("a full table stays full")
+	}
+}
+
+func TestTroubleWords(t *testing.T) {
+	tests := []struct {
+		what trouble
+		want string
+	}{
+		{trouble{kind: kindLabel, who: "198.18.0.3"}, "peer 198.18.0.3 belongs to another cluster"},
+		{trouble{kind: kindName, who: "n2", other: "198.18.0.2:7927 and 198.18.0.9:7927"}, "two nodes are named n2: 198.18.0.2:7927 and 198.18.0.9:7927"},
+		{trouble{kind: kindMalformed, who: "198.18.0.3"}, "peer 198.18.0.3 sends malformed packets"},
+	}
+	for _, tt := range tests {
+		if got := tt.what.String(); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
