@@ -26,23 +26,41 @@ func newMetrics(reg prometheus.Registerer, last *atomic.Pointer[view]) *metrics 
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.changes, m.turn, gauges{last})
+		reg.MustRegister(m.changes, m.turn, newGauges(last))
 	}
 	return m
 }
 
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("starling_"+name, help, labels, nil)
+// gauges shows the last view.
+type gauges struct {
+	last                                           *atomic.Pointer[view]
+	ready, owned, ownerless, total, inUse, waiting *prometheus.Desc
 }
 
-// gauges shows the last view.
-type gauges struct{ last *atomic.Pointer[view] }
+func newGauges(last *atomic.Pointer[view]) *gauges {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("starling_"+name, help, labels, nil)
+	}
+	return &gauges{
+		last:      last,
+		ready:     desc("ready", "1 if this node may own addresses."),
+		owned:     desc("owned_addresses", "Addresses that this node owns."),
+		ownerless: desc("addresses_without_owner", "Bound addresses that no node may announce."),
+		total:     desc("allocator_addresses_total", "Addresses of a pool.", "pool"),
+		inUse:     desc("allocator_addresses_in_use_total", "Addresses of a pool that Services hold.", "pool"),
+		waiting:   desc("allocator_services_waiting", "Services that wait for an address of a pool.", "pool"),
+	}
+}
 
 // Describe is part of prometheus.Collector.
-func (g gauges) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(g, ch) }
+func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{g.ready, g.owned, g.ownerless, g.total, g.inUse, g.waiting} {
+		ch <- d
+	}
+}
 
 // Collect is part of prometheus.Collector.
-func (g gauges) Collect(ch chan<- prometheus.Metric) {
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -50,12 +68,12 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	if len(v.reasons) == 0 {
 		ready = 1
 	}
-	gauge(desc("ready", "1 if this node may own addresses."), ready)
-	gauge(desc("owned_addresses", "Addresses that this node owns."), float64(v.mine))
-	gauge(desc("addresses_without_owner", "Bound addresses that no node may announce."), float64(v.ownerless()))
+	gauge(g.ready, ready)
+	gauge(g.owned, float64(v.mine))
+	gauge(g.ownerless, float64(v.ownerless()))
 	for _, u := range v.pools {
-		gauge(desc("allocator_addresses_total", "Addresses of a pool.", "pool"), float64(u.Size), u.Pool)
-		gauge(desc("allocator_addresses_in_use_total", "Addresses of a pool that Services hold.", "pool"), float64(u.Used), u.Pool)
-		gauge(desc("allocator_services_waiting", "Services that wait for an address of a pool.", "pool"), float64(u.Waiting), u.Pool)
+		gauge(g.total, float64(u.Size), u.Pool)
+		gauge(g.inUse, float64(u.Used), u.Pool)
+		gauge(g.waiting, float64(u.Waiting), u.Pool)
 	}
 }

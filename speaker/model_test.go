@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/arpd"
@@ -48,9 +49,11 @@ type node struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	up      bool // its link works
-	state   mesh.State
-	meta    mesh.Meta
-	settled bool
+
+	registry *prometheus.Registry
+	state    mesh.State
+	meta     mesh.Meta
+	settled  bool
 
 	synced  bool
 	contact time.Time
@@ -101,7 +104,8 @@ func (m *model) later(f func()) {
 // start adds a node with a speaker, or starts a new speaker on a known one.
 func (m *model) start(name string) *node {
 	b := &node{
-		m: m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true, synced: true,
+		registry: prometheus.NewRegistry(),
+		m:        m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true, synced: true,
 		changes: map[watcher.Key]*watcher.Service{}, heard: map[netip.Addr]string{},
 		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1),
 	}
@@ -114,7 +118,7 @@ func (m *model) start(name string) *node {
 	}
 	m.speakers[name] = b
 	m.mu.Unlock()
-	b.speaker = New(Config{Node: name, Version: "test", Installation: "cluster", Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Log: zerolog.New(io.Discard)})
+	b.speaker = New(Config{Node: name, Version: "test", Installation: "cluster", Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Log: zerolog.New(io.Discard), Registry: b.registry})
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
 	go func() {

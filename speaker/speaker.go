@@ -133,8 +133,8 @@ func New(cfg Config) *Speaker {
 		handing: map[netip.Addr]handing{},
 		told:    map[string]bool{},
 	}
-	s.metrics = newMetrics(cfg.Registry, &s.view)
 	s.view.Store(&view{reasons: []string{"starting"}})
+	s.metrics = newMetrics(cfg.Registry, &s.view)
 	s.beat.Store(time.Now().UnixNano())
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/starling-lb/starling/watcher"
 )
@@ -278,10 +279,45 @@ func TestHealthy(t *testing.T) {
 				t.Errorf("%s after an idle hour: %v", name, err)
 			}
 		}
-		stuck := New(m.speakers["n1"].speaker.cfg) // never run
+		cfg := m.speakers["n1"].speaker.cfg
+		cfg.Registry = nil
+		stuck := New(cfg) // never run
 		m.pass(time.Minute)
 		if err := stuck.Healthy(); err == nil {
 			t.Error("a loop that never turns is healthy")
+		}
+	}, tenAddresses)
+}
+
+func TestMetrics(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		owner := m.one(m.bound("web"))
+		want := `
+# HELP starling_addresses_without_owner Bound addresses that no node may announce.
+# TYPE starling_addresses_without_owner gauge
+starling_addresses_without_owner 0
+# HELP starling_allocator_addresses_in_use_total Addresses of a pool that Services hold.
+# TYPE starling_allocator_addresses_in_use_total gauge
+starling_allocator_addresses_in_use_total{pool="default"} 1
+# HELP starling_allocator_addresses_total Addresses of a pool.
+# TYPE starling_allocator_addresses_total gauge
+starling_allocator_addresses_total{pool="default"} 10
+# HELP starling_owned_addresses Addresses that this node owns.
+# TYPE starling_owned_addresses gauge
+starling_owned_addresses 1
+# HELP starling_ownership_changes_total Changes of the owner of an address as seen by this speaker, by reason.
+# TYPE starling_ownership_changes_total counter
+starling_ownership_changes_total{reason="new"} 1
+# HELP starling_ready 1 if this node may own addresses.
+# TYPE starling_ready gauge
+starling_ready 1
+`
+		err := testutil.GatherAndCompare(m.speakers[owner].registry, strings.NewReader(want),
+			"starling_addresses_without_owner", "starling_allocator_addresses_in_use_total", "starling_allocator_addresses_total",
+			"starling_owned_addresses", "starling_ownership_changes_total", "starling_ready")
+		if err != nil {
+			t.Error(err)
 		}
 	}, tenAddresses)
 }

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/watcher/apitest"
+)
+
+// running is `starling run` in this process, against an API server in memory.
+type running struct {
+	t    *testing.T
+	web  string // address of the status server
+	log  *syncBuffer
+	stop context.CancelFunc
+	code chan int
+}
+
+// syncBuffer is a log that may be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func kubeconfig(t *testing.T, host string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	text := fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: %q}}]
+users: [{name: u, user: {}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+`, host)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func start(t *testing.T, api *apitest.Server, args ...string) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	r := &running{t: t, web: fmt.Sprintf("127.0.0.1:%d", freePort(t)), log: &syncBuffer{}, stop: stop, code: make(chan int, 1)}
+	all := append([]string{
+		"starling", "run", "--node-name", "n1", "--kubeconfig", kubeconfig(t, api.Config().Host), "--status-addr", r.web,
+		"--gossip-addr", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "--interface", "nosuch0", "--log-level", "debug",
+	}, args...)
+	go func() { r.code <- execute(ctx, all, io.Discard, r.log) }()
+	t.Cleanup(func() {
+		r.stop()
+		if t.Failed() {
+			t.Logf("log:\n%s", r.log)
+		}
+	})
+	return r
+}
+
+// get asks the status server; it is tried again until it answers.
+func (r *running) get(path string) (int, string) {
+	r.t.Helper()
+	resp, err := http.Get("http://" + r.web + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return resp.StatusCode, string(b)
+}
+
+// until waits until a path answers with a code and a text.
+func (r *running) until(path string, code int, text string) {
+	r.t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		gotCode, got := r.get(path)
+		if gotCode == code && strings.Contains(got, text) {
+			return
+		}
+		select {
+		case <-deadline:
+			r.t.Fatalf("%s: %d %q, want %d with %q", path, gotCode, got, code, text)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// exit stops the program and gives its exit code.
+func (r *running) exit() int {
+	r.t.Helper()
+	r.stop()
+	select {
+	case code := <-r.code:
+		return code
+	case <-time.After(20 * time.Second):
+		r.t.Fatal("does not stop")
+		return -1
+	}
+}
+
+// TestRunSaysWhatItWaitsFor: without the API server, without rights and without
+// an interface the speaker stays alive, is not ready, says why, and goes on as
+// soon as it can.
+func TestRunSaysWhatItWaitsFor(t *testing.T) {
+	api := apitest.Start(t)
+	api.Create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	api.Stop()
+	r := start(t, api, "--pool", "198.18.64.0/24")
+	r.until("/readyz", http.StatusServiceUnavailable, "connection refused")
+	r.until("/healthz", http.StatusOK, "")
+
+	api.Forbid("get secrets", "create secrets")
+	if err := api.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	r.until("/readyz", http.StatusServiceUnavailable, "secrets")
+
+	api.Forbid()
+	r.until("/readyz", http.StatusServiceUnavailable, "nosuch0")
+	r.until("/api/v1/status", http.StatusOK, `"name":"default"`)
+	r.until("/metrics", http.StatusOK, "starling_ready 0")
+	if code := r.exit(); code != exitOK {
+		t.Errorf("exit code %d after SIGTERM", code)
+	}
+	secret, ok := apitest.Get(api, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "starling-system", Name: "starling-gossip"}})
+	if !ok {
+		t.Fatal("no Secret starling-gossip")
+	}
+	if keys, err := mesh.ParseKeys(secret.Data["keys"]); err != nil || len(keys) != 1 {
+		t.Errorf("Secret holds %d keys: %v", len(keys), err)
+	}
+}
+
+func TestRunStopsWhileItWaits(t *testing.T) {
+	api := apitest.Start(t)
+	api.Stop()
+	r := start(t, api)
+	r.until("/readyz", http.StatusServiceUnavailable, "refused")
+	if code := r.exit(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestRunWithoutOwnAddress: without --gossip-addr the node's InternalIP is
+// needed, and its lack is told.
+func TestRunWithoutOwnAddress(t *testing.T) {
+	api := apitest.Start(t)
+	r := start(t, api, "--gossip-addr", ":7000")
+	r.until("/readyz", http.StatusServiceUnavailable, `node "n1" has no InternalIP`)
+	if code := r.exit(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
