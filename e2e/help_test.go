@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	core "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/probe"
+	"github.com/starling-lb/starling/e2e/starling"
+	"github.com/starling-lb/starling/e2e/workload"
+)
+
+func services() v1.ServiceInterface { return shared.Kube.CoreV1().Services(workload.Namespace) }
+
+// create makes a Service for the shared backends and deletes it when the test ends.
+func create(t *testing.T, name string, options ...func(*core.Service)) {
+	t.Helper()
+	if _, err := services().Create(t.Context(), workload.Service(name, backend, options...), meta.CreateOptions{}); err != nil {
+		t.Fatalf("create Service %s: %v", name, err)
+	}
+	t.Cleanup(func() { remove(t, name) })
+}
+
+// remove deletes the Service, which may be gone already.
+func remove(t *testing.T, name string) {
+	t.Helper()
+	err := services().Delete(context.WithoutCancel(t.Context()), name, meta.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		t.Errorf("delete Service %s: %v", name, err)
+	}
+}
+
+// expose creates a Service and returns its first address.
+func expose(t *testing.T, name string, options ...func(*core.Service)) netip.Addr {
+	t.Helper()
+	create(t, name, options...)
+	return addresses(t, name, 1)[0]
+}
+
+func addresses(t *testing.T, name string, count int) []netip.Addr {
+	t.Helper()
+	ips, err := workload.Addresses(t.Context(), shared, name, count)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ips
+}
+
+func annotate(key, value string) func(*core.Service) {
+	return func(s *core.Service) { s.Annotations = map[string]string{"starling-lb.io/" + key: value} }
+}
+
+// watch listens for claims until the test ends.
+func watch(t *testing.T) *probe.Watcher {
+	t.Helper()
+	w, err := probe.Watch(workload.Station(shared))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+// until waits for a condition.
+func until(t *testing.T, limit time.Duration, what string, ok func(context.Context) error) {
+	t.Helper()
+	if err := cluster.Until(t.Context(), limit, what, ok); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// owner waits until exactly one node answers for the address.
+func owner(t *testing.T, w *probe.Watcher, ip netip.Addr) (node *cluster.Node) {
+	t.Helper()
+	until(t, 10*time.Second, "owner", func(ctx context.Context) (err error) {
+		node, err = workload.Owner(ctx, shared, w, ip)
+		return err
+	})
+	return node
+}
+
+// silent waits until nobody answers for the address.
+func silent(t *testing.T, w *probe.Watcher, ip netip.Addr) {
+	t.Helper()
+	until(t, 10*time.Second, "silence", func(ctx context.Context) error {
+		macs, err := w.Who(ctx, 50*time.Millisecond, ip)
+		if err == nil && len(macs) > 0 {
+			err = fmt.Errorf("%v answer for %s", macs, ip)
+		}
+		return err
+	})
+}
+
+// reach asks the Service once by the protocol and returns the answer, retrying while rules are being set up.
+func reach(t *testing.T, network string, ip netip.Addr) (line string) {
+	t.Helper()
+	address := net.JoinHostPort(ip.String(), "80")
+	until(t, 10*time.Second, "reach "+network+" "+address, func(ctx context.Context) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		line, err = probe.Ask(ctx, shared.Client.Dial, network, address)
+		return err
+	})
+	return line
+}
+
+// avoid moves the backends to the other nodes until the test ends.
+func avoid(t *testing.T, nodes ...*cluster.Node) {
+	t.Helper()
+	if err := workload.Avoid(t.Context(), shared, backend, nodes...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := workload.Avoid(context.WithoutCancel(t.Context()), shared, backend); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// ask starts a client that asks the address every 5 ms and has been answered for a while.
+func ask(t *testing.T, network string, ip netip.Addr) *probe.Prober {
+	t.Helper()
+	p, err := probe.Start(probe.Config{Dial: shared.Client.Dial, Network: network, Address: net.JoinHostPort(ip.String(), "80")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Stop() })
+	answered(t, p, 100)
+	return p
+}
+
+// answered waits until the client has had so many more answers.
+func answered(t *testing.T, p *probe.Prober, more int) {
+	t.Helper()
+	if err := workload.Answered(t.Context(), p, more); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// allReady waits until every speaker is ready, and known as such by all others.
+func allReady(t *testing.T) {
+	t.Helper()
+	until(t, 60*time.Second, "speakers", func(ctx context.Context) error { return everybodyReady(ctx) })
+}
+
+func everybodyReady(ctx context.Context) error {
+	var errs []error
+	for _, n := range shared.Nodes {
+		s, err := starling.StatusOf(ctx, shared, n)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, m := range s.Members {
+			if m.State != "alive" || !m.Ready {
+				errs = append(errs, fmt.Errorf("%s sees %s as %s, ready %v", n.Name, m.Name, m.State, m.Ready))
+			}
+		}
+		if len(s.Members) != len(shared.Nodes) {
+			errs = append(errs, fmt.Errorf("%s sees %d members", n.Name, len(s.Members)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// event waits for an event of that reason about the Service and returns its message.
+func event(t *testing.T, service, reason string) (message string) {
+	t.Helper()
+	until(t, 15*time.Second, "event "+reason+" of "+service, func(ctx context.Context) error {
+		list, err := shared.Kube.CoreV1().Events(workload.Namespace).List(ctx, meta.ListOptions{
+			FieldSelector: "involvedObject.kind=Service,involvedObject.name=" + service,
+		})
+		if err != nil {
+			return err
+		}
+		var others []string
+		for _, e := range list.Items {
+			if e.Reason == reason {
+				message = e.Message
+				return nil
+			}
+			others = append(others, e.Reason)
+		}
+		return fmt.Errorf("has only %s", strings.Join(others, ", "))
+	})
+	return message
+}
