@@ -125,7 +125,6 @@ func ClientConfig(base *rest.Config) *rest.Config {
 func watchful(next http.RoundTripper) http.RoundTripper {
 	if t := innermost(next); t != nil {
 		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingIdle, PingTimeout: pingAnswer, WriteByteTimeout: pingAnswer}
-		t.ResponseHeaderTimeout = 0
 	}
 	return noting{next}
 }

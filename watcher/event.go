@@ -75,10 +75,10 @@ func (r *recorder) deliver(ctx context.Context, e Event) {
 	for range eventAttempts {
 		err := r.send(ctx, e, now)
 		if err == nil || refused(err) {
-			r.done(err)
+			r.done(ctx, err)
 			return
 		}
-		r.health.report("create events", err)
+		r.health.report(ctx, "create events", err)
 		pause.wait(ctx, err)
 	}
 	r.count("failed")
@@ -90,8 +90,8 @@ func refused(err error) bool {
 		apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
-func (r *recorder) done(err error) {
-	r.health.report("create events", nil)
+func (r *recorder) done(ctx context.Context, err error) {
+	r.health.report(ctx, "create events", nil)
 	if err != nil {
 		r.count("failed")
 	}

@@ -35,9 +35,9 @@ func newHealth(host string, log zerolog.Logger, changed func()) *health {
 }
 
 // report takes the outcome of an attempt such as "list services": an error begins a problem or changes its words, nil
-// ends it. An attempt that we ended ourselves says nothing.
-func (h *health) report(what string, err error) {
-	if errors.Is(err, context.Canceled) {
+// ends it. An attempt that was called off, as ctx tells, says nothing.
+func (h *health) report(ctx context.Context, what string, err error) {
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return
 	}
 	if err == nil {
@@ -53,7 +53,7 @@ func (h *health) set(what, text string) {
 	if !known {
 		p.since = time.Now()
 	}
-	news := p.text != text
+	news := !h.sayLocked(text)
 	p.text = text
 	h.problems[what] = p
 	h.mu.Unlock()
@@ -63,13 +63,24 @@ func (h *health) set(what, text string) {
 	}
 }
 
+// sayLocked says whether some problem has these words: three streams lose one server together, and that is told once.
+func (h *health) sayLocked(text string) bool {
+	for _, p := range h.problems {
+		if p.text == text {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *health) clear(whats ...string) {
 	h.mu.Lock()
 	var ended []problem
 	for _, what := range whats {
-		if p, known := h.problems[what]; known {
+		p, known := h.problems[what]
+		delete(h.problems, what)
+		if known && !h.sayLocked(p.text) {
 			ended = append(ended, p)
-			delete(h.problems, what)
 		}
 	}
 	h.mu.Unlock()
@@ -151,12 +162,12 @@ func (h *health) isCluster(id string) bool {
 }
 
 // wrote takes the outcome of a write of services/status. A conflict or a Service that is gone is an answer like any.
-func (h *health) wrote(err error) {
+func (h *health) wrote(ctx context.Context, err error) {
 	if Expected(err) {
 		err = nil
 	}
 	if err == nil {
 		h.heard()
 	}
-	h.report("patch services/status", err)
+	h.report(ctx, "patch services/status", err)
 }

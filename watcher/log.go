@@ -56,12 +56,12 @@ func (s *logSink) send(e *zerolog.Event, msg string, pairs []any) {
 		e = e.Str("logger", s.name)
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		e = field(e, fmt.Sprint(pairs[i]), pairs[i+1])
+		e = attach(e, fmt.Sprint(pairs[i]), pairs[i+1])
 	}
 	e.Msg(msg)
 }
 
-func field(e *zerolog.Event, key string, value any) *zerolog.Event {
+func attach(e *zerolog.Event, key string, value any) *zerolog.Event {
 	switch v := value.(type) {
 	case error:
 		return e.AnErr(key, v)

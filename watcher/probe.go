@@ -39,13 +39,13 @@ func (w *Watcher) probe(ctx context.Context) error {
 }
 
 func (w *Watcher) ask(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	limited, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	id, err := clusterID(ctx, w.client, metav1.GetOptions{ResourceVersion: "0"})
+	id, err := clusterID(limited, w.client, metav1.GetOptions{ResourceVersion: "0"})
 	if err == nil {
 		w.health.heard()
 	}
-	w.health.report("get namespaces", err)
+	w.health.report(ctx, "get namespaces", err)
 	return id, err
 }
 

@@ -6,10 +6,9 @@ import (
 )
 
 const (
-	eventMemory  = 10 * time.Minute // an Event is counted up for so long
-	eventBurst   = 25               // Events of one Service at once
-	eventRefill  = 15 * time.Second // and one more after each of these
-	eventServing = 4096             // entries above which old ones are looked for
+	eventMemory = 10 * time.Minute // an Event is counted up for so long
+	eventBurst  = 25               // Events of one Service at once
+	eventRefill = 15 * time.Second // and one more after each of these
 )
 
 type sentEvent struct {
@@ -20,8 +19,8 @@ type sentEvent struct {
 
 // recentEvents remembers what was sent lately, and how much room each Service has left. It is used by one goroutine.
 type recentEvents struct {
-	sent map[Event]sentEvent
-	room map[string]bucket // by UID
+	sent aging[Event, sentEvent]
+	room aging[string, bucket] // by UID
 }
 
 // A bucket fills by one Event per eventRefill up to eventBurst.
@@ -31,28 +30,25 @@ type bucket struct {
 }
 
 func newRecentEvents() *recentEvents {
-	return &recentEvents{sent: map[Event]sentEvent{}, room: map[string]bucket{}}
+	return &recentEvents{
+		sent: newAging[Event](func(s sentEvent, now time.Time) bool { return now.Sub(s.last) >= eventMemory }),
+		room: newAging[string](func(b bucket, now time.Time) bool { return now.Sub(b.at) >= eventBurst*eventRefill }),
+	}
 }
 
 func (r *recentEvents) find(e Event, now time.Time) (sentEvent, bool) {
-	s, ok := r.sent[e]
+	s, ok := r.sent.entries[e]
 	return s, ok && now.Sub(s.last) < eventMemory
 }
 
 func (r *recentEvents) remember(e Event, s sentEvent, now time.Time) {
 	s.last = now
-	r.sent[e] = s
-	if len(r.sent) > eventServing {
-		maps.DeleteFunc(r.sent, func(_ Event, s sentEvent) bool { return now.Sub(s.last) >= eventMemory })
-	}
-	if len(r.sent) > 2*eventServing {
-		clear(r.sent)
-	}
+	r.sent.set(e, s, now)
 }
 
 // allow takes one from the Service's bucket if there is one.
 func (r *recentEvents) allow(uid string, now time.Time) bool {
-	b, ok := r.room[uid]
+	b, ok := r.room.entries[uid]
 	if !ok {
 		b = bucket{left: eventBurst, at: now}
 	}
@@ -63,9 +59,35 @@ func (r *recentEvents) allow(uid string, now time.Time) bool {
 	if allowed {
 		b.left--
 	}
-	r.room[uid] = b
-	if len(r.room) > eventServing {
-		maps.DeleteFunc(r.room, func(_ string, b bucket) bool { return now.Sub(b.at) >= eventBurst*eventRefill })
-	}
+	r.room.set(uid, b, now)
 	return allowed
+}
+
+// An aging map forgets what is old. It looks for that whenever it has doubled, so that a set costs little on average
+// and no more than twice the live entries are kept, and forgets everything when too much of it is young.
+type aging[K comparable, V any] struct {
+	entries map[K]V
+	old     func(V, time.Time) bool
+	next    int // size at which to look
+}
+
+const (
+	agingLeast = 1 << 10
+	agingMost  = 1 << 15
+)
+
+func newAging[K comparable, V any](old func(V, time.Time) bool) aging[K, V] {
+	return aging[K, V]{entries: map[K]V{}, old: old, next: agingLeast}
+}
+
+func (a *aging[K, V]) set(k K, v V, now time.Time) {
+	a.entries[k] = v
+	if len(a.entries) < a.next {
+		return
+	}
+	maps.DeleteFunc(a.entries, func(_ K, v V) bool { return a.old(v, now) })
+	if len(a.entries) >= agingMost {
+		clear(a.entries)
+	}
+	a.next = max(agingLeast, 2*len(a.entries))
 }

@@ -105,8 +105,8 @@ func ownAnnotations(all map[string]string) map[string]string {
 }
 
 func ownAnnotation(key string) bool {
-	prefix, _, _ := strings.Cut(key, "/")
-	return prefix == "starling-lb.io" || prefix == "metallb.io" || prefix == "metallb.universe.tf"
+	prefix, _, prefixed := strings.Cut(key, "/")
+	return prefixed && (prefix == "starling-lb.io" || prefix == "metallb.io" || prefix == "metallb.universe.tf")
 }
 
 func ports(all []corev1.ServicePort) []string {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 )
 
 // Between attempts: 0.1 s growing to 2 s, each up to half longer at random, or what the server asks for up to maxWait.
@@ -47,8 +49,9 @@ type stream struct {
 func (s *stream) run(ctx context.Context, example runtime.Object, into cache.ReflectorStore) {
 	r := cache.NewReflectorWithOptions(
 		&cache.ListWatch{ListWithContextFunc: s.list, WatchFuncWithContext: s.watch},
-		example, into, cache.ReflectorOptions{Name: s.resource},
+		example, into, cache.ReflectorOptions{Name: s.resource, Backoff: &newPause().Backoff},
 	)
+	ctx = klog.NewContext(ctx, logr.New(&logSink{log: s.health.log}))
 	pause := newPause()
 	for ctx.Err() == nil {
 		start := time.Now()
@@ -64,11 +67,11 @@ func (s *stream) run(ctx context.Context, example runtime.Object, into cache.Ref
 func (s *stream) list(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 	o.LabelSelector = s.selector
 	s.metrics.lists.WithLabelValues(s.resource).Inc()
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	limited, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	list, err := s.client.Get().Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0).Do(ctx).Get()
+	list, err := s.client.Get().Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0).Do(limited).Get()
 	if err != nil && !expired(err) {
-		s.health.report("list "+s.resource, err)
+		s.health.report(ctx, "list "+s.resource, err)
 	}
 	return list, err
 }
@@ -87,9 +90,9 @@ func (s *stream) watch(ctx context.Context, o metav1.ListOptions) (watch.Interfa
 			return nil, err
 		}
 		if !listing || !answered(err) { // a server without streaming lists is no problem: LIST follows
-			s.health.report("watch "+s.resource, err)
+			s.health.report(ctx, "watch "+s.resource, err)
 		}
-		if !passing(err, listing) || answered(err) && time.Since(start) > trustTimeout {
+		if !passing(err, listing) || !listing && answered(err) && time.Since(start) > trustTimeout {
 			return nil, err
 		}
 		pause.wait(ctx, err)

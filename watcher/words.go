@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,7 +28,7 @@ func (h *health) words(what string, err error) string {
 	return fmt.Sprintf("API server %s unreachable: %s", h.host, cause(err))
 }
 
-// message returns what the API server said, or its reason when it said nothing.
+// message returns what the API server said, or its reason when it said nothing. What is forbidden is said before.
 func message(err error) string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -36,6 +37,9 @@ func message(err error) string {
 	s := status.Status()
 	if s.Message == "" {
 		return strings.ToLower(http.StatusText(int(s.Code)))
+	}
+	if _, who, ok := strings.Cut(s.Message, " is forbidden: "); ok {
+		return who
 	}
 	return s.Message
 }
@@ -53,6 +57,8 @@ func cause(err error) string {
 		return errno.Error()
 	case errors.As(err, &dns):
 		return dns.Err + " " + dns.Name
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
 	case errors.As(err, &request):

@@ -41,7 +41,7 @@ func (w *Watcher) Write(ctx context.Context, p Write) error {
 	start := time.Now()
 	err := w.client.patchStatus(ctx, p)
 	w.metrics.wrote(err, time.Since(start))
-	w.health.wrote(err)
+	w.health.wrote(ctx, err)
 	return err
 }
 

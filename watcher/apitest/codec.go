@@ -30,9 +30,10 @@ func (s *Server) negotiate(accept string) codec {
 	return codec{s.codecs, info}
 }
 
+// encode works on a copy: encoders write the version into the object that they are given.
 func (c codec) encode(o runtime.Object, gv schema.GroupVersion) ([]byte, error) {
 	var b bytes.Buffer
-	if err := c.factory.EncoderForVersion(c.info.Serializer, gv).Encode(o, &b); err != nil {
+	if err := c.factory.EncoderForVersion(c.info.Serializer, gv).Encode(o.DeepCopyObject(), &b); err != nil {
 		return nil, fmt.Errorf("encode %T: %w", o, err)
 	}
 	return b.Bytes(), nil

@@ -1,0 +1,221 @@
+package watcher
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/starling-lb/starling/watcher/apitest"
+)
+
+func TestClientConfig(t *testing.T) {
+	base := &rest.Config{Host: "https://198.18.0.1:6443", Timeout: time.Minute, QPS: 5}
+	got := ClientConfig(base)
+	if got.QPS != -1 || got.Timeout != 0 || got.UserAgent != "starling" || got.Dial == nil {
+		t.Errorf("QPS %v, timeout %v, agent %q", got.QPS, got.Timeout, got.UserAgent)
+	}
+	if got.AcceptContentTypes != "application/vnd.kubernetes.protobuf,application/json" || got.ContentType != "application/vnd.kubernetes.protobuf" {
+		t.Errorf("content types %q, %q", got.AcceptContentTypes, got.ContentType)
+	}
+	if base.Timeout != time.Minute || base.QPS != 5 || base.Dial != nil {
+		t.Error("the given configuration was changed")
+	}
+	base.UserAgent = "starling/v1.2.3"
+	if got := ClientConfig(base).UserAgent; got != base.UserAgent {
+		t.Errorf("agent %q", got)
+	}
+}
+
+func TestConnect(t *testing.T) {
+	const config = `{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+		"clusters": [{"name": "c", "cluster": {"server": "HOST"}}],
+		"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+		"users": [{"name": "u", "user": {"token": "t"}}]}`
+	srv := apitest.Start(t)
+	write := func(name, text string) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	tests := []struct {
+		name, kubeconfig, want string
+	}{
+		{"a kubeconfig", write("good", strings.ReplaceAll(config, "HOST", srv.Config().Host)), ""},
+		{"none", filepath.Join(t.TempDir(), "missing"), "missing"},
+		{"rubbish", write("bad", "{"), "kubeconfig"},
+		{"a bad address", write("bad", strings.ReplaceAll(config, "HOST", "http://[::1")), "API client"},
+		{"not in a cluster", "", "in-cluster configuration: unable to load"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := Connect(tt.kubeconfig, "starling/test")
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v, want %q", err, tt.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Host() != srv.Config().Host {
+				t.Errorf("host %q", c.Host())
+			}
+			if _, err := ClusterID(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+			if r := srv.Requests()[0]; r.UserAgent != "starling/test" {
+				t.Errorf("agent %q", r.UserAgent)
+			}
+		})
+	}
+}
+
+// A freezer is a network that can stop passing anything on, without closing connections.
+type freezer struct {
+	server chan net.Conn
+
+	mu     sync.Mutex
+	frozen chan struct{} // closed: passing is over for the connections of that time
+	dials  int
+}
+
+func newFreezer() *freezer {
+	return &freezer{server: make(chan net.Conn), frozen: make(chan struct{})}
+}
+
+func (f *freezer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case f.server <- server:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dials++
+	return &freezing{Conn: client, frozen: f.frozen, closed: make(chan struct{})}, nil
+}
+
+// freeze stops all present connections; later ones pass.
+func (f *freezer) freeze() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.frozen)
+	f.frozen = make(chan struct{})
+}
+
+func (f *freezer) dialed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dials
+}
+
+// Accept implements net.Listener.
+func (f *freezer) Accept() (net.Conn, error) {
+	c, ok := <-f.server
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+// Close implements net.Listener.
+func (f *freezer) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (f *freezer) Addr() net.Addr { return &net.UnixAddr{Name: "freezer"} }
+
+type freezing struct {
+	net.Conn
+	frozen chan struct{}
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Read returns nothing once frozen, what was on its way included.
+func (c *freezing) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	select {
+	case <-c.frozen:
+		<-c.closed
+		return 0, net.ErrClosed
+	default:
+		return n, err
+	}
+}
+
+// Write seems to succeed once frozen, as into a socket's buffer.
+func (c *freezing) Write(b []byte) (int, error) {
+	select {
+	case <-c.frozen:
+		return len(b), nil
+	default:
+		return c.Conn.Write(b)
+	}
+}
+
+// Close implements net.Conn.
+func (c *freezing) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// TestDeadConnection: a connection on which nothing arrives any more, and which nobody closes, is given up within
+// seconds, and the watches are resumed on another.
+func TestDeadConnection(t *testing.T) {
+	ts := httptest.NewTLSServer(nil)
+	certificate, ca := ts.TLS.Certificates[0], ts.Certificate()
+	ts.Close()
+	synctest.Test(t, func(t *testing.T) {
+		srv, net := apitest.New(), newFreezer()
+		web := &http.Server{Handler: srv, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}}
+		go func() { _ = web.ServeTLS(net, "", "") }()
+		t.Cleanup(func() { close(net.server); web.Close() })
+		srv.Before(func(q *http.Request, _ apitest.Request) error {
+			if q.ProtoMajor != 2 {
+				t.Errorf("%s instead of HTTP/2", q.Proto)
+			}
+			return nil
+		})
+		w := start(t, &rest.Config{
+			Host: "https://example.com", Dial: net.dial,
+			TLSClientConfig: rest.TLSClientConfig{CAData: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})},
+		})
+		w.awaitSynced()
+		dials := net.dialed()
+		for range 60 { // an idle connection stays
+			time.Sleep(time.Second)
+		}
+		if n := net.dialed() - dials; n != 0 {
+			t.Fatalf("%d new connections while idle", n)
+		}
+		net.freeze()
+		srv.Create(lb("a"))
+		begin := time.Now()
+		w.has("a")
+		if took := time.Since(begin); took > pingIdle+pingAnswer+time.Second {
+			t.Errorf("noticed after %s", took)
+		}
+		if diff := asked(srv); len(diff) != 3 || diff[1] != "head" || diff[2] != "watch" {
+			t.Errorf("asked %q, want the watch resumed", diff)
+		}
+		if err := w.end(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,240 @@
+package watcher
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+
+	"github.com/starling-lb/starling/watcher/apitest"
+)
+
+// told returns the stored events as "Type Reason message xCount".
+func told(srv *apitest.Server) []string {
+	var out []string
+	for _, e := range apitest.All(srv, &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "d"}}) {
+		out = append(out, fmt.Sprintf("%s %s %s x%d", e.Type, e.Reason, e.Message, e.Count))
+	}
+	return out
+}
+
+var webAllocated = Event{Key: Key{"d", "web"}, UID: "u1", Reason: "IPAllocated", Message: "198.18.64.3"}
+
+func TestEvent(t *testing.T) {
+	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+		w := start(t, config)
+		w.Event(webAllocated)
+		synctest.Wait()
+		got := apitest.All(srv, &corev1.Event{})
+		if len(got) != 1 {
+			t.Fatalf("%d events", len(got))
+		}
+		now := metav1.NewTime(time.Now().Truncate(time.Second))
+		want := &corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{Namespace: "d", Name: "web." + strconv.FormatInt(time.Now().UnixNano(), 16)},
+			InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Service", Namespace: "d", Name: "web", UID: "u1"},
+			Type:           "Normal", Reason: "IPAllocated", Message: "198.18.64.3", Count: 1, FirstTimestamp: now, LastTimestamp: now,
+			Source: corev1.EventSource{Component: "starling", Host: "n1"}, ReportingController: "starling", ReportingInstance: "n1",
+		}
+		want.TypeMeta = got[0].TypeMeta
+		want.UID, want.ResourceVersion, want.CreationTimestamp = got[0].UID, got[0].ResourceVersion, got[0].CreationTimestamp
+		if diff := cmp.Diff(want, got[0]); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestEventsOncePerChange: the same again counts up, anything else is news.
+func TestEventsOncePerChange(t *testing.T) {
+	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+		w := start(t, config)
+		failed := Event{Key: Key{"d", "web"}, UID: "u1", Warning: true, Reason: "AllocationFailed", Message: "pool is full"}
+		for range 3 {
+			w.Event(webAllocated)
+			time.Sleep(time.Second)
+			w.Event(failed)
+			time.Sleep(time.Second)
+		}
+		anew := webAllocated
+		anew.UID = "u2"
+		w.Event(anew)
+		synctest.Wait()
+		want := []string{"Normal IPAllocated 198.18.64.3 x3", "Warning AllocationFailed pool is full x3", "Normal IPAllocated 198.18.64.3 x1"}
+		if diff := cmp.Diff(want, told(srv)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		time.Sleep(eventMemory)
+		w.Event(webAllocated) // long after: news
+		synctest.Wait()
+		if n := len(told(srv)); n != 4 {
+			t.Errorf("%d events, want 4", n)
+		}
+		srv.Delete(apitest.All(srv, &corev1.Event{})[3]) // the server forgets events after an hour
+		time.Sleep(time.Second)
+		w.Event(webAllocated)
+		synctest.Wait()
+		if n := len(told(srv)); n != 4 {
+			t.Errorf("%d events after one was forgotten, want 4", n)
+		}
+		if sent, repeated := w.metric(w.metrics.events.WithLabelValues("sent")), w.metric(w.metrics.events.WithLabelValues("repeated")); sent != 5 || repeated != 4 {
+			t.Errorf("%v sent, %v repeated", sent, repeated)
+		}
+	})
+}
+
+// TestEventsOfOneService: nobody makes us fill the API server, and others are not harmed.
+func TestEventsOfOneService(t *testing.T) {
+	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+		w := start(t, config)
+		for i := range 200 {
+			w.Event(Event{Key: Key{"d", "mad"}, UID: "u9", Reason: "IPReleased", Message: strconv.Itoa(i)})
+			time.Sleep(time.Second)
+		}
+		w.Event(webAllocated)
+		synctest.Wait()
+		want := eventBurst + int(200*time.Second/eventRefill) + 1
+		if n := len(told(srv)); n < want-1 || n > want {
+			t.Errorf("%d events, want %d", n, want)
+		}
+		if last := told(srv); last[len(last)-1] != "Normal IPAllocated 198.18.64.3 x1" {
+			t.Errorf("last event %q", last[len(last)-1])
+		}
+		if n := w.metric(w.metrics.events.WithLabelValues("limited")); int(n) != 201-len(told(srv)) {
+			t.Errorf("%v counted as limited", n)
+		}
+	})
+}
+
+// TestEventQueue: while the server does not answer, adding never blocks, and what does not fit is counted.
+func TestEventQueue(t *testing.T) {
+	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+		srv.Before(func(q *http.Request, r apitest.Request) error {
+			if r.Resource == "events" {
+				<-q.Context().Done()
+			}
+			return nil
+		})
+		w := start(t, config)
+		begin := time.Now()
+		w.Event(webAllocated)
+		synctest.Wait()
+		for i := range eventQueue + 100 {
+			w.Event(Event{Key: Key{"d", "web"}, UID: strconv.Itoa(i), Reason: "IPAllocated"})
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("adding took %s", took)
+		}
+		if n := w.metric(w.metrics.events.WithLabelValues("dropped")); n != 100 {
+			t.Errorf("%v dropped, want 100", n)
+		}
+		if err := w.end(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// TestEventErrors: what is worth another attempt, and what is a problem to be told.
+func TestEventErrors(t *testing.T) {
+	events := schema.GroupResource{Resource: "events"}
+	terminating := apierrors.NewForbidden(events, "", errors.New("namespace d is being terminated"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	tests := []struct {
+		name     string
+		err      error
+		times    int32 // that the error is given
+		attempts int32
+		stored   int
+		problem  string
+	}{
+		{"a hiccup", apierrors.NewServiceUnavailable("busy"), 2, 3, 1, ""},
+		{"for long", apierrors.NewServiceUnavailable("busy"), 100, 3, 0, "API server http://apitest cannot create events: busy"},
+		{"no right", apierrors.NewForbidden(events, "", errors.New("no")), 100, 3, 0, "forbidden by RBAC: create events (no)"},
+		{"the namespace goes", terminating, 100, 1, 0, ""},
+		{"the namespace is gone", apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "d"), 100, 1, 0, ""},
+		{"refused", apierrors.NewBadRequest("no"), 100, 1, 0, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+				var attempts atomic.Int32
+				srv.Before(func(_ *http.Request, r apitest.Request) error {
+					if r.Resource == "events" && attempts.Add(1) <= tt.times {
+						return tt.err
+					}
+					return nil
+				})
+				w := start(t, config)
+				w.Event(webAllocated)
+				time.Sleep(5 * time.Second)
+				synctest.Wait()
+				if n := attempts.Load(); n != tt.attempts {
+					t.Errorf("%d attempts, want %d", n, tt.attempts)
+				}
+				if n := len(told(srv)); n != tt.stored {
+					t.Errorf("%d events stored, want %d", n, tt.stored)
+				}
+				if p := strings.Join(w.State().Problems, "; "); tt.problem == "" && p != "" || !strings.HasPrefix(p, tt.problem) {
+					t.Errorf("problems %q, want %q", p, tt.problem)
+				}
+				if failed := w.metric(w.metrics.events.WithLabelValues("failed")); int(failed) != 1-tt.stored {
+					t.Errorf("%v counted as failed", failed)
+				}
+			})
+		})
+	}
+}
+
+func TestClip(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"short", "short"},
+		{strings.Repeat("x", 1024), strings.Repeat("x", 1024)},
+		{strings.Repeat("x", 1025), strings.Repeat("x", 1021) + "..."},
+	} {
+		if got := clip(tt.in); got != tt.want {
+			t.Errorf("%d bytes from %d", len(got), len(tt.in))
+		}
+	}
+}
+
+// TestRecentStaysSmall: what is remembered is bounded however many Services pass through, and costs little.
+func TestRecentStaysSmall(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		every time.Duration
+		most  int
+	}{
+		{"a steady stream", time.Second, 2 * int(eventMemory/time.Second)},
+		{"a flood", time.Millisecond, agingMost},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, now := newRecentEvents(), time.Unix(0, 0)
+			for i := range 200_000 {
+				uid := strconv.Itoa(i)
+				r.allow(uid, now)
+				r.remember(Event{UID: uid}, sentEvent{name: uid}, now)
+				now = now.Add(tt.every)
+				if n := len(r.sent.entries); n > max(tt.most, agingLeast) {
+					t.Fatalf("%d events remembered, want at most %d", n, tt.most)
+				}
+				if n := len(r.room.entries); n > max(tt.most, agingLeast) {
+					t.Fatalf("%d buckets remembered, want at most %d", n, tt.most)
+				}
+			}
+			if s, known := r.find(Event{UID: "199999"}, now); !known || s.name != "199999" {
+				t.Error("the last event is forgotten")
+			}
+		})
+	}
+}
