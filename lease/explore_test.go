@@ -28,7 +28,7 @@ type explorer struct {
 	steps    *interned[Step]
 	landed   map[[2]int]int     // Service and step -> Service
 	decided  map[string][][]int // snapshot -> for each Service the steps that it justifies
-	seen     map[[2]uint64]int8
+	seen     map[[2]uint64]int
 	seeds    [2]maphash.Seed
 	queue    []*moment
 	depth    int // the longest schedule of speakers' steps
@@ -65,7 +65,7 @@ type moment struct {
 const absent = 0
 
 func explore(w scenario, limit int) *explorer {
-	x := &explorer{scenario: w, services: newInterned[Service](), steps: newInterned[Step](), landed: map[[2]int]int{}, entries: make([]*entry, 1), bits: make([]int, 1), decided: map[string][][]int{}, seen: map[[2]uint64]int8{}, limit: limit}
+	x := &explorer{scenario: w, services: newInterned[Service](), steps: newInterned[Step](), landed: map[[2]int]int{}, entries: make([]*entry, 1), bits: make([]int, 1), decided: map[string][][]int{}, seen: map[[2]uint64]int{}, limit: limit}
 	x.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 	n := len(w.templates)
 	x.queue = []*moment{{now: make([]int, n), pending: make([][]int, n), past: make([][]int, n), forced: make([]int, n), budget: w.budget}}
@@ -77,33 +77,33 @@ func explore(w scenario, limit int) *explorer {
 	return x
 }
 
-const open, closed = 1, 2
+// open marks a moment that is being visited; a closed one has the length of the longest schedule
+// from there, plus one.
+const open = -1
 
 // visit walks along the speakers' steps, which must not lead in a circle, and queues what users do.
-func (x *explorer) visit(s *moment, trail []hop) {
+// It returns how many steps may follow.
+func (x *explorer) visit(s *moment, trail []hop) int {
 	k := x.key(s)
-	if x.bad != "" || x.seen[k] == closed || x.seen[k] == open && x.careless {
-		return
-	}
-	if x.seen[k] == open {
+	switch n := x.seen[k]; {
+	case x.bad != "" || n == open && x.careless:
+		return 0
+	case n == open:
 		x.fail("the steps have no end", s, trail)
-		return
-	}
-	if len(x.seen) >= x.limit {
+		return 0
+	case n > 0:
+		return n - 1
+	case len(x.seen) >= x.limit:
 		x.fail("too many states", s, trail)
-		return
+		return 0
 	}
 	x.seen[k] = open
-	x.depth = max(x.depth, len(trail))
-	for bit, ip := range x.ips {
-		if x.strict() && x.countBound(s, bit, false) > 1 {
-			x.fail(ip.String()+" is bound twice", s, trail)
-		}
-	}
+	x.twice(s, trail)
+	longest := 0
 	for i, steps := range s.pending {
 		for _, id := range steps {
 			if next := x.land(s, i, id, trail); next != nil {
-				x.visit(next, append(trail, hop{s.now[i], id}))
+				longest = max(longest, 1+x.visit(next, append(trail, hop{s.now[i], id})))
 			}
 		}
 	}
@@ -111,7 +111,18 @@ func (x *explorer) visit(s *moment, trail []hop) {
 		x.settled(s, trail)
 	}
 	x.users(s)
-	x.seen[k] = closed
+	x.seen[k] = longest + 1
+	x.depth = max(x.depth, longest)
+	return longest
+}
+
+// twice checks that no address is bound twice, if users cannot bring that about.
+func (x *explorer) twice(s *moment, trail []hop) {
+	for bit, ip := range x.ips {
+		if x.strict() && x.countBound(s, bit, false) > 1 {
+			x.fail(ip.String()+" is bound twice", s, trail)
+		}
+	}
 }
 
 // hop is one step of a schedule: a Service and what is done to it.

@@ -26,13 +26,13 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// flight is a write that is under way, from Steps until it is answered and, if it was accepted, seen.
+// flight is a write that is under way, from Steps until the stream shows another version of the
+// Service, or until the write is rejected and a while has passed.
 type flight struct {
-	version  string // that it was decided on
-	share    string // the sharing key that the picks are counted under
-	picks    []netip.Addr
-	answered bool
-	until    time.Time // then it is decided again in any case
+	version string // that it was decided on
+	share   string // the sharing key that the picks are counted under
+	picks   []netip.Addr
+	until   time.Time // then it is decided again in any case
 }
 
 // notice remembers a failure.
@@ -218,19 +218,13 @@ func (t *Table) land(e *entry) {
 func (t *Table) Done(s Step, now time.Time, err error) {
 	e := t.entries[s.Service]
 	if e == nil || e.s.UID != s.UID || e.flight == nil || e.flight.version != s.Version {
-		return
+		return // the stream was faster
 	}
-	e.flight.answered = true
 	wait := echo
 	if e.fails++; err == nil {
 		e.fails = 0
 	} else {
 		wait = min(firstRetry<<min(e.fails-1, 10), lastRetry)
-	}
-	if e.s.Version != s.Version {
-		t.land(e)
-		t.mark(e)
-		return
 	}
 	e.flight.until = now.Add(wait)
 	t.wake(e, e.flight.until)

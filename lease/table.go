@@ -121,10 +121,8 @@ func (t *Table) put(s Service, now time.Time) {
 	if lease != s.Annotations[LeaseAnnotation] {
 		t.progressed(e, now)
 	}
-	e.dueFor = ""
-	if f := e.flight; f != nil && f.answered {
-		t.land(e)
-	}
+	e.dueFor, e.fails = "", 0
+	t.land(e) // the write has landed, or never will
 	t.mark(e)
 	t.changed(e, held, now)
 }

@@ -869,6 +869,39 @@ func TestTurns(t *testing.T) {
 			step claim a
 			holds a 198.18.64.1(claimed)
 		`},
+		{"the picks of a Service that is gone go back", `
+			pool default 198.18.64.1/32
+			create a
+			break
+			step claim a
+			delete a
+			mend
+			create b
+			settle
+			b 198.18.64.1
+		`},
+		{"a Service that is gone waits no more", `
+			pool default 198.18.64.1/32
+			create a
+			create b
+			create c
+			settle
+			delete b
+			delete a
+			usage default 0 1
+			wait 5s
+			settle
+			c 198.18.64.1
+		`},
+		{"a step is not taken twice", `
+			pool default 198.18.64.1/32
+			create a
+			break
+			step claim a
+			edit a metallb.io/note=x
+			step claim a
+			step
+		`},
 		{"while others do progress nobody is overdue, within reason", `
 			pool default 198.18.64.1-198.18.64.9
 			rank 1
