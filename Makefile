@@ -18,7 +18,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: root deps build image ## the whole promise on a real cluster on this machine; KEEP=1 leaves it running
+demo: root deps ## the whole promise on a real cluster on this machine; KEEP=1 leaves it running
 	@KEEP=$(KEEP) go -C e2e run ./cmd/demo
 
 .PHONY: demo-down
@@ -33,7 +33,7 @@ unit: ## unit tests and, as root, wire tests in network namespaces, with the rac
 	go test -race ./...
 
 .PHONY: e2e
-e2e: root deps build image ## tests on a real Kubernetes cluster on this machine
+e2e: root deps ## tests on a real Kubernetes cluster on this machine
 	go -C e2e vet ./...
 	go -C e2e test -count=1 -timeout 30m ./...
 
