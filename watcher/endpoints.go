@@ -19,6 +19,16 @@ type slice struct {
 	nodes        []string
 }
 
+// readSlice is the conversion of the stream.
+func readSlice(o any) (Key, slice, bool) {
+	eps, ok := o.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return Key{}, slice{}, false
+	}
+	s := fromSlice(eps)
+	return s.key, s, true
+}
+
 func fromSlice(o *discoveryv1.EndpointSlice) slice {
 	s := slice{
 		key:     Key{intern(o.Namespace), o.Name},

@@ -21,6 +21,16 @@ type Node struct {
 	NetworkUnavailable bool              // condition NetworkUnavailable is True
 }
 
+// readNode is the conversion of the stream.
+func readNode(o any) (Key, Node, bool) {
+	node, ok := o.(*corev1.Node)
+	if !ok {
+		return Key{}, Node{}, false
+	}
+	n := fromNode(node)
+	return Key{Name: n.Name}, n, true
+}
+
 // fromNode copies what is needed out of a Node. Addresses that do not parse are left out.
 func fromNode(o *corev1.Node) Node {
 	_, excluded := o.Labels[corev1.LabelNodeExcludeBalancers]

@@ -53,6 +53,16 @@ func (s Service) relevant() bool {
 	return s.Type == string(corev1.ServiceTypeLoadBalancer) || leased || len(s.Ingress) > 0
 }
 
+// readService is the conversion of the stream.
+func readService(o any) (Key, Service, bool) {
+	svc, ok := o.(*corev1.Service)
+	if !ok {
+		return Key{}, Service{}, false
+	}
+	s := fromService(svc)
+	return s.Key(), s, true
+}
+
 // fromService copies what is needed out of a Service, so that the decoded object can be collected at once. Texts that
 // most Services share (namespaces, types, label names) are kept once.
 func fromService(o *corev1.Service) Service {

@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,11 +21,6 @@ import (
 const (
 	snapshotName   = "cluster.jsonl"
 	snapshotFormat = 1
-	snapshotSoon   = 1 * time.Second // at start an API server that fails has this long
-	snapshotWait   = 3 * time.Second // and one that is silent this long
-	saveEvery      = 5 * time.Second // after a change of Services or Nodes
-	saveEndpoints  = time.Minute     // after a change of endpoints alone, which are never still in a large cluster
-	saveContact    = time.Minute     // the file's time is the time of the last contact, kept this exact
 )
 
 // saved is the content of the file in memory.
@@ -162,24 +156,26 @@ func (f *snapshotFile) refused(err error) {
 	f.log.Warn().Err(err).Str("file", f.path()).Msg("snapshot file ignored")
 }
 
-// write replaces the file. An error is told once: the file is a convenience, and the disk may be full for days.
-func (f *snapshotFile) write(s saved) {
+// write replaces the file and says whether it could. An error is logged once: the file is a convenience, and the disk
+// may be full for days.
+func (f *snapshotFile) write(s saved) bool {
 	err := f.replace(s)
 	if err == nil {
 		f.failing = false
 		f.metrics.snapshots.WithLabelValues("written").Inc()
-		return
+		return true
 	}
 	f.metrics.snapshots.WithLabelValues("failed").Inc()
 	if !f.failing {
 		f.log.Warn().Err(err).Str("file", f.path()).Msg("snapshot file not written")
 	}
 	f.failing = true
+	return false
 }
 
 // touch notes the time of the last contact. A file that is missing is written with the next change.
-func (f *snapshotFile) touch(contact time.Time) error {
-	return os.Chtimes(f.path(), time.Time{}, contact)
+func (f *snapshotFile) touch(contact time.Time) bool {
+	return os.Chtimes(f.path(), time.Time{}, contact) == nil
 }
 
 // replace writes beside the file and renames, so that a crash leaves the old one or the new one.
@@ -208,104 +204,4 @@ func (f *snapshotFile) replace(s saved) (err error) {
 		return fmt.Errorf("replace %s: %w", f.path(), err)
 	}
 	return nil
-}
-
-// keepSnapshot reads the file if the API server keeps us waiting, and from then on writes what changes.
-func (w *Watcher) keepSnapshot(ctx context.Context) error {
-	if w.saved.dir == "" {
-		return nil
-	}
-	if w.keptWaiting(ctx) {
-		w.loadSnapshot()
-	}
-	w.saveSnapshots(ctx)
-	return nil
-}
-
-// keptWaiting says whether the API server fails soon or stays silent for long.
-func (w *Watcher) keptWaiting(ctx context.Context) bool {
-	if !sleep(ctx, snapshotSoon) || w.services.synced() {
-		return false
-	}
-	return len(w.health.list()) > 0 || sleep(ctx, snapshotWait-snapshotSoon)
-}
-
-// sleep says whether ctx still lasts after a while.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-func (w *Watcher) loadSnapshot() {
-	if w.services.synced() {
-		return
-	}
-	s, ok := w.saved.read()
-	if !ok || !w.services.load(s.Services) {
-		return
-	}
-	w.nodes.load(s.Nodes)
-	w.endpoints.load(s.Endpoints)
-	w.health.heardAt(s.Contact)
-	w.health.isCluster(s.Cluster)
-	w.log.Warn().Time("contact", s.Contact).Int("services", len(s.Services)).Msg("no API server: started from the snapshot file")
-	w.changed()
-}
-
-// revisions tells whether something changed since a save.
-type revisions struct{ services, nodes, endpoints uint64 }
-
-func (w *Watcher) revisions() revisions {
-	return revisions{w.services.revision(), w.nodes.revision(), w.endpoints.revision()}
-}
-
-func (w *Watcher) saveSnapshots(ctx context.Context) {
-	tick := time.NewTicker(saveEvery)
-	defer tick.Stop()
-	var k keeper
-	for {
-		select {
-		case <-ctx.Done():
-			w.save(&k, true)
-			return
-		case <-tick.C:
-			w.save(&k, false)
-		}
-	}
-}
-
-// A keeper remembers what the file holds.
-type keeper struct {
-	last    revisions
-	at      time.Time
-	contact time.Time // the file's time
-}
-
-// save writes the file if something changed, or, once in a while, its time.
-func (w *Watcher) save(k *keeper, final bool) {
-	if !w.synced() {
-		return
-	}
-	now, contact := w.revisions(), w.health.lastContact()
-	patient := !final && now.services == k.last.services && now.nodes == k.last.nodes && time.Since(k.at) < saveEndpoints
-	switch {
-	case now != k.last && !patient:
-		w.saved.write(w.content())
-		*k = keeper{last: now, at: time.Now(), contact: contact}
-	case final || contact.Sub(k.contact) >= saveContact:
-		if err := w.saved.touch(contact); err == nil {
-			k.contact = contact
-		}
-	}
-}
-
-func (w *Watcher) content() saved {
-	return saved{
-		Cluster: w.health.clusterID(), Contact: w.health.lastContact(),
-		Services: w.services.all(), Nodes: w.nodes.list(), Endpoints: w.endpoints.snapshot(),
-	}
 }

@@ -74,47 +74,23 @@ func (w *Watcher) Run(ctx context.Context) error {
 }
 
 func (w *Watcher) followServices(ctx context.Context) error {
-	into := &store[Service]{sink: w.services, log: w.log, convert: func(o any) (Key, Service, bool) {
-		svc, ok := o.(*corev1.Service)
-		if !ok {
-			return Key{}, Service{}, false
-		}
-		s := fromService(svc)
-		return s.Key(), s, true
-	}}
 	s := &stream{resource: "services", client: w.client.core, main: true, health: w.health, metrics: w.metrics}
-	s.run(ctx, &corev1.Service{}, into)
+	s.run(ctx, &corev1.Service{}, &store[Service]{sink: w.services, convert: readService, log: w.log})
 	return nil
 }
 
 func (w *Watcher) followNodes(ctx context.Context) error {
-	into := &store[Node]{sink: w.nodes, log: w.log, convert: func(o any) (Key, Node, bool) {
-		node, ok := o.(*corev1.Node)
-		if !ok {
-			return Key{}, Node{}, false
-		}
-		n := fromNode(node)
-		return Key{Name: n.Name}, n, true
-	}}
 	s := &stream{resource: "nodes", client: w.client.core, health: w.health, metrics: w.metrics}
-	s.run(ctx, &corev1.Node{}, into)
+	s.run(ctx, &corev1.Node{}, &store[Node]{sink: w.nodes, convert: readNode, log: w.log})
 	return nil
 }
 
 func (w *Watcher) followEndpoints(ctx context.Context) error {
-	into := &store[slice]{sink: w.endpoints, log: w.log, convert: func(o any) (Key, slice, bool) {
-		eps, ok := o.(*discoveryv1.EndpointSlice)
-		if !ok {
-			return Key{}, slice{}, false
-		}
-		s := fromSlice(eps)
-		return s.key, s, true
-	}}
 	s := &stream{
 		resource: "endpointslices", client: w.client.discovery, health: w.health, metrics: w.metrics,
 		selector: discoveryv1.LabelServiceName + ",!" + headless,
 	}
-	s.run(ctx, &discoveryv1.EndpointSlice{}, into)
+	s.run(ctx, &discoveryv1.EndpointSlice{}, &store[slice]{sink: w.endpoints, convert: readSlice, log: w.log})
 	return nil
 }
 
