@@ -11,6 +11,8 @@ const (
 	codecVersion = 1
 	// maxLease bounds what is read of a lease: two addresses of each family take a tenth of it.
 	maxLease = 4096
+	// maxLeaseIPs bounds the addresses of a lease: an old and a new one of each family are four.
+	maxLeaseIPs = 16
 
 	stateClaimed = "claimed"
 	stateBound   = "bound"
@@ -34,6 +36,18 @@ type LeaseIP struct {
 	State string     `json:"state"` // "claimed" or "bound"
 }
 
+// rawLease is a lease as it stands in the annotation, of any version.
+type rawLease struct {
+	V      int    `json:"v"`
+	By     string `json:"by"`
+	Holder string `json:"holder"`
+	IPs    []struct {
+		IP    string `json:"ip"`
+		Pool  string `json:"pool"`
+		State string `json:"state"`
+	} `json:"ips"`
+}
+
 // Encode returns the text of the annotation.
 func (l Lease) Encode() string {
 	text, err := json.Marshal(l)
@@ -49,21 +63,15 @@ func DecodeLease(text string) (Lease, error) {
 	if len(text) > maxLease {
 		return Lease{}, fmt.Errorf("lease of %d bytes: longer than %d", len(text), maxLease)
 	}
-	var raw struct {
-		V      int    `json:"v"`
-		By     string `json:"by"`
-		Holder string `json:"holder"`
-		IPs    []struct {
-			IP    string `json:"ip"`
-			Pool  string `json:"pool"`
-			State string `json:"state"`
-		} `json:"ips"`
-	}
+	var raw rawLease
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
 		return Lease{}, oneLine("lease", err)
 	}
-	if raw.V < 1 {
+	switch {
+	case raw.V < 1:
 		return Lease{}, errors.New("lease: it has no version")
+	case len(raw.IPs) > maxLeaseIPs:
+		return Lease{}, fmt.Errorf("lease of %d addresses: more than %d", len(raw.IPs), maxLeaseIPs)
 	}
 	l := Lease{V: raw.V, By: raw.By, Holder: raw.Holder}
 	for _, r := range raw.IPs {

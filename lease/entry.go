@@ -118,7 +118,7 @@ func older(a, b *entry) int {
 func clash(a, b *entry) string {
 	switch {
 	case a.req.share == "" || b.req.share == "":
-		return "not both have the annotation " + Prefix + wishShare
+		return "not both have the annotation " + wishShare[0]
 	case a.req.share != b.req.share:
 		return "their sharing keys differ"
 	case a.s.Class != b.s.Class || a.lease.By != "" && b.lease.By != "" && a.lease.By != b.lease.By:

@@ -332,7 +332,7 @@ func (x *explorer) enough() int {
 	if strings.Contains(x.events, "wish") {
 		return 0 // two may wish for the same
 	}
-	if slices.ContainsFunc(x.templates, func(s Service) bool { return s.Annotations[Prefix+wishShare] != "" }) {
+	if slices.ContainsFunc(x.templates, func(s Service) bool { return s.Annotations[wishShare[0]] != "" }) {
 		return len(x.templates)
 	}
 	var n [2]int
@@ -464,7 +464,7 @@ func (x *explorer) changes(s Service, in *moment) []Service {
 		}
 	}
 	edit("share+", func(c *Service) {
-		c.Annotations[Prefix+wishShare] = map[string]string{"k": "other", "other": "k", "": "k"}[c.Annotations[Prefix+wishShare]]
+		c.Annotations[wishShare[0]] = map[string]string{"k": "other", "other": "k", "": "k"}[c.Annotations[wishShare[0]]]
 	})
 	for _, id := range in.now {
 		if id != absent {

@@ -95,7 +95,7 @@ func (d *draft) candidates() (pools []*pool, none string) {
 	case len(d.v.Pools.list) == 0:
 		none = "no pool is configured"
 	case len(pools) == 0:
-		none = "every pool has autoAssign false: ask for one by the annotation " + Prefix + wishPool
+		none = "every pool has autoAssign false: ask for one by the annotation " + wishPool[0]
 	}
 	return pools, none
 }

@@ -153,7 +153,7 @@ func (d *draft) refusal() string {
 		return e.wrong.Error()
 	}
 	if e.req.pool != "" && pools.byName[e.req.pool] == nil {
-		return fmt.Sprintf("annotation %s asks for pool %q, which does not exist", wishPool, clip(e.req.pool))
+		return fmt.Sprintf("annotation %s asks for pool %q, which does not exist", d.e.req.poolFrom, clip(e.req.pool))
 	}
 	for _, s := range e.req.slots {
 		if !s.ip.IsValid() {
@@ -164,7 +164,7 @@ func (d *draft) refusal() string {
 			return fmt.Sprintf("%s asks for %s, which is in no pool", e.req.source, s.ip)
 		}
 		if e.req.pool != "" && q.Name != e.req.pool {
-			return fmt.Sprintf("%s asks for %s, which is in pool %q, but annotation %s asks for pool %q", e.req.source, s.ip, q.Name, wishPool, e.req.pool)
+			return fmt.Sprintf("%s asks for %s, which is in pool %q, but annotation %s asks for pool %q", e.req.source, s.ip, q.Name, e.req.poolFrom, e.req.pool)
 		}
 	}
 	return ""

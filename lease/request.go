@@ -10,22 +10,25 @@ import (
 // maxWish bounds what is read of a requesting annotation.
 const maxWish = 256
 
-// The prefixes under which wishes are understood, and the wishes.
-var wishPrefixes = []string{Prefix, "metallb.io/", "metallb.universe.tf/"}
-
-const (
-	wishPool  = "address-pool"
-	wishIPs   = "loadBalancerIPs"
-	wishShare = "allow-shared-ip"
+// The annotations under which wishes are understood, in order of precedence.
+var (
+	wishPool  = wishNames("address-pool")
+	wishIPs   = wishNames("loadBalancerIPs")
+	wishShare = wishNames("allow-shared-ip")
 )
+
+func wishNames(name string) [3]string {
+	return [3]string{Prefix + name, "metallb.io/" + name, "metallb.universe.tf/" + name}
+}
 
 // request is what a Service wishes, read once for each revision of it.
 type request struct {
-	slots  []slot
-	need   int    // how many of the slots make sense together: all, or any one
-	pool   string // the pool asked for, or ""
-	share  string // the sharing key, or ""
-	source string // what asked for the addresses, for messages
+	slots    []slot
+	need     int    // how many of the slots make sense together: all, or any one
+	pool     string // the pool asked for, or ""
+	poolFrom string // and by what
+	share    string // the sharing key, or ""
+	source   string // what asked for the addresses, for messages
 }
 
 // slot is one address that a Service is to have.
@@ -41,7 +44,7 @@ func parseRequest(s Service) (request, error) {
 	if r.share, _, err = wish(s, wishShare); err != nil {
 		return request{}, err
 	}
-	if r.pool, _, err = wish(s, wishPool); err != nil {
+	if r.pool, r.poolFrom, err = wish(s, wishPool); err != nil {
 		return request{share: r.share}, err
 	}
 	ips, err := r.readIPs(s)
@@ -56,9 +59,8 @@ func parseRequest(s Service) (request, error) {
 
 // wish returns a wish and the annotation that it came from. The same wish may be written under
 // several prefixes, but not a different one.
-func wish(s Service, name string) (value, from string, err error) {
-	for _, prefix := range wishPrefixes {
-		key := prefix + name
+func wish(s Service, names [3]string) (value, from string, err error) {
+	for _, key := range names {
 		v := strings.TrimSpace(s.Annotations[key])
 		switch {
 		case v == "":

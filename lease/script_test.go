@@ -253,11 +253,11 @@ func wishes(s *Service, words []string) {
 		name, value, _ := strings.Cut(w, "=")
 		switch name {
 		case "ips":
-			s.Annotations[Prefix+wishIPs] = value
+			s.Annotations[wishIPs[0]] = value
 		case "pool":
-			s.Annotations[Prefix+wishPool] = value
+			s.Annotations[wishPool[0]] = value
 		case "share":
-			s.Annotations[Prefix+wishShare] = value
+			s.Annotations[wishShare[0]] = value
 		case "ports":
 			s.Ports = list(value)
 		case "spec":

@@ -121,7 +121,7 @@ func (s *simulation) change(k Key) {
 		case "nonsense":
 			c.LoadBalancerIP = "nonsense"
 		case "share":
-			c.Annotations[Prefix+wishShare] = oneOf(s.rand, []string{"", "k"})
+			c.Annotations[wishShare[0]] = oneOf(s.rand, []string{"", "k"})
 		case "class":
 			c.Class = oneOf(s.rand, []string{"", "other"})
 		}

@@ -341,8 +341,8 @@ func TestRequests(t *testing.T) {
 			settle
 			events a AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 203.0.113.1, which is in no pool
 			events b AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 2001:db8::1, which is no IPv4 address: the Service is IPv4 only
-			events c AllocationFailed: annotation address-pool asks for pool "three", which does not exist
-			events d AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is in pool "one", but annotation address-pool asks for pool "two"
+			events c AllocationFailed: annotation starling-lb.io/address-pool asks for pool "three", which does not exist
+			events d AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is in pool "one", but annotation starling-lb.io/address-pool asks for pool "two"
 			events e AllocationFailed: annotation starling-lb.io/loadBalancerIPs: "nonsense" is no IP address
 			events f AllocationFailed: annotation starling-lb.io/loadBalancerIPs: 198.18.64.1 and 198.18.64.2 are both IPv4: at most one of each family
 			events g AllocationFailed: pool "one" has no IPv6 range; pool "two" has no IPv6 range

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,7 +13,17 @@ func (t *Table) VIPs(v View) []VIP {
 	if len(t.stale) == 0 {
 		return t.vips
 	}
-	again := slices.SortedFunc(maps.Keys(t.stale), netip.Addr.Compare)
+	var again []netip.Addr
+	for ip := range t.stale {
+		if !t.sameVIP(ip) {
+			again = append(again, ip)
+		}
+	}
+	clear(t.stale)
+	if len(again) == 0 {
+		return t.vips
+	}
+	slices.SortFunc(again, netip.Addr.Compare)
 	merged := make([]VIP, 0, len(t.vips)+len(again))
 	rest := t.vips
 	for _, ip := range again {
@@ -29,8 +38,14 @@ func (t *Table) VIPs(v View) []VIP {
 		}
 	}
 	t.vips = append(merged, rest...)
-	clear(t.stale)
 	return t.vips
+}
+
+// sameVIP reports whether the list is right about an address.
+func (t *Table) sameVIP(ip netip.Addr) bool {
+	vip, ok := t.vip(ip)
+	i, listed := slices.BinarySearchFunc(t.vips, ip, func(v VIP, ip netip.Addr) int { return v.IP.Compare(ip) })
+	return ok == listed && (!ok || t.vips[i].Pool == vip.Pool && slices.Equal(t.vips[i].Services, vip.Services))
 }
 
 func (t *Table) vip(ip netip.Addr) (VIP, bool) {
