@@ -143,7 +143,9 @@ func ask(t *testing.T, network string, ip netip.Addr) *probe.Prober {
 // answered waits until the client has had so many more answers.
 func answered(t *testing.T, p *probe.Prober, more int) {
 	t.Helper()
-	if err := workload.Answered(t.Context(), p, more); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	if err := p.Await(ctx, more); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -169,6 +171,24 @@ func everybodyReady(ctx context.Context) error {
 		}
 		if len(s.Members) != len(shared.Nodes) {
 			errs = append(errs, fmt.Errorf("%s sees %d members", n.Name, len(s.Members)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// everybodyAlone returns nil when no speaker believes another one alive.
+func everybodyAlone(ctx context.Context) error {
+	var errs []error
+	for _, n := range shared.Nodes {
+		s, err := starling.StatusOf(ctx, shared, n)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, m := range s.Members {
+			if m.State == "alive" && m.Name != n.Name {
+				errs = append(errs, fmt.Errorf("%s still sees %s", n.Name, m.Name))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -108,11 +108,16 @@ func run(ctx context.Context, space *netspace.Space, path string, argv ...string
 func Until(ctx context.Context, limit time.Duration, what string, ok func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	var last error
 	for {
 		err := ok(ctx)
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() != nil && last != nil {
+			err = last // The better answer: this one was cut short.
+		}
+		last = err
 		var final *finalError
 		if errors.As(err, &final) {
 			return fmt.Errorf("%s: %w", what, err)
@@ -125,7 +130,9 @@ func Until(ctx context.Context, limit time.Duration, what string, ok func(contex
 	}
 }
 
-// finalError ends the waiting of Until: it cannot become better.
+// Final marks an error that ends the waiting of Until at once: it cannot become better.
+func Final(err error) error { return &finalError{err} }
+
 type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -20,12 +21,19 @@ type Identity struct {
 	namespaces []uint64 // Inode numbers of its network namespaces.
 }
 
-// Identity must be taken while the cluster runs.
-func (c *Cluster) Identity() (Identity, error) {
-	identity := Identity{ID: c.ID}
-	for _, space := range c.spaces() {
+// Identity is that of this cluster, which must be running.
+func (c *Cluster) Identity() (Identity, error) { return Identify(c.ID) }
+
+// Identify returns the identity of a running cluster by its ID.
+func Identify(id string) (Identity, error) {
+	identity := Identity{ID: id}
+	names, err := netspace.Names(prefix + id + "-")
+	if err != nil {
+		return identity, err
+	}
+	for _, name := range names {
 		var s unix.Stat_t
-		if err := unix.Stat(filepath.Join(netspace.Dir, space.Name), &s); err != nil {
+		if err := unix.Stat(filepath.Join(netspace.Dir, name), &s); err != nil {
 			return identity, err
 		}
 		identity.namespaces = append(identity.namespaces, s.Ino)
@@ -84,7 +92,7 @@ func (i Identity) mounts() ([]string, error) {
 	return label("mount", found), lines.Err()
 }
 
-// links looks for interfaces on the machine itself, where a cluster makes none.
+// links looks for the interfaces of hosts on the machine itself, where a cluster makes none.
 func (i Identity) links() ([]string, error) {
 	all, err := net.Interfaces()
 	if err != nil {
@@ -92,8 +100,8 @@ func (i Identity) links() ([]string, error) {
 	}
 	var found []string
 	for _, link := range all {
-		for _, name := range []string{"br0", "control", "client", "n1"} {
-			if link.Name == name || strings.Contains(link.Name, i.ID) {
+		for _, name := range []string{"control", "client", "n1", "n2", "n3"} {
+			if bytes.Equal(link.HardwareAddr, mac(name)) {
 				found = append(found, link.Name)
 			}
 		}

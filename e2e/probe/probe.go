@@ -33,10 +33,11 @@ type Prober struct {
 	config Config
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	news   chan struct{} // Something was answered; for the one reader in Await.
 
 	mu    sync.Mutex // Guards all following fields.
 	asked []question
-	err   error
+	count int // Of the answered ones.
 }
 
 // question is one of them; answered is zero while it is open.
@@ -71,7 +72,7 @@ func Start(config Config) (*Prober, error) {
 		config.Patience = time.Second
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &Prober{config: config, cancel: cancel}
+	p := &Prober{config: config, cancel: cancel, news: make(chan struct{}, 1)}
 	ask := p.askTCP
 	if config.Network == "udp" {
 		conn, err := config.Dial(ctx, "udp", config.Address)
@@ -137,9 +138,14 @@ func (p *Prober) askTCP(_ context.Context, number int) {
 
 func (p *Prober) answered(number int, text string) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if number < len(p.asked) && p.asked[number].answered.IsZero() {
 		p.asked[number].answered, p.asked[number].by = time.Now(), Node(text)
+		p.count++
+	}
+	p.mu.Unlock()
+	select {
+	case p.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -153,17 +159,26 @@ func (p *Prober) Stop() Report {
 	return report(p.asked, end)
 }
 
-// Answers returns how many questions have been answered so far.
-func (p *Prober) Answers() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := 0
-	for _, q := range p.asked {
-		if !q.answered.IsZero() {
-			n++
+// Await waits until so many more questions have been answered. It must not be called by two at a time.
+func (p *Prober) Await(ctx context.Context, more int) error {
+	goal := p.answers() + more
+	for {
+		have := p.answers()
+		if have >= goal {
+			return nil
+		}
+		select {
+		case <-p.news:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %d of %d more answers: %w", p.config.Address, have+more-goal, more, context.Cause(ctx))
 		}
 	}
-	return n
+}
+
+func (p *Prober) answers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
 }
 
 // report finds the longest time without an answer between the first question and the end.

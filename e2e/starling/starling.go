@@ -130,7 +130,7 @@ func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool
 	return WaitReady(ctx, c, 60*time.Second)
 }
 
-// WaitReady waits until the DaemonSet's pods are all ready.
+// WaitReady waits until the DaemonSet's pods are all ready. A speaker that keeps crashing ends the wait.
 func WaitReady(ctx context.Context, c *cluster.Cluster, limit time.Duration) error {
 	return cluster.Until(ctx, limit, "speakers", func(ctx context.Context) error {
 		set, err := c.Kube.AppsV1().DaemonSets(Namespace).Get(ctx, Name, meta.GetOptions{})
@@ -139,10 +139,27 @@ func WaitReady(ctx context.Context, c *cluster.Cluster, limit time.Duration) err
 		}
 		s := set.Status
 		if s.ObservedGeneration < set.Generation || int(s.NumberReady) < len(c.Nodes) || s.UpdatedNumberScheduled < s.DesiredNumberScheduled {
-			return fmt.Errorf("%d of %d are ready", s.NumberReady, len(c.Nodes))
+			return errors.Join(fmt.Errorf("%d of %d are ready", s.NumberReady, len(c.Nodes)), crashing(ctx, c))
 		}
 		return nil
 	})
+}
+
+// crashing returns the last words of a speaker that has crashed more than once.
+func crashing(ctx context.Context, c *cluster.Cluster) error {
+	pods, err := c.Kube.CoreV1().Pods(Namespace).List(ctx, meta.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, pod := range pods.Items {
+		for _, container := range pod.Status.ContainerStatuses {
+			if last := container.LastTerminationState.Terminated; container.RestartCount > 1 && last != nil && container.State.Running == nil {
+				words, _ := c.Kubectl(ctx, "", "-n", Namespace, "logs", "--previous", "--tail=15", pod.Name)
+				return cluster.Final(fmt.Errorf("the speaker of %s ends with code %d:\n%s", pod.Spec.NodeName, last.ExitCode, words))
+			}
+		}
+	}
+	return nil
 }
 
 // Status is the part of /api/v1/status that tests look at.
@@ -196,4 +213,18 @@ func StatusOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (*Status
 	}
 	var s Status
 	return &s, json.NewDecoder(answer.Body).Decode(&s)
+}
+
+// PodOn returns the name of the node's speaker pod.
+func PodOn(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (string, error) {
+	pods, err := c.Kube.CoreV1().Pods(Namespace).List(ctx, meta.ListOptions{FieldSelector: "spec.nodeName=" + n.Name})
+	if err != nil {
+		return "", err
+	}
+	for _, pod := range pods.Items {
+		if pod.DeletionTimestamp == nil {
+			return pod.Name, nil
+		}
+	}
+	return "", fmt.Errorf("node %s has no speaker", n.Name)
 }

@@ -69,9 +69,8 @@ func (p *Printer) Total() time.Duration { return time.Since(p.started) }
 func (p *Printer) Show(command, output string) {
 	fmt.Fprintf(p.out, "\n    %s\n", command)
 	for line := range strings.Lines(strings.TrimRight(output, "\n") + "\n") {
-		fmt.Fprintf(p.out, "      %s", line)
+		fmt.Fprint(p.out, strings.TrimRight("      "+line, " \n")+"\n")
 	}
-	fmt.Fprintln(p.out)
 }
 
 // Say prints a line of its own.

@@ -3,7 +3,6 @@ package workload
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -204,15 +203,4 @@ func Owner(ctx context.Context, c *cluster.Cluster, watcher *probe.Watcher, ip n
 		return n, nil
 	}
 	return nil, fmt.Errorf("%s is answered by %s, which is no node", ip, mac)
-}
-
-// Answered waits until the prober has had so many more answers.
-func Answered(ctx context.Context, p *probe.Prober, more int) error {
-	goal := p.Answers() + more
-	return cluster.Until(ctx, 15*time.Second, "answers", func(context.Context) error {
-		if p.Answers() < goal {
-			return errors.New("the client is not answered")
-		}
-		return nil
-	})
 }

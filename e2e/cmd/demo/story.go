@@ -51,13 +51,13 @@ func (d *demo) reach(ctx context.Context, vip netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	d.Show("the client connects to "+address+" and is answered by pod, node, and its own address as seen there", line)
+	d.Show("the client connects to "+address+"; pod and node that answered, and the address they saw:", line)
 	url := starling.URL(d.cluster.Nodes[0])
 	table, err := d.cluster.InClient(ctx, d.product.Binary, "status", "--server", url)
 	if err != nil {
 		return err
 	}
-	d.Show("$ starling status --server "+url, table)
+	d.Show("$ starling status --server "+url, table+"\n ")
 	return nil
 }
 
@@ -97,7 +97,9 @@ func (d *demo) cutOwner(ctx context.Context, vip netip.Addr) error {
 
 // takeover cuts the link, waits until another node answers and the client is served again, and heals the link.
 func (d *demo) takeover(ctx context.Context, prober *probe.Prober, watcher *probe.Watcher, owner *cluster.Node, vip netip.Addr) (next *cluster.Node, err error) {
-	if err := workload.Answered(ctx, prober, 100); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := prober.Await(ctx, 100); err != nil {
 		return nil, err
 	}
 	if err := owner.Cut(); err != nil {
@@ -114,5 +116,5 @@ func (d *demo) takeover(ctx context.Context, prober *probe.Prober, watcher *prob
 	if err != nil {
 		return nil, err
 	}
-	return next, workload.Answered(ctx, prober, 200)
+	return next, prober.Await(ctx, 200)
 }

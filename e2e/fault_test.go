@@ -1,0 +1,216 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/probe"
+	"github.com/starling-lb/starling/e2e/starling"
+	"github.com/starling-lb/starling/e2e/workload"
+)
+
+// sudden is how long a client may wait after the announcer has vanished without a word.
+const sudden = 1500 * time.Millisecond
+
+// watched is a Service with a client that asks it all the time, and backends away from its announcer.
+type watched struct {
+	ip      netip.Addr
+	owner   *cluster.Node
+	watcher *probe.Watcher
+	client  *probe.Prober
+}
+
+func watchService(t *testing.T, name, network string, options ...func(*core.Service)) *watched {
+	t.Helper()
+	allReady(t)
+	s := &watched{watcher: watch(t), ip: expose(t, name, options...)}
+	s.owner = owner(t, s.watcher, s.ip)
+	avoid(t, s.owner)
+	s.client = ask(t, network, s.ip)
+	return s
+}
+
+// moved waits until another node than before answers, alone, and returns it.
+func (s *watched) moved(t *testing.T) (next *cluster.Node) {
+	t.Helper()
+	until(t, 15*time.Second, "take-over", func(ctx context.Context) (err error) {
+		next, err = workload.Owner(ctx, shared, s.watcher, s.ip)
+		if err == nil && next == s.owner {
+			err = fmt.Errorf("%s still announces", next.Name)
+		}
+		return err
+	})
+	return next
+}
+
+// returned waits until the first announcer announces again: it outranks the others when it is well.
+func (s *watched) returned(t *testing.T) {
+	t.Helper()
+	until(t, 60*time.Second, "return of "+s.owner.Name, func(ctx context.Context) error {
+		n, err := workload.Owner(ctx, shared, s.watcher, s.ip)
+		if err == nil && n != s.owner {
+			err = fmt.Errorf("%s announces", n.Name)
+		}
+		return err
+	})
+}
+
+// served stops the client and holds its longest wait against the limit.
+func (s *watched) served(t *testing.T, what string, limit time.Duration) {
+	t.Helper()
+	answered(t, s.client, 100)
+	report := s.client.Stop()
+	t.Logf("%s: %s", what, report)
+	if report.Gap > limit {
+		t.Errorf("%s: the client waited %v, more than %v", what, report.Gap, limit)
+	}
+}
+
+// undisturbed is served without a single question lost.
+func (s *watched) undisturbed(t *testing.T, what string) {
+	t.Helper()
+	answered(t, s.client, 100)
+	report := s.client.Stop()
+	t.Logf("%s: %s", what, report)
+	if report.Lost > 0 {
+		t.Errorf("%s: %d questions of %d were lost", what, report.Lost, report.Asked)
+	}
+}
+
+func cut(t *testing.T, n *cluster.Node) {
+	t.Helper()
+	if err := n.Cut(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { heal(t, n) })
+}
+
+func heal(t *testing.T, n *cluster.Node) {
+	t.Helper()
+	if err := n.Heal(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLinkLossAndReturn cuts the announcer off without anybody being told, and lets it come back.
+func TestLinkLossAndReturn(t *testing.T) {
+	s := watchService(t, "cut", "udp")
+	cut(t, s.owner)
+	next := s.moved(t)
+	s.served(t, fmt.Sprintf("link of %s lost, taken over by %s", s.owner.Name, next.Name), sudden)
+
+	s.client = ask(t, "udp", s.ip)
+	heal(t, s.owner)
+	s.returned(t)
+	s.served(t, "return of "+s.owner.Name, sudden)
+	allReady(t)
+	steady(t, s.watcher, s.ip)
+}
+
+// TestLinkLossIPv6 is the same take-over by neighbour discovery.
+func TestLinkLossIPv6(t *testing.T) {
+	s := watchService(t, "cut6", "udp", func(s *core.Service) { s.Spec.IPFamilies = []core.IPFamily{core.IPv6Protocol} })
+	cut(t, s.owner)
+	next := s.moved(t)
+	s.served(t, fmt.Sprintf("link of %s lost, taken over by %s", s.owner.Name, next.Name), sudden)
+	heal(t, s.owner)
+	s.returned(t)
+	allReady(t)
+}
+
+// TestSpeakerKilled ends the announcing process at once; the node itself stays.
+func TestSpeakerKilled(t *testing.T) {
+	s := watchService(t, "kill", "tcp")
+	if err := s.owner.Signal("starling", syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	next := s.moved(t)
+	s.served(t, fmt.Sprintf("speaker of %s killed, taken over by %s", s.owner.Name, next.Name), sudden)
+	s.returned(t)
+	allReady(t)
+}
+
+// TestSpeakerDeleted stops the announcing pod as a rolling update does, and sees its successor return.
+func TestSpeakerDeleted(t *testing.T) {
+	s := watchService(t, "stop", "udp")
+	pod, err := starling.PodOn(t.Context(), shared, s.owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shared.Kube.CoreV1().Pods(starling.Namespace).Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	next := s.moved(t)
+	s.returned(t)
+	s.undisturbed(t, fmt.Sprintf("speaker of %s stopped, taken over by %s, and returned", s.owner.Name, next.Name))
+	allReady(t)
+}
+
+// TestAPIServerRestart takes the API server away: addresses answer on, even move, and all goes on afterwards.
+func TestAPIServerRestart(t *testing.T) {
+	s := watchService(t, "noapi", "udp")
+	ctx := context.WithoutCancel(t.Context())
+	if err := shared.StopAPI(ctx); err != nil {
+		t.Fatal(err)
+	}
+	start := func() error { return shared.StartAPI(ctx) }
+	t.Cleanup(func() {
+		if start != nil {
+			if err := start(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	answered(t, s.client, 100)
+	cut(t, s.owner)
+	next := s.moved(t)
+	s.served(t, fmt.Sprintf("without API server, link of %s lost, taken over by %s", s.owner.Name, next.Name), sudden)
+	heal(t, s.owner)
+
+	err := start()
+	start = nil
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	reach(t, "tcp", expose(t, "afterwards"))
+	t.Logf("a new Service was reached %v after the API server was back", time.Since(begun).Round(time.Millisecond))
+	s.returned(t)
+	allReady(t)
+}
+
+// TestGossipBlocked blocks the speakers' port on every node, as a firewall does: each speaker thinks itself
+// alone. The client is served all the time, and as soon as they hear each other again one of them answers.
+func TestGossipBlocked(t *testing.T) {
+	s := watchService(t, "deaf", "udp")
+	healed := false
+	unblock := func() {
+		for _, n := range shared.Nodes {
+			if err := n.Unblock(context.WithoutCancel(t.Context())); err != nil && !healed {
+				t.Error(err)
+			}
+		}
+		healed = true
+	}
+	t.Cleanup(unblock)
+	for _, n := range shared.Nodes {
+		if err := n.Block(t.Context(), 7927); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, 15*time.Second, "speakers that miss each other", everybodyAlone)
+	answered(t, s.client, 400)
+	unblock()
+	allReady(t)
+	s.returned(t)
+	steady(t, s.watcher, s.ip)
+	s.served(t, "gossip blocked on every node, and healed", sudden)
+}

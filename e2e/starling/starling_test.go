@@ -1,0 +1,106 @@
+package starling
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+)
+
+// product is the repository's own, without anything built.
+func product() *Product { return &Product{root: "../.."} }
+
+// TestWithPools writes pools into the shipped manifest and reads them back as the speakers do.
+func TestWithPools(t *testing.T) {
+	text, err := product().Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err = WithPools(text, Pool{"default", []string{"198.18.64.0/24", "2001:db8::/112"}}, Pool{"tiny", []string{"198.18.66.1-198.18.66.2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type list struct {
+		Pools []struct {
+			Name   string
+			Ranges []string
+		}
+	}
+	var got list
+	for document := range strings.SplitSeq(text, "\n---\n") {
+		var object struct {
+			Kind string
+			Data map[string]string
+		}
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatal(err)
+		}
+		if object.Kind == "ConfigMap" {
+			if err := yaml.Unmarshal([]byte(object.Data["starling.yaml"]), &got); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var want list
+	if err := yaml.Unmarshal([]byte(`{"pools": [{"name": "default", "ranges": ["198.18.64.0/24", "2001:db8::/112"]},
+		{"name": "tiny", "ranges": ["198.18.66.1-198.18.66.2"]}]}`), &want); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("(-want +got)", diff)
+	}
+}
+
+func TestWithPoolsNeedsOnePlace(t *testing.T) {
+	for name, text := range map[string]string{"none": "", "two": strings.Repeat("    pools: []\n", 2)} {
+		if _, err := WithPools(text, Pool{Name: "x"}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestImage(t *testing.T) {
+	if ref, err := product().image(); err != nil || !strings.Contains(ref, "/starling:") {
+		t.Errorf("image: %q, %v", ref, err)
+	}
+	if _, err := (&Product{root: t.TempDir()}).image(); !os.IsNotExist(err) {
+		t.Errorf("without manifest: %v", err)
+	}
+	empty := &Product{root: t.TempDir()}
+	if err := os.Mkdir(empty.root+"/manifests", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(empty.root+"/manifests/starling.yaml", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := empty.image(); err == nil || !strings.Contains(err.Error(), "names no image") {
+		t.Errorf("without image: %v", err)
+	}
+}
+
+// TestMakeTakesWhatIsThere must not build what the environment names.
+func TestMakeTakesWhatIsThere(t *testing.T) {
+	t.Setenv("STARLING_BINARY", "/some/starling")
+	t.Setenv("STARLING_IMAGE", "/some/starling.tar")
+	p, err := Make(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Binary != "/some/starling" || p.Archive != "/some/starling.tar" {
+		t.Errorf("took %s and %s", p.Binary, p.Archive)
+	}
+}
+
+func TestOwner(t *testing.T) {
+	var s Status
+	if err := yaml.Unmarshal([]byte(`{"vips": [{"ip": "198.18.64.1", "owner": "n2"}]}`), &s); err != nil {
+		t.Fatal(err)
+	}
+	for ip, want := range map[string]string{"198.18.64.1": "n2", "198.18.64.2": ""} {
+		if got := s.Owner(ip); got != want {
+			t.Errorf("owner of %s is %q, want %q", ip, got, want)
+		}
+	}
+}
