@@ -47,11 +47,13 @@ func ParseDetection(s string) (Detection, error) {
 
 // pace sets what the presets differ in.
 func (d Detection) pace(c *memberlist.Config) {
-	// The timeout is below half of the interval on purpose: a helper that
-	// gets no answer either says so after one more timeout, and only when
-	// that arrives within the interval does the prober know that not itself
-	// is the slow one (a slow one stretches its interval up to eightfold).
-	// A direct answer that comes later than the timeout still counts.
+	// The timeout is below half of the interval on purpose: a member that is
+	// asked to probe too, and gets no answer either, says so after one more
+	// timeout, and only when that arrives within the interval does the prober
+	// know that not itself is the slow one (a slow one stretches its interval
+	// up to eightfold). With half of the interval, one death raised the
+	// survivors' scores to 1 to 3; with this, it never did. A direct answer
+	// that comes later than the timeout still counts.
 	c.ProbeInterval, c.ProbeTimeout = 100*time.Millisecond, 40*time.Millisecond
 	// The library's 6 would let an unconfirmed suspicion wait six times as
 	// long; the node that was cut off from everybody else always is in that
@@ -98,7 +100,7 @@ func (c Config) protocol() (*memberlist.Config, error) {
 	// of state, and addresses would move each time; and it tells us about the
 	// block. It costs no time: both ways end at the same deadline.
 	p.DisableTcpPings = false
-	// Helpers that are asked to probe; all others in a cluster of five.
+	// How many others are asked to probe too; all in a cluster of five.
 	p.IndirectChecks = 3
 	// A member that loses answers to its own probes takes itself for slow and
 	// stretches its interval, up to eightfold, until answers come again.

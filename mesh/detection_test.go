@@ -31,9 +31,9 @@ func TestProtocol(t *testing.T) {
 		if p.SuspicionMaxTimeoutMult >= library.SuspicionMaxTimeoutMult {
 			t.Errorf("%s: unconfirmed suspicions wait %d times as long, like the library's", d, p.SuspicionMaxTimeoutMult)
 		}
-		// See Detection.pace: a helper's "no answer either" must be in time.
+		// See Detection.pace: another's "no answer either" must be in time.
 		if slack := p.ProbeInterval - 2*p.ProbeTimeout; slack < p.ProbeInterval/10 {
-			t.Errorf("%s: only %v are left for the words of helpers", d, slack)
+			t.Errorf("%s: only %v are left for the words of others", d, slack)
 		}
 		if p.DeadNodeReclaimTime <= 0 || p.EnableCompression || p.SkipInboundLabelCheck || p.Label != "uid" || p.DisableTcpPings {
 			t.Errorf("%s: %+v", d, p)

@@ -49,8 +49,17 @@ func TestLimiter(t *testing.T) {
 		skipped int
 		ok      bool
 	}{
-		{0, 0, true}, {1, 0, true}, {2, 0, false}, {999, 0, false}, {1000, 2, true}, {1001, 0, false},
-		{9000, 1, true}, {9000, 0, true}, {9000, 0, false}, {9999, 0, false}, {10000, 2, true},
+		{0, 0, true},
+		{1, 0, true},
+		{2, 0, false},
+		{999, 0, false},
+		{1000, 2, true},
+		{1001, 0, false},
+		{9000, 1, true},
+		{9000, 0, true},
+		{9000, 0, false},
+		{9999, 0, false},
+		{10000, 2, true},
 	}
 	for i, tt := range tests {
 		if skipped, ok := l.allow(now.Add(time.Duration(tt.at) * time.Millisecond)); skipped != tt.skipped || ok != tt.ok {

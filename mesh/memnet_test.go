@@ -192,9 +192,11 @@ func (p *memport) Shutdown() error {
 func (p *memport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
 	return p.at.Addr().AsSlice(), int(p.at.Port()), nil
 }
+
 func (p *memport) WriteTo(b []byte, to string) (time.Time, error) {
 	return p.WriteToAddress(b, memberlist.Address{Addr: to})
 }
+
 func (p *memport) DialTimeout(to string, d time.Duration) (net.Conn, error) {
 	return p.DialAddressTimeout(memberlist.Address{Addr: to}, d)
 }

@@ -36,51 +36,13 @@
 package mesh
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/memberlist"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
-
-// Config says who this member is.
-type Config struct {
-	// Name is the member's name: the node's name.
-	Name string
-	// Bind is the address and port, tcp and udp, that gossip is received on.
-	// Port 0 takes any free port.
-	Bind netip.AddrPort
-	// Advertise is what others are told. The zero value is Bind; it must be
-	// set when Bind is unspecified. Port 0 is the bound port.
-	Advertise netip.AddrPort
-	// Label is the identity of the cluster. Clusters with different labels
-	// never merge, whatever their keys. At most 255 bytes.
-	Label string
-	// Keys is the keyring, the primary key first, 32 bytes each. An empty
-	// ring turns encryption off, which is for tests.
-	Keys [][]byte
-	// Detection is the failure detector's preset. The zero value is Default.
-	Detection Detection
-	// Seeds returns the gossip addresses of all nodes; this node's own may be
-	// among them, and should be: a list of nothing else proves that the node
-	// is alone, an empty list only that nothing is known yet. It is asked
-	// before every round of joining and must not block for long. Addresses of
-	// the family that this node does not advertise are left out. Nil: no
-	// others.
-	Seeds func() []netip.AddrPort
-	// Log receives changes of state at level info, and memberlist's own log.
-	Log zerolog.Logger
-	// Registry takes the metrics; nil registers none.
-	Registry prometheus.Registerer
-
-	// listen opens the transport; tests have networks of their own.
-	listen func(netip.AddrPort) (memberlist.NodeAwareTransport, error)
-}
 
 // Mesh is this node's membership. Its methods may be called at any time, by
 // any goroutine.
@@ -131,36 +93,6 @@ func New(c Config) (*Mesh, error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-func (c Config) check() error {
-	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("mesh: "+format, args...)) }
-	if c.Name == "" {
-		wrong("member name is empty")
-	}
-	if !c.Bind.IsValid() {
-		wrong("bind address %q is invalid", c.Bind)
-	} else if c.Bind.Addr().IsUnspecified() && !c.Advertise.IsValid() {
-		wrong("bind address %s needs an address to advertise", c.Bind)
-	}
-	if c.Advertise.IsValid() && c.Advertise.Addr().IsUnspecified() {
-		wrong("cannot advertise %s", c.Advertise)
-	}
-	if len(c.Label) > memberlist.LabelMaxSize {
-		wrong("label has %d bytes, at most %d are allowed", len(c.Label), memberlist.LabelMaxSize)
-	}
-	for i, k := range c.Keys {
-		if len(k) != keyBytes {
-			wrong("gossip key %d has %d bytes, want %d", i+1, len(k), keyBytes)
-		}
-	}
-	if c.Detection != "" {
-		if _, err := ParseDetection(string(c.Detection)); err != nil {
-			wrong("%w", err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Members returns all members sorted by name, this node included, and those

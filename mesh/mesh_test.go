@@ -29,8 +29,10 @@ func TestNewRefuses(t *testing.T) {
 		{"advertise nothing", func(c *Config) { c.Advertise = netip.MustParseAddrPort("0.0.0.0:1") }, "mesh: cannot advertise 0.0.0.0:1"},
 		{"long label", func(c *Config) { c.Label = strings.Repeat("x", 256) }, "mesh: label has 256 bytes, at most 255 are allowed"},
 		{"detection", func(c *Config) { c.Detection = "slow" }, `mesh: failure detection "slow": want fast, default or calm`},
-		{"all at once", func(c *Config) { c.Name, c.Keys = "", [][]byte{keyOf(1), {1, 2}} },
-			"mesh: member name is empty\nmesh: gossip key 2 has 2 bytes, want 32"},
+		{
+			"all at once", func(c *Config) { c.Name, c.Keys = "", [][]byte{keyOf(1), {1, 2}} },
+			"mesh: member name is empty\nmesh: gossip key 2 has 2 bytes, want 32",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -213,8 +215,10 @@ func TestBusyPortBacksOff(t *testing.T) {
 		if got, want := fmt.Sprint(n.Problems()), "[gossip port 7927 is in use]"; got != want {
 			t.Errorf("problems %s, want %s", got, want)
 		}
-		if got := w.net.refused; got < 10 || got > 30 {
-			t.Errorf("%d attempts in a minute, want them spaced by up to 4 s", got)
+		attempts := 0
+		w.net.do(func() { attempts = w.net.refused })
+		if attempts < 10 || attempts > 30 {
+			t.Errorf("%d attempts in a minute, want them spaced by up to 4 s", attempts)
 		}
 		w.stop("n9")
 		w.within(6*time.Second, "start", n.Settled)

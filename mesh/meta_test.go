@@ -34,8 +34,11 @@ func TestMetaGolden(t *testing.T) {
 		{"config", Meta{Config: 0x0102030405060708}, "\x01\x02\x08\x01\x02\x03\x04\x05\x06\x07\x08"},
 		{"age", Meta{APIAge: 10 * time.Minute}, "\x01\x03\x02\x00\x14"},
 		{"version", Meta{Version: "v1.2"}, "\x01\x04\x04v1.2"},
-		{"segments", Meta{Segments: prefixes("198.18.0.0/15", "0.0.0.0/0", "2001:db8:1::/48")},
-			"\x01\x05\x01\x00\x05\x03\x0f\xc6\x12\x06\x07\x30\x20\x01\x0d\xb8\x00\x01"},
+		{
+			"segments",
+			Meta{Segments: prefixes("198.18.0.0/15", "0.0.0.0/0", "2001:db8:1::/48")},
+			"\x01\x05\x01\x00\x05\x03\x0f\xc6\x12\x06\x07\x30\x20\x01\x0d\xb8\x00\x01",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -62,9 +65,11 @@ func TestMetaNormal(t *testing.T) {
 		{"a huge age is the largest", Meta{APIAge: 1 << 62}, Meta{APIAge: 65535 * 30 * time.Second}},
 		{"version is cut between runes", Meta{Version: strings.Repeat("v", 63) + "é"}, Meta{Version: strings.Repeat("v", 63)}},
 		{"version is made valid", Meta{Version: "v1\xff.2"}, Meta{Version: "v1.2"}},
-		{"segments are sorted, masked, unique, valid",
+		{
+			"segments are sorted, masked, unique, valid",
 			Meta{Segments: append(prefixes("2001:db8::1/64", "198.18.1.9/24", "198.18.0.0/24", "198.18.1.0/24"), netip.Prefix{})},
-			Meta{Segments: prefixes("198.18.0.0/24", "198.18.1.0/24", "2001:db8::/64")}},
+			Meta{Segments: prefixes("198.18.0.0/24", "198.18.1.0/24", "2001:db8::/64")},
+		},
 		{"mapped IPv4 is IPv4", Meta{Segments: prefixes("::ffff:198.18.0.0/112")}, Meta{Segments: prefixes("198.18.0.0/16")}},
 		{"mapped IPv4 with a short prefix is dropped", Meta{Segments: prefixes("::ffff:198.18.0.0/90")}, Meta{}},
 	}

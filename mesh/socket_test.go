@@ -31,6 +31,7 @@ func runPeer(t *testing.T, c Config) *peer {
 	t.Helper()
 	p := &peer{t: t, logs: &lines{}, done: make(chan error, 1)}
 	c.Label = "cluster"
+	c.Detection = Calm // The machine may be busy with other tests.
 	c.Log = zerolog.New(p.logs)
 	m, err := New(c)
 	if err != nil {
@@ -62,10 +63,14 @@ func (p *peer) stop() time.Duration {
 	return time.Since(begin)
 }
 
-// until waits for a condition, at most ten seconds.
+// atMost is the longest that an end may take here, where a busy machine adds
+// to it.
+const atMost = leaveTime + 1500*time.Millisecond
+
+// until waits for a condition, at most half a minute.
 func (p *peer) until(what string, ok func() bool) {
 	p.t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(30 * time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
@@ -119,8 +124,8 @@ func TestSocketsEncryptedJoinAndLeave(t *testing.T) {
 	meta := Meta{Ready: true, Version: "v1", Segments: prefixes("127.0.0.0/8")}
 	n2.SetMeta(meta)
 	n1.until("metadata", func() bool { return n1.Members()[1].Meta.Ready })
-	if took := n2.stop(); took > time.Second {
-		t.Errorf("leaving took %v, want at most 1s", took)
+	if took := n2.stop(); took > atMost {
+		t.Errorf("leaving took %v, want at most %v", took, atMost)
 	}
 	n1.until("leave", func() bool { return n1.sees("n2") == Left })
 	if strings.Contains(n1.logs.String(), `"node":"n2","addr":"`+n2.at().String()+`","message":"member dead"`) {
@@ -149,11 +154,10 @@ func TestSocketsUnspecifiedBind(t *testing.T) {
 	}
 	n2 := runPeer(t, Config{Name: "n2", Bind: loopback(2), Keys: [][]byte{keyOf(1)}, Seeds: through(n1)})
 	n1.until("n2", func() bool { return n1.sees("n2") == Alive })
-	// Probes pass in both directions for a while.
-	n2.until("ten probes", func() bool { return n2.logs.count("Failed UDP ping") == 0 && n2.Settled() })
-	if p := append(n1.Problems(), n2.Problems()...); len(p) > 0 {
-		t.Errorf("problems %q", p)
-	}
+	n1.SetMeta(Meta{Config: 1})
+	n2.SetMeta(Meta{Config: 2})
+	n1.until("metadata of n2", func() bool { return n1.Members()[1].Meta.Config == 2 })
+	n2.until("metadata of n1", func() bool { return n2.Members()[0].Meta.Config == 1 })
 }
 
 func TestSocketsBusyPort(t *testing.T) {
@@ -207,7 +211,7 @@ func TestSocketsStopWhilePortIsBusy(t *testing.T) {
 	defer free()
 	n := runPeer(t, Config{Name: "n1", Bind: at})
 	n.until("the problem", func() bool { return len(n.Problems()) == 1 })
-	if took := n.stop(); took > time.Second {
+	if took := n.stop(); took > atMost {
 		t.Errorf("stopping took %v", took)
 	}
 }
@@ -242,7 +246,7 @@ func TestSocketsHangingSeed(t *testing.T) {
 	if _, err := l.Accept(); err != nil { // The join is under way.
 		t.Fatal(err)
 	}
-	if took := n.stop(); took > time.Second {
+	if took := n.stop(); took > atMost {
 		t.Errorf("stopping took %v in the middle of a join", took)
 	}
 }

@@ -28,12 +28,23 @@ func TestTroubles(t *testing.T) {
 	}{
 		{"told once, for a minute", []step{{0, key, true, keyed}, {30, key, false, keyed}, {89, trouble{}, false, keyed}, {90, trouble{}, false, nil}}},
 		{"told again after a pause", []step{{0, key, true, keyed}, {60, key, true, keyed}}},
-		{"a refusal counts from the third", []step{{0, refused, false, nil}, {1, refused, false, nil},
-			{2, refused, true, []string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"}}, {3, refused, false,
-				[]string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"}}}},
+		{"a refusal counts from the third", []step{
+			{0, refused, false, nil},
+			{1, refused, false, nil},
+			{2, refused, true, []string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"}},
+			{
+				3, refused, false,
+				[]string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"},
+			},
+		}},
 		{"rare refusals do not count", []step{{0, refused, false, nil}, {60, refused, false, nil}, {120, refused, false, nil}, {180, refused, false, nil}}},
-		{"udp counts from the fifth", []step{{0, udp, false, nil}, {1, udp, false, nil}, {2, udp, false, nil}, {3, udp, false, nil},
-			{4, udp, true, []string{"node n5 answers gossip by tcp but not by udp"}}}},
+		{"udp counts from the fifth", []step{
+			{0, udp, false, nil},
+			{1, udp, false, nil},
+			{2, udp, false, nil},
+			{3, udp, false, nil},
+			{4, udp, true, []string{"node n5 answers gossip by tcp but not by udp"}},
+		}},
 		{"a busy port stays", []step{{0, bind, true, []string{"gossip port 7927 is in use"}}, {999, trouble{}, false, []string{"gossip port 7927 is in use"}}}},
 		{"sorted", []step{{0, key, true, keyed}, {0, bind, true, []string{"gossip port 7927 is in use", "peer 198.18.0.3 uses another gossip key"}}}},
 	}

@@ -40,7 +40,6 @@ func (w *world) listed() []netip.AddrPort {
 type node struct {
 	*Mesh
 	at   netip.AddrPort
-	port *memport
 	logs *lines
 	end  context.CancelFunc
 	done chan error
