@@ -65,7 +65,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	v, ready := g.last.Load(), 0.0
-	if len(v.reasons) == 0 {
+	if v.fit {
 		ready = 1
 	}
 	gauge(g.ready, ready)

@@ -11,8 +11,9 @@ import (
 type Snapshot struct {
 	Node      string     `json:"node"`      // the speaker's own node
 	Version   string     `json:"version"`   // program version
-	Ready     bool       `json:"ready"`     // may own addresses
+	Ready     bool       `json:"ready"`     // does its whole job
 	Reasons   []string   `json:"reasons"`   // why it is not ready, in words
+	Problems  []string   `json:"problems"`  // what else somebody should look at, in words
 	Members   []Member   `json:"members"`   // sorted by name, this node included
 	VIPs      []VIP      `json:"vips"`      // sorted by address
 	Pools     []Pool     `json:"pools"`     // in order of configuration
@@ -61,7 +62,7 @@ type Conflict struct {
 func (s Snapshot) MarshalJSON() ([]byte, error) {
 	type plain Snapshot // without this method
 	p := plain(s)
-	p.Reasons, p.Members, p.VIPs = list(s.Reasons), list(s.Members), list(s.VIPs)
+	p.Reasons, p.Problems, p.Members, p.VIPs = list(s.Reasons), list(s.Problems), list(s.Members), list(s.VIPs)
 	p.Pools, p.Conflicts = list(s.Pools), list(s.Conflicts)
 	return json.Marshal(p)
 }

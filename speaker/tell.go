@@ -26,7 +26,7 @@ type ownership struct {
 func (s *Speaker) moved(w *world, i int, was string, known bool) {
 	v, verdict := w.vips[i], w.verdicts[i]
 	now := verdict.Owner
-	reason := s.cause(w, was, known)
+	reason := cause(w, was, known)
 	s.metrics.changes.WithLabelValues(reason).Inc()
 	switch {
 	case now == s.cfg.Node:
@@ -38,7 +38,7 @@ func (s *Speaker) moved(w *world, i int, was string, known bool) {
 }
 
 // cause puts a change of owner into one of a few words.
-func (s *Speaker) cause(w *world, was string, known bool) string {
+func cause(w *world, was string, known bool) string {
 	switch {
 	case !known:
 		return "new"

@@ -1,6 +1,8 @@
 package speaker
 
 import (
+	"slices"
+
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
@@ -10,8 +12,9 @@ import (
 // view is the outcome of one turn, immutable, from which Snapshot makes the
 // public form only when somebody asks.
 type view struct {
-	reasons   []string // why not ready to own addresses
-	troubles  []string // what is wrong besides
+	fit       bool     // may own addresses
+	reasons   []string // what keeps the node from doing its whole job
+	problems  []string // what else somebody should look at
 	members   []mesh.Member
 	vips      []lease.VIP
 	verdicts  []owner.Verdict
@@ -25,7 +28,9 @@ type view struct {
 // publish makes the outcome of the turn visible to Snapshot and the metrics.
 func (s *Speaker) publish(w *world) {
 	v := &view{
-		reasons:   w.reasons,
+		fit:       len(w.reasons) == 0,
+		reasons:   slices.Concat(w.reasons, w.cluster.Problems, w.wire.Problems),
+		problems:  slices.Clone(s.cfg.Settings.Problems()),
 		members:   w.members,
 		vips:      w.vips,
 		verdicts:  w.verdicts,
@@ -33,8 +38,10 @@ func (s *Speaker) publish(w *world) {
 		ranges:    map[string][]string{},
 		conflicts: w.wire.Conflicts,
 	}
-	for _, from := range [][]string{w.cluster.Problems, s.cfg.Mesh.Problems(), w.wire.Problems, s.cfg.Settings.Problems()} {
-		v.troubles = append(v.troubles, from...)
+	if v.fit {
+		v.problems = append(v.problems, s.cfg.Mesh.Problems()...)
+	} else {
+		v.reasons = append(v.reasons, s.cfg.Mesh.Problems()...)
 	}
 	for _, p := range w.pools.List() {
 		v.ranges[p.Name] = p.Ranges
@@ -58,13 +65,12 @@ func (v *view) ownerless() int {
 	return n
 }
 
-// Snapshot is the view of the last turn. Ready is false also when this node may
-// own addresses but something needs a look; the reasons say what.
+// Snapshot is the view of the last turn. A node that is not ready for want of
+// the API server may still own addresses; what the mesh says of other members
+// makes a node unready only as long as it has not found its place in it.
 func (s *Speaker) Snapshot() Snapshot {
 	v := s.view.Load()
-	r := Snapshot{Node: s.cfg.Node, Version: s.cfg.Version}
-	r.Reasons = append(append(r.Reasons, v.reasons...), v.troubles...)
-	r.Ready = len(r.Reasons) == 0
+	r := Snapshot{Node: s.cfg.Node, Version: s.cfg.Version, Ready: len(v.reasons) == 0, Reasons: v.reasons, Problems: v.problems}
 	for _, m := range v.members {
 		r.Members = append(r.Members, member(m))
 	}

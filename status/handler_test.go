@@ -32,7 +32,7 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{
 			"status", "/api/v1/status", shows(speaker.Snapshot{Node: "n1", Reasons: []string{"missing NET_RAW"}}), 200, "application/json",
-			`{"node":"n1","version":"","ready":false,"reasons":["missing NET_RAW"],"members":[],"vips":[],"pools":[],"conflicts":[]}` + "\n",
+			`{"node":"n1","version":"","ready":false,"reasons":["missing NET_RAW"],"problems":[],"members":[],"vips":[],"pools":[],"conflicts":[]}` + "\n",
 		},
 		{"alive", "/healthz", nil, 200, text, "ok\n"},
 		{"stuck", "/healthz", stuck, 503, text, "the loop stands still\n"},

@@ -18,7 +18,7 @@ func TestPageTables(t *testing.T) {
 	t.Parallel()
 	since := time.Now().Add(-3 * time.Hour)
 	body := get(t, speaker.Snapshot{
-		Node: "n1", Version: "v1", Reasons: []string{"missing NET_RAW"},
+		Node: "n1", Version: "v1", Reasons: []string{"missing NET_RAW"}, Problems: []string{"peer 198.18.0.9 has another key"},
 		Members: []speaker.Member{
 			{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24", "2001:db8::/64"}},
 			{Name: "n2", State: "dead"},
@@ -41,7 +41,7 @@ func TestPageTables(t *testing.T) {
 	if diff := cmp.Diff(want, rows(t, body)); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
-	for _, words := range []string{"<title>starling on n1</title>", "not ready", "<li>missing NET_RAW</li>", "version v1"} {
+	for _, words := range []string{"<title>starling on n1</title>", "not ready", "<li>missing NET_RAW</li>", "<li>peer 198.18.0.9 has another key</li>", "version v1"} {
 		if !strings.Contains(body, words) {
 			t.Errorf("the page does not have %q", words)
 		}

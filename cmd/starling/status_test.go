@@ -19,7 +19,7 @@ import (
 // example is what the servers of these tests answer.
 func example() speaker.Snapshot {
 	return speaker.Snapshot{
-		Node: "n1", Version: "v1", Ready: true, Reasons: []string{},
+		Node: "n1", Version: "v1", Ready: true, Reasons: []string{}, Problems: []string{},
 		Members: []speaker.Member{{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24"}}},
 		VIPs: []speaker.VIP{{
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n1", Reason: "the only one eligible",

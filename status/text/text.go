@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,7 +36,7 @@ func head(w io.Writer, s speaker.Snapshot) {
 		state = "not ready"
 	}
 	fmt.Fprintf(w, "As %s sees it, starling %s, %s\n", orDash(s.Node), orDash(s.Version), state)
-	for _, r := range s.Reasons {
+	for _, r := range slices.Concat(s.Reasons, s.Problems) {
 		fmt.Fprintf(w, "  %s\n", clean(r))
 	}
 }

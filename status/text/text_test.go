@@ -100,7 +100,7 @@ CONFLICTS
 
 func busy() speaker.Snapshot {
 	return speaker.Snapshot{
-		Node: "n1", Version: "v0.1.0", Reasons: []string{"missing NET_RAW", "gossip port 7927 is in use"},
+		Node: "n1", Version: "v0.1.0", Reasons: []string{"missing NET_RAW"}, Problems: []string{"gossip port 7927 is in use"},
 		Members: []speaker.Member{
 			{Name: "n1", Addr: "198.18.0.1:7927", State: "alive"},
 			{Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Draining: true, Segments: []string{"198.18.0.0/24", "2001:db8::/64"}},
