@@ -106,15 +106,15 @@ func (r *reader) run(trouble func(error, bool)) {
 // frame is the hot path: decide, answer, count. It neither allocates nor waits.
 func (r *reader) frame(b []byte, n int) {
 	v := r.judge(r.view.Load(), b, n)
+	if v.request {
+		r.metrics.requests.Inc()
+	}
 	if v.answer > 0 {
 		if r.sock.Write(b[:v.answer]) == nil {
 			r.metrics.responses.Inc()
 		} else {
 			v.drop = writeFailed
 		}
-	}
-	if v.request {
-		r.metrics.requests.Inc()
 	}
 	if v.claim.ip.IsValid() {
 		select {
