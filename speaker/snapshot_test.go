@@ -19,12 +19,12 @@ func TestSnapshotJSON(t *testing.T) {
 	}{
 		{
 			name: "empty has every field and no null",
-			want: `{"node":"","version":"","ready":false,"reasons":[],"members":[],"vips":[],"pools":[],"conflicts":[]}`,
+			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],"members":[],"vips":[],"pools":[],"conflicts":[]}`,
 		},
 		{
 			name: "lists inside of lists are never null",
 			in:   Snapshot{Members: []Member{{Name: "n1"}}, VIPs: []VIP{{IP: "198.18.64.1", Since: since}}, Pools: []Pool{{Name: "p"}}},
-			want: `{"node":"","version":"","ready":false,"reasons":[],` +
+			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],` +
 				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"segments":[]}],` +
 				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","since":"2026-01-02T03:04:05Z"}],` +
 				`"pools":[{"name":"p","ranges":[],"size":0,"used":0,"waiting":0}],"conflicts":[]}`,
@@ -32,7 +32,7 @@ func TestSnapshotJSON(t *testing.T) {
 		{
 			name: "full",
 			in:   full(since),
-			want: `{"node":"n1","version":"v1","ready":true,"reasons":["a"],` +
+			want: `{"node":"n1","version":"v1","ready":true,"reasons":["a"],"problems":["b"],` +
 				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"segments":["198.18.0.0/24"]}],` +
 				`"vips":[{"ip":"198.18.64.1","services":["a/b"],"pool":"p","owner":"n2","next":"n1","reason":"highest score","since":"2026-01-02T03:04:05Z"}],` +
 				`"pools":[{"name":"p","ranges":["2001:db8::/64"],"size":18446744073709551615,"used":2,"waiting":3}],` +
@@ -71,7 +71,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 
 func full(since time.Time) Snapshot {
 	return Snapshot{
-		Node: "n1", Version: "v1", Ready: true, Reasons: []string{"a"},
+		Node: "n1", Version: "v1", Ready: true, Reasons: []string{"a"}, Problems: []string{"b"},
 		Members: []Member{{
 			Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Draining: true,
 			Segments: []string{"198.18.0.0/24"},
