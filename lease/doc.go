@@ -1,2 +1,49 @@
-// Package lease decides which Service holds which address. It is pure: no I/O, no clock, no log.
+// Package lease decides which Service holds which address, without a controller, a leader or a
+// lock. It is pure: no I/O, no clock (time is an argument), no log; what it returns is sorted and
+// does not depend on the order of maps.
+//
+// # The protocol
+//
+// A Service holds every address in its lease, which is an annotation on itself, and every address in
+// its status.loadBalancer.ingress, whatever its type, class or age. It is bound to an address, and
+// only then the address may be announced, if it is of type LoadBalancer, the lease says bound for
+// this address, and ingress shows it. Everything else that is held is a claim. All of this is per
+// address, never per Service.
+//
+// Two Services are never bound to one address unless they may share it. Any speaker may take any
+// step at any time, at any lag, and crash between any two:
+//
+//   - Claim writes a free address into the lease. Nothing is shown or announced.
+//   - Check compares a claim with all other holds in one atomic snapshot of the ordered stream of
+//     Services. It passes if nobody else holds the address. Else the stronger hold wins: bound comes
+//     before shown in ingress, that before merely claimed; of equals the older Service wins, then
+//     the lower UID. The loser is withdrawn by whoever sees it, the winner waits for that.
+//   - Bind writes lease and ingress of a claim that passed, in one write.
+//
+// Every write carries the UID and the resourceVersion from the snapshot that justified it, and is
+// dropped on conflict: never read again and retried. That is why it is safe: of two claims the later
+// one's snapshot contains the earlier hold, and a bind lands only if nothing about the Service has
+// changed since its snapshot. It ends because the order of precedence is total.
+//
+// Nothing else makes an address bound. Adoption of what another implementation left in ingress, the
+// second family, a changed request: all are holds that are checked. A new address is claimed beside
+// the old one and swapped at bind. Should two be bound to one address after all (a restored backup,
+// a sharing key changed while held), the same order says who keeps it. A lease is changed only by
+// the installation that it names.
+//
+// What is not needed for safety: rank (the first ready member for a pool acts at once, the next ones
+// when a step is overdue, so that in peace there is one writer), avoiding own picks in flight, and
+// letting released addresses rest. It lives in the memory of one speaker and may be lost or wrong.
+//
+// # The machine
+//
+// [Table] is an index of all holds, fed with atomic advances of the stream by [Table.Apply].
+// [Table.Steps] looks at the Services whose state may have changed, oldest first, and plans for each
+// what it is to hold now: plan (what to do), serve (slots and what fills them), pick (free
+// addresses), write (the difference as one write). Services without an address wait for one address
+// or in a queue for any of a pool ([Table.Usage] counts them), and are looked at when one is freed.
+// A shelf finds the free addresses of a pool without a scan.
+//
+// The tests explore every interleaving of small worlds with these very functions, and show for each
+// rule of the protocol that without it the search finds a double binding or an endless loop.
 package lease

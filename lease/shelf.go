@@ -19,7 +19,8 @@ const (
 // one that was put back, then the lowest one never looked at, then the one released longest ago.
 //
 // An address that is neither taken nor ahead of the cursor is in back, released or aside. The other
-// way round nothing is promised: what comes from there is asked for whether it is taken.
+// way round nothing is promised: it is asked whether what comes from there is taken, and what is
+// among the released counts only there.
 type shelf struct {
 	pool     *pool
 	family   int
@@ -107,8 +108,9 @@ func (s *shelf) first(w world) (ip netip.Addr, ok bool, wake time.Time) {
 func (s *shelf) fromBack(w world) (netip.Addr, bool) {
 	for len(s.back) > 0 {
 		ip := s.back[0]
+		_, released := s.when[ip]
 		switch {
-		case w.taken(ip):
+		case released || w.taken(ip):
 		case w.reserved(ip):
 			s.aside = append(s.aside, ip)
 		default:
@@ -122,9 +124,9 @@ func (s *shelf) fromBack(w world) (netip.Addr, bool) {
 // fromCursor moves the cursor to the next free address; more says that it gave up for now.
 func (s *shelf) fromCursor(w world) (ip netip.Addr, ok, more bool) {
 	for skips := 0; len(s.spans) > 0; s.advance() {
-		_, resting := s.when[s.next]
+		_, released := s.when[s.next]
 		switch {
-		case resting || s.pool.avoids(s.next) || w.taken(s.next):
+		case released || s.pool.avoids(s.next) || w.taken(s.next):
 		case w.reserved(s.next):
 			s.aside = append(s.aside, s.next)
 			if skips++; skips >= maxSkips {
@@ -173,8 +175,9 @@ func (s *shelf) fromAside(w world) (netip.Addr, bool) {
 	kept := s.aside[:0]
 	found := false
 	for _, ip := range s.aside {
+		_, released := s.when[ip]
 		switch {
-		case w.taken(ip):
+		case released || w.taken(ip):
 		case w.reserved(ip):
 			kept = append(kept, ip)
 		default:

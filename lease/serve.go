@@ -1,0 +1,161 @@
+package lease
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// serve gives the Service what it wishes.
+func (d *draft) serve() {
+	if text := d.refusal(); text != "" {
+		d.hold()
+		d.failing().say(text)
+		return
+	}
+	d.assign()
+	d.pick()
+	d.settle()
+	d.write("")
+}
+
+// refusal says why a wish can never be granted with this configuration.
+func (d *draft) refusal() string {
+	e, pools := d.e, d.v.Pools
+	if e.wrong != nil {
+		return e.wrong.Error()
+	}
+	if e.req.pool != "" && pools.byName[e.req.pool] == nil {
+		return fmt.Sprintf("annotation %s asks for pool %q, which does not exist", d.e.req.poolFrom, clip(e.req.pool))
+	}
+	for _, s := range e.req.slots {
+		if !s.ip.IsValid() {
+			continue
+		}
+		q := pools.of(s.ip)
+		if q == nil {
+			return fmt.Sprintf("%s asks for %s, which is in no pool", e.req.source, s.ip)
+		}
+		if e.req.pool != "" && q.Name != e.req.pool {
+			return fmt.Sprintf("%s asks for %s, which is in pool %q, but annotation %s asks for pool %q", e.req.source, s.ip, q.Name, e.req.poolFrom, e.req.pool)
+		}
+	}
+	return ""
+}
+
+// assign fills the slots with what the Service holds already: what is bound before what is shown
+// before what is claimed, then the lowest address.
+func (d *draft) assign() {
+	for _, s := range d.e.req.slots {
+		var best *hold
+		f := filled{family: s.family, asked: s.ip}
+		for i := range d.e.holds {
+			h := &d.e.holds[i]
+			if !d.fits(h, s) || best != nil && !preferred(h, best) {
+				continue
+			}
+			if verdict, _ := d.check(h); verdict != loses {
+				best, f.ip, f.pool, f.verdict, f.bound = h, h.ip, d.poolOf(h), verdict, h.bound
+			}
+		}
+		d.slots = append(d.slots, f)
+	}
+}
+
+// fits reports whether a hold may fill a slot under the present configuration.
+func (d *draft) fits(h *hold, s slot) bool {
+	if family(h.ip) != s.family || s.ip.IsValid() && s.ip != h.ip {
+		return false
+	}
+	q := d.v.Pools.of(h.ip)
+	if q == nil {
+		return h.bound && d.v.Freeze
+	}
+	if d.e.req.pool != "" && q.Name != d.e.req.pool {
+		return false
+	}
+	if !h.bound && d.v.reserved(h.ip) != "" {
+		return false
+	}
+	asked := s.ip.IsValid() || d.e.req.pool != ""
+	return asked || h.shown || q.AutoAssign
+}
+
+func preferred(a, b *hold) bool {
+	if x, y := a.strength(), b.strength(); x != y {
+		return x > y
+	}
+	return a.ip.Less(b.ip)
+}
+
+// check is the check of a hold; a claim that has waited too long for its rival gives up.
+func (d *draft) check(h *hold) (verdict, *entry) {
+	verdict, rival := d.t.check(d.e, h)
+	if verdict == waits && !h.bound {
+		d.waiting = fmt.Sprintf("%s is held by %s too, which has to give it up", h.ip, rival.key)
+		if !h.shown && d.e.impatient(d.v.Now) {
+			verdict = loses
+		}
+	}
+	return verdict, rival
+}
+
+// settle decides what becomes bound, and what of the rest is kept until it is replaced.
+func (d *draft) settle() {
+	ready, missing := 0, 0
+	for _, f := range d.slots {
+		ready += btoi(f.bound || f.ip.IsValid() && !f.fresh && f.verdict == passes)
+		missing += btoi(!f.ip.IsValid())
+	}
+	together := d.e.req.need > 1
+	for _, f := range d.slots {
+		if !f.ip.IsValid() {
+			continue
+		}
+		h := d.e.at(f.ip)
+		switch {
+		case f.bound:
+			d.outs = append(d.outs, out{ip: f.ip, pool: f.pool, leased: true, bound: true, shown: true})
+		case f.fresh:
+			d.outs = append(d.outs, out{ip: f.ip, pool: f.pool, leased: true})
+		case f.verdict == passes && (!together || ready == len(d.slots)):
+			d.outs = append(d.outs, out{ip: f.ip, pool: f.pool, leased: true, bound: true, shown: true})
+		case together && missing > 0 && !h.shown: // both or none
+		default:
+			d.outs = append(d.outs, kept(h))
+		}
+	}
+	d.keepReplaced()
+}
+
+// keepReplaced keeps old addresses that are in use until their family has a bound one.
+func (d *draft) keepReplaced() {
+	for i := range d.e.holds {
+		h := &d.e.holds[i]
+		if d.out(h.ip) != nil || !h.shown || !d.wants(family(h.ip)) || d.hasBound(family(h.ip)) {
+			continue
+		}
+		if verdict, _ := d.check(h); verdict != loses {
+			d.outs = append(d.outs, kept(h))
+		}
+	}
+}
+
+func (d *draft) wants(f int) bool {
+	return slices.ContainsFunc(d.slots, func(s filled) bool { return s.family == f })
+}
+
+func (d *draft) hasBound(f int) bool {
+	return slices.ContainsFunc(d.outs, func(o out) bool {
+		return family(o.ip) == f && o.bound && slices.ContainsFunc(d.slots, func(s filled) bool { return s.ip == o.ip })
+	})
+}
+
+func (d *draft) out(ip netip.Addr) *out {
+	for i := range d.outs {
+		if d.outs[i].ip == ip {
+			return &d.outs[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package lease
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// bench is a shelf with the world around it.
+type bench struct {
+	*shelf
+	now             time.Time
+	taken, reserved map[netip.Addr]bool
+	asked           int // how often the world was asked
+}
+
+func newBench(t testing.TB, p Pool, f int) *bench {
+	t.Helper()
+	q := mustPools(t, p).list[0]
+	return &bench{shelf: newShelf(q, f), now: epoch, taken: map[netip.Addr]bool{}, reserved: map[netip.Addr]bool{}}
+}
+
+func (b *bench) ask() (netip.Addr, bool, time.Time) {
+	return b.first(world{
+		now:      b.now,
+		taken:    func(ip netip.Addr) bool { b.asked++; return b.taken[ip] },
+		reserved: func(ip netip.Addr) bool { return b.reserved[ip] },
+	})
+}
+
+// take picks as many addresses as there are, n at most.
+func (b *bench) take(n int) []string {
+	var ips []string
+	for range n {
+		ip, ok, _ := b.ask()
+		if !ok {
+			break
+		}
+		b.taken[ip] = true
+		ips = append(ips, ip.String())
+	}
+	return ips
+}
+
+func (b *bench) give(text string) {
+	ip := netip.MustParseAddr(text)
+	delete(b.taken, ip)
+	b.release(ip, b.now)
+}
+
+func TestShelfOrder(t *testing.T) {
+	b := newBench(t, Pool{Name: "a", Ranges: []string{"192.0.2.8-192.0.2.9", "192.0.2.1-192.0.2.4"}}, 0)
+	expect := func(want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, b.take(len(want)+1)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"192.0.2.1", "192.0.2.2"}, b.take(2)); diff != "" {
+		t.Errorf("the lowest first (-want +got):\n%s", diff)
+	}
+	b.give("192.0.2.2")
+	delete(b.taken, netip.MustParseAddr("192.0.2.1"))
+	b.putBack(netip.MustParseAddr("192.0.2.1"))
+	expect("192.0.2.1", "192.0.2.3", "192.0.2.4", "192.0.2.8", "192.0.2.9") // and none that rests
+	if _, _, wake := b.ask(); !wake.Equal(epoch.Add(rest)) {
+		t.Errorf("wakes at %v", wake)
+	}
+	b.now = b.now.Add(time.Second)
+	b.give("192.0.2.1")
+	b.now = b.now.Add(rest)
+	expect("192.0.2.2", "192.0.2.1") // the longest released first
+	if _, _, wake := b.ask(); !wake.IsZero() {
+		t.Errorf("wakes at %v", wake)
+	}
+}
+
+func TestShelfOfOtherFamily(t *testing.T) {
+	b := newBench(t, Pool{Name: "a", Ranges: []string{"192.0.2.8-192.0.2.9"}}, 1)
+	if ip, ok, wake := b.ask(); ok || !wake.IsZero() {
+		t.Errorf("%v %v", ip, wake)
+	}
+}
+
+func TestShelfReserved(t *testing.T) {
+	b := newBench(t, Pool{Name: "a", Ranges: []string{"2001:db8::/64"}}, 1)
+	ip := netip.MustParseAddr("2001:db8::")
+	for range maxSkips + 10 {
+		b.reserved[ip] = true
+		ip = ip.Next()
+	}
+	if _, ok, wake := b.ask(); ok || !wake.Equal(b.now) {
+		t.Errorf("one call must not skip more than %d; wakes at %v", maxSkips, wake)
+	}
+	if got, ok, _ := b.ask(); !ok || got != ip {
+		t.Errorf("got %v, want %v", got, ip)
+	}
+}
+
+func TestShelfForgetsReleased(t *testing.T) {
+	b := newBench(t, Pool{Name: "a", Ranges: []string{"192.0.2.1-192.0.2.250"}}, 0)
+	b.limit = 10
+	b.take(200)
+	for i := range 9 {
+		b.give(fmt.Sprint("192.0.2.", 100-i))
+		b.now = b.now.Add(time.Second)
+	}
+	b.give("192.0.2.50")
+	b.give("192.0.2.51")
+	if len(b.released) != 6 || len(b.when) != len(b.released) {
+		t.Errorf("%d released, %d times", len(b.released), len(b.when))
+	}
+	want := []string{"192.0.2.96", "192.0.2.97", "192.0.2.98", "192.0.2.99", "192.0.2.100"}
+	if diff := cmp.Diff(want, b.take(5)); diff != "" {
+		t.Errorf("what has rested counts as never used (-want +got):\n%s", diff)
+	}
+}
+
+// TestShelfAgainstNaive compares a shelf with a look at every address.
+func TestShelfAgainstNaive(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		b := newBench(t, Pool{Name: "a", Ranges: []string{"192.0.2.250-192.0.3.3", "192.0.3.6-192.0.3.8"}, AvoidBuggyIPs: true}, 0)
+		if rapid.Bool().Draw(r, "forgetful") {
+			b.limit = 3
+		}
+		var all []netip.Addr
+		for _, s := range b.pool.spans[0] {
+			for ip := s.first; ip.Compare(s.last) <= 0; ip = ip.Next() {
+				if !isBuggy(ip) {
+					all = append(all, ip)
+				}
+			}
+		}
+		releasedAt := map[netip.Addr]time.Time{}
+		for range rapid.IntRange(1, 80).Draw(r, "length") {
+			ip := rapid.SampledFrom(all).Draw(r, "ip")
+			switch rapid.IntRange(0, 5).Draw(r, "action") {
+			case 0:
+				b.taken[ip] = true // asked for by name, or held by whatever the stream shows
+			case 1:
+				if b.taken[ip] {
+					b.give(ip.String())
+					releasedAt[ip] = b.now
+				}
+			case 2:
+				b.reserved[ip] = !b.reserved[ip]
+			case 3:
+				b.now = b.now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(r, "ms")) * time.Millisecond)
+			case 4:
+				if b.taken[ip] {
+					delete(b.taken, ip)
+					b.putBack(ip)
+				}
+			case 5:
+				b.compare(r, all, releasedAt)
+			}
+		}
+		b.compare(r, all, releasedAt)
+	})
+}
+
+// compare picks an address and makes sure that it may be picked; or that none may.
+func (b *bench) compare(t *rapid.T, all []netip.Addr, releasedAt map[netip.Addr]time.Time) {
+	rests := func(ip netip.Addr) bool {
+		at, ok := b.when[ip]
+		return ok && at.Equal(releasedAt[ip]) && at.Add(rest).After(b.now)
+	}
+	got, ok, wake := b.ask()
+	free, resting := 0, 0
+	for _, ip := range all {
+		switch {
+		case b.taken[ip] || b.reserved[ip]:
+		case rests(ip):
+			resting++
+		default:
+			free++
+		}
+	}
+	switch {
+	case ok && (b.taken[got] || b.reserved[got] || b.pool.avoids(got)):
+		t.Fatalf("picked %s, which must not be", got)
+	case ok && rests(got) && free > 0:
+		t.Fatalf("picked %s, which rests, while %d are free", got, free)
+	case !ok && free > 0:
+		t.Fatalf("picked none while %d are free", free)
+	case !ok && resting > 0 && wake.IsZero():
+		t.Fatalf("no waking, but %d rest", resting)
+	}
+	if ok && rapid.Bool().Draw(t, "keep") {
+		b.taken[got] = true
+	}
+}
+
+// TestShelfCost counts how often the world is asked: a few times for each pick, whatever is held.
+func TestShelfCost(t *testing.T) {
+	b := newBench(t, Pool{Name: "a", Ranges: []string{"198.18.0.0/16"}}, 0)
+	for i := range 60000 {
+		b.taken[netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})] = true
+	}
+	b.take(1)
+	b.asked = 0
+	for i := range 10000 {
+		b.now = b.now.Add(time.Millisecond)
+		b.take(1)
+		b.give(fmt.Sprintf("198.18.%d.%d", i>>8, i&255))
+	}
+	if b.asked > 50000 {
+		t.Errorf("asked %d times for 10000 picks", b.asked)
+	}
+}
