@@ -46,6 +46,10 @@ func Sweep(ctx context.Context, kept bool) (removed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	return sweepIDs(ctx, ids, kept)
+}
+
+func sweepIDs(ctx context.Context, ids []string, kept bool) (removed []string, err error) {
 	var errs []error
 	for _, id := range ids {
 		dir := filepath.Join(os.TempDir(), prefix+id)

@@ -1,0 +1,52 @@
+package workload
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	core "k8s.io/api/core/v1"
+)
+
+func TestService(t *testing.T) {
+	s := Service("name", "backend", func(s *core.Service) { s.Spec.LoadBalancerIP = "198.18.64.9" })
+	if s.Name != "name" || s.Spec.Type != core.ServiceTypeLoadBalancer || s.Spec.Selector["app"] != "backend" || s.Spec.LoadBalancerIP != "198.18.64.9" {
+		t.Errorf("Service is %+v", s)
+	}
+	protocols := map[core.Protocol]int32{}
+	for _, p := range s.Spec.Ports {
+		protocols[p.Protocol] = p.Port
+	}
+	if diff := cmp.Diff(map[core.Protocol]int32{core.ProtocolTCP: 80, core.ProtocolUDP: 80}, protocols); diff != "" {
+		t.Error("ports (-want +got)", diff)
+	}
+}
+
+func TestIngress(t *testing.T) {
+	tests := []struct {
+		name string
+		ips  []string
+		want []netip.Addr
+		ok   bool
+	}{
+		{"none", nil, nil, true},
+		{"both families", []string{"198.18.64.1", "2001:db8::1"}, []netip.Addr{netip.MustParseAddr("198.18.64.1"), netip.MustParseAddr("2001:db8::1")}, true},
+		{"garbage", []string{"198.18.64.1", "x"}, nil, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var s core.Service
+			for _, ip := range tt.ips {
+				s.Status.LoadBalancer.Ingress = append(s.Status.LoadBalancer.Ingress, core.LoadBalancerIngress{IP: ip})
+			}
+			got, err := Ingress(&s)
+			if (err == nil) != tt.ok {
+				t.Fatalf("error %v", err)
+			}
+			if diff := cmp.Diff(tt.want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+				t.Error("(-want +got)", diff)
+			}
+		})
+	}
+}
