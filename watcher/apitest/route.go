@@ -186,11 +186,13 @@ func (c *call) preconditions() (types.UID, string, error) {
 	if len(c.req.Body) == 0 {
 		return "", "", nil
 	}
-	var o metav1.DeleteOptions
-	if err := json.Unmarshal(c.req.Body, &o); err != nil {
+	kind := metav1.SchemeGroupVersion.WithKind("DeleteOptions")
+	decoded, _, err := c.server.codecs.UniversalDeserializer().Decode(c.req.Body, &kind, &metav1.DeleteOptions{})
+	if err != nil {
 		return "", "", apierrors.NewBadRequest("delete options: " + err.Error())
 	}
-	if o.Preconditions == nil {
+	o, ok := decoded.(*metav1.DeleteOptions)
+	if !ok || o.Preconditions == nil {
 		return "", "", nil
 	}
 	var uid types.UID
