@@ -20,6 +20,9 @@ const (
 	// each is twice the one before.
 	bindPause     = 250 * time.Millisecond
 	bindPauseMost = 4 * time.Second
+	// leaveLead is how much earlier than memberlist's own message of leaving
+	// the goodbye is sent: a receiver works on its newest datagram first.
+	leaveLead = 20 * time.Millisecond
 	// leaveTime is how long a goodbye may take to be gossiped. Shutting down
 	// takes no time worth a name.
 	leaveTime = 500 * time.Millisecond
@@ -63,6 +66,8 @@ func (m *Mesh) open(ctx context.Context) *memberlist.Memberlist {
 		list, err := m.create()
 		if err == nil {
 			m.cleared(told)
+			at := m.table.company().self
+			m.journal.say(func(l *zerolog.Logger) { l.Info().Stringer("addr", at).Msg("gossip started") })
 			return list
 		}
 		if why := bindTrouble(m.cfg.Bind, err); why != told {
@@ -150,6 +155,9 @@ func (m *Mesh) leave(list *memberlist.Memberlist) {
 	m.table.goodbye(m.cfg.Name, time.Now())
 	others := m.table.company().others
 	m.bid(list, others)
+	if len(others) > 0 {
+		time.Sleep(leaveLead)
+	}
 	if err := list.Leave(leaveTime); err != nil {
 		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("goodbye was cut short") })
 	}

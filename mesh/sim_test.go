@@ -181,6 +181,9 @@ func TestLeaveIsNotDeath(t *testing.T) {
 		w.within(200*time.Millisecond, "leave seen by all", func() bool {
 			return allSee([]*node{nodes[0], nodes[2], nodes[3], nodes[4]}, "n2", Left)
 		})
+		if c := nodes[0].logs.count("member dead") + nodes[4].logs.count("member dead"); c > 0 {
+			t.Errorf("%d times it was taken for dead first", c)
+		}
 		if got := nodes[1].state("n2"); got != Left {
 			t.Errorf("the one who left sees itself %s", got)
 		}
