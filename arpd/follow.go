@@ -13,8 +13,11 @@ const (
 	// rescanEvery is how often interfaces are listed although nothing happened.
 	rescanEvery = 30 * time.Second
 	// rescanRest is the least time between two lists. Nodes make and remove pod
-	// interfaces in bursts; one list shows the whole burst.
-	rescanRest = 20 * time.Millisecond
+	// interfaces in bursts; one list shows the whole burst. Where a list takes
+	// long, the rest is longer, so that lists never take more than a tenth of a
+	// processor.
+	rescanRest    = 20 * time.Millisecond
+	rescanRestMax = time.Second
 )
 
 // follower is the state of the goroutine that keeps ports in step with the
@@ -37,8 +40,9 @@ func (r *Responder) follow(ctx context.Context) {
 	f := follower{Responder: r, attempts: make(map[int]*attempt)}
 	defer f.closeAll()
 	for {
-		wait := f.scan(time.Now())
-		if !pause(ctx, rescanRest) {
+		begun := time.Now()
+		wait := f.scan(begun)
+		if !pause(ctx, min(max(rescanRest, 10*time.Since(begun)), rescanRestMax)) {
 			return
 		}
 		select {
@@ -100,9 +104,9 @@ func (f *follower) scan(now time.Time) time.Time {
 	for _, l := range links {
 		byIndex[l.index] = l
 	}
-	f.shut(list, now)
+	closed := f.shut(list, now)
 	fresh, wait := f.open(list, byIndex, now)
-	f.adopt(list, byIndex, fresh, now)
+	f.adopt(list, byIndex, fresh, closed || len(fresh) > 0, now)
 	for _, p := range fresh {
 		p.start(f.trouble(p.link.index))
 	}
@@ -110,8 +114,8 @@ func (f *follower) scan(now time.Time) time.Time {
 }
 
 // shut closes the ports of interfaces that are not used any longer, and those
-// that broke.
-func (f *follower) shut(list []Interface, now time.Time) {
+// that broke, and reports whether there were any.
+func (f *follower) shut(list []Interface, now time.Time) bool {
 	used := make(map[int]bool, len(list))
 	for _, i := range list {
 		used[i.Index] = i.Used
@@ -133,6 +137,7 @@ func (f *follower) shut(list []Interface, now time.Time) {
 	for _, p := range closing {
 		f.close(p)
 	}
+	return len(closing) > 0
 }
 
 func (f *follower) close(p *port) {
@@ -187,11 +192,12 @@ func (f *follower) open(list []Interface, links map[int]link, now time.Time) (fr
 	return fresh, wait
 }
 
-// adopt makes list the known interfaces and fresh part of the ports.
-func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, now time.Time) {
+// adopt makes list the known interfaces and fresh part of the ports. When
+// anything on the wire moved, all addresses are spread over the ports and
+// announced anew.
+func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, moved bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	moved := len(fresh) > 0
 	for index, p := range f.ports {
 		l := links[index]
 		moved = moved || l.differs(&p.link) || f.disturbed(index, links)
@@ -213,11 +219,9 @@ func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, no
 			f.denied = a.err
 		}
 	}
-	changed := f.publish(list)
-	if moved || changed {
-		f.spread()
-	}
+	f.publish(list)
 	if moved {
+		f.spread()
 		f.schedule.restart(now)
 		poke(f.due)
 	}

@@ -180,3 +180,27 @@ func TestDropReasonsAreDistinct(t *testing.T) {
 		seen[d.String()] = d
 	}
 }
+
+// TestEveryLength cuts good frames to every length: nothing but the whole
+// message may be answered or believed, and nothing may be read beyond the end.
+func TestEveryLength(t *testing.T) {
+	for name, tc := range map[string]struct {
+		judge func(*view, []byte, int) verdict
+		frame []byte
+		whole int
+	}{
+		"ARP request": {(*view).arp, request(t, peer4, vip4), arpSize},
+		"ARP claim":   {(*view).arp, request(t, vip4, vip4), arpSize},
+		"NS":          {(*view).nd, multicastSolicit(t, vip6), naSize},
+		"NA":          {(*view).nd, advertise(t, nodeHW, peerHW, peer6, vip6, true), naSize},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for n := range len(tc.frame) + 1 {
+				got, answer := decide(tc.judge, nodeView(), tc.frame[:n:n])
+				if n < tc.whole && (got.drop != malformed || answer != nil) || n == tc.whole && got.drop != kept {
+					t.Errorf("%d bytes: %+v", n, got)
+				}
+			}
+		})
+	}
+}

@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a wire test waits for what must happen.
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
 // privileged skips a test where network namespaces cannot be made for want of
 // privilege, which in CI is a failure. Any other reason is a failure anyway.

@@ -43,10 +43,10 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 	if _, own := r.macs[c.mac]; own || r.roles[c.ip] == 0 {
 		return time.Time{} // another interface of this node, or given up meanwhile
 	}
-	if r.heard[c.ip] != c.mac {
-		r.heard[c.ip] = c.mac
+	if s := r.heard[c.ip]; s.mac != c.mac || r.roles[c.ip].ours() && !s.fresh(now) {
 		poke(r.changed)
 	}
+	r.heard[c.ip] = sighting{c.mac, now}
 	if !r.defended(c.ip) {
 		return time.Time{}
 	}

@@ -47,12 +47,16 @@ func TestStrangerIsDefendedAgainst(t *testing.T) {
 		if diff := cmp.Diff([]string{"0.2 2001:db8::100 0x20 -> 33:33:00:00:00:01"}, ndSent(begin, nd.take())); diff != "" {
 			t.Errorf("NDP defence (-want +got):\n%s", diff)
 		}
-		want := []Conflict{
-			{IP: vip4, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
-			{IP: vip6, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
+		want := State{
+			Interfaces: n.Interfaces(),
+			Conflicts: []Conflict{
+				{IP: vip4, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
+				{IP: vip6, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
+			},
+			Heard: map[netip.Addr]string{vip4: strangerHW.String(), vip6: strangerHW.String()},
 		}
-		if diff := cmp.Diff(want, n.Conflicts(), compare); diff != "" {
-			t.Errorf("conflicts (-want +got):\n%s", diff)
+		if diff := cmp.Diff(want, n.State(), compare); diff != "" {
+			t.Errorf("state (-want +got):\n%s", diff)
 		}
 		if got := n.counter(t, "conflicts_total", "stranger"); got != 2 {
 			t.Errorf("%v conflicts counted", got)
@@ -150,6 +154,40 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
+// TestSuccessorFasterThanTheNews: the successor announces and only then this
+// node learns that it hands over. It must not wait for the next announcement;
+// but what was heard long before is nobody's successor.
+func TestSuccessorFasterThanTheNews(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before time.Duration
+		want   string
+	}{
+		"a moment before": {sightingFresh / 2, peerHW.String()},
+		"long before":     {sightingFresh * 2, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, arp, _ := claimed(t)
+				arp.deliver(t, announced(t, peerHW, vip4))
+				time.Sleep(tc.before)
+				if got := n.State().Heard[vip4]; got != tc.want {
+					t.Errorf("heard %q while it is ours, want %q", got, tc.want)
+				}
+				n.Watch([]netip.Addr{vip4})
+				if got := n.State().Heard[vip4]; got != tc.want {
+					t.Errorf("heard %q while it is handed over, want %q", got, tc.want)
+				}
+				n.Watch(nil)
+				n.Set(nil)
+				n.Set([]netip.Addr{vip4})
+				if got := n.Heard()[vip4]; got != "" {
+					t.Errorf("heard %q after it was gained", got)
+				}
+			})
+		})
+	}
+}
+
 func TestHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, arp, nd := claimed(t)
@@ -173,6 +211,7 @@ func TestHeard(t *testing.T) {
 		if got := n.Heard()[other4]; got != strangerHW.String() {
 			t.Errorf("heard %q", got)
 		}
+		time.Sleep(time.Hour) // a watched address is not forgotten
 		n.Watch([]netip.Addr{other6})
 		n.Watch([]netip.Addr{other4, other6})
 		if diff := cmp.Diff(map[netip.Addr]string{other6: peerHW.String()}, n.Heard(), compare); diff != "" {

@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// publish makes list what Interfaces shows, tells of what is different, and
-// reports whether anything is. The caller holds mu.
-func (r *Responder) publish(list []Interface) bool {
+// publish makes list what Interfaces shows and tells of what is different. The
+// caller holds mu.
+func (r *Responder) publish(list []Interface) {
 	if reflect.DeepEqual(list, r.list) {
-		return false
+		return
 	}
 	before := make(map[int]Interface, len(r.list))
 	for _, i := range r.list {
@@ -33,7 +33,6 @@ func (r *Responder) publish(list []Interface) bool {
 	}
 	r.list = list
 	poke(r.changed)
-	return true
 }
 
 func stringers[T fmt.Stringer](in []T) []fmt.Stringer {

@@ -2,7 +2,6 @@ package arpd
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -35,7 +34,6 @@ type Responder struct {
 	log     zerolog.Logger
 	metrics *metrics
 	choice  patterns
-	asked   []string
 
 	changed chan struct{} // capacity 1: for the caller
 	rescan  chan struct{} // capacity 1: interfaces may have changed
@@ -47,7 +45,7 @@ type Responder struct {
 	watched  []netip.Addr
 	roles    map[netip.Addr]role
 	schedule *schedule
-	heard    map[netip.Addr]hw
+	heard    map[netip.Addr]sighting
 	disputes disputes
 	ports    map[int]*port // by interface index; changed by the follower only
 	list     []Interface
@@ -75,12 +73,12 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		return nil, err
 	}
 	r := &Responder{
-		sys: sys, log: cfg.Log, metrics: m, choice: choice, asked: slices.Clone(cfg.Interfaces),
+		sys: sys, log: cfg.Log, metrics: m, choice: choice,
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		claims:   make(chan claim, 256),
 		roles:    make(map[netip.Addr]role),
 		schedule: newSchedule(gaps(), jitter),
-		heard:    make(map[netip.Addr]hw),
+		heard:    make(map[netip.Addr]sighting),
 		disputes: make(disputes),
 		ports:    make(map[int]*port),
 		flapped:  make(map[int]struct{}),
@@ -96,8 +94,8 @@ func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5)
 }
 
-// Run answers and announces until ctx ends. Whatever fails on the way is shown
-// by Problems and tried again.
+// Run answers and announces until ctx ends; it is to be called once. Whatever
+// fails on the way is shown by Problems and tried again.
 func (r *Responder) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen} {
@@ -154,8 +152,7 @@ func (r *Responder) assign() {
 	for _, ip := range r.watched {
 		roles[ip] |= watch
 	}
-	// What was heard before an address got a new role is about its past.
-	maps.DeleteFunc(r.heard, func(ip netip.Addr, _ hw) bool { return roles[ip]&^r.roles[ip] != 0 || roles[ip] == 0 })
+	maps.DeleteFunc(r.heard, func(ip netip.Addr, s sighting) bool { return s.past(r.roles[ip], roles[ip], now) })
 	r.roles = roles
 	r.spread()
 	r.schedule.set(r.announced(), now)
@@ -195,51 +192,9 @@ func (r *Responder) spread() {
 	}
 }
 
-// Interfaces are all interfaces of the node, sorted by name.
-func (r *Responder) Interfaces() []Interface {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := slices.Clone(r.list)
-	for i := range out {
-		out[i].Prefixes = slices.Clone(out[i].Prefixes)
-	}
-	return out
-}
-
-// Conflicts are the claims of strangers on own addresses of the last minutes,
-// sorted by address.
-func (r *Responder) Conflicts() []Conflict {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.disputes.list()
-}
-
-// Heard tells for addresses of Set and Watch which foreign MAC was the last to
-// announce or answer for them since they became such.
-func (r *Responder) Heard() map[netip.Addr]string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := make(map[netip.Addr]string, len(r.heard))
-	for ip, mac := range r.heard {
-		out[ip] = mac.String()
-	}
-	return out
-}
-
-// Problems says in words what keeps this node from answering; none when all is
-// well.
-func (r *Responder) Problems() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.problems)
-}
-
 // Changed has something to read when interfaces, conflicts, problems or what was
 // heard may have changed. It has one reader.
 func (r *Responder) Changed() <-chan struct{} { return r.changed }
-
-// String names the responder in logs.
-func (r *Responder) String() string { return fmt.Sprintf("arpd %q", r.asked) }
 
 // poke wakes the reader of a channel of capacity 1.
 func poke(ch chan<- struct{}) {

@@ -17,6 +17,9 @@ const (
 	// frameBurst is how far ahead of the pace frames may run before the sender
 	// sleeps: some 60 frames, and a sleep that timers can keep.
 	frameBurst = 5 * time.Millisecond
+	// frameCredit is how much of the time that a sleep took too long is made up
+	// for: on a busy node timers are late, and the pace would suffer from each.
+	frameCredit = 10 * time.Millisecond
 )
 
 // gaps are the times between the first announcements of a gained address. The
@@ -200,15 +203,15 @@ func (q *queue) Pop() any {
 
 // pacer keeps a stream of frames at one frame per gap in the long run.
 type pacer struct {
-	gap, burst time.Duration
-	paid       time.Time // until when the frames sent so far are worth
+	gap, burst, credit time.Duration
+	paid               time.Time // until when the frames sent so far are worth
 }
 
 // spend accounts for frames sent at now and returns how long to wait before the
 // next ones.
 func (p *pacer) spend(frames int, now time.Time) time.Duration {
-	if p.paid.Before(now) {
-		p.paid = now
+	if least := now.Add(-p.credit); p.paid.Before(least) {
+		p.paid = least
 	}
 	p.paid = p.paid.Add(time.Duration(frames) * p.gap)
 	if ahead := p.paid.Sub(now); ahead > p.burst {

@@ -180,6 +180,26 @@ func TestPacer(t *testing.T) {
 	}
 }
 
+// TestPacerMakesUp: a sleep that took too long is made up for, within the credit.
+func TestPacerMakesUp(t *testing.T) {
+	p := pacer{gap: time.Millisecond, burst: 5 * time.Millisecond, credit: 10 * time.Millisecond}
+	for _, step := range []struct {
+		at     float64
+		frames int
+		want   time.Duration
+	}{
+		{1, 16, 6 * time.Millisecond},
+		{1.010, 9, 0}, // slept 4 too long: these 4 and the burst
+		{1.010, 1, 6 * time.Millisecond},
+		{9, 15, 0}, // a long time is worth the credit only
+		{9, 1, 6 * time.Millisecond},
+	} {
+		if got := p.spend(step.frames, at(step.at)); got != step.want {
+			t.Errorf("%d frames at %gs: wait %v, want %v", step.frames, step.at, got, step.want)
+		}
+	}
+}
+
 // TestPaceOfTenThousand checks the promise: the first announcements of 10,000
 // IPv4 addresses are out within two seconds, repeats notwithstanding.
 func TestPaceOfTenThousand(t *testing.T) {
@@ -187,7 +207,7 @@ func TestPaceOfTenThousand(t *testing.T) {
 	for i := range 10_000 {
 		owned[netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})] = struct{}{}
 	}
-	s, p := newSchedule(gaps(), plain), pacer{gap: frameGap, burst: frameBurst}
+	s, p := newSchedule(gaps(), plain), pacer{gap: frameGap, burst: frameBurst, credit: frameCredit}
 	s.set(owned, epoch)
 	first, second, now := 0, 0, epoch
 	for first+second < 2*len(owned) {

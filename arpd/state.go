@@ -1,6 +1,10 @@
 package arpd
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
 
 // State is everything that a Responder knows, at one moment.
 type State struct {
@@ -12,5 +16,83 @@ type State struct {
 
 // State is a snapshot of what the responder knows.
 func (r *Responder) State() State {
-	return State{Interfaces: r.Interfaces(), Conflicts: r.Conflicts(), Heard: r.Heard(), Problems: r.Problems()}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return State{
+		Interfaces: r.interfaces(), Conflicts: r.disputes.list(),
+		Heard: r.heardNow(time.Now()), Problems: slices.Clone(r.problems),
+	}
+}
+
+// Interfaces are all interfaces of the node, sorted by name.
+func (r *Responder) Interfaces() []Interface {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.interfaces()
+}
+
+// interfaces is a copy of the list. The caller holds mu.
+func (r *Responder) interfaces() []Interface {
+	out := slices.Clone(r.list)
+	for i := range out {
+		out[i].Prefixes = slices.Clone(out[i].Prefixes)
+	}
+	return out
+}
+
+// Conflicts are the claims of strangers on own addresses of the last minutes,
+// sorted by address.
+func (r *Responder) Conflicts() []Conflict {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.disputes.list()
+}
+
+// Heard tells for addresses of Set and Watch which foreign MAC was the last to
+// announce or answer for them. For a watched address that is what was heard
+// since it is watched or in the last second before, so that a successor is not
+// missed that was faster than the news of it; for one that is this node's alone,
+// what was heard in the last second.
+func (r *Responder) Heard() map[netip.Addr]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.heardNow(time.Now())
+}
+
+// heardNow is what Heard tells. The caller holds mu.
+func (r *Responder) heardNow(now time.Time) map[netip.Addr]string {
+	out := make(map[netip.Addr]string, len(r.heard))
+	for ip, s := range r.heard {
+		if !r.roles[ip].ours() || s.fresh(now) {
+			out[ip] = s.mac.String()
+		}
+	}
+	return out
+}
+
+// Problems says in words what keeps this node from answering; none when all is
+// well.
+func (r *Responder) Problems() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.problems)
+}
+
+// sightingFresh is how much faster than the mesh a successor may be on the wire.
+const sightingFresh = time.Second
+
+// sighting is the last claim of another station on an address.
+type sighting struct {
+	mac hw
+	at  time.Time
+}
+
+func (s sighting) fresh(now time.Time) bool { return now.Sub(s.at) <= sightingFresh }
+
+// past reports whether the sighting tells nothing any more once the role of its
+// address changes: the address is no longer of interest, or was gained, or is
+// watched from now on and the sighting is old.
+func (s sighting) past(was, is role, now time.Time) bool {
+	begun := is &^ was
+	return is == 0 || begun&own != 0 || begun&watch != 0 && !s.fresh(now)
 }
