@@ -66,15 +66,22 @@ func TestSpansHold(t *testing.T) {
 // passes runs a program without the guard, which only the kernel can run.
 func passes(t testing.TB, program []bpf.Instruction, frame []byte) bool {
 	t.Helper()
+	return load(t, program)(frame)
+}
+
+func load(t testing.TB, program []bpf.Instruction) func([]byte) bool {
+	t.Helper()
 	vm, err := bpf.NewVM(program)
 	if err != nil {
 		t.Fatalf("load program: %v", err)
 	}
-	n, err := vm.Run(frame)
-	if err != nil {
-		t.Fatalf("run program: %v", err)
+	return func(frame []byte) bool {
+		n, err := vm.Run(frame)
+		if err != nil {
+			t.Fatalf("run program: %v", err)
+		}
+		return n > 0
 	}
-	return n > 0
 }
 
 func TestARPProgram(t *testing.T) {
@@ -166,18 +173,18 @@ func TestFilterNeverHoldsBack(t *testing.T) {
 			t.Fatalf("%d instructions: %v", len(raw), err)
 		}
 	}
+	arp, nd := load(t, arpProgram(tab)), load(t, ndProgram(tab))
 	for ip, r := range roles {
-		program := arpProgram(tab)
-		claimed, asked := func() []byte { return request(t, ip, ip) }, func() []byte { return request(t, peer4, ip) }
+		passes, claimed := arp, func() []byte { return request(t, ip, ip) }
+		asked := func() []byte { return request(t, peer4, ip) }
 		if ip.Is6() {
-			program = ndProgram(tab)
-			claimed = func() []byte { return advertise(t, nodeHW, peerHW, peer6, ip, true) }
+			passes, claimed = nd, func() []byte { return advertise(t, nodeHW, peerHW, peer6, ip, true) }
 			asked = func() []byte { return multicastSolicit(t, ip) }
 		}
-		if !passes(t, program, claimed()) {
+		if !passes(claimed()) {
 			t.Errorf("a claim of %s (role %d) does not pass", ip, r)
 		}
-		if r&own != 0 && !passes(t, program, asked()) {
+		if r&own != 0 && !passes(asked()) {
 			t.Errorf("a question for %s does not pass", ip)
 		}
 	}
