@@ -3,7 +3,7 @@ package status
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -44,7 +44,7 @@ func TestFetchErrors(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", contentType)
 			w.WriteHeader(code)
-			io.WriteString(w, body)
+			fmt.Fprint(w, body)
 		}
 	}
 	tests := []struct {
