@@ -80,6 +80,24 @@ func allSee(nodes []*node, name string, s State) bool {
 	return true
 }
 
+// Nobody confirms what a node suspects that was cut off from all others.
+func TestCutOffNodeNotices(t *testing.T) {
+	var took []time.Duration
+	for range 10 {
+		inWorld(t, func(w *world) {
+			nodes := w.cluster(5)
+			time.Sleep(rand.N(time.Second))
+			w.kill("n1")
+			took = append(took, w.within(10*time.Second, "n1 sees nobody", func() bool { return nodes[0].table.count(Alive) == 1 }))
+		})
+	}
+	slices.Sort(took)
+	if worst := took[9]; worst > 4*time.Second {
+		t.Errorf("took %v, want at most 4s", took)
+	}
+	t.Log("a node that was cut off gave up all others after", took)
+}
+
 func TestHalfDiesTogether(t *testing.T) {
 	inWorld(t, func(w *world) {
 		nodes := w.cluster(6)
