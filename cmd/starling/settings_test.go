@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 
-	"context"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
