@@ -18,9 +18,7 @@ func (d *draft) pick() {
 			d.pickAsked(s)
 		}
 	}
-	if d.fail == nil || d.e.req.need == 1 {
-		d.pickAny()
-	}
+	d.pickAny()
 	if d.e.req.need > 1 && len(d.open()) > 0 {
 		d.unpick()
 	}
@@ -214,7 +212,7 @@ func (t *Table) taken(ip netip.Addr) bool {
 
 // inFlight reports whether the address was just picked for somebody that e may not share it with.
 func (t *Table) inFlight(e *entry, ip netip.Addr) bool {
-	return slices.ContainsFunc(t.flying[ip], func(o *entry) bool { return o != e && clash(e, o) != "" })
+	return slices.ContainsFunc(t.flying[ip], func(o *entry) bool { return clash(e, o) != "" })
 }
 
 // obstacle returns a Service that holds the address and that e may not share it with, and why not.

@@ -270,6 +270,9 @@ func (s *simulation) check(p *speaker) {
 			s.fail("pool %s: %d used, want %d", u.Pool, u.Used, want)
 		}
 	}
+	if why := p.table.inconsistent(); why != "" {
+		s.fail("%s", why)
+	}
 }
 
 // finish lets everybody work until nothing is left to do, and checks the outcome.

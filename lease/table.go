@@ -94,6 +94,7 @@ func (t *Table) remove(e *entry, now time.Time) {
 		return
 	}
 	delete(t.entries, e.key)
+	delete(t.parked, e)
 	held := e.holds
 	t.unlink(e)
 	t.land(e)

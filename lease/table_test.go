@@ -77,6 +77,23 @@ func TestAllocation(t *testing.T) {
 			settle
 			d 198.18.64.1
 		`},
+		{"released addresses rest on when the configuration is read again", `
+			pool default 198.18.64.1/32
+			create a
+			settle
+			delete a
+			wait 4s
+			pools
+			pool other 198.18.64.1-198.18.64.2
+			create b
+			create c
+			settle
+			b 198.18.64.2
+			c -
+			wait 1s
+			settle
+			c 198.18.64.1
+		`},
 		{"an address that was just released may be asked for", `
 			pool default 198.18.64.1/32
 			create a
@@ -245,6 +262,14 @@ func TestManagement(t *testing.T) {
 			holds a 198.18.64.1(shown)
 			b 198.18.64.2
 			step
+		`},
+		{"what is no load balancer and whose lease names nobody is left alone", `
+			pool default 198.18.64.1-198.18.64.9
+			create a type=ClusterIP
+			lease a {"v":1,"ips":[{"ip":"198.18.64.1"}]}
+			create b
+			step claim b
+			holds b 198.18.64.2(claimed)
 		`},
 		{"with a class only Services of it are ours", `
 			pool default 198.18.64.1-198.18.64.9
@@ -457,6 +482,28 @@ func TestDualStack(t *testing.T) {
 			settle
 			b 198.18.65.1,2001:db8::1
 		`},
+		{"required: nothing is bound while one of both waits for a rival", `
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1-2001:db8::9
+			create a families=46 policy=RequireDualStack
+			step claim a
+			create b families=6
+			lease b {"v":1,"by":"here","ips":[{"ip":"2001:db8::1"}]}
+			step claim b
+			a -
+			settle
+			a 198.18.65.1,2001:db8::1
+			b 2001:db8::2
+		`},
+		{"required: one of both is not kept when the other cannot be had", `
+			pool both 198.18.65.1-198.18.65.9,2001:db8::1/128
+			create a families=6
+			settle
+			create b families=46 policy=RequireDualStack
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.65.3"}]}
+			step withdraw b
+			holds b -
+			step tell b
+		`},
 		{"preferred: one now, the other when it can be had", `
 			pool both 198.18.65.1-198.18.65.9,2001:db8::1/128
 			create a families=6
@@ -570,6 +617,36 @@ func TestSharing(t *testing.T) {
 			edit c ports=TCP/81
 			settle
 			c 198.18.64.1
+		`},
+		{"nobody is picked for the address of another that is in flight and cannot be shared", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/80
+			create c share=k ports=TCP/81
+			step claim a claim b claim c
+			holds b 198.18.64.2(claimed)
+			holds c 198.18.64.1(claimed)
+		`},
+		{"the key does not lead out of the pool that is asked for", `
+			pool one 198.18.64.1-198.18.64.9
+			pool two 198.18.65.1-198.18.65.9
+			create a share=k ports=TCP/80 pool=one
+			create b share=k ports=TCP/81 pool=two
+			settle
+			a 198.18.64.1
+			b 198.18.65.1
+		`},
+		{"who may share an address does not queue behind who may not", `
+			pool default 198.18.64.1/32
+			create a share=k ports=TCP/80,TCP/81
+			create b share=k ports=TCP/80
+			create c share=k ports=TCP/81
+			settle
+			c -
+			edit a ports=TCP/80
+			settle
+			c 198.18.64.1
+			b -
 		`},
 		{"Local shares with the same selector only", `
 			pool default 198.18.64.1-198.18.64.9
@@ -706,6 +783,18 @@ func TestRepair(t *testing.T) {
 			b 198.18.64.4
 			holds b 198.18.64.4(bound)
 		`},
+		{"a forged claim does not open a pool that must be asked for", `
+			pool default 198.18.64.1-198.18.64.9
+			pool kept noauto 198.18.65.1-198.18.65.9
+			create a
+			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.65.6","state":"claimed"}]}
+			settle
+			a 198.18.64.1
+			ingress a 198.18.65.6
+			lease a -
+			settle
+			a 198.18.65.6
+		`},
 		{"a lease of nobody becomes ours", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
@@ -798,6 +887,38 @@ func TestTurns(t *testing.T) {
 			wait 1s
 			step bind a
 		`},
+		{"what is due anew is overdue anew", `
+			pool default 198.18.64.1-198.18.64.9
+			rank 1
+			create a
+			step
+			pools
+			step
+			wait 5s
+			pool default 198.18.64.1-198.18.64.9
+			step
+			wait 1s
+			step claim a
+		`},
+		{"a new rival is waited for anew", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			step claim a
+			create b
+			lease b {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
+			step tell b
+			wait 29s
+			lease b -
+			break
+			step bind a claim b
+			lease b {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
+			wait 1s
+			step
+			wait 29s
+			step
+			wait 1s
+			step claim a
+		`},
 		{"a new rank 0 acts at once", `
 			pool default 198.18.64.1-198.18.64.9
 			rank 1
@@ -877,6 +998,19 @@ func TestTurns(t *testing.T) {
 			delete a
 			mend
 			create b
+			settle
+			b 198.18.64.1
+		`},
+		{"an address that is asked for is free when the pick of another is", `
+			pool default 198.18.64.1/32
+			create a
+			break
+			step claim a
+			create b ips=198.18.64.1
+			step
+			events b
+			delete a
+			mend
 			settle
 			b 198.18.64.1
 		`},
