@@ -73,14 +73,21 @@ func (r *Responder) subscribe(ctx context.Context) {
 	}
 }
 
+// errGone is the failure of sockets whose interface was removed. They would not
+// come to life if another interface took the index.
+var errGone = errors.New("interface was removed")
+
 // noted takes an event of netlink: a reason to look, and a memory of links that
-// were down, if only for a moment.
+// were down or away, if only for a moment.
 func (r *Responder) noted(c change) {
+	r.mu.Lock()
 	if c.down {
-		r.mu.Lock()
 		r.flapped[c.index] = struct{}{}
-		r.mu.Unlock()
 	}
+	if c.gone {
+		r.failed[c.index] = errGone
+	}
+	r.mu.Unlock()
 	poke(r.rescan)
 }
 
@@ -104,24 +111,27 @@ func (f *follower) scan(now time.Time) time.Time {
 	for _, l := range links {
 		byIndex[l.index] = l
 	}
-	closed := f.shut(list, now)
+	gone := f.shut(list, now)
 	fresh, wait := f.open(list, byIndex, now)
-	f.adopt(list, byIndex, fresh, closed || len(fresh) > 0, now)
+	f.adopt(list, byIndex, fresh, len(gone)+len(fresh) > 0, now)
 	for _, p := range fresh {
 		p.start(f.trouble(p.link.index))
+	}
+	for _, p := range gone { // last: the kernel takes its time
+		f.close(p)
 	}
 	return sooner(wait, now.Add(rescanEvery))
 }
 
-// shut closes the ports of interfaces that are not used any longer, and those
-// that broke, and reports whether there were any.
-func (f *follower) shut(list []Interface, now time.Time) bool {
+// shut silences and returns the ports of interfaces that are not used any longer,
+// and those that broke.
+func (f *follower) shut(list []Interface, now time.Time) (gone []*port) {
 	used := make(map[int]bool, len(list))
 	for _, i := range list {
 		used[i.Index] = i.Used
 	}
-	var closing []*port
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	for index, p := range f.ports {
 		err := f.failed[index]
 		if err != nil {
@@ -129,15 +139,12 @@ func (f *follower) shut(list []Interface, now time.Time) bool {
 		}
 		if err != nil || !used[index] {
 			delete(f.ports, index)
-			closing = append(closing, p)
+			p.silence()
+			gone = append(gone, p)
 		}
 	}
 	clear(f.failed)
-	f.mu.Unlock()
-	for _, p := range closing {
-		f.close(p)
-	}
-	return len(closing) > 0
+	return gone
 }
 
 func (f *follower) close(p *port) {

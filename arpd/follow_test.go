@@ -21,8 +21,12 @@ func TestProblems(t *testing.T) {
 		want     []string
 	}{
 		"none": {nil, []link{testNIC}, nil, nil},
-		"no NET_RAW": {nil, []link{testNIC}, func(f *fakeSystem) { f.refuse[2] = unix.EPERM },
-			[]string{"missing NET_RAW: open packet socket: operation not permitted"}},
+		"no NET_RAW": {
+			nil,
+			[]link{testNIC},
+			func(f *fakeSystem) { f.refuse[2] = unix.EPERM },
+			[]string{"missing NET_RAW: open packet socket: operation not permitted"},
+		},
 		"not there":        {[]string{"eth9"}, []link{testNIC}, nil, []string{"no interface matches eth9"}},
 		"none of two":      {[]string{"eth8", "eth9*", "!eth1"}, []link{testNIC}, nil, []string{"no interface matches eth8, eth9*"}},
 		"asked for, down":  {[]string{"eth0"}, []link{but(testNIC, down)}, nil, []string{"no usable interface: eth0: down"}},
@@ -30,10 +34,18 @@ func TestProblems(t *testing.T) {
 		"nothing at all":   {nil, nil, nil, []string{"no usable interface"}},
 		"only containers":  {nil, []link{nic("veth1", 3), nic("cni0", 4, "198.18.7.1/24")}, nil, []string{"no usable interface"}},
 		"one of two fails": {nil, []link{testNIC, nic("eth1", 3, "198.18.1.1/24")}, func(f *fakeSystem) { f.refuse[3] = unix.ENOMEM }, nil},
-		"the only one fails": {nil, []link{testNIC}, func(f *fakeSystem) { f.refuse[2] = unix.ENOMEM },
-			[]string{"no usable interface: eth0: open packet socket: cannot allocate memory"}},
-		"netlink fails": {nil, []link{testNIC}, func(f *fakeSystem) { f.listErr = unix.EMFILE },
-			[]string{"cannot list interfaces: too many open files"}},
+		"the only one fails": {
+			nil,
+			[]link{testNIC},
+			func(f *fakeSystem) { f.refuse[2] = unix.ENOMEM },
+			[]string{"no usable interface: eth0: open packet socket: cannot allocate memory"},
+		},
+		"netlink fails": {
+			nil,
+			[]link{testNIC},
+			func(f *fakeSystem) { f.listErr = unix.EMFILE },
+			[]string{"cannot list interfaces: too many open files"},
+		},
 		"groups fail": {nil, []link{testNIC}, func(f *fakeSystem) {
 			f.groups.failing = map[netip.Addr]error{solicitedNode(vip6): fmt.Errorf("join: %w", unix.ENODEV)}
 		}, []string{"IPv6 neighbours cannot ask on eth0: join: no such device"}},
@@ -149,6 +161,26 @@ func TestBrokenSocket(t *testing.T) {
 		synctest.Wait()
 		if len(fresh.take()) < 3 { // two announcements and the answer
 			t.Error("no announcement after the failure")
+		}
+	})
+}
+
+// TestInterfaceReplaced: an interface is removed and another takes its name and
+// index before any list is made. Sockets of the old one would be deaf for ever.
+func TestInterfaceReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := start(t, newFake(t, testNIC))
+		n.Set([]netip.Addr{vip4})
+		time.Sleep(10 * time.Second)
+		old := n.sys.socket(2, etherARP)
+		n.sys.change(change{index: 2, down: true, gone: true}, testNIC)
+		time.Sleep(retryFirst + 2*rescanRest)
+		fresh := n.sys.socket(2, etherARP)
+		if fresh == old || !old.closed {
+			t.Fatal("the socket was not replaced")
+		}
+		if len(fresh.take()) == 0 || !fresh.deliver(t, request(t, peer4, vip4)) {
+			t.Error("the new socket does not speak")
 		}
 	})
 }

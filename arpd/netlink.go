@@ -117,7 +117,9 @@ func relay(ctx context.Context, links <-chan netlink.LinkUpdate, addrs <-chan ne
 				return errors.New("link subscription broke")
 			}
 			running := u.Flags&unix.IFF_UP != 0 && u.Flags&unix.IFF_RUNNING != 0
-			seen(change{index: int(u.Index), down: u.Header.Type == unix.RTM_DELLINK || !running})
+			// A bridge tells of a port that it lost with a removal of its own family.
+			gone := u.Header.Type == unix.RTM_DELLINK && u.Family == unix.AF_UNSPEC
+			seen(change{index: int(u.Index), down: gone || !running, gone: gone})
 		case u, ok := <-addrs:
 			if !ok {
 				return errors.New("address subscription broke")

@@ -24,8 +24,10 @@ func TestConnected(t *testing.T) {
 		"IPv4":           {netlink.Addr{IPNet: ipnet("198.18.0.1/24")}, "198.18.0.1/24"},
 		"IPv6":           {netlink.Addr{IPNet: ipnet("2001:db8::1/64")}, "2001:db8::1/64"},
 		"point to point": {netlink.Addr{IPNet: ipnet("198.18.0.1/32"), Peer: ipnet("198.18.9.1/24")}, "198.18.9.1/24"},
-		"16 bytes of IPv4": {netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP("198.18.0.1"), Mask: net.CIDRMask(24, 32)}},
-			"198.18.0.1/24"},
+		"16 bytes of IPv4": {
+			netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP("198.18.0.1"), Mask: net.CIDRMask(24, 32)}},
+			"198.18.0.1/24",
+		},
 		"no address": {netlink.Addr{}, ""},
 		"no mask":    {netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(198, 18, 0, 1), Mask: net.IPMask{255, 0, 255, 0}}}, ""},
 		"no bytes":   {netlink.Addr{IPNet: &net.IPNet{Mask: net.CIDRMask(24, 32)}}, ""},
@@ -94,7 +96,13 @@ func TestRelay(t *testing.T) {
 		"removed": {func(l chan netlink.LinkUpdate, _ chan netlink.AddrUpdate, end context.CancelFunc) {
 			l <- event(unix.RTM_DELLINK, 2, running)
 			end()
-		}, []change{{index: 2, down: true}}, false},
+		}, []change{{index: 2, down: true, gone: true}}, false},
+		"left its bridge": {func(l chan netlink.LinkUpdate, _ chan netlink.AddrUpdate, end context.CancelFunc) {
+			u := event(unix.RTM_DELLINK, 2, running)
+			u.Family = unix.AF_BRIDGE
+			l <- u
+			end()
+		}, []change{{index: 2}}, false},
 		"address": {func(_ chan netlink.LinkUpdate, a chan netlink.AddrUpdate, end context.CancelFunc) {
 			a <- netlink.AddrUpdate{LinkIndex: 3}
 			end()

@@ -212,9 +212,12 @@ func (p *port) groupTrouble() error {
 	return p.groupErr
 }
 
+// silence makes the port answer for nothing and nobody.
+func (p *port) silence() { p.view.Store(&view{table: newTable(nil)}) }
+
 // close silences the port and returns when its readers have left.
 func (p *port) close() error {
-	p.view.Store(&view{table: newTable(nil)})
+	p.silence()
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()

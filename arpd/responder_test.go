@@ -152,7 +152,9 @@ func TestSetIsNormalised(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC))
 		synctest.Wait()
 		n.Set([]netip.Addr{
-			netip.MustParseAddr("::ffff:198.18.0.100"), vip4, vip6.WithZone("eth0"), {}, netip.IPv4Unspecified(),
+			netip.MustParseAddr("::ffff:198.18.0.100"), vip4, vip6.WithZone("eth0"),
+			{},
+			netip.IPv4Unspecified(),
 			netip.MustParseAddr("224.0.0.1"), netip.MustParseAddr("ff02::1"), netip.MustParseAddr("127.0.0.1"),
 		})
 		n.mu.Lock()

@@ -63,8 +63,10 @@ func TestScheduleOrder(t *testing.T) {
 			s.set(set(a, b), at(1))
 			s.set(set(a, b, c), at(2))
 		}, []string{"10 2001:db8::1 1", "10 198.18.0.2 1", "10 198.18.0.1 1"}},
-		"among equals the lower address": {func(s *schedule) { s.set(set(c, b, a), at(0)) },
-			[]string{"10 198.18.0.1 1", "10 198.18.0.2 1", "10 2001:db8::1 1"}},
+		"among equals the lower address": {
+			func(s *schedule) { s.set(set(c, b, a), at(0)) },
+			[]string{"10 198.18.0.1 1", "10 198.18.0.2 1", "10 2001:db8::1 1"},
+		},
 		"a gain before repeats": {func(s *schedule) {
 			s.set(set(b), at(0))
 			s.next(at(0))

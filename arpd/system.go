@@ -29,7 +29,8 @@ type system interface {
 // change is a netlink event, reduced to what a later list cannot tell.
 type change struct {
 	index int
-	down  bool // the interface was not running, or was gone
+	down  bool // the interface was not running
+	gone  bool // the interface was removed; one with the same index is another
 }
 
 // socket sends and receives whole Ethernet frames of one interface.

@@ -57,10 +57,10 @@ func (t *table) solicited() []netip.Addr {
 }
 
 // keys4 are the IPv4 addresses with any of the roles, for the kernel filter.
-func (t *table) keys4(any role) []uint32 {
+func (t *table) keys4(wanted role) []uint32 {
 	keys := make([]uint32, 0, len(t.v4))
 	for k, r := range t.v4 {
-		if r&any != 0 {
+		if r&wanted != 0 {
 			keys = append(keys, k)
 		}
 	}
@@ -68,10 +68,10 @@ func (t *table) keys4(any role) []uint32 {
 }
 
 // keys6 are the last 32 bits of the IPv6 addresses with any of the roles.
-func (t *table) keys6(any role) []uint32 {
+func (t *table) keys6(wanted role) []uint32 {
 	keys := make([]uint32, 0, len(t.v6))
 	for ip, r := range t.v6 {
-		if r&any != 0 {
+		if r&wanted != 0 {
 			keys = append(keys, binary.BigEndian.Uint32(ip[12:]))
 		}
 	}

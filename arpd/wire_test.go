@@ -1,6 +1,8 @@
 package arpd
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -369,18 +371,25 @@ func TestFramesForOthers(t *testing.T) {
 	}
 }
 
-// TestStrangerOnTheWire: the kernel of a peer takes a VIP as its own address.
+// TestStrangerOnTheWire: a peer has a VIP as its own address. Its kernel says so
+// whenever it asks for somebody from there; for IPv6 the announcement is made by
+// hand.
 func TestStrangerOnTheWire(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4, vip6})
-	p.peer.sysctl("net/ipv4/conf/all/arp_notify", "1")
-	p.peer.sysctl("net/ipv6/conf/all/ndisc_notify", "1")
-	p.peer.address("eth0", vip4.String()+"/24", vip6.String()+"/64")
-	frames4, err := announcement(p.wire.mac, vip4, true)
+	p.peer.address("eth0", vip4.String()+"/24")
+	p.peer.do(func() error {
+		c, err := net.DialUDP("udp", &net.UDPAddr{IP: vip4.AsSlice()}, &net.UDPAddr{IP: net.IPv4(198, 18, 0, 77), Port: 9})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = c.Write([]byte("hello"))
+		return err
+	})
+	frames, err := announcement(p.wire.mac, vip6, true)
 	p.must("build", err)
-	frames6, err := announcement(p.wire.mac, vip6, true)
-	p.must("build", err)
-	p.wire.send(frames4[0], frames6[0])
+	p.wire.send(frames...)
 	p.speaker.await("the conflicts", func() bool { return len(p.speaker.Conflicts()) == 2 })
 	for _, c := range p.speaker.Conflicts() {
 		if c.MAC != p.wire.mac.String() || c.Kind != "stranger" || c.Last.Before(c.Since) {
@@ -433,6 +442,8 @@ func TestRunEndsPromptly(t *testing.T) {
 		s.stop()
 		if d := time.Since(begin); d > time.Second {
 			t.Errorf("Run took %v to end", d)
+		} else {
+			t.Logf("Run took %v to end", d.Round(100*time.Microsecond))
 		}
 	}
 	if after := descriptors(t); after > before {
@@ -468,4 +479,28 @@ func gathered(t *testing.T, s *speakerNode, name string) float64 {
 		}
 	}
 	return sum
+}
+
+// TestSameIndexAgain: the kernel gives a new interface the index of the one that
+// was just removed.
+func TestSameIndexAgain(t *testing.T) {
+	p := newPair(t)
+	p.speaker.Set([]netip.Addr{vip4})
+	index, port := p.node.link("eth0").Attrs().Index, "p0"
+	for range 3 {
+		p.must("unplug", p.nl.LinkDel(p.link(port)))
+		port = fmt.Sprintf("p%d", p.ports)
+		p.ports++
+		p.node.must("add", p.node.nl.LinkAdd(&netlink.Veth{
+			LinkAttrs: netlink.LinkAttrs{Name: "eth0", Index: index, HardwareAddr: p.mac[:]},
+			PeerName:  port, PeerNamespace: netlink.NsFd(int(p.ns)),
+		}))
+		p.must("enslave", p.nl.LinkSetMaster(p.link(port), p.link("br0")))
+		p.up(port)
+		p.node.up("eth0")
+		p.node.address("eth0", "198.18.0.1/24")
+		p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
+		p.peer.reach(netip.MustParseAddr("198.18.0.1"), p.mac)
+		p.answered(vip4)
+	}
 }
