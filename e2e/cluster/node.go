@@ -20,8 +20,18 @@ type Node struct {
 }
 
 // privateDirs are places with a fixed name that programs of a node write to, or that pods mount; each node
-// has its own, made in its part of the state folder. They exist on every machine.
-func privateDirs() []string { return []string{"/run", "/var/lib", "/var/log"} }
+// has its own, made in its part of the state folder. They exist on every machine. That /etc is one of them keeps
+// the machine's resolver out, which may be a link into the hidden /run.
+func privateDirs() []string { return []string{"/etc", "/run", "/var/lib", "/var/log"} }
+
+// etc is what programs of a node look for in /etc.
+func etc() map[string]string {
+	libraries, _ := os.ReadFile("/etc/ld.so.cache") // For runc and nft, if the machine has one.
+	return map[string]string{
+		"hosts": "127.0.0.1 localhost\n::1 localhost\n", "resolv.conf": "# There is no way out of here.\n",
+		"passwd": "root:x:0:0:root:/:/bin/sh\n", "group": "root:x:0:\n", "ld.so.cache": string(libraries),
+	}
+}
 
 // furnish gives the node its programs and its own private folders.
 func (n *Node) furnish(c *Cluster) error {
@@ -31,6 +41,11 @@ func (n *Node) furnish(c *Cluster) error {
 	}
 	for _, dir := range append(privateDirs(), "conf/cni") {
 		if err := os.MkdirAll(filepath.Join(n.dir, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	for name, text := range etc() {
+		if err := os.WriteFile(filepath.Join(n.dir, "etc", name), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}

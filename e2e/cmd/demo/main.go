@@ -52,8 +52,8 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "demo: unknown command %q: up, bare, down or nothing\n", command)
 		return 2
 	}
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		fmt.Fprintln(os.Stderr, "demo: interrupted, everything has been removed")
+	if err != nil && ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "demo: interrupted") // What the interrupted step says is of no interest.
 		return 1
 	}
 	if err != nil {
@@ -156,6 +156,9 @@ func (d *demo) finish(ctx context.Context, err error) error {
 		}
 	}
 	down := d.Do("clean up", func() error { return d.cluster.Down(context.WithoutCancel(ctx)) })
+	if down != nil {
+		d.Say("    %v", down)
+	}
 	if err = errors.Join(err, down); err == nil {
 		d.Say("\n  done in %.0f s", d.Total().Seconds())
 	}
@@ -168,8 +171,8 @@ func (d *demo) lookAround() {
 	d.Say("\n  The cluster stays. To look around:\n")
 	d.Say("    export KUBECONFIG=%s PATH=%s:$PATH", c.Kubeconfig, c.Tools())
 	d.Say("    kubectl get pods -A -o wide")
-	d.Say("    nsenter --net=/run/netns/%s ip -br address     # the host that asks", c.Client.Space.Name)
-	d.Say("    nsenter -t %d -n -m -p -u ctr -n k8s.io c ls   # node n1, from inside", c.Nodes[0].Space.Init)
+	d.Say("    nsenter --net=/run/netns/%s ip -br address", c.Client.Space.Name)
+	d.Say("    nsenter -t %d -n -m -p -u %s/bin/ctr -n k8s.io containers ls", c.Nodes[0].Space.Init, c.Dir)
 	if d.product != nil {
 		d.Say("    nsenter --net=/run/netns/%s %s status --server %s", c.Client.Space.Name, d.product.Binary, starling.URL(c.Nodes[0]))
 	}
