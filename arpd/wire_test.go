@@ -369,6 +369,9 @@ func TestFramesForOthers(t *testing.T) {
 	if answers != 1 {
 		t.Errorf("%d answers to one question", answers)
 	}
+	if got := gathered(t, p.speaker, "starling_layer2_dropped_total"); got != 0 {
+		t.Errorf("%v frames for others passed the kernel's filter", got)
+	}
 }
 
 // TestStrangerOnTheWire: a peer has a VIP as its own address. Its kernel says so
