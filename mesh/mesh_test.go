@@ -221,7 +221,7 @@ func TestBusyPortBacksOff(t *testing.T) {
 			t.Errorf("%d attempts in a minute, want them spaced by up to 4 s", attempts)
 		}
 		w.stop("n9")
-		w.within(6*time.Second, "start", n.Settled)
+		w.within(8*time.Second, "start", n.Settled) // A pause of 5 s, and two of silence.
 		if p := n.Problems(); len(p) > 0 {
 			t.Errorf("problems %q when the port was free", p)
 		}
