@@ -89,6 +89,8 @@ func fill(ctx context.Context, root, dir string, report Report) error {
 		args = append(args, "./cmd/"+name)
 	}
 	slices.Sort(args[5:])
+	// Our own programs need these; compiled here, the user sees that something is going on.
+	args = append(args, "./cluster", "./starling", "./workload")
 	if err := compile(ctx, root, args, report); err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func compile(ctx context.Context, root string, args []string, report Report) err
 }
 
 func countPackages(ctx context.Context, root string) int {
-	out, _ := goTool(ctx, root, "list", "-deps", "./cmd/kube", "./cmd/containerd", "./cmd/shim").Output()
+	out, _ := goTool(ctx, root, "list", "-deps", "./cmd/...").Output()
 	return bytes.Count(out, []byte("\n"))
 }
 

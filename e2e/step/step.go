@@ -17,11 +17,21 @@ type Printer struct {
 	started  time.Time
 }
 
+// BegunVariable carries the beginning from one program to the next, which then counts from there.
+const BegunVariable = "STARLING_E2E_BEGUN"
+
 // New returns a printer to the file.
 func New(out *os.File) *Printer {
+	started := time.Now()
+	if begun, err := time.Parse(time.RFC3339Nano, os.Getenv(BegunVariable)); err == nil {
+		started = begun
+	}
 	info, err := out.Stat()
-	return &Printer{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0, started: time.Now()}
+	return &Printer{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0, started: started}
 }
+
+// Begun is the value of BegunVariable for the next program.
+func (p *Printer) Begun() string { return p.started.Format(time.RFC3339Nano) }
 
 // Do runs one step.
 func (p *Printer) Do(what string, work func() error) error {
@@ -62,7 +72,7 @@ func (p *Printer) Count(what string) func(done, most int) {
 	}
 }
 
-// Total returns the time since New.
+// Total returns the time since the beginning.
 func (p *Printer) Total() time.Duration { return time.Since(p.started) }
 
 // Show prints what a command said, indented, under the command itself.

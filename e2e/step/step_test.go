@@ -95,3 +95,15 @@ func TestNewOnFile(t *testing.T) {
 		t.Error("a file is no terminal")
 	}
 }
+
+func TestBegunIsCarriedOn(t *testing.T) {
+	first := &Printer{started: time.Now().Add(-time.Minute)}
+	t.Setenv(BegunVariable, first.Begun())
+	if second := New(os.Stderr); !second.started.Equal(first.started) {
+		t.Errorf("began at %v, want %v", second.started, first.started)
+	}
+	t.Setenv(BegunVariable, "")
+	if third := New(os.Stderr); third.Total() > 10*time.Second {
+		t.Errorf("began %v ago", third.Total())
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	apps "k8s.io/api/apps/v1"
@@ -77,8 +78,8 @@ func notLabelled(label string) *core.Affinity {
 	}}}
 }
 
-// Avoid takes the workload's pods off these nodes, brings them back to all others, and waits until the
-// endpoints say so.
+// Avoid takes the workload's pods off these nodes, brings them back to all others, and waits until no kube-proxy
+// sends anything to the former any more.
 func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*cluster.Node) error {
 	var want []string
 	for _, n := range c.Nodes {
@@ -95,8 +96,32 @@ func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*clust
 		}
 	}
 	return cluster.Until(ctx, 30*time.Second, "endpoints of "+name, func(ctx context.Context) error {
-		return serving(ctx, c, name, want)
+		if err := serving(ctx, c, name, want); err != nil {
+			return err
+		}
+		return forgotten(ctx, c, nodes)
 	})
+}
+
+// forgotten returns nil when the rules of kube-proxy lead to none of the backends on these nodes.
+func forgotten(ctx context.Context, c *cluster.Cluster, nodes []*cluster.Node) error {
+	for _, proxy := range c.Nodes {
+		rules, err := proxy.Run(ctx, "nft", "list", "ruleset")
+		if err != nil {
+			return err
+		}
+		for _, n := range nodes {
+			if leadsTo(rules, n.IP4) || leadsTo(rules, n.IP6) {
+				return fmt.Errorf("%s still sends to %s", proxy.Name, n.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// leadsTo finds the backend among those that a rule of kube-proxy chooses from.
+func leadsTo(rules string, ip netip.Addr) bool {
+	return strings.Contains(rules, fmt.Sprintf(": %s . %d", ip, port))
 }
 
 // serving returns nil when exactly these nodes have serving endpoints of the workload.

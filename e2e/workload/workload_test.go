@@ -50,3 +50,18 @@ func TestIngress(t *testing.T) {
 		})
 	}
 }
+
+// TestLeadsTo reads rules as kube-proxy 1.36 writes them.
+func TestLeadsTo(t *testing.T) {
+	rules := `chain service-LU2YJSO7-default/echo/tcp/tcp {
+	meta l4proto tcp dnat ip to numgen random mod 2 map { 0 : 198.18.0.11 . 8080, 1 : 198.18.0.112 . 8080 }
+	meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : 2001:db8:18::11 . 8080 }
+	meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 198.18.0.1 . 6443 }`
+	for ip, want := range map[string]bool{
+		"198.18.0.11": true, "198.18.0.112": true, "2001:db8:18::11": true, "198.18.0.12": false, "198.18.0.1": false, "2001:db8:18::1": false,
+	} {
+		if got := leadsTo(rules, netip.MustParseAddr(ip)); got != want {
+			t.Errorf("%s: %v, want %v", ip, got, want)
+		}
+	}
+}

@@ -2,25 +2,26 @@
 // a user does, a Service that gets an address, and that address answering again right after the node that
 // announced it is cut off.
 //
-//	go -C e2e run ./cmd/demo        the whole of it; with KEEP=1 in the environment the cluster stays
-//	go -C e2e run ./cmd/demo up     only a cluster with starling, which stays
-//	go -C e2e run ./cmd/demo bare   only a cluster, which stays
-//	go -C e2e run ./cmd/demo down   remove what stayed
+//	go -C e2e run ./cmd/demo         the whole of it; with KEEP=1 in the environment the cluster stays
+//	go -C e2e run ./cmd/demo up      only a cluster with starling, which stays
+//	go -C e2e run ./cmd/demo bare    only a cluster, which stays
+//	go -C e2e run ./cmd/demo down    remove what stayed
+//	go -C e2e run ./cmd/demo build   only compile what all of this needs
+//
+// It compiles in a second, so that the user sees at once what is going on; it then compiles everything else,
+// showing progress, and hands over to cmd/cluster.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
+	"slices"
 	"syscall"
 
 	"github.com/starling-lb/starling/e2e/build"
-	"github.com/starling-lb/starling/e2e/cluster"
-	"github.com/starling-lb/starling/e2e/starling"
 	"github.com/starling-lb/starling/e2e/step"
 )
 
@@ -33,160 +34,45 @@ func main() {
 
 // run is main with an exit code: 0 all well, 1 something failed, 2 cannot begin.
 func run(ctx context.Context, args []string) int {
-	d := &demo{Printer: step.New(os.Stdout), keep: os.Getenv("KEEP") != ""}
-	command := strings.Join(args, " ")
-	if err := cluster.Possible(); err != nil {
-		fmt.Fprintln(os.Stderr, "demo:", err)
+	if len(args) > 1 || len(args) == 1 && !slices.Contains([]string{"up", "bare", "down", "build"}, args[0]) {
+		fmt.Fprintln(os.Stderr, "demo: up, bare, down, build or nothing, not", args)
 		return 2
 	}
-	var err error
-	switch command {
-	case "":
-		err = d.whole(ctx)
-	case "up", "bare":
-		d.keep = true
-		err = d.up(ctx, command == "up")
-	case "down":
-		err = d.down(ctx)
-	default:
-		fmt.Fprintf(os.Stderr, "demo: unknown command %q: up, bare, down or nothing\n", command)
+	if os.Geteuid() != 0 && !slices.Equal(args, []string{"build"}) {
+		fmt.Fprintln(os.Stderr, "demo: needs root, because it makes network namespaces and runs containers: use sudo")
 		return 2
 	}
-	if err != nil && ctx.Err() != nil {
-		fmt.Fprintln(os.Stderr, "demo: interrupted") // What the interrupted step says is of no interest.
-		return 1
+	p := step.New(os.Stdout)
+	if len(args) == 0 {
+		p.Say("starling on a real Kubernetes of three nodes, each a network namespace of this machine\n")
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "demo:", err)
-		return 1
+	if !slices.Equal(args, []string{"down"}) {
+		if err := compile(ctx, p); err != nil {
+			fmt.Fprintln(os.Stderr, "demo:", err)
+			return 1
+		}
 	}
-	return 0
+	if slices.Equal(args, []string{"build"}) {
+		return 0
+	}
+	return handOver(p, args)
 }
 
-// demo is one run of it.
-type demo struct {
-	*step.Printer
-	keep    bool
-	product *starling.Product
-	cluster *cluster.Cluster
-}
-
-// whole shows everything, and cleans up whatever happens.
-func (d *demo) whole(ctx context.Context) (err error) {
-	d.Say("starling on a real Kubernetes of three nodes, each a network namespace of this machine\n")
-	if err := d.start(ctx, true); err != nil {
-		return err
-	}
-	defer func() { err = d.finish(ctx, err) }()
-	return d.story(ctx)
-}
-
-// up makes a cluster that stays.
-func (d *demo) up(ctx context.Context, install bool) error {
-	if err := d.start(ctx, install); err != nil {
-		return err
-	}
-	return d.finish(ctx, nil)
-}
-
-// start builds and makes the cluster; after an error there is none.
-func (d *demo) start(ctx context.Context, install bool) error {
-	if _, err := cluster.Sweep(ctx, false); err != nil {
-		return err
-	}
-	var tools string
-	err := d.Do("build Kubernetes, containerd and etcd (kept for next time)", func() (err error) {
-		tools, err = build.Tools(ctx, d.Count("compile"))
+func compile(ctx context.Context, p *step.Printer) error {
+	return p.Do("build Kubernetes, containerd and etcd (kept for next time)", func() error {
+		_, err := build.Tools(ctx, p.Count("compile"))
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	options := cluster.Options{Tools: tools, Nodes: 3, Keep: d.keep, Step: d.Do}
-	if install {
-		dir, err := os.MkdirTemp("", "starling-build-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		err = d.Do("build starling and its image", func() (err error) {
-			d.product, err = starling.Make(ctx, dir)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		options.Images = []string{d.product.Archive}
-	}
-	if d.cluster, err = cluster.Up(ctx, options); err != nil {
-		return err
-	}
-	if !install {
-		return nil
-	}
-	err = d.Do("kubectl apply -f manifests/starling.yaml, with one pool", func() error {
-		return d.product.Install(ctx, d.cluster, starling.Pool{Name: "default", Ranges: []string{cluster.Pool4}})
-	})
-	if err != nil {
-		return d.finish(ctx, err)
-	}
-	return d.adopt()
 }
 
-// adopt moves the command to where it outlives the folder it was built in.
-func (d *demo) adopt() error {
-	binary := d.cluster.Dir + "/starling"
-	if out, err := exec.Command("cp", d.product.Binary, binary).CombinedOutput(); err != nil {
-		return fmt.Errorf("copy %s: %w: %s", d.product.Binary, err, out)
+// handOver becomes the other program, so that there is one to be interrupted.
+func handOver(p *step.Printer, args []string) int {
+	command, err := exec.LookPath("go")
+	if err == nil {
+		argv := append([]string{"go", "run", "./cmd/cluster"}, args...)
+		env := append(os.Environ(), "CGO_ENABLED=0", step.BegunVariable+"="+p.Begun())
+		err = syscall.Exec(command, argv, env)
 	}
-	d.product.Binary = binary
-	return nil
-}
-
-// finish keeps the cluster, or saves the logs if anything went wrong and removes it.
-func (d *demo) finish(ctx context.Context, err error) error {
-	if err == nil && d.keep {
-		d.cluster.Release()
-		d.lookAround()
-		return nil
-	}
-	if err != nil && ctx.Err() == nil {
-		if logs, saveErr := d.cluster.SaveLogs(""); saveErr == nil {
-			err = fmt.Errorf("%w (logs: %s)", err, logs)
-		}
-	}
-	down := d.Do("clean up", func() error { return d.cluster.Down(context.WithoutCancel(ctx)) })
-	if down != nil {
-		d.Say("    %v", down)
-	}
-	if err = errors.Join(err, down); err == nil {
-		d.Say("\n  done in %.0f s", d.Total().Seconds())
-	}
-	return err
-}
-
-// lookAround prints how to use a cluster that stays.
-func (d *demo) lookAround() {
-	c := d.cluster
-	d.Say("\n  The cluster stays. To look around:\n")
-	d.Say("    export KUBECONFIG=%s PATH=%s:$PATH", c.Kubeconfig, c.Tools())
-	d.Say("    kubectl get pods -A -o wide")
-	d.Say("    nsenter --net=/run/netns/%s ip -br address", c.Client.Space.Name)
-	d.Say("    nsenter -t %d -n -m -p -u %s/bin/ctr -n k8s.io containers ls", c.Nodes[0].Space.Init, c.Dir)
-	if d.product != nil {
-		d.Say("    nsenter --net=/run/netns/%s %s status --server %s", c.Client.Space.Name, d.product.Binary, starling.URL(c.Nodes[0]))
-	}
-	d.Say("    ls %s/logs", c.Dir)
-	d.Say("\n  To remove it: make demo-down")
-}
-
-func (d *demo) down(ctx context.Context) error {
-	removed, err := cluster.Sweep(ctx, true)
-	for _, dir := range removed {
-		d.Say("  removed %s", dir)
-	}
-	if len(removed) == 0 && err == nil {
-		d.Say("  nothing to remove")
-	}
-	return err
+	fmt.Fprintln(os.Stderr, "demo:", err)
+	return 1
 }
