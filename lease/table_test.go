@@ -900,6 +900,29 @@ func TestTurns(t *testing.T) {
 			wait 1s
 			step claim a
 		`},
+		{"an edited Service is overdue anew", `
+			pool default 198.18.64.1-198.18.64.9
+			rank 1
+			create a
+			step
+			wait 900ms
+			edit a metallb.io/note=x
+			step
+			wait 100ms
+			step
+			wait 900ms
+			step claim a
+		`},
+		{"a failure that comes back after success is told again", `
+			pool default 198.18.64.1-198.18.64.9
+			create a ips=nonsense
+			step tell a
+			edit a ips=
+			settle
+			edit a ips=nonsense
+			step tell a
+			step
+		`},
 		{"a new rival is waited for anew", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
