@@ -176,3 +176,33 @@ func BenchmarkCrowd(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkShelf is the search for a free address alone.
+func BenchmarkShelf(b *testing.B) {
+	for _, bb := range []struct {
+		name, cidr, first string
+		held              int
+	}{
+		{"v4_16_with_65000_held", "198.18.0.0/16", "198.18.0.0", 65000},
+		{"v6_64_with_10000_held", "2001:db8::/64", "2001:db8::", 10000},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			first := netip.MustParseAddr(bb.first)
+			s := newBench(b, Pool{Name: "p", Ranges: []string{bb.cidr}}, family(first))
+			for ip, i := first, 0; i < bb.held; ip, i = ip.Next(), i+1 {
+				s.taken[ip] = true
+			}
+			s.take(1)
+			for b.Loop() {
+				s.now = s.now.Add(time.Second)
+				ip, ok, _ := s.ask()
+				if !ok {
+					b.Fatal("none is free")
+				}
+				s.taken[ip] = true
+				delete(s.taken, ip)
+				s.release(ip, s.now)
+			}
+		})
+	}
+}
