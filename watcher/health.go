@@ -27,6 +27,7 @@ type health struct {
 
 type problem struct {
 	text  string
+	topic string // what is told once in the log: the text, or that the server is unreachable for whatever cause
 	since time.Time
 }
 
@@ -44,29 +45,37 @@ func (h *health) report(ctx context.Context, what string, err error) {
 		h.clear(what)
 		return
 	}
-	h.set(what, h.words(what, err))
+	text := h.words(what, err)
+	topic := text
+	if !answered(err) {
+		topic = "unreachable" // for a cause that may change from attempt to attempt
+	}
+	h.set(what, text, topic)
 }
 
-func (h *health) set(what, text string) {
+func (h *health) set(what, text, topic string) {
 	h.mu.Lock()
 	p, known := h.problems[what]
 	if !known {
 		p.since = time.Now()
 	}
-	news := !h.sayLocked(text)
-	p.text = text
+	words := !h.hasLocked(func(p problem) bool { return p.text == text })
+	news := !h.hasLocked(func(p problem) bool { return p.topic == topic })
+	p.text, p.topic = text, topic
 	h.problems[what] = p
 	h.mu.Unlock()
 	if news {
 		h.log.Warn().Str("reason", text).Msg("cannot work with the API server")
+	}
+	if words {
 		h.changed()
 	}
 }
 
-// sayLocked says whether some problem has these words: three streams lose one server together, and that is told once.
-func (h *health) sayLocked(text string) bool {
+// hasLocked looks for a problem: three streams lose one server together, and that is told once.
+func (h *health) hasLocked(match func(problem) bool) bool {
 	for _, p := range h.problems {
-		if p.text == text {
+		if match(p) {
 			return true
 		}
 	}
@@ -79,7 +88,7 @@ func (h *health) clear(whats ...string) {
 	for _, what := range whats {
 		p, known := h.problems[what]
 		delete(h.problems, what)
-		if known && !h.sayLocked(p.text) {
+		if known && !h.hasLocked(func(o problem) bool { return o.topic == p.topic }) {
 			ended = append(ended, p)
 		}
 	}

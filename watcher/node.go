@@ -46,6 +46,18 @@ func fromNode(o *corev1.Node) Node {
 	}
 }
 
+// internMap copies labels; those of Nodes have few different values.
+func internMap(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[intern(k)] = intern(v)
+	}
+	return out
+}
+
 func internalIPs(all []corev1.NodeAddress) []netip.Addr {
 	var out []netip.Addr
 	for _, a := range all {

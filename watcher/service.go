@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,15 @@ type Service struct {
 // Key returns the Service's name.
 func (s Service) Key() Key { return Key{s.Namespace, s.Name} }
 
+// equal compares everything. A list of 10,000 Services is compared with the table after each lost watch.
+func (s Service) equal(o Service) bool {
+	return s.Namespace == o.Namespace && s.Name == o.Name && s.UID == o.UID && s.Version == o.Version &&
+		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
+		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector &&
+		s.Local == o.Local && maps.Equal(s.Annotations, o.Annotations) && maps.Equal(s.Labels, o.Labels) &&
+		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress)
+}
+
 // relevant says whether a Service can hold or want an address. One that is not of type LoadBalancer and carries
 // neither lease nor ingress holds nothing, wants nothing and is not kept.
 func (s Service) relevant() bool {
@@ -75,7 +85,7 @@ func fromService(o *corev1.Service) Service {
 		Deleting:       o.DeletionTimestamp != nil,
 		Type:           intern(string(o.Spec.Type)),
 		Annotations:    ownAnnotations(o.Annotations),
-		Labels:         internMap(o.Labels),
+		Labels:         internKeys(o.Labels),
 		LoadBalancerIP: o.Spec.LoadBalancerIP,
 		Ports:          ports(o.Spec.Ports),
 		Selector:       canonical(o.Spec.Selector),
@@ -141,13 +151,14 @@ func canonical(selector map[string]string) string {
 // intern returns one shared copy of a text that occurs in many objects.
 func intern(s string) string { return unique.Make(s).Value() }
 
-func internMap(m map[string]string) map[string]string {
+// internKeys copies labels. Their values mostly name the very object, and shared copies would cost more than they save.
+func internKeys(m map[string]string) map[string]string {
 	if len(m) == 0 {
 		return nil
 	}
 	out := make(map[string]string, len(m))
 	for k, v := range m {
-		out[intern(k)] = intern(v)
+		out[intern(k)] = v
 	}
 	return out
 }

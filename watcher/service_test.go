@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -105,5 +106,25 @@ func TestInterning(t *testing.T) {
 	b := fromService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: string([]byte("team"))}})
 	if dataOf(a.Namespace) != dataOf(b.Namespace) {
 		t.Error("the namespace is kept twice")
+	}
+}
+
+// TestEqual changes every field in turn, also those to come.
+func TestEqual(t *testing.T) {
+	full := func() Service { return sample().Services[0] }
+	if a, b := full(), full(); !a.equal(b) {
+		t.Error("two copies differ")
+	}
+	typ := reflect.TypeFor[Service]()
+	for i := range typ.NumField() {
+		other := full()
+		f := reflect.ValueOf(&other).Elem().Field(i)
+		f.SetZero()
+		if f.Kind() == reflect.Bool {
+			f.SetBool(!reflect.ValueOf(full()).Field(i).Bool())
+		}
+		if full().equal(other) {
+			t.Errorf("%s does not matter", typ.Field(i).Name)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 )
@@ -102,7 +101,7 @@ func (t *table) touchDifference(next map[Key]Service) {
 		}
 	}
 	for k, s := range next {
-		if old, ok := t.services[k]; !ok || !reflect.DeepEqual(old, s) {
+		if old, ok := t.services[k]; !ok || !old.equal(s) {
 			t.touched[k] = struct{}{}
 		}
 	}

@@ -62,7 +62,7 @@ func cause(err error) string {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
 	case errors.As(err, &request):
-		return request.Err.Error()
+		err = request.Err
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), "http2: ")
 }
