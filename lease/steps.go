@@ -74,6 +74,7 @@ func (t *Table) look(e *entry, v *View) (Step, bool) {
 	e.dirty = false
 	if f := e.flight; f != nil {
 		if v.Now.Before(f.until) {
+			t.wake(e, f.until) // an earlier alarm may have used up the only one
 			return Step{}, false
 		}
 		t.land(e)

@@ -62,7 +62,7 @@ func (b *ballot) near(n *voter) bool { return b.routed || onSegment(n.Segments, 
 
 // serves tells whether traffic that reaches the node finds an endpoint.
 func (b *ballot) serves(n *voter) bool {
-	if !b.vip.Serving {
+	if !b.vip.Serving || b.outdated(n) {
 		return false
 	}
 	for _, nodes := range b.vip.Local {
@@ -72,6 +72,10 @@ func (b *ballot) serves(n *voter) bool {
 	}
 	return true
 }
+
+// outdated tells whether the node may have seen another set of local endpoints
+// than the others, and so elect itself where they elect somebody else.
+func (b *ballot) outdated(n *voter) bool { return len(b.vip.Local) > 0 && n.Tier == OutOfTouch }
 
 func (b *ballot) eligible(n *voter) bool {
 	return n.Unfit == "" && n.Tier == b.tier && b.near(n) && b.serves(n)
@@ -86,6 +90,8 @@ func (b *ballot) objection(n *voter) string {
 		return "not on the network of " + b.vip.IP.String()
 	case !b.vip.Serving:
 		return "no serving endpoint"
+	case b.outdated(n):
+		return n.Tier.String() + ", so its view of local endpoints does not count"
 	case !b.serves(n):
 		return "no local endpoint"
 	case n.Tier != b.tier:

@@ -17,7 +17,9 @@
 //  2. segment: on the address's L2 network, if any known node is; an address on
 //     nobody's network is routed, and everybody may announce it;
 //  3. endpoints: the address has a serving endpoint somewhere, and the node has
-//     one of every Service on it with externalTrafficPolicy: Local;
+//     one of every Service on it with externalTrafficPolicy: Local. A node that
+//     is out of touch with the API server does not count there: it may know
+//     other endpoints than the others, and both sides would elect somebody;
 //  4. tier: of those left, only the best tier that is not empty.
 //
 // Everything here is a pure function of its arguments: no clock, no I/O, no

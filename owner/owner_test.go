@@ -99,9 +99,12 @@ func TestElect(t *testing.T) {
 			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all cordoned"},
 		}, {
 			"the best tier has no local endpoint",
-			[]Node{{Name: "n1"}, {Name: "n3", Tier: OutOfTouch}},
+			[]Node{{Name: "n1"}, {Name: "n3", Tier: Cordoned}},
 			local([]string{"n3"}),
-			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all out of touch with the API server"},
+			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all cordoned"},
+		}, {
+			"the local endpoint is on a node that is out of touch", []Node{{Name: "n1"}, {Name: "n3", Tier: OutOfTouch}}, local([]string{"n3"}),
+			Verdict{Reason: "no ready node has a local endpoint"},
 		}, {
 			"a name that occurs twice counts once",
 			[]Node{{Name: "n1"}, {Name: "n1", Unfit: "dead"}},
@@ -162,7 +165,7 @@ func naive(nodes []Node, v VIP) Verdict {
 		for _, n := range nodes {
 			ok := n.Unfit == "" && v.Serving && (routed || onSegment(n.Segments, v.IP))
 			for _, l := range v.Local {
-				ok = ok && slices.Contains(l, n.Name)
+				ok = ok && slices.Contains(l, n.Name) && n.Tier != OutOfTouch
 			}
 			if ok {
 				left = append(left, n)

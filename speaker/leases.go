@@ -9,9 +9,14 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// writeLimit bounds one write to the API server. A write that may have landed
-// unseen does no harm: the next one carries the version of the table.
-const writeLimit = 5 * time.Second
+const (
+	// writeLimit bounds one write to the API server. A write that may have
+	// landed unseen does no harm: the next one carries the version of the table.
+	writeLimit = 5 * time.Second
+	// writers is how many writes are under way at once; the others wait, with
+	// their time not yet running.
+	writers = 32
+)
 
 // result is the end of one write.
 type result struct {
@@ -22,7 +27,7 @@ type result struct {
 // lease asks the protocol which steps are due. None is taken from the local
 // snapshot file or by a node that is leaving or not ready.
 func (s *Speaker) lease(w *world) {
-	if !w.cluster.Synced || w.draining || len(w.reasons) > 0 {
+	if !w.cluster.Synced || w.cluster.Stale || w.draining || len(w.reasons) > 0 {
 		return
 	}
 	v := s.terms(w)
@@ -63,6 +68,12 @@ func configsDiffer(members []mesh.Member) bool {
 
 // write takes a step beside the loop and hands the result back to it.
 func (s *Speaker) write(ctx context.Context, st lease.Step) {
+	select {
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	case <-ctx.Done():
+		return
+	}
 	limited, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	err := s.cfg.API.Write(limited, watcher.Write{

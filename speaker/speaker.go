@@ -42,8 +42,9 @@ import (
 )
 
 const (
-	idleTurn   = 5 * time.Second  // a turn is taken at least this often
-	stuckAfter = 30 * time.Second // without a turn, the loop is stuck
+	idleTurn   = 5 * time.Second      // a turn is taken at least this often
+	pause      = 2 * time.Millisecond // between turns, or as long as the last turn took
+	stuckAfter = 30 * time.Second     // without a turn, the loop is stuck
 )
 
 // Mesh is the membership, as far as the loop needs it.
@@ -107,6 +108,7 @@ type Speaker struct {
 	log     zerolog.Logger
 	metrics *metrics
 	results chan result
+	writing chan struct{}        // one element for each write under way
 	view    atomic.Pointer[view] // the last turn, for Snapshot
 	beat    atomic.Int64         // when the last turn ended, in Unix nanoseconds
 
@@ -115,8 +117,10 @@ type Speaker struct {
 	touch   touch
 	owned   map[netip.Addr]ownership
 	handing map[netip.Addr]handing // answered for still, but owned by another
-	told    map[string]bool        // conflicts for which an event was sent
+	told    map[netip.Addr]bool    // addresses for which a conflict was told
 	mine    map[netip.Addr]bool    // owned as of the last turn
+	ended   time.Time              // when the last turn ended
+	took    time.Duration          // how long it was
 	drain   time.Time              // when draining began, zero before
 	judged  bool                   // reasons are those of a turn
 	reasons []string               // why not ready, as of the last turn
@@ -128,10 +132,11 @@ func New(cfg Config) *Speaker {
 		cfg:     cfg,
 		log:     cfg.Log,
 		results: make(chan result),
+		writing: make(chan struct{}, writers),
 		table:   lease.NewTable(),
 		owned:   map[netip.Addr]ownership{},
 		handing: map[netip.Addr]handing{},
-		told:    map[string]bool{},
+		told:    map[netip.Addr]bool{},
 	}
 	s.view.Store(&view{reasons: []string{"starting"}})
 	s.metrics = newMetrics(cfg.Registry, &s.view)
@@ -141,8 +146,8 @@ func New(cfg Config) *Speaker {
 
 // Run takes turns until ctx ends, hands over, and returns nil.
 func (s *Speaker) Run(ctx context.Context) error {
-	var writers sync.WaitGroup
-	defer writers.Wait()
+	var writes sync.WaitGroup
+	defer writes.Wait()
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	timer := time.NewTimer(0)
@@ -161,6 +166,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		case <-s.cfg.Settings.Changed():
 		case <-timer.C:
 		}
+		s.rest()
 		w := s.turn(time.Now())
 		if s.drained(w) {
 			s.cfg.Wire.Set(nil)
@@ -168,9 +174,18 @@ func (s *Speaker) Run(ctx context.Context) error {
 			return nil
 		}
 		for _, step := range w.steps {
-			writers.Go(func() { s.write(writing, step) })
+			writes.Go(func() { s.write(writing, step) })
 		}
 		timer.Reset(time.Until(w.wake))
+	}
+}
+
+// rest lets changes gather after a turn, so that a flood of them, be it pods
+// that come and go or a stranger on the wire, costs at most half a core. After
+// a quiet moment the first change is acted upon at once.
+func (s *Speaker) rest() {
+	if rest := time.Until(s.ended.Add(max(pause, s.took))); rest > 0 {
+		time.Sleep(rest)
 	}
 }
 

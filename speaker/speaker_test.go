@@ -187,11 +187,11 @@ func TestAddressesFollowLocalEndpoints(t *testing.T) {
 		}
 		m.serve("web")
 		m.until("nobody answers", 5*time.Second, func() bool { return len(m.owners(ip)) == 0 })
-		m.pass(patience / 2)
+		m.pass(ownerlessFor / 2)
 		if got := m.told("NoEligibleNode"); len(got) != 0 {
 			t.Errorf("%q too early", got)
 		}
-		m.pass(patience)
+		m.pass(ownerlessFor)
 		if diff := cmp.Diff([]string{"web: no node may announce " + ip + ": no serving endpoint"}, m.told("NoEligibleNode")); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/starling-lb/starling/lease"
 )
 
-// patience is how long an address may be without an owner before an event says
-// so: a new Service usually exists before its endpoints serve.
-const patience = 10 * time.Second
+// ownerlessFor is how long an address may be without an owner before an event
+// says so: a new Service usually exists before its endpoints serve.
+const ownerlessFor = 10 * time.Second
 
 // ownership is who owns an address, and since when.
 type ownership struct {
@@ -58,11 +58,10 @@ func (s *Speaker) tell(w *world) {
 			s.ownerless(w, i, o)
 		}
 	}
-	current := make(map[string]bool, len(w.wire.Conflicts))
+	current := make(map[netip.Addr]bool, len(w.wire.Conflicts))
 	for _, c := range w.wire.Conflicts {
-		id := c.IP.String() + " " + c.MAC
-		current[id] = true
-		if s.told[id] {
+		current[c.IP] = true
+		if s.told[c.IP] {
 			continue
 		}
 		s.log.Warn().Stringer("vip", c.IP).Str("mac", c.MAC).Str("reason", c.Kind).Msg("address conflict")
@@ -77,7 +76,7 @@ func (s *Speaker) tell(w *world) {
 // ownerless warns once, from one node, when an address stays without an owner.
 func (s *Speaker) ownerless(w *world, i int, o ownership) {
 	v := w.vips[i]
-	due := o.since.Add(patience)
+	due := o.since.Add(ownerlessFor)
 	if o.warned {
 		return
 	}

@@ -13,11 +13,8 @@ const (
 	outOfTouch               = 60 * time.Second
 )
 
-const (
-	silence   = 30 * time.Second // without contact for longer: no longer in touch
-	lost      = 60 * time.Second // without contact for longer: out of touch
-	steadyFor = 30 * time.Second // contact without a break before in touch again
-)
+// steadyFor is how long contact must last without a break to count again.
+const steadyFor = 30 * time.Second
 
 // touch turns the time of the last contact into one of the three values.
 type touch struct {
@@ -27,10 +24,10 @@ type touch struct {
 // age is the value to tell now. A node that never had contact is out of touch.
 func (t *touch) age(now, last time.Time) time.Duration {
 	switch quiet := now.Sub(last); {
-	case quiet > lost:
+	case quiet > outOfTouch:
 		t.broken = now
 		return outOfTouch
-	case quiet > silence:
+	case quiet > unsure:
 		t.broken = now
 		return unsure
 	case !t.broken.IsZero() && now.Sub(t.broken) < steadyFor:

@@ -18,8 +18,9 @@ func (s *Speaker) turn(now time.Time) *world {
 	s.lease(w)
 	s.tell(w)
 	s.publish(w)
-	s.metrics.turn.Observe(time.Since(now).Seconds())
-	s.beat.Store(now.UnixNano())
+	s.ended, s.took = time.Now(), time.Since(now)
+	s.metrics.turn.Observe(s.took.Seconds())
+	s.beat.Store(s.ended.UnixNano())
 	return w
 }
 

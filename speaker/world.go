@@ -58,8 +58,8 @@ func (s *Speaker) look(now time.Time) *world {
 // unready lists why this node may not own anything.
 func (s *Speaker) unready(w *world) []string {
 	var r []string
-	if !w.cluster.Synced && !w.cluster.Stale {
-		r = append(r, "waiting for the Kubernetes API server")
+	if w.cluster.Stale && s.table.Len() == 0 { // neither a list nor a snapshot file
+		r = append(r, "waiting for the Services from the Kubernetes API server")
 	}
 	if !s.cfg.Mesh.Settled() {
 		r = append(r, "waiting for the mesh")
@@ -139,15 +139,19 @@ func segments(w arpd.State) []netip.Prefix {
 	return slices.Compact(r)
 }
 
-// reserved names what must never be handed out: the addresses of nodes, and the
-// network and broadcast addresses of their segments.
+// reserved names what must never be handed out: the addresses of nodes, and of
+// their segments the network and broadcast addresses of IPv4 and, for IPv6, the
+// one that every router answers for (RFC 4291, section 2.6.1).
 func (w *world) reserved() func(netip.Addr) string {
 	taken := map[netip.Addr]string{}
 	for _, m := range w.members {
 		for _, p := range m.Meta.Segments {
-			if p.Addr().Is4() && p.Bits() < 31 {
+			switch {
+			case p.Addr().Is4() && p.Bits() < 31:
 				taken[p.Masked().Addr()] = "the network address of " + p.String()
 				taken[broadcast(p)] = "the broadcast address of " + p.String()
+			case p.Addr().Is6() && p.Bits() < 127:
+				taken[p.Masked().Addr()] = "the routers' anycast address of " + p.String()
 			}
 		}
 	}
