@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"path"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,11 +56,11 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "node-name", EnvVars: env("NODE_NAME"), Usage: "name of this node in Kubernetes", DefaultText: "hostname"},
 		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "`FILE` with the way to the API server", DefaultText: "in-cluster"},
 		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "namespace of the Secret starling-gossip", DefaultText: "own, else " + defaultNamespace},
-		&cli.StringSliceFlag{Name: "interface", EnvVars: env("INTERFACE"), Usage: "`PATTERN` of the interfaces to announce on: a name, a glob, or either with ! in front to leave it out; repeatable", DefaultText: "automatic"},
+		&cli.StringSliceFlag{Name: "interface", EnvVars: env("INTERFACE"), Usage: "`PATTERN` of the interfaces to announce on: a name, a glob, or either with ! in front to leave it out; repeatable, in the variable separated by ;", DefaultText: "automatic"},
 		&cli.StringSliceFlag{Name: "pool", EnvVars: env("POOL"), Usage: "addresses to hand out as `[NAME=]RANGE[,RANGE...]`, a RANGE being a CIDR or first-last; repeatable, in the variable separated by ;"},
 		&cli.StringFlag{Name: "config", EnvVars: env("CONFIG"), Usage: "YAML `FILE` with pools, read again when it changes"},
 		&cli.StringFlag{Name: "gossip-addr", EnvVars: env("GOSSIP_ADDR"), Usage: "`IP[:PORT]` for gossip by tcp and udp", DefaultText: "node IP, port 7927"},
-		&cli.StringSliceFlag{Name: "join", EnvVars: env("JOIN"), Usage: "`HOST[:PORT]` of a speaker to join besides the cluster's nodes; repeatable"},
+		&cli.StringSliceFlag{Name: "join", EnvVars: env("JOIN"), Usage: "`HOST[:PORT]` of a speaker to join besides the cluster's nodes; repeatable, in the variable separated by ;"},
 		&cli.StringFlag{Name: "gossip-key-file", EnvVars: env("GOSSIP_KEY_FILE"), Usage: "`FILE` with base64 keys of 32 bytes, one a line, the first encrypts", DefaultText: "the Secret starling-gossip"},
 		&cli.StringFlag{Name: "status-addr", EnvVars: env("STATUS_ADDR"), Value: ":7928", Usage: "`ADDR` of the status page, the probes and the metrics"},
 		&cli.StringFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve only Services with this loadBalancerClass", DefaultText: "only Services without one"},
@@ -97,13 +99,14 @@ func parseConfig(c *cli.Context) (config, error) {
 	var err error
 	cfg.node, err = nodeName(cfg.node)
 	check("node-name", err)
-	cfg.namespace = ownNamespace(cfg.namespace)
+	cfg.namespace, err = ownNamespace(cfg.namespace)
+	check("namespace", err)
 	check("interface", checkPatterns(cfg.interfaces))
 	for _, p := range c.StringSlice("pool") {
 		pool, err := lease.ParsePoolFlag(p)
 		check("pool", err)
 		if err == nil {
-			cfg.pools = append(cfg.pools, pool)
+			cfg.pools = addPool(cfg.pools, pool)
 		}
 	}
 	cfg.gossip, err = parseGossipAddr(c.String("gossip-addr"))
@@ -132,31 +135,53 @@ func prefixed(flag string, err error) error {
 	return errors.Join(errs...)
 }
 
+// addPool adds the pool of one flag; flags of one name make one pool.
+func addPool(pools []lease.Pool, p lease.Pool) []lease.Pool {
+	i := slices.IndexFunc(pools, func(o lease.Pool) bool { return o.Name == p.Name })
+	if i < 0 {
+		return append(pools, p)
+	}
+	pools[i].Ranges = append(pools[i].Ranges, p.Ranges...)
+	return pools
+}
+
+// objectName is what Kubernetes takes for the name of a Node or a Namespace: a
+// DNS subdomain (RFC 1123).
+var objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+func checkName(name string) error {
+	if len(name) > 253 || !objectName.MatchString(name) {
+		return fmt.Errorf("%q is not a name in Kubernetes: at most 253 of a-z, 0-9, - and .", name)
+	}
+	return nil
+}
+
 func nodeName(name string) (string, error) {
 	if name != "" {
-		return name, nil
+		return name, checkName(name)
 	}
 	name, err := os.Hostname()
 	if err != nil {
 		return "", fmt.Errorf("not given, and the host has no name: %w", err)
 	}
-	return strings.ToLower(name), nil
+	name = strings.ToLower(name)
+	return name, checkName(name)
 }
 
-func ownNamespace(name string) string {
+func ownNamespace(name string) (string, error) {
 	if name != "" {
-		return name
+		return name, checkName(name)
 	}
 	if b, err := os.ReadFile(ownNamespaceFile); err == nil && len(b) > 0 {
-		return strings.TrimSpace(string(b))
+		return strings.TrimSpace(string(b)), nil
 	}
-	return defaultNamespace
+	return defaultNamespace, nil
 }
 
 func checkPatterns(patterns []string) error {
 	var errs []error
 	for _, p := range patterns {
-		if _, err := path.Match(strings.TrimPrefix(p, "!"), ""); err != nil || strings.TrimPrefix(p, "!") == "" {
+		if _, err := path.Match(strings.TrimPrefix(p, "!"), ""); err != nil || strings.TrimPrefix(p, "!") == "" || strings.ContainsAny(p, ", ") {
 			errs = append(errs, fmt.Errorf("%q is not a name or a glob", p))
 		}
 	}

@@ -44,6 +44,10 @@ func TestBadInput(t *testing.T) {
 		{"gossip address is a name", []string{"--gossip-addr", "n1:7927"}, []string{`--gossip-addr: "n1" is not an IP address`}},
 		{"join", []string{"--join", "a b"}, []string{`--join: "a b"`}},
 		{"glob", []string{"--interface", "eth[", "--interface", "!"}, []string{`--interface: "eth["`, `--interface: "!"`}},
+		{"several globs in one", []string{"--interface", "eth0,eth1"}, []string{`--interface: "eth0,eth1"`}},
+		{"node name", []string{"--node-name", "Node 1"}, []string{`--node-name: "Node 1"`}},
+		{"namespace", []string{"--namespace", "-x"}, []string{`--namespace: "-x"`}},
+		{"empty config", []string{"--config", file("c0", "")}, []string{`no key "pools"`}},
 		{"detection", []string{"--failure-detection", "psychic"}, []string{"--failure-detection: "}},
 		{"log format", []string{"--log-format", "xml"}, []string{"--log-format: "}},
 		{"no such config", []string{"--config", filepath.Join(dir, "none")}, []string{"--config: "}},
@@ -133,7 +137,7 @@ func TestVariables(t *testing.T) {
 			t.Errorf("--%s: no variable %s", name, want)
 		}
 	}
-	t.Setenv("STARLING_POOL", "a=198.18.0.1-198.18.0.9,198.18.1.0/28;b=2001:db8::/64")
+	t.Setenv("STARLING_POOL", "a=198.18.0.1-198.18.0.9,198.18.1.0/28;b=2001:db8::/64;198.18.2.0/24;198.18.3.0/24")
 	t.Setenv("STARLING_NODE_NAME", "n7")
 	t.Setenv("STARLING_JOIN", "198.18.0.1;lab.example:7000;[2001:db8::1]")
 	cfg := parsed(t, "--gossip-addr", "[2001:db8::7]:7000")
@@ -141,7 +145,7 @@ func TestVariables(t *testing.T) {
 	for _, p := range cfg.pools {
 		pools = append(pools, p.Name+" "+strings.Join(p.Ranges, " "))
 	}
-	if diff := cmp.Diff([]string{"a 198.18.0.1-198.18.0.9 198.18.1.0/28", "b 2001:db8::/64"}, pools); diff != "" {
+	if diff := cmp.Diff([]string{"a 198.18.0.1-198.18.0.9 198.18.1.0/28", "b 2001:db8::/64", "default 198.18.2.0/24 198.18.3.0/24"}, pools); diff != "" {
 		t.Errorf("pools (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"198.18.0.1:7927", "lab.example:7000", "[2001:db8::1]:7927"}, cfg.join); diff != "" {

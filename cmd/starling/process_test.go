@@ -170,6 +170,32 @@ func TestRunSaysWhatItWaitsFor(t *testing.T) {
 	}
 }
 
+// TestRunWithoutTheAPIServer: a speaker that has a key file and a snapshot of
+// its last life starts while the API server is away.
+func TestRunWithoutTheAPIServer(t *testing.T) {
+	key, err := mesh.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, keyFile := t.TempDir(), filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	api := apitest.Start(t)
+	api.Create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	r := start(t, api, "--state-dir", state, "--gossip-key-file", keyFile)
+	r.until("/metrics", http.StatusOK, "starling_ready 0") // the loop turns
+	if code := r.exit(); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	api.Stop()
+	r = start(t, api, "--state-dir", state, "--gossip-key-file", keyFile)
+	r.until("/readyz", http.StatusServiceUnavailable, "nosuch0")
+	if code := r.exit(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestRunStopsWhileItWaits(t *testing.T) {
 	api := apitest.Start(t)
 	api.Stop()

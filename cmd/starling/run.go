@@ -120,7 +120,7 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 	}
 	t.start("watcher", w.Run)
 	t.start("settings", p.settings.Run)
-	b, err := p.bootstrap(ctx, w)
+	b, err := p.bootstrap(ctx, w, t.failed)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ const retry = time.Second
 
 // bootstrap asks the API server until it has everything, and says in /readyz
 // and, once for each reason, in the log what it waits for.
-func (p *process) bootstrap(ctx context.Context, w *watcher.Watcher) (bootstrap, error) {
+func (p *process) bootstrap(ctx context.Context, w *watcher.Watcher, failed <-chan error) (bootstrap, error) {
 	var b bootstrap
 	for {
 		err := p.learn(ctx, w, &b)
@@ -216,6 +216,8 @@ func (p *process) bootstrap(ctx context.Context, w *watcher.Watcher) (bootstrap,
 		select {
 		case <-ctx.Done():
 			return b, ctx.Err()
+		case err := <-failed:
+			return b, err
 		case <-time.After(retry):
 		}
 	}
@@ -227,7 +229,7 @@ func (p *process) learn(ctx context.Context, w *watcher.Watcher, b *bootstrap) e
 	defer cancel()
 	var err error
 	if b.cluster == "" {
-		if b.cluster, err = watcher.ClusterID(ctx, p.client); err != nil {
+		if b.cluster, err = p.identity(ctx, w); err != nil {
 			return fmt.Errorf("identity of the cluster: %w", err)
 		}
 	}
@@ -240,6 +242,16 @@ func (p *process) learn(ctx context.Context, w *watcher.Watcher, b *bootstrap) e
 		return err
 	}
 	return nil
+}
+
+// identity is that of the API server, or the one in the snapshot file while the
+// API server does not answer.
+func (p *process) identity(ctx context.Context, w *watcher.Watcher) (string, error) {
+	id, err := watcher.ClusterID(ctx, p.client)
+	if saved := w.State().Cluster; err != nil && saved != "" {
+		return saved, nil
+	}
+	return id, err
 }
 
 // gossipKeys are those of --gossip-key-file, else those of the Secret, which

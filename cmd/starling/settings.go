@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,8 @@ type settings struct {
 	file    string
 	log     zerolog.Logger
 	changed chan struct{}
-	read    []byte // content last looked at; only Run uses it after newSettings
+	read    []byte // content last looked at; only Run uses it and have after newSettings
+	have    bool   // read is what the file held when it was last looked at
 
 	mu      sync.Mutex // guards all following fields
 	pools   *lease.Pools
@@ -41,7 +43,7 @@ func newSettings(flags []lease.Pool, file string, log zerolog.Logger) (*settings
 		if err != nil {
 			return nil, fmt.Errorf("--config: %w", err)
 		}
-		s.read = b
+		s.read, s.have = b, true
 	}
 	var err error
 	s.pools, err = s.compile(s.read)
@@ -56,7 +58,10 @@ func (s *settings) compile(content []byte) (*lease.Pools, error) {
 		if err != nil {
 			return nil, prefixed(s.file, err)
 		}
-		all = append(append([]lease.Pool{}, all...), c.Pools...)
+		if c.Pools == nil {
+			return nil, fmt.Errorf("%s: no key \"pools\" (an empty list is written as pools: [])", s.file)
+		}
+		all = slices.Concat(all, c.Pools)
 	}
 	return lease.NewPools(all)
 }
@@ -81,16 +86,16 @@ func (s *settings) Run(ctx context.Context) error {
 
 func (s *settings) refresh() {
 	content, err := os.ReadFile(s.file)
-	if err == nil && bytes.Equal(content, s.read) {
+	if err == nil && s.have && bytes.Equal(content, s.read) {
 		err = errSame
 	}
 	var pools *lease.Pools
 	switch {
 	case err == nil:
-		s.read = content
+		s.read, s.have = content, true
 		pools, err = s.compile(content)
 	case !errors.Is(err, errSame):
-		s.read = nil // so that the file counts as changed when it is back
+		s.have = false // so that the file counts as changed when it is back
 	}
 	if s.set(pools, err) {
 		select {

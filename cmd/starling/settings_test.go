@@ -58,6 +58,7 @@ func TestReload(t *testing.T) {
 			{"nothing", func() {}, []string{"flag", "lab", "more"}, "", false},
 			{"bad edit", func() { write("pools: 7\n") }, []string{"flag", "lab", "more"}, "not in force", true},
 			{"still bad", func() {}, []string{"flag", "lab", "more"}, "not in force", false},
+			{"truncated", func() { write("") }, []string{"flag", "lab", "more"}, `no key "pools"`, true},
 			{"gone", func() { os.Remove(file) }, []string{"flag", "lab", "more"}, "no such file", true},
 			{"back", func() { write(onePool) }, []string{"flag", "lab"}, "", true},
 			{"overlap with a flag", func() { write("pools: [{name: x, ranges: [198.19.0.7/32]}]\n") }, []string{"flag", "lab"}, "overlap", true},
@@ -85,8 +86,8 @@ func TestReload(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if n := strings.Count(log.String(), "kept as it was"); n != 3 {
-			t.Errorf("%d warnings, want one for each of 3 mistakes:\n%s", n, log.String())
+		if n := strings.Count(log.String(), "kept as it was"); n != 4 {
+			t.Errorf("%d warnings, want one for each of 4 mistakes:\n%s", n, log.String())
 		}
 	})
 }
