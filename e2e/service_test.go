@@ -115,6 +115,9 @@ func twentyTimes(ctx context.Context, w *probe.Watcher, ips []netip.Addr) (map[n
 	first := map[netip.Addr]string{}
 	for round := range 20 {
 		answers, err := w.WhoAll(ctx, 50*time.Millisecond, ips)
+		if err == nil && len(answers) < len(ips) { // A busy machine may answer later.
+			answers, err = w.WhoAll(ctx, 500*time.Millisecond, ips)
+		}
 		if err != nil {
 			return nil, err
 		}
