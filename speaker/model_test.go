@@ -55,11 +55,16 @@ type node struct {
 	meta     mesh.Meta
 	settled  bool
 
-	synced  bool
-	contact time.Time
+	stale     bool         // what the table holds is from the snapshot file
+	silent    time.Time    // of the API server since then, zero: in contact
+	pools     *lease.Pools // nil: those of the model
+	troubles  []string     // of the mesh
+	conflicts []arpd.Conflict
+
 	reset   bool
 	changes map[watcher.Key]*watcher.Service // nil: deleted
 	answers []netip.Addr
+	watched []netip.Addr
 	heard   map[netip.Addr]string
 	meshed  chan struct{}
 	wired   chan struct{}
@@ -105,7 +110,7 @@ func (m *model) later(f func()) {
 func (m *model) start(name string) *node {
 	b := &node{
 		registry: prometheus.NewRegistry(),
-		m:        m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true, synced: true,
+		m:        m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
 		changes: map[watcher.Key]*watcher.Service{}, heard: map[netip.Addr]string{},
 		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1),
 	}
@@ -171,7 +176,6 @@ func (m *model) apply(s watcher.Service, deleted bool) {
 	for _, b := range m.speakers {
 		m.later(func() {
 			b.changes[s.Key()] = change
-			b.contact = time.Now()
 			poke(b.kubed)
 		})
 	}
@@ -315,6 +319,15 @@ func (m *model) bound(name string) string {
 	return m.ip(name)
 }
 
+// set changes a speaker's surroundings and wakes it.
+func (m *model) set(name string, f func(*node)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.speakers[name]
+	f(b)
+	poke(b.meshed)
+}
+
 // pass lets virtual time go by.
 func (m *model) pass(d time.Duration) {
 	<-time.After(d)
@@ -385,12 +398,21 @@ func (b *modelMesh) Settled() bool {
 	defer b.m.mu.Unlock()
 	return b.settled
 }
-func (b *modelMesh) Problems() []string       { return nil }
+
+func (b *modelMesh) Problems() []string {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return b.troubles
+}
 func (b *modelMesh) Changed() <-chan struct{} { return b.meshed }
 
 func (b *modelWire) mac() string { return "02:00:00:00:00:" + b.name }
 
-func (b *modelWire) Watch([]netip.Addr) {}
+func (b *modelWire) Watch(vips []netip.Addr) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.watched = vips
+}
 
 func (b *modelWire) Set(vips []netip.Addr) {
 	b.m.mu.Lock()
@@ -425,6 +447,7 @@ func (b *modelWire) State() arpd.State {
 	return arpd.State{
 		Interfaces: []arpd.Interface{{Name: "eth0", MAC: b.mac(), Used: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}}},
 		Heard:      b.heard,
+		Conflicts:  b.conflicts,
 	}
 }
 func (b *modelWire) Changed() <-chan struct{} { return b.wired }
@@ -448,7 +471,11 @@ func (b *modelCluster) Drain() watcher.Changes {
 func (b *modelCluster) State() watcher.State {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	return watcher.State{Synced: b.synced, Nodes: b.m.nodes, Endpoints: b.m.endpoints, LastContact: time.Now()}
+	contact := b.silent
+	if contact.IsZero() {
+		contact = time.Now()
+	}
+	return watcher.State{Synced: true, Stale: b.stale, Nodes: b.m.nodes, Endpoints: b.m.endpoints, LastContact: contact}
 }
 func (b *modelCluster) Changed() <-chan struct{} { return b.kubed }
 
@@ -489,6 +516,14 @@ func (b *node) Event(e watcher.Event) {
 	b.m.events = append(b.m.events, e)
 }
 
-func (b *node) Pools() *lease.Pools      { return b.m.pools }
+// Pools are the pools of the model, unless this node has its own.
+func (b *node) Pools() *lease.Pools {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	if b.pools != nil {
+		return b.pools
+	}
+	return b.m.pools
+}
 func (b *node) Problems() []string       { return nil }
 func (b *node) Changed() <-chan struct{} { return nil }

@@ -259,13 +259,10 @@ func TestUnready(t *testing.T) {
 		m.create("web", nil, "n1", "n2", "n3")
 		ip := m.bound("web")
 		owner := m.one(ip)
-		m.mu.Lock()
-		m.speakers[owner].settled = false
-		poke(m.speakers[owner].meshed)
-		m.mu.Unlock()
+		m.set(owner, func(b *node) { b.settled, b.troubles = false, []string{"peer 198.18.0.9 has another key"} })
 		m.until("another answers", 5*time.Second, func() bool { o := m.owners(ip); return len(o) == 1 && o[0] != owner })
 		snap := m.speakers[owner].speaker.Snapshot()
-		if snap.Ready || !slices.Equal(snap.Reasons, []string{"waiting for the mesh"}) {
+		if snap.Ready || !slices.Equal(snap.Reasons, []string{"waiting for the mesh", "peer 198.18.0.9 has another key"}) {
 			t.Errorf("ready %v, reasons %q", snap.Ready, snap.Reasons)
 		}
 	}, tenAddresses)
