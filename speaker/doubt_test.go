@@ -72,6 +72,7 @@ func TestOthersAddressesAreWatched(t *testing.T) {
 		m.create("web", nil, "n1", "n2", "n3")
 		ip := m.bound("web")
 		owner := m.one(ip)
+		m.pass(time.Second) // until all know
 		for name, b := range m.speakers {
 			m.mu.Lock()
 			watched := slices.Contains(b.watched, netip.MustParseAddr(ip))

@@ -139,7 +139,7 @@ func (c *Cluster) up(ctx context.Context) error {
 		return err
 	}
 	return c.options.Step(fmt.Sprintf("%d nodes are ready", len(c.Nodes)), func() error {
-		err := eachNode(c.Nodes, func(n *Node) error { return n.startKubernetes(ctx, c, certificates) })
+		err := eachNode(c.Nodes, func(n *Node) error { return n.startKubernetes(c, certificates) })
 		if err != nil {
 			return err
 		}

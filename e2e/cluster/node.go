@@ -202,7 +202,7 @@ func copyFile(from, to string) error {
 }
 
 // startKubernetes starts kubelet and kube-proxy.
-func (n *Node) startKubernetes(ctx context.Context, c *Cluster, ca *authority) error {
+func (n *Node) startKubernetes(c *Cluster, ca *authority) error {
 	for _, err := range []error{
 		os.WriteFile(n.conf("ca.crt"), ca.pem, 0o644),
 		ca.kubeconfig(n.conf("kubelet.kubeconfig"), server, "system:node:"+n.Name, "system:nodes"),

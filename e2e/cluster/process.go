@@ -118,8 +118,7 @@ func Until(ctx context.Context, limit time.Duration, what string, ok func(contex
 			err = last // The better answer: this one was cut short.
 		}
 		last = err
-		var final *finalError
-		if errors.As(err, &final) {
+		if _, final := errors.AsType[*finalError](err); final {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		select {

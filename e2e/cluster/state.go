@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -161,9 +162,9 @@ func rmdirAll(top string) error {
 	if err != nil {
 		return err
 	}
-	for i := len(dirs) - 1; i >= 0; i-- {
-		if err := syscall.Rmdir(dirs[i]); err != nil && err != syscall.ENOENT {
-			return fmt.Errorf("remove %s: %w", dirs[i], err)
+	for _, dir := range slices.Backward(dirs) {
+		if err := syscall.Rmdir(dir); err != nil && err != syscall.ENOENT {
+			return fmt.Errorf("remove %s: %w", dir, err)
 		}
 	}
 	return nil

@@ -114,7 +114,7 @@ func contents(t *testing.T, archive string) map[string][]byte {
 	files := map[string][]byte{}
 	for r := tar.NewReader(file); ; {
 		header, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files
 		}
 		if err != nil {

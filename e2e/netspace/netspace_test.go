@@ -176,7 +176,10 @@ func TestRemoveEndsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-ended:
+	case err := <-ended:
+		if err == nil {
+			t.Error("a process that was killed ended well")
+		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("a process has survived")
 	}

@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -115,7 +116,7 @@ func (p *Prober) listen(conn net.Conn) {
 	buf := make([]byte, 2048)
 	for {
 		n, err := conn.Read(buf)
-		if opErr, ok := err.(*net.OpError); ok && opErr.Err == net.ErrClosed {
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil || n < 4 {

@@ -20,7 +20,7 @@ func TestDo(t *testing.T) {
 		if err := p.Do("first", func() error { time.Sleep(1250 * time.Millisecond); return nil }); err != nil {
 			t.Error(err)
 		}
-		if err := p.Do("second", func() error { return failed }); err != failed {
+		if err := p.Do("second", func() error { return failed }); !errors.Is(err, failed) {
 			t.Errorf("Do returned %v", err)
 		}
 		want := "  ✓ first" + strings.Repeat(" ", 57) + "1.2 s\n  ✗ second" + strings.Repeat(" ", 56) + "0.0 s\n"

@@ -25,7 +25,7 @@ func main() {
 	if len(ports) == 0 {
 		ports = []string{"8080"}
 	}
-	for _, host := range strings.Split(os.Getenv("POD_IPS"), ",") {
+	for host := range strings.SplitSeq(os.Getenv("POD_IPS"), ",") {
 		for _, port := range ports {
 			if err := serve(net.JoinHostPort(host, port)); err != nil {
 				log.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -48,7 +49,7 @@ func TestCarry(t *testing.T) {
 		}
 	}
 	conn.Close()
-	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("after the server has closed: %v", err)
 	}
 }
@@ -63,7 +64,7 @@ func TestNobodyThere(t *testing.T) {
 	l.Close()
 	client, inside := pair(t)
 	carry(inside, address)
-	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("read: %v", err)
 	}
 }
