@@ -112,7 +112,7 @@ func TestLinkLossAndReturn(t *testing.T) {
 	s.returned(t)
 	s.served(t, "return of "+s.owner.Name, sudden)
 	allReady(t)
-	steady(t, s.watcher, s.ip)
+	settled(t, s.watcher, s.ip)
 }
 
 // TestLinkLossIPv6 is the same take-over by neighbour discovery.
@@ -176,7 +176,7 @@ func TestSpeakerFrozen(t *testing.T) {
 	}
 	s.returned(t)
 	allReady(t)
-	steady(t, s.watcher, s.ip)
+	settled(t, s.watcher, s.ip)
 	s.served(t, "speaker of "+s.owner.Name+" frozen for a while", sudden)
 }
 
@@ -254,6 +254,6 @@ func TestGossipBlocked(t *testing.T) {
 	unblock()
 	allReady(t)
 	s.returned(t)
-	steady(t, s.watcher, s.ip)
+	settled(t, s.watcher, s.ip)
 	s.served(t, "gossip blocked on every node, and healed", sudden)
 }

@@ -111,6 +111,15 @@ func steady(t *testing.T, w *probe.Watcher, ips ...netip.Addr) map[netip.Addr]st
 	return first
 }
 
+// settled waits until the addresses are steady; while one moves, two nodes may answer for it.
+func settled(t *testing.T, w *probe.Watcher, ips ...netip.Addr) {
+	t.Helper()
+	until(t, 10*time.Second, "one answer", func(ctx context.Context) error {
+		_, err := twentyTimes(ctx, w, ips)
+		return err
+	})
+}
+
 func twentyTimes(ctx context.Context, w *probe.Watcher, ips []netip.Addr) (map[netip.Addr]string, error) {
 	first := map[netip.Addr]string{}
 	for round := range 20 {
