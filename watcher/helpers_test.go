@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -47,7 +48,11 @@ func start(t *testing.T, config *rest.Config, edit ...func(*Config)) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{Watcher: w, t: t, registry: registry, services: map[Key]Service{}, ended: make(chan error, 1), stop: cancel}
 	go func() { r.ended <- w.Run(ctx) }()
-	t.Cleanup(func() { r.end() })
+	t.Cleanup(func() {
+		if err := r.end(); err != nil && !errors.Is(err, ErrForeign) {
+			t.Errorf("Run: %v", err)
+		}
+	})
 	return r
 }
 

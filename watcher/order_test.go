@@ -243,14 +243,14 @@ func (i *informed) is(state map[string]string) bool {
 func (i *informed) check(srv *apitest.Server, from, to uint64) (mixtures, ahead int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var real []map[string]string
+	var states []map[string]string
 	for v := from; v <= to; v++ {
-		real = append(real, srv.ServicesAt(v))
+		states = append(states, srv.ServicesAt(v))
 	}
 	begun := false
 	for _, state := range i.states {
 		is := false
-		for _, r := range real {
+		for _, r := range states {
 			is = is || maps.Equal(r, state)
 		}
 		begun = begun || is

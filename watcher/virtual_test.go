@@ -136,8 +136,9 @@ func TestPauseBetweenAttempts(t *testing.T) {
 		if got := w.State().Problems; len(got) != 1 || got[0] != want {
 			t.Errorf("problems %q, want %q", got, want)
 		}
-		if err := w.end(); err != nil {
-			t.Errorf("Run: %v", err)
+		begin := time.Now()
+		if err := w.end(); err != nil || time.Since(begin) != 0 {
+			t.Errorf("Run: %v, after %s", err, time.Since(begin))
 		}
 	})
 }
@@ -170,7 +171,7 @@ func TestServerAsksForPatience(t *testing.T) {
 
 // TestForeign: the process came up with the snapshot file of another cluster.
 func TestForeign(t *testing.T) {
-	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+	virtual(t, func(t *testing.T, _ *apitest.Server, config *rest.Config) {
 		w := start(t, config)
 		w.health.isCluster("another") // before Run asks
 		select {

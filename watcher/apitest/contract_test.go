@@ -3,6 +3,7 @@ package apitest_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -146,9 +147,7 @@ func (b *bench) version(o metav1.Object) uint64 {
 
 func meta(s *corev1.Service, more map[string]any) map[string]any {
 	m := map[string]any{"uid": string(s.UID), "resourceVersion": s.ResourceVersion}
-	for k, v := range more {
-		m[k] = v
-	}
+	maps.Copy(m, more)
 	return m
 }
 
