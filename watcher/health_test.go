@@ -87,11 +87,13 @@ func TestHealth(t *testing.T) {
 			{"and back", func() { h.report(t.Context(), "list nodes", refused) }, []string{"API server https://h unreachable: connection refused (since 25s)"}, 0, ""},
 			{
 				"another problem", func() { h.report(t.Context(), "create events", forbidden) },
-				[]string{"API server https://h unreachable: connection refused (since 30s)", "forbidden by RBAC: create events (no) (since 5s)"}, 1, "warn",
+				[]string{"API server https://h unreachable: connection refused (since 30s)", "forbidden by RBAC: create events (no) (since 5s)"},
+				1, "warn",
 			},
 			{
 				"one stream works", func() { h.report(t.Context(), "list services", nil) },
-				[]string{"API server https://h unreachable: connection refused (since 25s)", "forbidden by RBAC: create events (no) (since 10s)"}, 0, "",
+				[]string{"API server https://h unreachable: connection refused (since 25s)", "forbidden by RBAC: create events (no) (since 10s)"},
+				0, "",
 			},
 			{"all streams work", func() { h.clear("list services", "list nodes") }, []string{"forbidden by RBAC: create events (no) (since 15s)"}, 1, "info"},
 			{"all works", func() { h.clear("create events") }, nil, 1, "info"},
