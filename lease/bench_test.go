@@ -21,7 +21,7 @@ func boundServices(n int, first netip.Addr) []Service {
 	var all []Service
 	ip := first
 	for i := range n {
-		l := Lease{V: 1, By: "here", Holder: "n1", IPs: []LeaseIP{{IP: ip, Pool: "p", State: stateBound}}}
+		l := Lease{V: 1, By: "here", Holder: "n1", IPs: []Item{{IP: ip, Pool: "p", State: stateBound}}}
 		s := plainService(i)
 		s.Families = []string{familyName(family(ip))}
 		s.Annotations[LeaseAnnotation], s.Annotations[PoolAnnotation] = l.Encode(), "p"

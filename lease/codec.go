@@ -25,12 +25,12 @@ type Lease struct {
 	// By is the installation that may change or release the lease.
 	By string `json:"by"`
 	// Holder is the node that wrote it, for people to read.
-	Holder string    `json:"holder"`
-	IPs    []LeaseIP `json:"ips"`
+	Holder string `json:"holder"`
+	IPs    []Item `json:"ips"`
 }
 
-// LeaseIP is one address of a lease.
-type LeaseIP struct {
+// Item is one address of a lease.
+type Item struct {
 	IP    netip.Addr `json:"ip"`
 	Pool  string     `json:"pool"`
 	State string     `json:"state"` // "claimed" or "bound"
@@ -79,12 +79,12 @@ func DecodeLease(text string) (Lease, error) {
 		if err != nil {
 			continue
 		}
-		l.add(LeaseIP{IP: ip, Pool: clip(r.Pool), State: r.State})
+		l.add(Item{IP: ip, Pool: clip(r.Pool), State: r.State})
 	}
 	return l, nil
 }
 
-func (l *Lease) add(n LeaseIP) {
+func (l *Lease) add(n Item) {
 	if n.State != stateBound {
 		n.State = stateClaimed
 	}

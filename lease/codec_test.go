@@ -2,7 +2,6 @@ package lease
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -14,7 +13,7 @@ import (
 var compareAddrs = cmpopts.EquateComparable(netip.Addr{})
 
 func TestLeaseEncode(t *testing.T) {
-	l := Lease{V: 1, By: "0b5c", Holder: "n2", IPs: []LeaseIP{
+	l := Lease{V: 1, By: "0b5c", Holder: "n2", IPs: []Item{
 		{IP: netip.MustParseAddr("198.18.64.3"), Pool: "default", State: "bound"},
 		{IP: netip.MustParseAddr("2001:db8::3"), Pool: "default", State: "claimed"},
 	}}
@@ -37,12 +36,12 @@ func TestDecodeLease(t *testing.T) {
 		name, text, err string
 		want            Lease
 	}{
-		{"a later version", `{"v":7,"by":"b","more":{},"ips":[{"ip":"192.0.2.1","state":"bound","more":1}]}`, "", Lease{V: 7, By: "b", IPs: []LeaseIP{{IP: ip, State: "bound"}}}},
-		{"an unknown state is no bound one", `{"v":1,"ips":[{"ip":"192.0.2.1","state":"BOUND"}]}`, "", Lease{V: 1, IPs: []LeaseIP{{IP: ip, State: "claimed"}}}},
-		{"addresses are compared parsed", `{"v":1,"ips":[{"ip":"::ffff:192.0.2.1","state":"bound"}]}`, "", Lease{V: 1, IPs: []LeaseIP{{IP: ip, State: "bound"}}}},
-		{"what is no address is left out", `{"v":1,"ips":[{"ip":"x"},{"ip":"fe80::1%eth0"},{"ip":"192.0.2.1"},{}]}`, "", Lease{V: 1, IPs: []LeaseIP{{IP: ip, State: "claimed"}}}},
-		{"twice: bound only if both are", `{"v":1,"ips":[{"ip":"192.0.2.1","state":"bound"},{"ip":"192.0.2.1"}]}`, "", Lease{V: 1, IPs: []LeaseIP{{IP: ip, State: "claimed"}}}},
-		{"twice the same", `{"v":1,"ips":[{"ip":"192.0.2.1","state":"bound"},{"ip":"192.0.2.1","state":"bound"}]}`, "", Lease{V: 1, IPs: []LeaseIP{{IP: ip, State: "bound"}}}},
+		{"a later version", `{"v":7,"by":"b","more":{},"ips":[{"ip":"192.0.2.1","state":"bound","more":1}]}`, "", Lease{V: 7, By: "b", IPs: []Item{{IP: ip, State: "bound"}}}},
+		{"an unknown state is no bound one", `{"v":1,"ips":[{"ip":"192.0.2.1","state":"BOUND"}]}`, "", Lease{V: 1, IPs: []Item{{IP: ip, State: "claimed"}}}},
+		{"addresses are compared parsed", `{"v":1,"ips":[{"ip":"::ffff:192.0.2.1","state":"bound"}]}`, "", Lease{V: 1, IPs: []Item{{IP: ip, State: "bound"}}}},
+		{"what is no address is left out", `{"v":1,"ips":[{"ip":"x"},{"ip":"fe80::1%eth0"},{"ip":"192.0.2.1"},{}]}`, "", Lease{V: 1, IPs: []Item{{IP: ip, State: "claimed"}}}},
+		{"twice: bound only if both are", `{"v":1,"ips":[{"ip":"192.0.2.1","state":"bound"},{"ip":"192.0.2.1"}]}`, "", Lease{V: 1, IPs: []Item{{IP: ip, State: "claimed"}}}},
+		{"twice the same", `{"v":1,"ips":[{"ip":"192.0.2.1","state":"bound"},{"ip":"192.0.2.1","state":"bound"}]}`, "", Lease{V: 1, IPs: []Item{{IP: ip, State: "bound"}}}},
 		{"no version", `{"ips":[]}`, "lease: it has no version", Lease{}},
 		{"empty", ``, "lease: unexpected end of JSON input", Lease{}},
 		{"a list", `[1]`, "lease: json: cannot unmarshal array into Go value of type lease.rawLease", Lease{}},
@@ -137,7 +136,7 @@ func small(t *testing.T, st Step) {
 	}
 	for _, e := range st.Events {
 		if len(e.Message) > 1000 || strings.Contains(e.Message, "\n") {
-			t.Error(fmt.Sprintf("%q", e.Message))
+			t.Errorf("%q", e.Message)
 		}
 	}
 }

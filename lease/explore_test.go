@@ -383,7 +383,7 @@ func boundTo(s Service, ip netip.Addr) bool {
 		return false
 	}
 	l, _ := DecodeLease(s.Annotations[LeaseAnnotation])
-	return slices.ContainsFunc(l.IPs, func(n LeaseIP) bool { return n.IP == ip && n.State == stateBound })
+	return slices.ContainsFunc(l.IPs, func(n Item) bool { return n.IP == ip && n.State == stateBound })
 }
 
 func held(s Service) []hold { return read(s).holds }
@@ -459,7 +459,7 @@ func (x *explorer) changes(s Service, in *moment) []Service {
 		edit("wish", func(c *Service) { c.LoadBalancerIP = ip.String() })
 		for _, st := range []string{stateClaimed, stateBound} {
 			edit("forge", func(c *Service) {
-				c.Annotations[LeaseAnnotation] = Lease{V: 1, By: "here", Holder: "n1", IPs: []LeaseIP{{IP: ip, Pool: "p", State: st}}}.Encode()
+				c.Annotations[LeaseAnnotation] = Lease{V: 1, By: "here", Holder: "n1", IPs: []Item{{IP: ip, Pool: "p", State: st}}}.Encode()
 			})
 		}
 	}

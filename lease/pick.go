@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -156,17 +158,17 @@ func (q *pool) lacks(f int) string {
 
 // queueName tells apart what Services want; those who may share an address want it for themselves.
 func (d *draft) queueName(open []int, pools []*pool) string {
-	name := fmt.Sprint(d.e.req.need)
+	words := []string{strconv.Itoa(d.e.req.need)}
 	for _, i := range open {
-		name += " " + familyName(d.slots[i].family)
+		words = append(words, familyName(d.slots[i].family))
 	}
 	for _, q := range pools {
-		name += " " + q.Name
+		words = append(words, q.Name)
 	}
 	if d.e.req.share != "" {
-		name += " " + d.e.key.String()
+		words = append(words, d.e.key.String())
 	}
-	return name
+	return strings.Join(words, " ")
 }
 
 // free finds an address of a pool: one that those with the same sharing key have, else a free one.

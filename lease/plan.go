@@ -13,7 +13,7 @@ import (
 type plan struct {
 	kind       string // "" when there is nothing to write
 	pool       string // whose rank acts
-	lease      []LeaseIP
+	lease      []Item
 	ingress    []netip.Addr
 	setIngress bool
 	bound      []string // pools of the bound addresses
@@ -126,7 +126,7 @@ func (d *draft) giveUp() {
 func (d *draft) hold() {
 	for i := range d.e.holds {
 		h := &d.e.holds[i]
-		if verdict, _ := d.check(h); verdict != loses && (h.bound || h.shown) {
+		if verdict := d.check(h); verdict != loses && (h.bound || h.shown) {
 			d.outs = append(d.outs, kept(h))
 		}
 	}

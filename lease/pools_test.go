@@ -113,7 +113,7 @@ func TestNewPoolsRefuses(t *testing.T) {
 
 func lines(text string) []string {
 	var all []string
-	for _, l := range strings.Split(text, "\n") {
+	for l := range strings.SplitSeq(text, "\n") {
 		if l = strings.TrimSpace(l); l != "" {
 			all = append(all, l)
 		}

@@ -16,7 +16,7 @@ func newScenario(t *testing.T, n int, ips string, wish ...string) scenario {
 	t.Helper()
 	w := scenario{}
 	p := Pool{Name: "p"}
-	for _, text := range strings.Fields(ips) {
+	for text := range strings.FieldsSeq(ips) {
 		ip := netip.MustParseAddr(text)
 		w.ips = append(w.ips, ip)
 		p.Ranges = append(p.Ranges, fmt.Sprintf("%s-%s", ip, ip))

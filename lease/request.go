@@ -111,7 +111,7 @@ func parseIPs(text, from string) ([]netip.Addr, error) {
 		return nil, nil
 	}
 	var ips []netip.Addr
-	for _, part := range strings.Split(text, ",") {
+	for part := range strings.SplitSeq(text, ",") {
 		ip, err := parseAddr(strings.TrimSpace(part))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", from, err)

@@ -113,7 +113,9 @@ func (s *script) configure(verb string, words []string) {
 	case "reserve":
 		s.reserved[netip.MustParseAddr(words[0])] = strings.Join(words[1:], " ")
 	case "rank":
-		fmt.Sscan(words[0], &s.rank)
+		if _, err := fmt.Sscan(words[0], &s.rank); err != nil {
+			s.t.Fatal(err)
+		}
 	case "class":
 		s.view.Class = words[0]
 	case "freeze":

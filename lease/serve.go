@@ -54,7 +54,7 @@ func (d *draft) assign() {
 			if !d.fits(h, s) || best != nil && !preferred(h, best) {
 				continue
 			}
-			if verdict, _ := d.check(h); verdict != loses {
+			if verdict := d.check(h); verdict != loses {
 				best, f.ip, f.pool, f.verdict, f.bound = h, h.ip, d.poolOf(h), verdict, h.bound
 			}
 		}
@@ -89,7 +89,7 @@ func preferred(a, b *hold) bool {
 }
 
 // check is the check of a hold; a claim that has waited too long for its rival gives up.
-func (d *draft) check(h *hold) (verdict, *entry) {
+func (d *draft) check(h *hold) verdict {
 	verdict, rival := d.t.check(d.e, h)
 	if verdict == waits && !h.bound {
 		d.waiting = fmt.Sprintf("%s is held by %s too, which has to give it up", h.ip, rival.key)
@@ -97,7 +97,7 @@ func (d *draft) check(h *hold) (verdict, *entry) {
 			verdict = loses
 		}
 	}
-	return verdict, rival
+	return verdict
 }
 
 // settle decides what becomes bound, and what of the rest is kept until it is replaced.
@@ -135,7 +135,7 @@ func (d *draft) keepReplaced() {
 		if d.out(h.ip) != nil || !h.shown || !d.wants(family(h.ip)) || d.hasBound(family(h.ip)) {
 			continue
 		}
-		if verdict, _ := d.check(h); verdict != loses {
+		if verdict := d.check(h); verdict != loses {
 			d.outs = append(d.outs, kept(h))
 		}
 	}

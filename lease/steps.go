@@ -178,8 +178,10 @@ func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
 		return Step{}, false
 	}
 	delete(t.parked, e)
-	return Step{Kind: Tell, Service: e.key, UID: e.s.UID, Version: e.s.Version,
-		Events: []Event{{Warning: true, Reason: AllocationFailed, Message: text}}}, true
+	return Step{
+		Kind: Tell, Service: e.key, UID: e.s.UID, Version: e.s.Version,
+		Events: []Event{{Warning: true, Reason: AllocationFailed, Message: text}},
+	}, true
 }
 
 // depart marks the write of a Service as under way.

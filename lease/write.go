@@ -28,7 +28,7 @@ func (d *draft) write(reason string) {
 	d.choosePool(c)
 	for _, o := range d.outs {
 		if o.leased {
-			d.lease = append(d.lease, LeaseIP{IP: o.ip, Pool: o.pool, State: state(o.bound)})
+			d.lease = append(d.lease, Item{IP: o.ip, Pool: o.pool, State: state(o.bound)})
 		}
 		if o.bound {
 			d.bound = append(d.bound, o.pool)

@@ -103,7 +103,9 @@ func TestElect(t *testing.T) {
 			local([]string{"n3"}),
 			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all cordoned"},
 		}, {
-			"the local endpoint is on a node that is out of touch", []Node{{Name: "n1"}, {Name: "n3", Tier: OutOfTouch}}, local([]string{"n3"}),
+			"the local endpoint is on a node that is out of touch",
+			[]Node{{Name: "n1"}, {Name: "n3", Tier: OutOfTouch}},
+			local([]string{"n3"}),
 			Verdict{Reason: "no ready node has a local endpoint"},
 		}, {
 			"a name that occurs twice counts once",

@@ -151,7 +151,7 @@ var objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([
 
 func checkName(name string) error {
 	if len(name) > 253 || !objectName.MatchString(name) {
-		return fmt.Errorf("%q is not a name in Kubernetes: at most 253 of a-z, 0-9, - and .", name)
+		return fmt.Errorf("%q is not a DNS subdomain (RFC 1123): at most 253 letters a-z, digits, dashes and dots", name)
 	}
 	return nil
 }
