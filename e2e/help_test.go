@@ -194,12 +194,17 @@ func everybodyAlone(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// event waits for an event of that reason about the Service and returns its message.
+// event waits for an event of that reason about the Service, not about an earlier one of its name, and returns
+// its message.
 func event(t *testing.T, service, reason string) (message string) {
 	t.Helper()
+	s, err := services().Get(t.Context(), service, meta.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	until(t, 15*time.Second, "event "+reason+" of "+service, func(ctx context.Context) error {
 		list, err := shared.Kube.CoreV1().Events(workload.Namespace).List(ctx, meta.ListOptions{
-			FieldSelector: "involvedObject.kind=Service,involvedObject.name=" + service,
+			FieldSelector: "involvedObject.uid=" + string(s.UID),
 		})
 		if err != nil {
 			return err
