@@ -134,12 +134,19 @@ func (s *Space) enterNet() error {
 	return nil
 }
 
-// onThread runs f on a thread that is thrown away afterwards. It must not set a parent death signal: that
-// would be delivered when the thread ends.
+// onThread runs f on a thread that is thrown away afterwards. f must not set a parent death signal: that would
+// be delivered when the thread ends.
 func onThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // Never unlocked: the runtime then ends the thread with the goroutine.
+		if unix.Gettid() == os.Getpid() {
+			// The first thread is not ended but put aside, and all the world takes its namespaces for those of
+			// the process. It is held here, so that the next attempt runs elsewhere.
+			defer runtime.UnlockOSThread()
+			done <- onThread(f)
+			return
+		}
 		done <- f()
 	}()
 	return <-done

@@ -74,6 +74,34 @@ func TestDoIsApart(t *testing.T) {
 	}
 }
 
+// TestFirstThreadStays enters the space from goroutines that happen to run on the first thread of the process,
+// where the next goroutine is likely to run as well. What /proc shows of a process is what its first thread has.
+func TestFirstThreadStays(t *testing.T) {
+	s := space(t, "")
+	before, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered := 0
+	for tries := 0; entered < 10 && tries < 500_000; tries++ {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if unix.Gettid() != os.Getpid() {
+				return
+			}
+			entered++
+			if err := s.Do(func() error { return nil }); err != nil {
+				t.Error(err)
+			}
+		}()
+		<-done
+	}
+	if after, err := os.Readlink("/proc/self/ns/net"); err != nil || after != before || entered == 0 {
+		t.Errorf("the process has moved from %s to %s (%v), entering %d times", before, after, err, entered)
+	}
+}
+
 func ownNetwork(t *testing.T) string {
 	t.Helper()
 	name, err := os.Readlink("/proc/thread-self/ns/net")
