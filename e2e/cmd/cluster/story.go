@@ -61,6 +61,9 @@ func (d *demo) reach(ctx context.Context, vip netip.Addr) error {
 	return nil
 }
 
+// promised is the longest time without an answer after the announcer has died silently.
+const promised = 1500 * time.Millisecond
+
 // cutOwner cuts off the node that announces the address, silently, while a client asks every 5 ms.
 func (d *demo) cutOwner(ctx context.Context, vip netip.Addr) error {
 	watcher, err := probe.Watch(workload.Station(d.cluster))
@@ -92,6 +95,9 @@ func (d *demo) cutOwner(ctx context.Context, vip netip.Addr) error {
 		return fmt.Errorf("%w (%s)", err, report)
 	}
 	d.Say("\n    %s\n    %s was announced by %s and is now announced by %s\n", report, vip, owner.Name, next.Name)
+	if report.Gap > promised {
+		return fmt.Errorf("the client waited %v, more than the %v that are promised", report.Gap, promised)
+	}
 	return nil
 }
 
