@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -88,6 +90,7 @@ func TestConnect(t *testing.T) {
 // A freezer is a network that can stop passing anything on, without closing connections.
 type freezer struct {
 	server chan net.Conn
+	over   chan struct{} // closed: nothing is accepted any more
 
 	mu     sync.Mutex
 	frozen chan struct{} // closed: passing is over for the connections of that time
@@ -95,13 +98,15 @@ type freezer struct {
 }
 
 func newFreezer() *freezer {
-	return &freezer{server: make(chan net.Conn), frozen: make(chan struct{})}
+	return &freezer{server: make(chan net.Conn), over: make(chan struct{}), frozen: make(chan struct{})}
 }
 
 func (f *freezer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case f.server <- server:
+	case <-f.over:
+		return nil, net.ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -127,11 +132,12 @@ func (f *freezer) dialed() int {
 
 // Accept implements net.Listener.
 func (f *freezer) Accept() (net.Conn, error) {
-	c, ok := <-f.server
-	if !ok {
+	select {
+	case c := <-f.server:
+		return c, nil
+	case <-f.over:
 		return nil, net.ErrClosed
 	}
-	return c, nil
 }
 
 // Close implements net.Listener.
@@ -183,9 +189,9 @@ func TestDeadConnection(t *testing.T) {
 	ts.Close()
 	synctest.Test(t, func(t *testing.T) {
 		srv, net := apitest.New(), newFreezer()
-		web := &http.Server{Handler: srv, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}}
+		web := &http.Server{Handler: srv, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}}
 		go func() { _ = web.ServeTLS(net, "", "") }()
-		t.Cleanup(func() { close(net.server); web.Close() })
+		t.Cleanup(func() { close(net.over); web.Close() })
 		srv.Before(func(q *http.Request, _ apitest.Request) error {
 			if q.ProtoMajor != 2 {
 				t.Errorf("%s instead of HTTP/2", q.Proto)

@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -49,7 +48,7 @@ func start(t *testing.T, config *rest.Config, edit ...func(*Config)) *running {
 	r := &running{Watcher: w, t: t, registry: registry, services: map[Key]Service{}, ended: make(chan error, 1), stop: cancel}
 	go func() { r.ended <- w.Run(ctx) }()
 	t.Cleanup(func() {
-		if err := r.end(); err != nil && !errors.Is(err, ErrForeign) {
+		if err := r.end(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})

@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"github.com/starling-lb/starling/watcher/apitest"
 )
@@ -184,7 +186,8 @@ func newInformed(t *testing.T, w *running) *informed {
 		t.Fatal(err)
 	}
 	var busy sync.WaitGroup
-	busy.Go(func() { inf.RunWithContext(t.Context()) })
+	ctx := klog.NewContext(t.Context(), logr.Discard())
+	busy.Go(func() { inf.RunWithContext(ctx) })
 	t.Cleanup(busy.Wait)
 	return i
 }

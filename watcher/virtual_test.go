@@ -172,16 +172,19 @@ func TestServerAsksForPatience(t *testing.T) {
 // TestForeign: the process came up with the snapshot file of another cluster.
 func TestForeign(t *testing.T) {
 	virtual(t, func(t *testing.T, _ *apitest.Server, config *rest.Config) {
-		w := start(t, config)
-		w.health.isCluster("another") // before Run asks
-		select {
-		case err := <-w.ended:
-			w.ended <- err
-			if !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), "http://apitest") {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(time.Minute):
-			t.Error("Run goes on with another cluster")
+		c, err := NewClient(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := New(Config{Client: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.health.isCluster("another")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := w.Run(ctx); !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), "http://apitest") {
+			t.Errorf("Run: %v", err)
 		}
 	})
 }

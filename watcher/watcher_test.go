@@ -4,16 +4,34 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
-func TestNewNeedsAClient(t *testing.T) {
+// TestNew: a Watcher that does not run knows nothing and does nothing.
+func TestNew(t *testing.T) {
+	srv := apitest.Start(t)
+	w, err := New(Config{Client: client(t, srv)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := w.State(); s.Synced || !s.Stale || !s.LastContact.IsZero() || s.Cluster != "" || len(s.Problems) != 0 {
+		t.Errorf("state %+v", s)
+	}
+	if c := w.Drain(); c.Reset || len(c.Put) != 0 || len(c.Deleted) != 0 {
+		t.Errorf("changes %+v", c)
+	}
+	if n := len(srv.Requests()); n != 0 {
+		t.Errorf("%d requests", n)
+	}
 	if _, err := New(Config{}); err == nil || !strings.Contains(err.Error(), "Config.Client is required") {
 		t.Errorf("error %v", err)
 	}
@@ -35,9 +53,6 @@ func TestFollow(t *testing.T) {
 	srv.Create(stray)
 
 	w := start(t, srv.Config())
-	if s := w.State(); s.Synced || !s.Stale || !s.LastContact.IsZero() {
-		t.Errorf("before the first answer: %+v", s)
-	}
 	w.has("a")
 	w.awaitSynced()
 	w.await("the cluster", func() bool { return w.State().Cluster != "" })
@@ -87,28 +102,37 @@ func TestProtobuf(t *testing.T) {
 
 // TestQuiet: what does not concern us wakes nobody.
 func TestQuiet(t *testing.T) {
-	srv := apitest.Start(t)
-	srv.Create(node("n1", "198.18.0.1"))
-	w := start(t, srv.Config())
-	w.awaitSynced()
-	w.await("the cluster", func() bool { return w.State().Cluster != "" })
-	srv.Create(clusterIP("internal"))
-	apitest.Edit(srv, node("n1", ""), "status", func(n *corev1.Node) {
-		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Reason: "heartbeat"}}
+	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+		srv.Create(node("n1", "198.18.0.1"))
+		w := start(t, config)
+		woken := func() bool {
+			synctest.Wait()
+			select {
+			case <-w.Changed():
+				return true
+			default:
+				return false
+			}
+		}
+		if !woken() || woken() {
+			t.Error("not woken once by the first lists")
+		}
+		srv.Create(clusterIP("internal"))
+		apitest.Edit(srv, node("n1", ""), "status", func(n *corev1.Node) {
+			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Reason: "heartbeat"}}
+		})
+		time.Sleep(10 * time.Minute) // bookmarks, probes, watches that reach their age
+		if woken() {
+			t.Error("woken by nothing")
+		}
+		srv.Create(lb("a"))
+		if !woken() {
+			t.Error("not woken by a Service")
+		}
 	})
-	srv.Create(lb("marker")) // follows internal in the stream of Services
-	wakes := 0
-	for len(w.services) == 0 {
-		<-w.Changed()
-		wakes++
-		w.apply()
-	}
-	if wakes != 1 {
-		t.Errorf("woken %d times, want once", wakes)
-	}
 }
 
-// TestManyStart: Run's goroutines end with it, as often as it is done.
+// TestRunEnds: Run's goroutines end with it, as often as it is done.
 func TestRunEnds(t *testing.T) {
 	srv := apitest.Start(t)
 	for range 5 {
