@@ -73,8 +73,9 @@ func (r *Responder) subscribe(ctx context.Context) {
 	}
 }
 
-// errGone is the failure of sockets whose interface was removed. They would not
-// come to life if another interface took the index.
+// errGone says that the interface of a port was removed. Its sockets would not
+// come to life if another interface took the index. The event may come late,
+// when the port is already that of the new interface; then it is opened in vain.
 var errGone = errors.New("interface was removed")
 
 // noted takes an event of netlink: a reason to look, and a memory of links that
@@ -134,7 +135,7 @@ func (f *follower) shut(list []Interface, now time.Time) (gone []*port) {
 	defer f.mu.Unlock()
 	for index, p := range f.ports {
 		err := f.failed[index]
-		if err != nil {
+		if err != nil && !errors.Is(err, errGone) { // a removal is no failure: open anew at once
 			f.attempt(p.link, err, now)
 		}
 		if err != nil || !used[index] {

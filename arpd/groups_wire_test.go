@@ -115,37 +115,19 @@ func TestSnoopingSwitch(t *testing.T) {
 	p.speaker.Set([]netip.Addr{vip6})
 	p.querier()
 	seen, stranger := p.node.station("eth0"), netip.MustParseAddr("2001:db8::77:7777")
-	effective := false
-	for range ticks(t) {
-		effective = true
+	p.until("the switch filters multicast and knows the member", func() bool {
 		p.ask(stranger, vip6)
-		seen.expect("the question for the VIP", func(f []byte) bool {
-			if isND(typeNS, p.wire.mac, stranger)(f) {
-				effective = false
-			}
-			return isND(typeNS, p.wire.mac, vip6)(f)
+		foreign, ours := false, false
+		seen.within(100*time.Millisecond, func(f []byte) bool {
+			foreign = foreign || isND(typeNS, p.wire.mac, stranger)(f)
+			ours = isND(typeNS, p.wire.mac, vip6)(f)
+			return ours
 		})
-		if effective {
-			break
-		}
-	}
-	if !effective {
-		t.Fatal("the switch does not filter multicast: nothing is proven")
-	}
+		return ours && !foreign
+	})
 	late := netip.MustParseAddr("2001:db8::88:8888")
 	p.speaker.Set([]netip.Addr{vip6, late})
-	answered := false
-	for range ticks(t) { // the switch learns of the new member a moment later
-		p.ask(late, vip6)
-		p.wire.expect("the answer for "+vip6.String(), func(f []byte) bool {
-			answered = answered || p.toPeer(late)(f)
-			return p.toPeer(vip6)(f)
-		})
-		if answered {
-			return
-		}
-	}
-	t.Error("the group that was joined late gets no question")
+	p.answeredSoon(late) // the switch learns of the new member a moment later
 }
 
 // ticks yields at a quiet pace until patience ends, for what the kernel tells

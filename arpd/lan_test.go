@@ -190,19 +190,31 @@ func (s *station) send(frames ...[]byte) {
 }
 
 // expect reads until a frame fits, and fails after a while.
-func (s *station) expect(what string, fits func([]byte) bool) []byte {
+func (s *station) expect(what string, fits func([]byte) bool) {
 	s.t.Helper()
-	if err := s.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if !s.within(patience, fits) {
+		s.t.Fatalf("no %s in %v", what, patience)
+	}
+}
+
+// within reads until a frame fits, but not for longer than d, and reports whether
+// one did.
+func (s *station) within(d time.Duration, fits func([]byte) bool) bool {
+	s.t.Helper()
+	if err := s.conn.SetReadDeadline(time.Now().Add(d)); err != nil {
 		s.t.Fatal(err)
 	}
 	b := make([]byte, frameSize)
 	for {
 		n, _, err := s.conn.ReadFrom(b)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
+		}
 		if err != nil {
-			s.t.Fatalf("wait for %s: %v", what, err)
+			s.t.Fatalf("read: %v", err)
 		}
 		if fits(b[:n]) {
-			return b[:n]
+			return true
 		}
 	}
 }

@@ -219,6 +219,28 @@ func TestAnnouncedAgain(t *testing.T) {
 	}
 }
 
+// TestDownIsNotBroken: the error that a socket gives once when its link goes down
+// does not cost the socket, which lives on when the link is up again.
+func TestDownIsNotBroken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := start(t, newFake(t, testNIC))
+		n.Set([]netip.Addr{vip4})
+		time.Sleep(10 * time.Second)
+		s := n.sys.socket(2, etherARP)
+		s.fail <- fmt.Errorf("read packet socket: %w", unix.ENETDOWN)
+		time.Sleep(time.Second)
+		if n.sys.socket(2, etherARP) != s || s.closed {
+			t.Error("the socket was replaced")
+		}
+		s.take()
+		s.deliver(t, request(t, peer4, vip4))
+		synctest.Wait()
+		if len(s.take()) != 1 {
+			t.Error("no answer afterwards")
+		}
+	})
+}
+
 // TestBondFailover: a member of a bond that goes down may have carried its
 // frames; a member of a bridge is a pod.
 func TestBondFailover(t *testing.T) {

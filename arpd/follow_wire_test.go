@@ -1,0 +1,204 @@
+package arpd
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func TestLinkDownAndUp(t *testing.T) {
+	p := newPair(t)
+	p.speaker.Set([]netip.Addr{vip4, vip6})
+	for range 3 {
+		p.node.down("eth0")
+		p.speaker.await("the interface to be left", func() bool { return p.speaker.used() == 0 })
+		if got := p.speaker.Problems(); len(got) != 1 || got[0] != "no usable interface: eth0: down" {
+			t.Errorf("problems %v", got)
+		}
+		p.node.up("eth0")
+		p.node.must("IPv6 address", p.node.nl.AddrReplace(p.node.link("eth0"), &netlink.Addr{IPNet: ipnet("2001:db8::1/64")}))
+		p.speaker.await("the interface to be used", func() bool { return p.speaker.used() == 1 })
+		p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
+		p.wire.expect("an announcement", isND(typeNA, p.mac, vip6))
+		p.answered(vip4, vip6)
+	}
+}
+
+// TestCarrier: the switch loses the node's port; the node is up all the time.
+func TestCarrier(t *testing.T) {
+	p := newPair(t)
+	p.speaker.Set([]netip.Addr{vip4})
+	p.down("p0")
+	p.speaker.await("the interface to be left", func() bool { return p.speaker.used() == 0 })
+	if got := p.speaker.Problems(); len(got) != 1 || got[0] != "no usable interface: eth0: no carrier" {
+		t.Errorf("problems %v", got)
+	}
+	p.up("p0")
+	p.speaker.await("the interface to be used", func() bool { return p.speaker.used() == 1 })
+	p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
+}
+
+func TestChangedMAC(t *testing.T) {
+	p := newPair(t)
+	p.speaker.Set([]netip.Addr{vip4, vip6})
+	known := p.peer.neighbours()
+	for _, ip := range []netip.Addr{vip4, vip6} {
+		p.peer.poke(ip)
+		p.peer.awaitNeighbour(known, ip, p.mac, unix.NUD_REACHABLE)
+	}
+	fresh := hw{0x02, 0xaa, 0, 0, 0, 0x01}
+	p.node.must("change MAC", p.node.nl.LinkSetHardwareAddr(p.node.link("eth0"), fresh[:]))
+	for _, ip := range []netip.Addr{vip4, vip6} {
+		p.peer.awaitNeighbour(known, ip, fresh, ^0)
+	}
+	p.mac = fresh
+	p.answered(vip4, vip6)
+	p.speaker.await("the new MAC to be shown", func() bool { return p.speaker.Interfaces()[0].MAC == fresh.String() })
+}
+
+func TestInterfaceRenamed(t *testing.T) {
+	p := newPair(t)
+	p.speaker.Set([]netip.Addr{vip4})
+	p.node.down("eth0")
+	p.node.must("rename", p.node.nl.LinkSetName(p.node.link("eth0"), "uplink0"))
+	p.node.up("uplink0")
+	p.speaker.await("the new name", func() bool {
+		list := p.speaker.Interfaces()
+		return p.speaker.used() == 1 && list[1].Name == "uplink0" && list[1].Used
+	})
+	p.answered(vip4)
+}
+
+// TestLateInterface: a node starts with loopback only; an interface comes, goes
+// and comes again.
+func TestLateInterface(t *testing.T) {
+	privileged(t)
+	l, node, peer := newLAN(t), newHost(t), newHost(t)
+	l.plug(peer, "eth0", "198.18.0.2/24")
+	wire := peer.station("eth0")
+	s := node.speak(0)
+	s.Set([]netip.Addr{vip4})
+	for range 3 {
+		port := l.plug(node, "eth0", "198.18.0.1/24")
+		s.await("the interface", func() bool { return s.used() == 1 })
+		wire.expect("an announcement", isARP(arpRequest, node.mac("eth0"), vip4))
+		l.must("unplug", l.nl.LinkDel(l.link(port)))
+		s.await("the interface to go", func() bool { return s.used() == 0 && len(s.Interfaces()) == 1 })
+	}
+}
+
+// TestSameIndexAgain: the kernel gives a new interface the index of the one that
+// was just removed.
+func TestSameIndexAgain(t *testing.T) {
+	p := newPair(t)
+	p.speaker.Set([]netip.Addr{vip4})
+	index, port := p.node.link("eth0").Attrs().Index, "p0"
+	for range 3 {
+		p.must("unplug", p.nl.LinkDel(p.link(port)))
+		port = fmt.Sprintf("p%d", p.ports)
+		p.ports++
+		p.node.must("add", p.node.nl.LinkAdd(&netlink.Veth{
+			LinkAttrs: netlink.LinkAttrs{Name: "eth0", Index: index, HardwareAddr: p.mac[:]},
+			PeerName:  port, PeerNamespace: netlink.NsFd(int(p.ns)),
+		}))
+		p.must("enslave", p.nl.LinkSetMaster(p.link(port), p.link("br0")))
+		p.up(port)
+		p.node.up("eth0")
+		p.node.address("eth0", "198.18.0.1/24")
+		p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
+		// Opening the sockets may take more than one turn of the follower, and a
+		// question that falls between two is lost, as on any new interface.
+		p.answeredSoon(vip4)
+	}
+}
+
+// TestTwoSegmentsOnTheWire: each VIP is answered on its own segment, a routed
+// one on both.
+func TestTwoSegmentsOnTheWire(t *testing.T) {
+	p := newPair(t)
+	back := newLAN(t)
+	peer := newHost(t)
+	back.plug(p.node, "eth1", "198.18.1.1/24", "2001:db8:1::1/64")
+	back.plug(peer, "eth0", "198.18.1.2/24", "2001:db8:1::2/64")
+	q := &pair{lan: back, node: p.node, peer: peer, wire: peer.station("eth0"), mac: p.node.mac("eth1")}
+	p.speaker.await("both interfaces", func() bool { return p.speaker.used() == 2 })
+	peer.reach(netip.MustParseAddr("198.18.1.1"), q.mac)
+	back4, back6 := netip.MustParseAddr("198.18.1.100"), netip.MustParseAddr("2001:db8:1::100")
+	routed4, routed6 := netip.MustParseAddr("198.18.9.9"), netip.MustParseAddr("2001:db8:9::9")
+	p.speaker.Set([]netip.Addr{vip4, vip6, back4, back6, routed4, routed6})
+	for _, ip := range []netip.Addr{routed4, routed6} {
+		p.answered(ip)
+		q.answered(ip)
+	}
+	p.silent(back4, vip4)
+	p.silent(back6, vip6)
+	q.silent(vip4, back4)
+	q.silent(vip6, back6)
+}
+
+// TestUplinkIsABridge: the node's address is on a bridge, pods hang on it too.
+func TestUplinkIsABridge(t *testing.T) {
+	privileged(t)
+	l, node, peer := newLAN(t), newHost(t), newHost(t)
+	l.plug(node, "eth0")
+	l.plug(peer, "eth0", "198.18.0.2/24", "2001:db8::2/64")
+	mac := node.mac("eth0")
+	node.must("add bridge", node.nl.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0", HardwareAddr: mac[:]}}))
+	node.must("enslave", node.nl.LinkSetMaster(node.link("eth0"), node.link("br0")))
+	node.up("br0")
+	node.address("br0", "198.18.0.1/24", "2001:db8::1/64")
+	s := node.speak(1)
+	for _, i := range s.Interfaces() {
+		if i.Name == "eth0" && i.Reason != "member of bridge br0" {
+			t.Errorf("eth0: %+v", i)
+		}
+	}
+	s.Set([]netip.Addr{vip4, vip6})
+	known := peer.neighbours()
+	for _, ip := range []netip.Addr{vip4, vip6} {
+		peer.poke(ip)
+		peer.awaitNeighbour(known, ip, mac, unix.NUD_REACHABLE)
+	}
+}
+
+// TestRunEndsPromptly: readers that sleep in the kernel leave at once, and with
+// them all descriptors.
+func TestRunEndsPromptly(t *testing.T) {
+	p := newPair(t)
+	p.speaker.stop()
+	before := descriptors(t)
+	threads := runtime.NumGoroutine()
+	for range 5 {
+		s := p.node.speak(1)
+		s.Set(append(many(400), vip4))
+		p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
+		begin := time.Now()
+		s.stop()
+		if d := time.Since(begin); d > time.Second {
+			t.Errorf("Run took %v to end", d)
+		} else {
+			t.Logf("Run took %v to end", d.Round(100*time.Microsecond))
+		}
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+	if after := runtime.NumGoroutine(); after > threads+2 { // the library's own may take a moment to end
+		t.Errorf("%d goroutines, %d before", after, threads)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
