@@ -240,7 +240,9 @@ func TestQuickRestart(t *testing.T) {
 			return nodes[0].state("n3") == Alive && nodes[0].Members()[2].Meta.Version == "new" &&
 				nodes[1].Members()[2].Meta.Version == "new" && n.Settled()
 		})
-		<-old.done
+		if err := <-old.done; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -327,6 +329,8 @@ func TestNewAddress(t *testing.T) {
 			return nodes[0].state("n3") == Alive && nodes[0].Members()[2].Addr == moved
 		})
 		w.within(twinTime+2*time.Second, "settled", n.Settled)
-		<-nodes[2].done
+		if err := <-nodes[2].done; err != nil {
+			t.Error(err)
+		}
 	})
 }
