@@ -3,8 +3,10 @@ package watcher
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -141,6 +143,27 @@ func TestPauseBetweenAttempts(t *testing.T) {
 			t.Errorf("Run: %v, after %s", err, time.Since(begin))
 		}
 	})
+}
+
+// TestTimeoutIsNoContact: client-go takes a connection that fails in some ways for a watch without events.
+func TestTimeoutIsNoContact(t *testing.T) {
+	for name, failure := range map[string]error{"timeout": os.ErrDeadlineExceeded, "end": io.EOF, "reset": syscall.ECONNRESET} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, &rest.Config{Host: "http://apitest", Dial: func(context.Context, string, string) (net.Conn, error) {
+					return nil, &net.OpError{Op: "dial", Err: failure}
+				}})
+				time.Sleep(time.Minute)
+				s := w.State()
+				if !s.LastContact.IsZero() || len(s.Problems) != 1 {
+					t.Errorf("contact %s, problems %q", s.LastContact, s.Problems)
+				}
+				if n := w.metric(w.metrics.lists.WithLabelValues("services")); n != 0 {
+					t.Errorf("%v plain lists tried, although nothing says that the server has no streamed ones", n)
+				}
+			})
+		})
+	}
 }
 
 // TestServerAsksForPatience: 429 with Retry-After is obeyed.
