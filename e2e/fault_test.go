@@ -34,6 +34,9 @@ func watchService(t *testing.T, name, network string, options ...func(*core.Serv
 	s := &watched{watcher: watch(t), ip: expose(t, name, options...)}
 	s.owner = owner(t, s.watcher, s.ip)
 	avoid(t, s.owner)
+	if err := workload.Programmed(t.Context(), shared, s.ip); err != nil {
+		t.Fatal(err)
+	}
 	s.client = ask(t, network, s.ip)
 	return s
 }

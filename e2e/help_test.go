@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,10 +28,27 @@ func services() v1.ServiceInterface { return shared.Kube.CoreV1().Services(workl
 // create makes a Service for the shared backends and deletes it when the test ends.
 func create(t *testing.T, name string, options ...func(*core.Service)) {
 	t.Helper()
+	saveLogsOnFailure(t)
 	if _, err := services().Create(t.Context(), workload.Service(name, backend, options...), meta.CreateOptions{}); err != nil {
 		t.Fatalf("create Service %s: %v", name, err)
 	}
 	t.Cleanup(func() { remove(t, name) })
+}
+
+// saveLogsOnFailure saves them while those of the pods concerned still exist.
+func saveLogsOnFailure(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		dir := filepath.Join(os.TempDir(), "starling-logs-"+shared.ID+"-"+t.Name())
+		if _, err := os.Stat(dir); err == nil {
+			return // By another Service of this test.
+		}
+		_, err := shared.SaveLogs(dir)
+		t.Logf("logs: %s %v", dir, err)
+	})
 }
 
 // remove deletes the Service, which may be gone already.

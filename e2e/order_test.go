@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -18,14 +19,15 @@ import (
 func TestNothingAnswersBeforeBound(t *testing.T) {
 	const count = 10
 	w := watch(t)
-	everything := pool()
-	before, err := w.WhoAll(t.Context(), 300*time.Millisecond, everything)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ip, macs := range before {
-		t.Errorf("no Service has %s, but %v answer for it", ip, macs)
-	}
+	everything := addressesOf(cluster.Pool4)
+	until(t, 10*time.Second, "silence without Services", func(ctx context.Context) error {
+		answers, err := w.WhoAll(ctx, 300*time.Millisecond, everything)
+		if err == nil && len(answers) > 0 {
+			err = fmt.Errorf("answered are %v", answers)
+		}
+		return err
+	})
+	w = watch(t) // Remembers nothing from before.
 	begun := time.Now()
 	for i := range count {
 		create(t, fmt.Sprintf("bound-%d", i))
@@ -49,9 +51,9 @@ func TestNothingAnswersBeforeBound(t *testing.T) {
 	}
 }
 
-// pool returns every address of the default pool's IPv4 range.
-func pool() (ips []netip.Addr) {
-	prefix := netip.MustParsePrefix(cluster.Pool4)
+// addressesOf returns every address of the range.
+func addressesOf(cidr string) (ips []netip.Addr) {
+	prefix := netip.MustParsePrefix(cidr)
 	for ip := prefix.Addr(); prefix.Contains(ip); ip = ip.Next() {
 		ips = append(ips, ip)
 	}

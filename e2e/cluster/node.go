@@ -30,6 +30,8 @@ func etc() map[string]string {
 	return map[string]string{
 		"hosts": "127.0.0.1 localhost\n::1 localhost\n", "resolv.conf": "# There is no way out of here.\n",
 		"passwd": "root:x:0:0:root:/:/bin/sh\n", "group": "root:x:0:\n", "ld.so.cache": string(libraries),
+		// Else nft speaks in numbers, also to kube-proxy.
+		"protocols": "icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nsctp 132 SCTP\n",
 	}
 }
 

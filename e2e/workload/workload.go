@@ -103,6 +103,34 @@ func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*clust
 	})
 }
 
+// Programmed waits until every kube-proxy sends on what comes for the address, on the port of Service. A datagram
+// that comes earlier is remembered by the kernel as one that is not to be translated, and with it all that follow
+// from the same client port.
+func Programmed(ctx context.Context, c *cluster.Cluster, ip netip.Addr) error {
+	return cluster.Until(ctx, 15*time.Second, "rules for "+ip.String(), func(ctx context.Context) error {
+		for _, n := range c.Nodes {
+			rules, err := n.Run(ctx, "nft", "list", "ruleset")
+			if err != nil {
+				return err
+			}
+			if !takes(rules, ip) {
+				return fmt.Errorf("%s has none", n.Name)
+			}
+		}
+		return nil
+	})
+}
+
+// takes finds the address in the map from addresses to chains.
+func takes(rules string, ip netip.Addr) bool {
+	for _, protocol := range []string{"tcp", "udp"} {
+		if !strings.Contains(rules, fmt.Sprintf(" %s . %s . 80 : goto external-", ip, protocol)) {
+			return false
+		}
+	}
+	return true
+}
+
 // forgotten returns nil when the rules of kube-proxy lead to none of the backends on these nodes.
 func forgotten(ctx context.Context, c *cluster.Cluster, nodes []*cluster.Node) error {
 	for _, proxy := range c.Nodes {

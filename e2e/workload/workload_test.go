@@ -51,6 +51,19 @@ func TestIngress(t *testing.T) {
 	}
 }
 
+// TestTakes reads rules as kube-proxy 1.36 writes them.
+func TestTakes(t *testing.T) {
+	rules := `elements = { 198.18.64.1 . tcp . 80 : goto external-LU2YJSO7-default/echo/tcp/tcp,
+	 198.18.64.1 . udp . 80 : goto external-WTGAGXPJ-default/echo/udp/udp,
+	 198.18.64.12 . udp . 80 : goto external-WTGAGXPJ-default/echo/udp/udp,
+	 198.19.9.1 . tcp . 80 : goto service-LU2YJSO7-default/echo/tcp/tcp }`
+	for ip, want := range map[string]bool{"198.18.64.1": true, "198.18.64.12": false, "198.19.9.1": false, "198.18.64.2": false} {
+		if got := takes(rules, netip.MustParseAddr(ip)); got != want {
+			t.Errorf("%s: %v, want %v", ip, got, want)
+		}
+	}
+}
+
 // TestLeadsTo reads rules as kube-proxy 1.36 writes them.
 func TestLeadsTo(t *testing.T) {
 	rules := `chain service-LU2YJSO7-default/echo/tcp/tcp {

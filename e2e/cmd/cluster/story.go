@@ -76,7 +76,10 @@ func (d *demo) cutOwner(ctx context.Context, vip netip.Addr) error {
 		return err
 	}
 	err = d.Do(fmt.Sprintf("%s announces %s; its pods move to the other nodes", owner.Name, vip), func() error {
-		return workload.Avoid(ctx, d.cluster, "hello", owner)
+		if err := workload.Avoid(ctx, d.cluster, "hello", owner); err != nil {
+			return err
+		}
+		return workload.Programmed(ctx, d.cluster, vip)
 	})
 	if err != nil {
 		return err
