@@ -26,7 +26,7 @@ func TestClientConfig(t *testing.T) {
 	base := &rest.Config{Host: "https://198.18.0.1:6443", Timeout: time.Minute, QPS: 5}
 	got := ClientConfig(base)
 	if got.QPS != -1 || got.Timeout != 0 || got.UserAgent != "starling" || got.Dial == nil {
-		t.Errorf("QPS %v, timeout %v, agent %q", got.QPS, got.Timeout, got.UserAgent)
+		t.Errorf("QPS %v, timeout %v, User-Agent %q", got.QPS, got.Timeout, got.UserAgent)
 	}
 	if got.AcceptContentTypes != "application/vnd.kubernetes.protobuf,application/json" || got.ContentType != "application/vnd.kubernetes.protobuf" {
 		t.Errorf("content types %q, %q", got.AcceptContentTypes, got.ContentType)
@@ -36,7 +36,7 @@ func TestClientConfig(t *testing.T) {
 	}
 	base.UserAgent = "starling/v1.2.3"
 	if got := ClientConfig(base).UserAgent; got != base.UserAgent {
-		t.Errorf("agent %q", got)
+		t.Errorf("User-Agent %q", got)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestConnect(t *testing.T) {
 				t.Error(err)
 			}
 			if r := srv.Requests()[0]; r.UserAgent != "starling/test" {
-				t.Errorf("agent %q", r.UserAgent)
+				t.Errorf("User-Agent %q", r.UserAgent)
 			}
 		})
 	}

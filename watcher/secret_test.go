@@ -60,7 +60,7 @@ func TestGossipKey(t *testing.T) {
 		{"no entropy", func(*apitest.Server) {}, func() ([]byte, error) { return nil, errors.New("no entropy") }, "", "make a gossip key: no entropy", ""},
 		{"may not read", func(s *apitest.Server) { s.Forbid("get secrets") }, made, "", "read Secret starling-system/starling-gossip: secrets \"starling-gossip\" is forbidden", ""},
 		{"may not create", func(s *apitest.Server) { s.Forbid("create secrets") }, made, "", "create Secret starling-system/starling-gossip: secrets is forbidden", ""},
-		{"no server", func(s *apitest.Server) { s.Stop() }, made, "", "connection refused", ""},
+		{"no server", func(s *apitest.Server) { s.Stop() }, made, "", "read Secret starling-system/starling-gossip: Get \"http://127.0.0.1", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,32 +19,48 @@ func still(name, uid, version string) Service {
 	return s
 }
 
-func TestTable(t *testing.T) {
-	type want struct {
-		changes Changes
-		at      string
-		told    int
-		stale   bool
+// A tableTest does something to a new table and says what a drain then brings.
+type tableTest struct {
+	name string
+	do   func(*table)
+	want tableState
+}
+
+type tableState struct {
+	changes Changes
+	at      string
+	told    int
+	stale   bool
+}
+
+func (tt tableTest) run(t *testing.T) {
+	var told counter
+	tb := newTable(told.add)
+	tt.do(tb)
+	changes, position := tb.drain()
+	got := tableState{changes, position, told.took(), tb.stale()}
+	if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(tableState{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
-	leased := still("a", "u1", "3")
-	leased.Annotations = map[string]string{leaseAnnotation: "{}"}
-	tests := []struct {
-		name string
-		do   func(*table)
-		want want
-	}{
-		{"nothing yet", func(*table) {}, want{stale: true}},
+	if again, _ := tb.drain(); !cmp.Equal(again, Changes{}, cmpopts.EquateEmpty()) {
+		t.Errorf("drained again: %+v", again)
+	}
+}
+
+func TestTableLists(t *testing.T) {
+	for _, tt := range []tableTest{
+		{"nothing yet", func(*table) {}, tableState{stale: true}},
 		{
 			"a snapshot file",
 			func(tb *table) { tb.load([]Service{at("b", "u2", "2"), at("a", "u1", "1")}) },
-			want{changes: Changes{Reset: true, Put: []Service{at("a", "u1", "1"), at("b", "u2", "2")}}, stale: true},
+			tableState{changes: Changes{Reset: true, Put: []Service{at("a", "u1", "1"), at("b", "u2", "2")}}, stale: true},
 		},
 		{
 			"the first list, without what holds nothing",
 			func(tb *table) {
 				tb.replace("9", []Service{at("b", "u2", "2"), still("c", "u3", "3"), at("a", "u1", "1")})
 			},
-			want{changes: Changes{Reset: true, Put: []Service{at("a", "u1", "1"), at("b", "u2", "2")}}, at: "9", told: 1},
+			tableState{changes: Changes{Reset: true, Put: []Service{at("a", "u1", "1"), at("b", "u2", "2")}}, at: "9", told: 1},
 		},
 		{
 			"a list after a snapshot file resets again",
@@ -53,13 +69,40 @@ func TestTable(t *testing.T) {
 				tb.drain()
 				tb.replace("9", []Service{at("a", "u1", "1")})
 			},
-			want{changes: Changes{Reset: true, Put: []Service{at("a", "u1", "1")}}, at: "9", told: 1},
+			tableState{changes: Changes{Reset: true, Put: []Service{at("a", "u1", "1")}}, at: "9", told: 1},
 		},
 		{
 			"a snapshot file that is late",
 			func(tb *table) { tb.replace("9", nil); tb.load([]Service{at("old", "u9", "1")}) },
-			want{changes: Changes{Reset: true}, at: "9", told: 1},
+			tableState{changes: Changes{Reset: true}, at: "9", told: 1},
 		},
+		{
+			"a later list is handed on as a difference",
+			func(tb *table) {
+				tb.replace("1", []Service{at("a", "u1", "1"), at("b", "u2", "1"), at("c", "u3", "1")})
+				tb.drain()
+				tb.replace("9", []Service{at("a", "u1", "1"), at("b", "u2", "8"), at("d", "u4", "7")})
+			},
+			tableState{changes: Changes{Put: []Service{at("b", "u2", "8"), at("d", "u4", "7")}, Deleted: []Key{{"d", "c"}}}, at: "9", told: 2},
+		},
+		{
+			"a list and changes after it are one step",
+			func(tb *table) {
+				tb.replace("1", []Service{at("a", "u1", "1")})
+				tb.put("2", at("a", "u1", "2"))
+				tb.remove("3", Key{"d", "zz"})
+			},
+			tableState{changes: Changes{Reset: true, Put: []Service{at("a", "u1", "2")}}, at: "3", told: 2},
+		},
+	} {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func TestTableChanges(t *testing.T) {
+	leased := still("a", "u1", "3")
+	leased.Annotations = map[string]string{leaseAnnotation: "{}"}
+	for _, tt := range []tableTest{
 		{
 			"put, deleted, sorted",
 			func(tb *table) {
@@ -69,7 +112,7 @@ func TestTable(t *testing.T) {
 				tb.put("3", at("b", "u3", "3"))
 				tb.remove("4", Key{"d", "x"})
 			},
-			want{changes: Changes{Put: []Service{at("b", "u3", "3"), at("c", "u2", "2")}, Deleted: []Key{{"d", "x"}}}, at: "4", told: 4},
+			tableState{changes: Changes{Put: []Service{at("b", "u3", "3"), at("c", "u2", "2")}, Deleted: []Key{{"d", "x"}}}, at: "4", told: 4},
 		},
 		{
 			"deleted and made anew",
@@ -79,7 +122,7 @@ func TestTable(t *testing.T) {
 				tb.remove("2", Key{"d", "a"})
 				tb.put("3", at("a", "u2", "3"))
 			},
-			want{changes: Changes{Put: []Service{at("a", "u2", "3")}}, at: "3", told: 3},
+			tableState{changes: Changes{Put: []Service{at("a", "u2", "3")}}, at: "3", told: 3},
 		},
 		{
 			"no longer relevant is deleted",
@@ -88,7 +131,7 @@ func TestTable(t *testing.T) {
 				tb.drain()
 				tb.put("2", still("a", "u1", "2"))
 			},
-			want{changes: Changes{Deleted: []Key{{"d", "a"}}}, at: "2", told: 2},
+			tableState{changes: Changes{Deleted: []Key{{"d", "a"}}}, at: "2", told: 2},
 		},
 		{
 			"another type with a lease still holds",
@@ -97,7 +140,7 @@ func TestTable(t *testing.T) {
 				tb.drain()
 				tb.put("3", leased)
 			},
-			want{changes: Changes{Put: []Service{leased}}, at: "3", told: 2},
+			tableState{changes: Changes{Put: []Service{leased}}, at: "3", told: 2},
 		},
 		{
 			"what never mattered moves the position and wakes nobody",
@@ -108,41 +151,10 @@ func TestTable(t *testing.T) {
 				tb.remove("3", Key{"d", "a"})
 				tb.position("4")
 			},
-			want{at: "4", told: 1},
+			tableState{at: "4", told: 1},
 		},
-		{
-			"a later list is handed on as a difference",
-			func(tb *table) {
-				tb.replace("1", []Service{at("a", "u1", "1"), at("b", "u2", "1"), at("c", "u3", "1")})
-				tb.drain()
-				tb.replace("9", []Service{at("a", "u1", "1"), at("b", "u2", "8"), at("d", "u4", "7")})
-			},
-			want{changes: Changes{Put: []Service{at("b", "u2", "8"), at("d", "u4", "7")}, Deleted: []Key{{"d", "c"}}}, at: "9", told: 2},
-		},
-		{
-			"a list and changes after it are one step",
-			func(tb *table) {
-				tb.replace("1", []Service{at("a", "u1", "1")})
-				tb.put("2", at("a", "u1", "2"))
-				tb.remove("3", Key{"d", "zz"})
-			},
-			want{changes: Changes{Reset: true, Put: []Service{at("a", "u1", "2")}}, at: "3", told: 2},
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var told counter
-			tb := newTable(told.add)
-			tt.do(tb)
-			changes, position := tb.drain()
-			got := want{changes, position, told.took(), tb.stale()}
-			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(want{}), cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			if again, _ := tb.drain(); !cmp.Equal(again, Changes{}, cmpopts.EquateEmpty()) {
-				t.Errorf("drained again: %+v", again)
-			}
-		})
+	} {
+		t.Run(tt.name, tt.run)
 	}
 }
 

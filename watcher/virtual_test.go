@@ -99,6 +99,7 @@ func TestFrozenServer(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		w := start(t, config)
 		w.awaitSynced()
+		synctest.Wait() // for the first probe
 		srv.Before(func(q *http.Request, _ apitest.Request) error {
 			<-q.Context().Done()
 			return q.Context().Err()
