@@ -228,7 +228,12 @@ func TestAPIServerRestart(t *testing.T) {
 	begun := time.Now()
 	ip := expose(t, "afterwards")
 	t.Logf("a new Service had its address %v after the API server was back", time.Since(begun).Round(time.Millisecond))
-	reach(t, "tcp", ip)
+	// The controllers of Kubernetes and every kube-proxy may wait up to a minute before they try again.
+	if err := workload.Programmed(t.Context(), shared, ip); err != nil {
+		t.Error(err)
+	}
+	reachWithin(t, 90*time.Second, "tcp", ip)
+	t.Logf("and was reached %v after", time.Since(begun).Round(time.Millisecond))
 	s.returned(t)
 	allReady(t)
 }

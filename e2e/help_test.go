@@ -124,8 +124,13 @@ func silent(t *testing.T, w *probe.Watcher, ip netip.Addr) {
 // reach asks the Service once by the protocol and returns the answer, retrying while rules are being set up.
 func reach(t *testing.T, network string, ip netip.Addr) (line string) {
 	t.Helper()
+	return reachWithin(t, 10*time.Second, network, ip)
+}
+
+func reachWithin(t *testing.T, limit time.Duration, network string, ip netip.Addr) (line string) {
+	t.Helper()
 	address := net.JoinHostPort(ip.String(), "80")
-	until(t, 10*time.Second, "reach "+network+" "+address, func(ctx context.Context) (err error) {
+	until(t, limit, "reach "+network+" "+address, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		line, err = probe.Ask(ctx, shared.Client.Dial, network, address)

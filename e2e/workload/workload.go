@@ -107,7 +107,7 @@ func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*clust
 // that comes earlier is remembered by the kernel as one that is not to be translated, and with it all that follow
 // from the same client port.
 func Programmed(ctx context.Context, c *cluster.Cluster, ip netip.Addr) error {
-	return cluster.Until(ctx, 15*time.Second, "rules for "+ip.String(), func(ctx context.Context) error {
+	return cluster.Until(ctx, 90*time.Second, "rules for "+ip.String(), func(ctx context.Context) error {
 		for _, n := range c.Nodes {
 			rules, err := n.Run(ctx, "nft", "list", "ruleset")
 			if err != nil {
