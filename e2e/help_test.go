@@ -39,8 +39,8 @@ func create(t *testing.T, name string, options ...func(*core.Service)) {
 func saveLogsOnFailure(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
-		if !t.Failed() {
-			return
+		if _, err := os.Stat(shared.Dir); err != nil || !t.Failed() {
+			return // All is well, or the run was interrupted.
 		}
 		dir := filepath.Join(os.TempDir(), "starling-logs-"+shared.ID+"-"+t.Name())
 		if _, err := os.Stat(dir); err == nil {

@@ -50,7 +50,7 @@ func testMain(m *testing.M) int {
 	}
 	shared = c
 	code := runTests(ctx, m)
-	if code != 0 {
+	if code != 0 && ctx.Err() == nil {
 		logs, err := c.SaveLogs("")
 		fmt.Fprintln(os.Stderr, "e2e: logs of the cluster:", logs, err)
 	}
