@@ -14,8 +14,10 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// memnet is a network in memory: it delays, loses and cuts. It has one mutex
-// and no goroutine of its own, so virtual time runs over it.
+// memnet is a network in memory: it delays, loses and cuts. Virtual time runs
+// over it. Each port has one goroutine that delivers what is due; a timer
+// function per datagram would be simpler, but under the race detector many
+// thousands of these in one bubble can crash Go 1.26 (golang/go#78156).
 type memnet struct {
 	mu      sync.Mutex // Guards all following fields and the ports'.
 	ports   map[netip.AddrPort]*memport
@@ -79,8 +81,10 @@ func (n *memnet) listen(at netip.AddrPort) (memberlist.NodeAwareTransport, error
 	p := &memport{
 		net: n, at: at, open: map[net.Conn]bool{},
 		packets: make(chan *memberlist.Packet, 1024), streams: make(chan net.Conn, 128),
+		wake: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 	n.ports[at] = p
+	go p.deliver()
 	return p, nil
 }
 
@@ -89,8 +93,47 @@ type memport struct {
 	at      netip.AddrPort
 	packets chan *memberlist.Packet
 	streams chan net.Conn
+	wake    chan struct{}
+	gone    chan struct{} // Closed with shut.
 	shut    bool
 	open    map[net.Conn]bool
+	late    []*memberlist.Packet // Not yet due, the next one first.
+}
+
+// deliver hands over datagrams when their time has come.
+func (p *memport) deliver() {
+	for {
+		var next <-chan time.Time
+		p.net.do(func() {
+			for len(p.late) > 0 && !p.late[0].Timestamp.After(time.Now()) {
+				select {
+				case p.packets <- p.late[0]:
+				default: // The receiver is too slow: lost.
+				}
+				p.late = p.late[1:]
+			}
+			if len(p.late) > 0 {
+				next = time.After(time.Until(p.late[0].Timestamp))
+			}
+		})
+		select {
+		case <-next:
+		case <-p.wake:
+		case <-p.gone:
+			return
+		}
+	}
+}
+
+// accept takes a datagram on its way.
+func (p *memport) accept(packet *memberlist.Packet) {
+	p.net.do(func() {
+		i, _ := slices.BinarySearchFunc(p.late, packet.Timestamp, func(q *memberlist.Packet, due time.Time) int {
+			return q.Timestamp.Compare(due)
+		})
+		p.late = slices.Insert(p.late, i, packet)
+	})
+	poke(p.wake)
 }
 
 var _ memberlist.NodeAwareTransport = (*memport)(nil)
@@ -132,12 +175,7 @@ func (p *memport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, err
 		return now, nil // Lost without a word, as datagrams are.
 	}
 	packet := &memberlist.Packet{Buf: slices.Clone(b), From: net.UDPAddrFromAddrPort(p.at), Timestamp: now.Add(d)}
-	time.AfterFunc(d, func() {
-		select {
-		case q.packets <- packet:
-		default:
-		}
-	})
+	q.accept(packet)
 	return now, nil
 }
 
@@ -174,6 +212,9 @@ func (p *memport) DialAddressTimeout(a memberlist.Address, limit time.Duration) 
 func (p *memport) Shutdown() error {
 	var open []net.Conn
 	p.net.do(func() {
+		if !p.shut {
+			close(p.gone)
+		}
 		p.shut = true
 		if p.net.ports[p.at] == p {
 			delete(p.net.ports, p.at)
