@@ -12,16 +12,39 @@ import (
 // maxName is the longest name of a pool, as long as that of a DNS label.
 const maxName = 63
 
-// Pool is a pool as the configuration tells it: named ranges that addresses come from.
+// Pool is a pool as the configuration tells it: named ranges that addresses come from, which
+// Services they are for, and where they are announced.
 type Pool struct {
 	// Name is 1 to 63 letters, digits, '-', '_' or '.', first and last one a letter or digit.
 	Name string `json:"name"`
 	// Ranges are "CIDR" or "first-last", of either family, one family each.
 	Ranges []string `json:"ranges"`
+	// Exclude are addresses that are never handed out: "address", "CIDR" or "first-last". Each must
+	// touch a range of the pool.
+	Exclude []string `json:"exclude,omitempty"`
 	// AutoAssign false keeps the pool for Services that ask for it. Default true.
 	AutoAssign *bool `json:"autoAssign,omitempty"`
 	// AvoidBuggyIPs leaves out IPv4 addresses that end in .0 or .255.
 	AvoidBuggyIPs bool `json:"avoidBuggyIPs,omitempty"`
+	// Priority orders the pools that a Service may have: the smallest first, 0 or more. Pools
+	// without one come last; equal ones, and those, in the order of the configuration.
+	Priority *int `json:"priority,omitempty"`
+	// Namespaces and NamespaceSelectors say which namespaces the pool serves: those named here and
+	// those whose labels match one of the selectors. Both empty: all.
+	Namespaces         []string   `json:"namespaces,omitempty"`
+	NamespaceSelectors []Selector `json:"namespaceSelectors,omitempty"`
+	// ServiceSelectors say which Services the pool serves: those whose labels match one of them,
+	// in the namespaces above. Empty: all.
+	ServiceSelectors []Selector `json:"serviceSelectors,omitempty"`
+	// NodeSelectors say which nodes may announce the pool's addresses: those whose labels match one
+	// of them. Empty: all.
+	NodeSelectors []Selector `json:"nodeSelectors,omitempty"`
+	// Interfaces say on which interfaces of a node its addresses are announced: names and patterns as
+	// of --interface, "!" before one leaves out. Empty: on all that the node uses.
+	Interfaces []string `json:"interfaces,omitempty"`
+	// Keep leaves Services the bound addresses that came from this pool and that its ranges do not
+	// contain any more. Default false: they move to other addresses.
+	Keep bool `json:"keep,omitempty"`
 }
 
 // PoolInfo describes a compiled pool.
