@@ -24,7 +24,12 @@ type View struct {
 	// Reserved says why an address must not be handed out, such as "node n1's address", or "".
 	// It must be quick and should be true of few addresses. Nil means "".
 	Reserved func(netip.Addr) string
-	// Freeze keeps bound addresses that no pool of this configuration contains. To be set while
+	// NamespaceLabels are the labels of a namespace: not nil if it is known, even if it has none; they
+	// must not change. NamespaceEdits differs whenever it may answer otherwise than before. Nil means
+	// that no namespace is known.
+	NamespaceLabels func(namespace string) Labels
+	NamespaceEdits  uint64
+	// Freeze keeps bound addresses whatever the pools of this configuration say. To be set while
 	// members are known to have different configurations, so that they do not undo each other.
 	Freeze bool
 }
@@ -69,7 +74,7 @@ const (
 // VIP is a bound address.
 type VIP struct {
 	IP       netip.Addr
-	Pool     string // "" when no pool contains it any more
+	Pool     string // that contains it, or keeps it; "" for none
 	Services []Key  // sorted; several when they share it
 }
 

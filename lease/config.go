@@ -5,11 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
+)
+
+const (
+	// maxConfig is the largest configuration that is read: as much as a ConfigMap holds.
+	maxConfig = 1 << 20
+	// maxMistakes is how many mistakes are told at once.
+	maxMistakes = 50
 )
 
 // DefaultPool is the name of a pool that was given without one.
@@ -26,6 +34,9 @@ func ParsePoolFlag(text string) (Pool, error) {
 	if !named {
 		name, ranges = DefaultPool, text
 	}
+	if name == "" {
+		return Pool{}, fmt.Errorf("pool %q: it has no name", clip(text))
+	}
 	if err := checkName(name); err != nil {
 		return Pool{}, fmt.Errorf("pool %q: %w", clip(text), err)
 	}
@@ -35,9 +46,13 @@ func ParsePoolFlag(text string) (Pool, error) {
 	return Pool{Name: name, Ranges: strings.Split(ranges, ",")}, nil
 }
 
-// ParseConfig reads the configuration file, YAML or JSON. Unknown keys are refused; the error joins
-// one error for each mistake, each of one line. The pools themselves are checked by NewPools.
+// ParseConfig reads the configuration file, YAML or JSON. Unknown keys and values of a wrong type are
+// refused; the error joins one error for each mistake, each of one line. The pools themselves are
+// checked by NewPools.
 func ParseConfig(data []byte) (Config, error) {
+	if len(data) > maxConfig {
+		return Config{}, fmt.Errorf("configuration of %d bytes: longer than %d", len(data), maxConfig)
+	}
 	raw, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {
 		return Config{}, oneLine("configuration", err)
@@ -46,7 +61,7 @@ func ParseConfig(data []byte) (Config, error) {
 	if err := json.Unmarshal(raw, &tree); err != nil {
 		return Config{}, oneLine("configuration", err)
 	}
-	if err := errors.Join(unknownKeys("configuration", tree, reflect.TypeFor[Config]())...); err != nil {
+	if err := joinErrors(mistakes("", tree, reflect.TypeFor[Config]())); err != nil {
 		return Config{}, err
 	}
 	var c Config
@@ -56,40 +71,123 @@ func ParseConfig(data []byte) (Config, error) {
 	return c, nil
 }
 
-// unknownKeys walks a decoded document along the type that it is for.
-func unknownKeys(where string, tree any, t reflect.Type) []error {
+// mistakes walks a decoded document along the type that it is for and returns what does not fit.
+// The decoder would stop at the first one, and speak of the names in this program.
+func mistakes(where string, tree any, t reflect.Type) []error {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if tree == nil {
+		return nil // a key without a value is as good as none
+	}
+	switch list, ok := tree.([]any); {
+	case t.Kind() == reflect.Slice && ok:
+		var errs []error
+		for i, v := range list {
+			errs = append(errs, mistakes(fmt.Sprintf("%s[%d]", where, i), v, t.Elem())...)
+		}
+		return errs
+	case t.Kind() == reflect.Slice:
+		return wrongType(where, "a list", tree)
+	}
+	switch keys, ok := tree.(map[string]any); {
+	case t.Kind() != reflect.Struct && t.Kind() != reflect.Map:
+		return wrongValue(where, tree, t)
+	case !ok:
+		return wrongType(where, "keys with values", tree)
+	default:
+		return wrongKeys(where, keys, t)
+	}
+}
+
+// wrongKeys walks a map along a structure, or a map of anything.
+func wrongKeys(where string, tree map[string]any, t reflect.Type) []error {
+	known := keysOf(t)
 	var errs []error
-	switch tree := tree.(type) {
-	case []any:
-		for i, v := range tree {
-			if t.Kind() == reflect.Slice {
-				errs = append(errs, unknownKeys(fmt.Sprintf("%s[%d]", where, i), v, t.Elem())...)
-			}
+	for _, k := range slices.Sorted(maps.Keys(tree)) {
+		of := known[k]
+		switch {
+		case t.Kind() == reflect.Map:
+			of = t.Elem()
+		case of == nil:
+			names := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+			errs = append(errs, fmt.Errorf("%s: unknown key %q; known are %s", place(where), clip(k), names))
+			continue
 		}
-	case map[string]any:
-		if t.Kind() != reflect.Struct {
-			return nil // the decoder says that the type is wrong
-		}
-		known := keysOf(t)
-		for _, k := range slices.Sorted(maps.Keys(tree)) {
-			if known[k] == nil {
-				errs = append(errs, fmt.Errorf("%s: unknown key %q", where, clip(k)))
-				continue
-			}
-			errs = append(errs, unknownKeys(strings.TrimPrefix(where+"."+k, "configuration."), tree[k], known[k])...)
-		}
+		errs = append(errs, mistakes(strings.TrimPrefix(where+"."+clip(k), "."), tree[k], of)...)
 	}
 	return errs
 }
 
+// wrongValue checks a single value.
+func wrongValue(where string, v any, t reflect.Type) []error {
+	switch t.Kind() {
+	case reflect.Bool:
+		if _, ok := v.(bool); !ok {
+			return wrongType(where, "true or false", v)
+		}
+	case reflect.Int:
+		if n, ok := v.(float64); !ok || n != math.Trunc(n) || math.Abs(n) > math.MaxInt32 {
+			return wrongType(where, "a whole number", v)
+		}
+	default:
+		switch v.(type) {
+		case string:
+		case bool, float64:
+			return wrongType(where, "text", v, "; put it in quotes")
+		default:
+			return wrongType(where, "text", v)
+		}
+	}
+	return nil
+}
+
+func wrongType(where, want string, got any, advice ...string) []error {
+	return []error{fmt.Errorf("%s: want %s, got %s%s", place(where), want, describe(got), strings.Join(advice, ""))}
+}
+
+// describe says in words what was found in the place of something else.
+func describe(v any) string {
+	switch v := v.(type) {
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "keys with values"
+	case string:
+		return fmt.Sprintf("the text %q", clip(v))
+	case float64:
+		return fmt.Sprintf("the number %v", v)
+	}
+	return fmt.Sprint(v)
+}
+
+// place names a place in the document.
+func place(where string) string {
+	if where == "" {
+		return "configuration"
+	}
+	return fmt.Sprintf("%.512s", strings.ToValidUTF8(strings.Join(strings.Fields(where), " "), "?"))
+}
+
 // keysOf returns the keys of a structure and the types of their values.
 func keysOf(t reflect.Type) map[string]reflect.Type {
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
 	keys := make(map[string]reflect.Type, t.NumField())
 	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		keys[name] = f.Type
 	}
 	return keys
+}
+
+// joinErrors joins errors, the first ones of many.
+func joinErrors(errs []error) error {
+	if more := len(errs) - maxMistakes; more > 0 {
+		errs = append(errs[:maxMistakes:maxMistakes], fmt.Errorf("and %d more mistakes", more))
+	}
+	return errors.Join(errs...)
 }
 
 func oneLine(what string, err error) error {

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -39,7 +40,8 @@ func text(err error) string {
 }
 
 func TestParseConfig(t *testing.T) {
-	no := false
+	no, ten := false, 10
+	const keys = "; known are autoAssign, avoidBuggyIPs, exclude, interfaces, keep, name, namespaceSelectors, namespaces, nodeSelectors, priority, ranges, serviceSelectors"
 	for _, tt := range []struct {
 		name, text, err string
 		want            Config
@@ -49,30 +51,76 @@ func TestParseConfig(t *testing.T) {
 pools:
 - name: default
   ranges: [192.0.2.0/28, "2001:db8::/64"]
+  exclude: [192.0.2.3, 192.0.2.4/31]
+  priority: 10
+  namespaces: [team-a]
+  namespaceSelectors: [{matchLabels: {a: b}}]
+  serviceSelectors: [{matchExpressions: [{key: k, operator: In, values: [x, "1"]}]}]
+  nodeSelectors: [{}]
+  interfaces: [eth0, "!eth1"]
+  keep: true
 - name: kept
   autoAssign: false
   avoidBuggyIPs: true
   ranges:
   - 192.0.2.16-192.0.2.31
 `, "", Config{Pools: []Pool{
-			{Name: "default", Ranges: []string{"192.0.2.0/28", "2001:db8::/64"}},
+			{
+				Name: "default", Ranges: []string{"192.0.2.0/28", "2001:db8::/64"}, Exclude: []string{"192.0.2.3", "192.0.2.4/31"}, Priority: &ten,
+				Namespaces: []string{"team-a"}, NamespaceSelectors: []Selector{{MatchLabels: Labels{"a": "b"}}},
+				ServiceSelectors: []Selector{{MatchExpressions: []Requirement{{Key: "k", Operator: "In", Values: []string{"x", "1"}}}}},
+				NodeSelectors:    []Selector{{}}, Interfaces: []string{"eth0", "!eth1"}, Keep: true,
+			},
 			{Name: "kept", AutoAssign: &no, AvoidBuggyIPs: true, Ranges: []string{"192.0.2.16-192.0.2.31"}},
 		}}},
+		{"keys without values", "pools:\n- name: a\n  autoAssign:\n  ranges:\n  priority:", "", Config{Pools: []Pool{{Name: "a"}}}},
 		{"unknown keys, also where only the case differs", `
 pool: []
 pools:
 - name: a
   adresses: []
   autoassign: false
-- {range: []}
-`, `configuration: unknown key "pool"
-			pools[0]: unknown key "adresses"
-			pools[0]: unknown key "autoassign"
-			pools[1]: unknown key "range"`, Config{}},
-		{"a wrong type", "pools: 3", `configuration: json: cannot unmarshal number into Go struct field Config.pools of type []lease.Pool`, Config{}},
-		{"a list at the top", "[]", `configuration: json: cannot unmarshal array into Go value of type lease.Config`, Config{}},
+- {nodeSelectors: [{matchLabel: {}}, {matchExpressions: [{op: In}]}]}
+`, `configuration: unknown key "pool"; known are pools
+			pools[0]: unknown key "adresses"` + keys + `
+			pools[0]: unknown key "autoassign"` + keys + `
+			pools[1].nodeSelectors[0]: unknown key "matchLabel"; known are matchExpressions, matchLabels
+			pools[1].nodeSelectors[1].matchExpressions[0]: unknown key "op"; known are key, operator, values`, Config{}},
+		{"wrong types, all of them at once", `
+pools:
+- name: 7
+  ranges: 192.0.2.0/24
+  autoAssign: "no"
+  exclude: [192.0.2.1, 2, {a: b}, [c]]
+  priority: high
+  namespaces: {a: b}
+  namespaceSelectors: [a=b, {matchLabels: [a]}, {matchLabels: {a: yes, b: {}}}]
+  keep: 1
+- priority: 1.5
+- priority: 5000000000
+- three
+`, `pools[0].autoAssign: want true or false, got the text "no"
+			pools[0].exclude[1]: want text, got the number 2; put it in quotes
+			pools[0].exclude[2]: want text, got keys with values
+			pools[0].exclude[3]: want text, got a list
+			pools[0].keep: want true or false, got the number 1
+			pools[0].name: want text, got the number 7; put it in quotes
+			pools[0].namespaceSelectors[0]: want keys with values, got the text "a=b"
+			pools[0].namespaceSelectors[1].matchLabels: want keys with values, got a list
+			pools[0].namespaceSelectors[2].matchLabels.a: want text, got true; put it in quotes
+			pools[0].namespaceSelectors[2].matchLabels.b: want text, got keys with values
+			pools[0].namespaces: want a list, got keys with values
+			pools[0].priority: want a whole number, got the text "high"
+			pools[0].ranges: want a list, got the text "192.0.2.0/24"
+			pools[1].priority: want a whole number, got the number 1.5
+			pools[2].priority: want a whole number, got the number 5e+09
+			pools[3]: want keys with values, got the text "three"`, Config{}},
+		{"a number in place of the pools", "pools: 3", `pools: want a list, got the number 3`, Config{}},
+		{"a list at the top", "[]", `configuration: want keys with values, got a list`, Config{}},
 		{"a key twice", "pools: []\npools: []", `configuration: yaml: unmarshal errors: line 2: key "pools" already set in map`, Config{}},
 		{"no YAML", "\t", `configuration: yaml: found character that cannot start any token`, Config{}},
+		{"too long", strings.Repeat("#", maxConfig+1), `configuration of 1048577 bytes: longer than 1048576`, Config{}},
+		{"a thousand mistakes", "pools: [" + strings.Repeat("1, ", 1000) + "]", lineEach(maxMistakes, "pools[%d]: want keys with values, got the number 1") + "and 950 more mistakes", Config{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := ParseConfig([]byte(tt.text))
@@ -86,11 +134,24 @@ pools:
 	}
 }
 
+// lineEach returns a text once for each number below n.
+func lineEach(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format+"\n", i)
+	}
+	return b.String()
+}
+
 // FuzzParseConfig makes sure that no document is accepted that cannot be compiled or refused by
 // line, and that nothing panics.
 func FuzzParseConfig(f *testing.F) {
 	f.Add("pools: [{name: a, ranges: [192.0.2.0/24, 2001:db8::-2001:db8::9]}]")
 	f.Add("pools: [{name: a, ranges: [192.0.2.9-192.0.2.8, x]}, {nam: a}]")
+	f.Add("pools: [{name: a, ranges: [192.0.2.0/24], exclude: [192.0.2.7, 192.0.2.16/31, 192.0.2.9-192.0.2.12], avoidBuggyIPs: true, priority: 3, keep: true}]")
+	f.Add("pools: [{name: a, ranges: [192.0.2.0/24], namespaces: [x, X], namespaceSelectors: [{matchLabels: {a/b: c}}], serviceSelectors: [{matchExpressions: [{key: k, operator: NotIn, values: [v]}]}]}]")
+	f.Add("pools: [{name: a, ranges: [192.0.2.0/24], nodeSelectors: [{matchExpressions: [{key: k, operator: Exists, values: []}]}], interfaces: [eth0, '!vlan*', '[']}]")
+	f.Add("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\npools: [*c]")
 	f.Fuzz(func(t *testing.T, doc string) {
 		c, err := ParseConfig([]byte(doc))
 		if err != nil {
@@ -107,6 +168,9 @@ func FuzzParseConfig(f *testing.F) {
 				for _, s := range spans {
 					if name, ok := p.Of(s.first); (!ok || name != q.Name) && !q.avoids(s.first) {
 						t.Errorf("%s is not of pool %s", s.first, q.Name)
+					}
+					if covers(q.excluded[family(s.first)], s.first) || covers(q.excluded[family(s.first)], s.last) {
+						t.Errorf("%s-%s of pool %s is excluded", s.first, s.last, q.Name)
 					}
 				}
 			}

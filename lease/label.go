@@ -17,8 +17,9 @@ const (
 )
 
 const (
-	// maxLabel is the longest name and value of a label, maxLabelPrefix the longest prefix of a name.
-	maxLabel       = 63
+	// maxWord is the longest name of a pool or namespace, and name and value of a label.
+	maxWord = 63
+	// maxLabelPrefix is the longest prefix of a label's name.
 	maxLabelPrefix = 253
 )
 
@@ -53,8 +54,8 @@ type selector struct {
 	reqs []Requirement
 }
 
-// compileSelectors checks selectors and returns one error for each mistake.
-func compileSelectors(list []Selector) (selectors, []error) {
+// compileSelectors checks the selectors under a key and returns one error for each mistake.
+func compileSelectors(under string, list []Selector) (selectors, []error) {
 	var all selectors
 	var errs []error
 	for i, s := range list {
@@ -65,7 +66,7 @@ func compileSelectors(list []Selector) (selectors, []error) {
 		texts := make([]string, 0, len(reqs))
 		for _, r := range reqs {
 			if err := r.check(); err != nil {
-				errs = append(errs, fmt.Errorf("selector %d: %w", i+1, err))
+				errs = append(errs, fmt.Errorf("%s[%d]: %w", under, i, err))
 			}
 			texts = append(texts, r.String())
 		}
@@ -90,12 +91,12 @@ func (r Requirement) check() error {
 			return fmt.Errorf("label %q: operator %s takes no values; use In or NotIn with them", r.Key, r.Operator)
 		}
 	case "":
-		return fmt.Errorf("label %q: it has no operator: In, NotIn, Exists or DoesNotExist", r.Key)
+		return fmt.Errorf("label %q: it has no operator; want In, NotIn, Exists or DoesNotExist", r.Key)
 	default:
-		return fmt.Errorf("label %q: unknown operator %q: want In, NotIn, Exists or DoesNotExist", r.Key, clip(r.Operator))
+		return fmt.Errorf("label %q: unknown operator %q; want In, NotIn, Exists or DoesNotExist", r.Key, clip(r.Operator))
 	}
 	for _, v := range r.Values {
-		if err := checkWord(v, maxLabel); v != "" && err != nil {
+		if err := checkWord(v); v != "" && err != nil {
 			return fmt.Errorf("label %q: value %q: %w", r.Key, clip(v), err)
 		}
 	}
@@ -111,7 +112,7 @@ func checkLabelKey(key string) error {
 	if name == "" {
 		return fmt.Errorf("label %q: it has no name", clip(key))
 	}
-	if err := checkWord(name, maxLabel); err != nil {
+	if err := checkWord(name); err != nil {
 		return fmt.Errorf("label %q: %w", clip(key), err)
 	}
 	if !prefixed {
@@ -129,9 +130,9 @@ func checkLabelKey(key string) error {
 }
 
 // checkWord checks the form that names of pools and names and values of labels have.
-func checkWord(text string, longest int) error {
-	if len(text) > longest {
-		return fmt.Errorf("longer than %d bytes", longest)
+func checkWord(text string) error {
+	if len(text) > maxWord {
+		return fmt.Errorf("longer than %d bytes", maxWord)
 	}
 	for i := range len(text) {
 		c := text[i]
@@ -146,8 +147,8 @@ func checkWord(text string, longest int) error {
 
 // checkDNSLabel checks the name of a namespace.
 func checkDNSLabel(text string) error {
-	if text == "" || checkWord(text, maxLabel) != nil || strings.ToLower(text) != text || strings.ContainsAny(text, "_.") {
-		return fmt.Errorf("only lower-case letters and digits, and '-' between them, at most %d", maxLabel)
+	if text == "" || checkWord(text) != nil || strings.ToLower(text) != text || strings.ContainsAny(text, "_.") {
+		return fmt.Errorf("only lower-case letters and digits, and '-' between them, at most %d", maxWord)
 	}
 	return nil
 }

@@ -29,7 +29,15 @@ func (d *draft) pick() {
 // pickAsked picks the address that was asked for.
 func (d *draft) pickAsked(s *filled) {
 	q, ip := d.v.Pools.of(s.asked), s.asked
+	if q == nil {
+		d.failing().say(fmt.Sprintf("%s asks for %s, which is %s", d.e.req.source, ip, d.v.Pools.missing(ip)))
+		return
+	}
 	text := ""
+	if serves, _ := d.serves(q); !serves {
+		d.failing() // until the labels of the namespace are known
+		return
+	}
 	if why := d.v.reserved(ip); why != "" {
 		text = fmt.Sprintf("%s asks for %s, which is reserved: %s", d.e.req.source, ip, why)
 		d.failing().wake = d.v.Now.Add(recheck)
@@ -73,8 +81,8 @@ func (d *draft) pickAny() {
 	}
 }
 
-// candidates are the pools to pick from, in the order of the configuration: that of the address
-// that the Service has already, or the one it asks for, or all for everybody.
+// candidates are the pools to pick from, by priority: that of the address that the Service has
+// already, or the one it asks for, or all for everybody; in any case only those that serve it.
 func (d *draft) candidates() (pools []*pool, none string) {
 	name := d.e.req.pool
 	for _, s := range d.slots {
@@ -84,17 +92,30 @@ func (d *draft) candidates() (pools []*pool, none string) {
 		}
 	}
 	if q := d.v.Pools.byName[name]; q != nil {
+		if serves, _ := d.serves(q); !serves {
+			return nil, d.refusals([]*pool{q})
+		}
 		return []*pool{q}, ""
 	}
-	for _, q := range d.v.Pools.list {
-		if q.AutoAssign {
+	var refused []*pool
+	for _, q := range d.v.Pools.order {
+		switch serves, known := d.serves(q); {
+		case !q.AutoAssign:
+		case !known:
+			return nil, "" // it might be the one
+		case serves:
 			pools = append(pools, q)
+		default:
+			refused = append(refused, q)
 		}
 	}
 	switch {
+	case len(pools) > 0:
 	case len(d.v.Pools.list) == 0:
 		none = "no pool is configured"
-	case len(pools) == 0:
+	case len(refused) > 0:
+		none = d.refusals(refused)
+	default:
 		none = "every pool has autoAssign false: ask for one by the annotation " + wishPool[0]
 	}
 	return pools, none

@@ -2,15 +2,11 @@ package lease
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
 )
-
-// maxName is the longest name of a pool, as long as that of a DNS label.
-const maxName = 63
 
 // Pool is a pool as the configuration tells it: named ranges that addresses come from, which
 // Services they are for, and where they are announced.
@@ -51,20 +47,22 @@ type Pool struct {
 type PoolInfo struct {
 	Name          string
 	Ranges        []string // as configured
+	Exclude       []string // as configured
 	Size          uint64   // usable addresses, at most the largest uint64
 	AutoAssign    bool
 	AvoidBuggyIPs bool
-}
-
-// pool is a compiled Pool. Its spans are sorted and apart, by family: 0 is IPv4, 1 is IPv6.
-type pool struct {
-	PoolInfo
-	spans [2][]span
+	Priority      *int // nil: after all that have one
+	Namespaces    []string
+	// Selectors as kubectl writes them, such as "a=b,!c".
+	NamespaceSelectors, ServiceSelectors, NodeSelectors []string
+	Interfaces                                          []string
+	Keep                                                bool
 }
 
 // Pools are compiled pools. They never change, so any number of goroutines may read them.
 type Pools struct {
-	list   []*pool
+	list   []*pool // in the order of the configuration
+	order  []*pool // by priority
 	byName map[string]*pool
 	spans  []span // of all pools, sorted and apart
 	hash   uint64
@@ -78,73 +76,54 @@ func NewPools(list []Pool) (*Pools, error) {
 		errs = append(errs, p.add(i, c)...)
 	}
 	errs = append(errs, p.join()...)
-	if err := errors.Join(errs...); err != nil {
+	if err := joinErrors(errs); err != nil {
 		return nil, err
 	}
+	p.order = slices.Clone(p.list)
+	slices.SortStableFunc(p.order, func(a, b *pool) int { return cmp.Compare(a.rank(), b.rank()) })
 	p.hash = p.sum()
 	return p, nil
 }
 
 // add compiles one pool and returns what is wrong with it.
 func (p *Pools) add(i int, c Pool) []error {
+	if c.Name == "" {
+		return []error{fmt.Errorf("pool %d: it has no name", i+1)}
+	}
 	if err := checkName(c.Name); err != nil {
 		return []error{fmt.Errorf("pool %d: %w", i+1, err)}
 	}
 	if p.byName[c.Name] != nil {
 		return []error{fmt.Errorf("pool %q: the name is used twice; put all its ranges into one pool", c.Name)}
 	}
-	q := &pool{PoolInfo: PoolInfo{
-		Name: c.Name, Ranges: slices.Clone(c.Ranges), AvoidBuggyIPs: c.AvoidBuggyIPs,
-		AutoAssign: c.AutoAssign == nil || *c.AutoAssign,
-	}}
+	q, errs := compile(c)
 	p.list, p.byName[c.Name] = append(p.list, q), q
-	if len(c.Ranges) == 0 {
-		return []error{fmt.Errorf("pool %q: it has no range", c.Name)}
-	}
-	var errs []error
-	for _, text := range c.Ranges {
-		if err := q.addRange(text); err != nil {
-			errs = append(errs, fmt.Errorf("pool %q: range %q: %w", c.Name, clip(text), err))
-		}
+	for i, err := range errs {
+		errs[i] = fmt.Errorf("pool %q: %w", c.Name, err)
 	}
 	return errs
 }
 
-func (q *pool) addRange(text string) error {
-	s, err := parseRange(text)
-	if err != nil {
-		return err
-	}
-	s.pool = q
-	size := s.size()
-	if q.AvoidBuggyIPs {
-		size -= s.buggy()
-	}
-	if size == 0 {
-		return errors.New("no usable address is left without those that end in .0 and .255")
-	}
-	f := family(s.first)
-	q.spans[f] = append(q.spans[f], s)
-	q.Size = addSaturating(q.Size, size)
-	return nil
-}
-
-// join sorts the spans of all pools and returns one error for each that begins inside an earlier one.
+// join sorts the spans of all pools and returns one error for each range that overlaps another one.
 func (p *Pools) join() []error {
 	for _, q := range p.list {
 		for f := range q.spans {
-			slices.SortStableFunc(q.spans[f], compareSpans)
 			p.spans = append(p.spans, q.spans[f]...)
 		}
 	}
 	slices.SortStableFunc(p.spans, compareSpans)
 	var errs []error
+	said := make(map[string]bool)
 	for i := 1; i < len(p.spans); i++ {
 		a, b := &p.spans[i-1], &p.spans[i]
 		if b.first.Compare(a.last) > 0 {
 			continue
 		}
-		errs = append(errs, fmt.Errorf("pool %q: range %q: overlaps range %q of pool %q", b.pool.Name, b.text, a.text, a.pool.Name))
+		err := fmt.Errorf("pool %q: range %q: overlaps range %q of pool %q", b.pool.Name, b.text, a.text, a.pool.Name)
+		if !said[err.Error()] { // exclusions make several spans of one range
+			errs = append(errs, err)
+		}
+		said[err.Error()] = true
 		if b.last.Compare(a.last) < 0 {
 			*b = *a // the widest one goes on to be compared
 		}
@@ -152,13 +131,11 @@ func (p *Pools) join() []error {
 	return errs
 }
 
-// List describes the pools in the order of the configuration.
+// List describes the pools in the order of the configuration. Callers must not change what it refers to.
 func (p *Pools) List() []PoolInfo {
 	infos := make([]PoolInfo, 0, len(p.list))
 	for _, q := range p.list {
-		info := q.PoolInfo
-		info.Ranges = slices.Clone(info.Ranges)
-		infos = append(infos, info)
+		infos = append(infos, q.PoolInfo)
 	}
 	return infos
 }
@@ -172,10 +149,7 @@ func (p *Pools) Of(ip netip.Addr) (name string, ok bool) {
 }
 
 func (p *Pools) of(ip netip.Addr) *pool {
-	i, found := slices.BinarySearchFunc(p.spans, ip, func(s span, ip netip.Addr) int { return s.first.Compare(ip) })
-	if !found {
-		i--
-	}
+	i := at(p.spans, ip)
 	if i < 0 || !p.spans[i].contains(ip) {
 		return nil
 	}
@@ -185,8 +159,18 @@ func (p *Pools) of(ip netip.Addr) *pool {
 	return nil
 }
 
-// avoids reports whether the pool leaves out an address of its ranges.
-func (q *pool) avoids(ip netip.Addr) bool { return q.AvoidBuggyIPs && isBuggy(ip) }
+// missing says in words why no pool may hand out the address.
+func (p *Pools) missing(ip netip.Addr) string {
+	for _, q := range p.list {
+		switch f := family(ip); {
+		case covers(q.excluded[f], ip):
+			return fmt.Sprintf("excluded from pool %q", q.Name)
+		case covers(q.spans[f], ip):
+			return fmt.Sprintf("left out of pool %q by avoidBuggyIPs", q.Name)
+		}
+	}
+	return "in no pool"
+}
 
 // Hash is equal for equal configurations: speakers compare it.
 func (p *Pools) Hash() uint64 { return p.hash }
@@ -194,31 +178,14 @@ func (p *Pools) Hash() uint64 { return p.hash }
 func (p *Pools) sum() uint64 {
 	h := fnv.New64a()
 	for _, q := range p.list {
-		fmt.Fprintf(h, "%q %t %t", q.Name, q.AutoAssign, q.AvoidBuggyIPs)
-		for _, spans := range q.spans {
-			for _, s := range spans {
-				fmt.Fprintf(h, " %s-%s", s.first, s.last)
-			}
-		}
-		fmt.Fprintln(h)
+		q.print(h)
 	}
 	return h.Sum64()
 }
 
 func checkName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("it has no name")
-	case len(name) > maxName:
-		return fmt.Errorf("name %q: longer than %d bytes", clip(name), maxName)
-	}
-	for i := range len(name) {
-		c := name[i]
-		alnum := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		inner := i > 0 && i < len(name)-1 && (c == '-' || c == '_' || c == '.')
-		if !alnum && !inner {
-			return fmt.Errorf("name %q: only letters and digits, and '-', '_' and '.' between them", name)
-		}
+	if err := checkWord(name); err != nil {
+		return fmt.Errorf("name %q: %w", clip(name), err)
 	}
 	return nil
 }

@@ -1,8 +1,10 @@
 package lease
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +94,49 @@ func TestNewPoolsRefuses(t *testing.T) {
 			pool "a": range "192.0.2.8-192.0.2.9": overlaps range "192.0.2.0/24" of pool "a"
 			pool "b": range "192.0.2.255-192.0.3.4": overlaps range "192.0.2.0/24" of pool "a"
 			pool "b": range "192.0.3.4/32": overlaps range "192.0.2.255-192.0.3.4" of pool "b"`},
+		{"exclusions", []Pool{
+			{Name: "a", Ranges: []string{"192.0.2.0/28", "2001:db8::/64"}, Exclude: []string{"192.0.2.16", "192.0.2.14/31", "", "x", "192.0.2.3/24", "192.0.2.9-192.0.2.8", "2001:db8:0:1::-2001:db8:0:2::", "fe80::1%eth0"}},
+			{Name: "b", Ranges: []string{"192.0.2.16/30"}, Exclude: []string{"192.0.2.16/31", "192.0.2.18", "192.0.2.19"}},
+			{Name: "c", Ranges: []string{"192.0.2.254-192.0.3.0"}, Exclude: []string{"192.0.2.254"}, AvoidBuggyIPs: true},
+		}, `
+			pool "a": exclude "192.0.2.16": touches no range of the pool; remove it, or correct it
+			pool "a": exclude "": empty
+			pool "a": exclude "x": malformed: want an address, a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20
+			pool "a": exclude "192.0.2.3/24": malformed: the address is not the first one of its network, which is 192.0.2.0/24
+			pool "a": exclude "192.0.2.9-192.0.2.8": reversed: the first address is above the last one
+			pool "a": exclude "2001:db8:0:1::-2001:db8:0:2::": touches no range of the pool; remove it, or correct it
+			pool "a": exclude "fe80::1%eth0": malformed: want an address, a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20
+			pool "b": exclude leaves it no usable address; remove the pool, or exclude less
+			pool "c": exclude leaves it no usable address; remove the pool, or exclude less`},
+		{"what one pool excludes another one may have, the rest not", []Pool{
+			{Name: "a", Ranges: []string{"192.0.2.0/24"}, Exclude: []string{"192.0.2.8/29", "192.0.2.64/29"}},
+			{Name: "b", Ranges: []string{"192.0.2.8/29"}},
+			{Name: "c", Ranges: []string{"192.0.2.63-192.0.2.72"}},
+		}, `
+			pool "c": range "192.0.2.63-192.0.2.72": overlaps range "192.0.2.0/24" of pool "a"
+			pool "a": range "192.0.2.0/24": overlaps range "192.0.2.63-192.0.2.72" of pool "c"`},
+		{"a negative priority", []Pool{{Name: "a", Ranges: []string{"192.0.2.0/24"}, Priority: new(-1)}}, `
+			pool "a": priority -1: negative; the smallest one, 0, comes first`},
+		{"namespaces", []Pool{{Name: "a", Ranges: []string{"192.0.2.0/24"}, Namespaces: []string{"ok", "", "Team", "a.b", "-a", strings.Repeat("x", 64)}}}, `
+			pool "a": namespace "": only lower-case letters and digits, and '-' between them, at most 63
+			pool "a": namespace "Team": only lower-case letters and digits, and '-' between them, at most 63
+			pool "a": namespace "a.b": only lower-case letters and digits, and '-' between them, at most 63
+			pool "a": namespace "-a": only lower-case letters and digits, and '-' between them, at most 63
+			pool "a": namespace "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": only lower-case letters and digits, and '-' between them, at most 63`},
+		{"interfaces", []Pool{{Name: "a", Ranges: []string{"192.0.2.0/24"}, Interfaces: []string{"eth0", "!vlan*", "", "!", "eth[", `eth\`}}}, `
+			pool "a": interface "": empty; want a name such as eth0, a pattern such as vlan*, or a ! and either of them
+			pool "a": interface "!": empty; want a name such as eth0, a pattern such as vlan*, or a ! and either of them
+			pool "a": interface "eth[": malformed pattern; a [ needs its ], and a \ something after it
+			pool "a": interface "eth\\": malformed pattern; a [ needs its ], and a \ something after it`},
+		{"selectors, each of its own key", []Pool{{
+			Name: "a", Ranges: []string{"192.0.2.0/24"},
+			NamespaceSelectors: []Selector{{}, {MatchLabels: Labels{"": "x"}}},
+			ServiceSelectors:   []Selector{{MatchExpressions: []Requirement{{Key: "a", Operator: "Is"}}}},
+			NodeSelectors:      []Selector{{MatchLabels: Labels{"a": "b c"}}},
+		}}, `
+			pool "a": namespaceSelectors[1]: label "": it has no name
+			pool "a": serviceSelectors[0]: label "a": unknown operator "Is"; want In, NotIn, Exists or DoesNotExist
+			pool "a": nodeSelectors[0]: label "a": value "b c": only letters and digits, and '-', '_' and '.' between them`},
 		{"one line for each mistake", []Pool{{Name: "a", Ranges: []string{"x", "192.0.2.0/24"}}, {Name: "b", Ranges: []string{"192.0.2.0/24"}}}, `
 			pool "a": range "x": malformed: want a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20
 			pool "b": range "192.0.2.0/24": overlaps range "192.0.2.0/24" of pool "a"`},
@@ -121,29 +166,171 @@ func lines(text string) []string {
 	return all
 }
 
+// TestExclude looks at every address of a pool with holes at all edges of its ranges.
+func TestExclude(t *testing.T) {
+	p := mustPools(t,
+		Pool{
+			Name: "a", Ranges: []string{"192.0.2.16-192.0.2.31", "192.0.2.0/29", "2001:db8::/64"}, AvoidBuggyIPs: true,
+			Exclude: []string{"192.0.2.30-192.0.2.40", "192.0.2.5", "192.0.2.7-192.0.2.16", "192.0.2.4/31", "192.0.2.20", "192.0.2.21", "2001:db8::1-2001:db8::ffff:ffff:ffff:fffe"},
+		},
+		Pool{Name: "b", Ranges: []string{"192.0.2.20/31"}},
+	)
+	want := map[string]string{"192.0.2.20": "b", "192.0.2.21": "b", "2001:db8::": "a", "2001:db8::ffff:ffff:ffff:ffff": "a"}
+	for _, last := range []int{1, 2, 3, 6, 17, 18, 19, 22, 23, 24, 25, 26, 27, 28, 29} {
+		want[fmt.Sprint("192.0.2.", last)] = "a"
+	}
+	got := map[string]string{}
+	for last := range 256 {
+		ip := netip.AddrFrom4([4]byte{192, 0, 2, byte(last)})
+		if name, ok := p.Of(ip); ok {
+			got[ip.String()] = name
+		}
+	}
+	for _, text := range []string{"2001:db8::", "2001:db8::1", "2001:db8::8000:0:0:0", "2001:db8::ffff:ffff:ffff:fffe", "2001:db8::ffff:ffff:ffff:ffff"} {
+		if name, ok := p.Of(netip.MustParseAddr(text)); ok {
+			got[text] = name
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := p.List()[0].Size; got != 17 {
+		t.Errorf("size %d", got)
+	}
+	for ip, want := range map[string]string{
+		"192.0.2.4": `excluded from pool "a"`, "192.0.2.31": `excluded from pool "a"`, "2001:db8::1": `excluded from pool "a"`,
+		"192.0.2.0": `left out of pool "a" by avoidBuggyIPs`, "192.0.2.200": "in no pool", "2001:db8:1::": "in no pool",
+	} {
+		if got := p.missing(netip.MustParseAddr(ip)); got != want {
+			t.Errorf("%s is %s, want %s", ip, got, want)
+		}
+	}
+}
+
+// TestSubtract compares cutting holes into spans with taking away one address after the other.
+func TestSubtract(t *testing.T) {
+	byte4 := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}) }
+	draw := func(t *rapid.T, what string) []span {
+		var spans []span
+		for range rapid.IntRange(0, 6).Draw(t, what) {
+			first := rapid.IntRange(0, 60).Draw(t, "first")
+			spans = append(spans, span{first: byte4(first), last: byte4(first + rapid.IntRange(0, 9).Draw(t, "more"))})
+		}
+		return union(spans)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		spans, holes := draw(t, "spans"), draw(t, "holes")
+		left := subtract(spans, holes)
+		for n := range 80 {
+			ip := byte4(n)
+			if got, want := covers(left, ip), covers(spans, ip) && !covers(holes, ip); got != want {
+				t.Fatalf("%s is left: %t, want %t; %v without %v is %v", ip, got, want, spans, holes, left)
+			}
+		}
+		for i, s := range left {
+			if s.last.Less(s.first) || i > 0 && !left[i-1].last.Less(s.first) {
+				t.Fatalf("not in order: %v", left)
+			}
+		}
+		for _, s := range holes {
+			if got, want := touches(spans, s), len(subtract(spans, []span{s})) != len(spans) || !slices.Equal(subtract(spans, []span{s}), spans); got != want {
+				t.Fatalf("%v touches %v: %t, want %t", s, spans, got, want)
+			}
+		}
+	})
+}
+
+func TestPriority(t *testing.T) {
+	var list []Pool
+	for i, priority := range []*int{nil, new(7), new(0), nil, new(7), new(3)} {
+		list = append(list, Pool{Name: string(rune('a' + i)), Ranges: []string{fmt.Sprintf("192.0.2.%d/32", i)}, Priority: priority})
+	}
+	var order []string
+	p := mustPools(t, list...)
+	for _, q := range p.order {
+		order = append(order, q.Name)
+	}
+	if diff := cmp.Diff([]string{"c", "f", "b", "e", "a", "d"}, order); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := p.List(); got[0].Name != "a" || got[0].Priority != nil || *got[1].Priority != 7 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestScope(t *testing.T) {
+	p := mustPools(t,
+		Pool{Name: "a", Ranges: []string{"192.0.2.1/32"}},
+		Pool{Name: "b", Ranges: []string{"192.0.2.2/32"}, Interfaces: []string{"eth*", "!eth1"}, NodeSelectors: []Selector{{MatchLabels: Labels{"rack": "1"}}, {MatchExpressions: []Requirement{{Key: "edge", Operator: "Exists"}}}}},
+	)
+	if _, ok := p.Scope("c"); ok {
+		t.Error("a pool that does not exist has a scope")
+	}
+	for _, tt := range []struct {
+		pool   string
+		labels Labels
+		want   bool
+	}{
+		{"a", nil, true},
+		{"a", Labels{"rack": "2"}, true},
+		{"b", nil, false},
+		{"b", Labels{"rack": "2"}, false},
+		{"b", Labels{"rack": "1"}, true},
+		{"b", Labels{"edge": ""}, true},
+	} {
+		s, ok := p.Scope(tt.pool)
+		if got := s.Node(tt.labels); got != tt.want || !ok {
+			t.Errorf("a node with %v announces addresses of %s: %t, want %t", tt.labels, tt.pool, got, tt.want)
+		}
+	}
+	s, _ := p.Scope("b")
+	if diff := cmp.Diff([][]string{{"rack=1", "edge"}, {"eth*", "!eth1"}}, [][]string{s.NodeSelectors, s.Interfaces}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestPoolsHash(t *testing.T) {
 	base := Pool{Name: "a", Ranges: []string{"192.0.2.0/25", "192.0.2.128/25"}}
-	no := false
-	hash := func(pools ...Pool) uint64 { return mustPools(t, pools...).Hash() }
-	same := Pool{Name: "a", Ranges: []string{"192.0.2.128-192.0.2.255", "192.0.2.0/25"}}
-	if hash(base) != hash(same) {
-		t.Error("the same ranges in other words have another hash")
+	with := func(change func(*Pool)) uint64 {
+		p := base
+		change(&p)
+		return mustPools(t, p).Hash()
 	}
-	seen := map[uint64]string{hash(base): "base"}
+	no := false
+	match := func(key, value string) []Selector { return []Selector{{MatchLabels: Labels{key: value}}} }
 	for name, h := range map[string]uint64{
-		"name":   hash(Pool{Name: "b", Ranges: base.Ranges}),
-		"range":  hash(Pool{Name: "a", Ranges: base.Ranges[:1]}),
-		"auto":   hash(Pool{Name: "a", Ranges: base.Ranges, AutoAssign: &no}),
-		"avoid":  hash(Pool{Name: "a", Ranges: base.Ranges, AvoidBuggyIPs: true}),
-		"none":   hash(),
-		"second": hash(base, Pool{Name: "b", Ranges: []string{"192.0.3.0/24"}}),
+		"in other words": with(func(p *Pool) { p.Ranges = []string{"192.0.2.128-192.0.2.255", "192.0.2.0/25"} }),
+		"defaults":       with(func(p *Pool) { p.AutoAssign = new(true); p.Namespaces = []string{}; p.NodeSelectors = []Selector{} }),
+	} {
+		if h != mustPools(t, base).Hash() {
+			t.Errorf("the same pool %s has another hash", name)
+		}
+	}
+	seen := map[uint64]string{mustPools(t, base).Hash(): "base"}
+	for name, h := range map[string]uint64{
+		"name":       with(func(p *Pool) { p.Name = "b" }),
+		"range":      with(func(p *Pool) { p.Ranges = base.Ranges[:1] }),
+		"auto":       with(func(p *Pool) { p.AutoAssign = &no }),
+		"avoid":      with(func(p *Pool) { p.AvoidBuggyIPs = true }),
+		"exclude":    with(func(p *Pool) { p.Exclude = []string{"192.0.2.9"} }),
+		"priority":   with(func(p *Pool) { p.Priority = new(0) }),
+		"later":      with(func(p *Pool) { p.Priority = new(1) }),
+		"namespaces": with(func(p *Pool) { p.Namespaces = []string{"x"} }),
+		"interfaces": with(func(p *Pool) { p.Interfaces = []string{"x"} }),
+		"of spaces":  with(func(p *Pool) { p.NamespaceSelectors = match("x", "") }),
+		"services":   with(func(p *Pool) { p.ServiceSelectors = match("x", "") }),
+		"nodes":      with(func(p *Pool) { p.NodeSelectors = match("x", "") }),
+		"value":      with(func(p *Pool) { p.NodeSelectors = match("x", "y") }),
+		"keep":       with(func(p *Pool) { p.Keep = true }),
+		"none":       mustPools(t).Hash(),
+		"second":     mustPools(t, base, Pool{Name: "b", Ranges: []string{"192.0.3.0/24"}}).Hash(),
 	} {
 		if other := seen[h]; other != "" {
 			t.Errorf("%s hashes like %s", name, other)
 		}
 		seen[h] = name
 	}
-	if got, want := hash(base), uint64(0x2087740f7f0674e); got != want {
+	if got, want := mustPools(t, base).Hash(), uint64(0x2087740f7f0674e); got != want {
 		t.Errorf("hash %#x, want %#x: speakers of different releases compare it", got, want)
 	}
 }

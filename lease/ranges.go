@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,23 @@ var unusable = []struct {
 	{netip.MustParsePrefix("::ffff:0:0/96"), "IPv4-mapped"},
 	{netip.MustParsePrefix("fe80::/10"), "link-local"},
 	{netip.MustParsePrefix("ff00::/8"), "multicast"},
+}
+
+// parseExclusion reads "address", "CIDR" or "first-last".
+func parseExclusion(text string) (span, error) {
+	switch text = strings.TrimSpace(text); {
+	case text == "":
+		return span{}, errors.New("empty")
+	case strings.Contains(text, "-"):
+		return parseFirstLast(text)
+	case strings.Contains(text, "/"):
+		return parseCIDR(text)
+	}
+	ip, err := parseAddr(text)
+	if err != nil {
+		return span{}, errors.New("malformed: want an address, a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20")
+	}
+	return span{first: ip, last: ip}, nil
 }
 
 // parseRange reads "CIDR" or "first-last".
@@ -94,6 +112,64 @@ func parseAddr(text string) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("%q is no IP address", clip(text))
 	}
 	return ip.Unmap(), nil
+}
+
+// union returns spans that cover the same, sorted and apart.
+func union(spans []span) []span {
+	var out []span
+	for _, s := range slices.SortedFunc(slices.Values(spans), compareSpans) {
+		if n := len(out) - 1; n < 0 || out[n].last.Less(s.first) {
+			out = append(out, span{first: s.first, last: s.last})
+		} else if out[n].last.Less(s.last) {
+			out[n].last = s.last
+		}
+	}
+	return out
+}
+
+// at finds the last of sorted spans that begins at an address or before it, or -1.
+func at(spans []span, ip netip.Addr) int {
+	i, found := slices.BinarySearchFunc(spans, ip, func(s span, ip netip.Addr) int { return s.first.Compare(ip) })
+	if !found {
+		i--
+	}
+	return i
+}
+
+// covers reports whether one of sorted spans that are apart has the address.
+func covers(spans []span, ip netip.Addr) bool {
+	i := at(spans, ip)
+	return i >= 0 && spans[i].contains(ip)
+}
+
+// touches reports whether a span shares an address with one of sorted spans that are apart.
+func touches(spans []span, s span) bool {
+	i := at(spans, s.last)
+	return i >= 0 && !spans[i].last.Less(s.first)
+}
+
+// subtract returns what is left of sorted spans without holes, which are sorted and apart.
+func subtract(spans, holes []span) []span {
+	var out []span
+	for _, s := range spans {
+		left := true
+		for i := max(at(holes, s.first), 0); left && i < len(holes) && holes[i].first.Compare(s.last) <= 0; i++ {
+			if s.first.Less(holes[i].first) {
+				piece := s
+				piece.last = holes[i].first.Prev()
+				out = append(out, piece)
+			}
+			if !holes[i].last.Less(s.last) {
+				left = false
+			} else if !holes[i].last.Less(s.first) {
+				s.first = holes[i].last.Next()
+			}
+		}
+		if left {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func (s span) contains(ip netip.Addr) bool {
@@ -173,8 +249,9 @@ func addSaturating(a, b uint64) uint64 {
 }
 
 // clip shortens hostile text for messages.
-func clip(text string) string {
-	const most = 64
+func clip(text string) string { return clipTo(text, 64) }
+
+func clipTo(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}

@@ -8,7 +8,7 @@ import (
 
 // serve gives the Service what it wishes.
 func (d *draft) serve() {
-	if text := d.refusal(); text != "" {
+	if text := d.never(); text != "" {
 		d.hold()
 		d.failing().say(text)
 		return
@@ -19,22 +19,34 @@ func (d *draft) serve() {
 	d.write("")
 }
 
-// refusal says why a wish can never be granted with this configuration.
-func (d *draft) refusal() string {
+// never says why a wish cannot be granted with this configuration, whatever is free.
+func (d *draft) never() string {
 	e, pools := d.e, d.v.Pools
 	if e.wrong != nil {
 		return e.wrong.Error()
 	}
-	if e.req.pool != "" && pools.byName[e.req.pool] == nil {
-		return fmt.Sprintf("annotation %s asks for pool %q, which does not exist", d.e.req.poolFrom, clip(e.req.pool))
+	if e.req.pool != "" {
+		q := pools.byName[e.req.pool]
+		if q == nil {
+			return fmt.Sprintf("annotation %s asks for pool %q, which does not exist", d.e.req.poolFrom, clip(e.req.pool))
+		}
+		if why := d.refusal(q); why != "" {
+			return fmt.Sprintf("annotation %s asks for pool %q, which %s", d.e.req.poolFrom, q.Name, why)
+		}
 	}
 	for _, s := range e.req.slots {
 		if !s.ip.IsValid() {
 			continue
 		}
 		q := pools.of(s.ip)
+		if h := e.at(s.ip); q == nil && h != nil {
+			q = d.home(h)
+		}
 		if q == nil {
-			return fmt.Sprintf("%s asks for %s, which is in no pool", e.req.source, s.ip)
+			return fmt.Sprintf("%s asks for %s, which is %s", e.req.source, s.ip, pools.missing(s.ip))
+		}
+		if why := d.refusal(q); why != "" {
+			return fmt.Sprintf("%s asks for %s of pool %q, which %s", e.req.source, s.ip, q.Name, why)
 		}
 		if e.req.pool != "" && q.Name != e.req.pool {
 			return fmt.Sprintf("%s asks for %s, which is in pool %q, but annotation %s asks for pool %q", e.req.source, s.ip, q.Name, e.req.poolFrom, e.req.pool)
@@ -67,9 +79,15 @@ func (d *draft) fits(h *hold, s slot) bool {
 	if family(h.ip) != s.family || s.ip.IsValid() && s.ip != h.ip {
 		return false
 	}
-	q := d.v.Pools.of(h.ip)
+	if h.bound && d.v.Freeze {
+		return true
+	}
+	q := d.home(h)
 	if q == nil {
-		return h.bound && d.v.Freeze
+		return false
+	}
+	if serves, known := d.serves(q); known && !serves {
+		return false
 	}
 	if d.e.req.pool != "" && q.Name != d.e.req.pool {
 		return false
@@ -137,6 +155,9 @@ func (d *draft) keepReplaced() {
 		}
 		if verdict := d.check(h); verdict != loses {
 			d.outs = append(d.outs, kept(h))
+			if why := d.unfit(h); why != "" && d.fail != nil {
+				d.fail.say(fmt.Sprintf("it keeps %s for now, which %s", h.ip, why))
+			}
 		}
 	}
 }

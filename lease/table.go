@@ -29,6 +29,9 @@ type Table struct {
 	waiting map[string]uint64
 	alarms  alarms
 
+	spaces   map[string]Labels // of namespaces, as decisions were told them
+	spacesAt uint64            // NamespaceEdits of the last View
+
 	vips  []VIP // never changed in place
 	stale map[netip.Addr]struct{}
 
@@ -54,7 +57,7 @@ func NewTable() *Table {
 		keys: make(map[string]map[netip.Addr]int), ranks: make(map[string]int), progress: make(map[string]time.Time),
 		parked: make(map[*entry]struct{}), wanted: make(map[netip.Addr]map[*entry]struct{}),
 		queues: make(map[string]*queue), stirred: make(map[*queue]struct{}), waiting: make(map[string]uint64),
-		used: make(map[string]uint64), stale: make(map[netip.Addr]struct{}), none: &Pools{},
+		used: make(map[string]uint64), stale: make(map[netip.Addr]struct{}), none: &Pools{}, spaces: make(map[string]Labels),
 	}
 }
 

@@ -143,7 +143,7 @@ func TestAllocation(t *testing.T) {
 			a 198.18.64.254
 			b 198.18.65.1
 			c -
-			events d AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.255, which is in no pool
+			events d AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.255, which is left out of pool "default" by avoidBuggyIPs
 		`},
 		{"reserved addresses are passed over, and used when they are not reserved any more", `
 			pool default 198.18.64.1-198.18.64.2
@@ -727,7 +727,7 @@ func TestRepair(t *testing.T) {
 			holds a 198.18.64.1(claimed),203.0.113.9(shown)
 			step bind a
 			a 198.18.64.1
-			events a IPAllocated: 198.18.64.1 from pool "default"; IPReleased: 203.0.113.9: replaced by 198.18.64.1
+			events a IPAllocated: 198.18.64.1 from pool "default"; IPReleased: 203.0.113.9: replaced by 198.18.64.1: the old one is in no pool
 		`},
 		{"a node's address is never adopted", `
 			pool default 198.18.64.1-198.18.64.9

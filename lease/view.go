@@ -36,6 +36,7 @@ func (t *Table) see(v *View) {
 			t.stale[ip] = struct{}{}
 		}
 	}
+	t.relabel(v)
 	moved := false
 	for name, old := range t.ranks {
 		r := v.rank(name)

@@ -51,8 +51,11 @@ func (t *Table) sameVIP(ip netip.Addr) bool {
 func (t *Table) vip(ip netip.Addr) (VIP, bool) {
 	vip := VIP{IP: ip, Pool: t.poolName(ip)}
 	for _, e := range t.holds[ip] {
-		if e.at(ip).bound && e.lease.By == t.seen.installation {
+		if h := e.at(ip); h.bound && e.lease.By == t.seen.installation {
 			vip.Services = append(vip.Services, e.key)
+			if q := t.seen.pools.byName[h.pool]; vip.Pool == "" && q != nil && q.Keep {
+				vip.Pool = q.Name
+			}
 		}
 	}
 	slices.SortFunc(vip.Services, func(a, b Key) int { return strings.Compare(a.String(), b.String()) })

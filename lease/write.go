@@ -139,6 +139,9 @@ func (d *draft) tell(c changes, reason string) {
 			why = fmt.Sprintf("%s holds it", rival.key)
 		case why == "" && len(c.bound) > 0:
 			why = "replaced by " + c.bound[0].ip.String()
+			if because := d.unfit(h); because != "" {
+				why += ": the old one " + because
+			}
 		case why == "":
 			why = "the Service does not ask for it any more"
 		}

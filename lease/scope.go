@@ -1,0 +1,166 @@
+package lease
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxSaid bounds what a message tells of selectors and labels.
+	maxSaid = 160
+	// maxRefusals bounds the pools that a message explains.
+	maxRefusals = 3
+)
+
+// serves reports whether a pool is for the Service. Known is false while only the labels of its
+// namespace could tell, and these are not known: then nothing is picked and nothing given up.
+func (d *draft) serves(q *pool) (serves, known bool) {
+	if !q.ofServices.match(d.e.s.Labels) {
+		return false, true
+	}
+	space := d.e.key.Namespace
+	_, named := q.namespaces[space]
+	switch {
+	case named || len(q.namespaces) == 0 && len(q.inNamespaces) == 0:
+		return true, true
+	case len(q.inNamespaces) == 0:
+		return false, true
+	}
+	labels := d.t.labelsOf(d.v, space)
+	return labels != nil && q.inNamespaces.match(labels), labels != nil
+}
+
+// refusal says why a pool is not for the Service, as a part of a sentence that begins with the
+// pool's name; "" when it is, or that is not known.
+func (d *draft) refusal(q *pool) string {
+	serves, known := d.serves(q)
+	switch {
+	case serves || !known:
+		return ""
+	case !q.ofServices.match(d.e.s.Labels):
+		return fmt.Sprintf("is only for Services that match %s, and this one has %s", q.ofServices, labelsText(d.e.s.Labels))
+	}
+	var who []string
+	if len(q.namespaces) > 0 {
+		who = append(who, "named "+clipTo(strings.Join(slices.Sorted(maps.Keys(q.namespaces)), ", "), maxSaid))
+	}
+	has := ""
+	if len(q.inNamespaces) > 0 {
+		who = append(who, "that match "+q.inNamespaces.String())
+		has = ", which has " + labelsText(d.t.labelsOf(d.v, d.e.key.Namespace))
+	}
+	return fmt.Sprintf("is only for namespaces %s, and the Service is in %s%s", strings.Join(who, " or "), d.e.key.Namespace, has)
+}
+
+// refusals says why none of some pools is for the Service, "" when that is not known of all.
+func (d *draft) refusals(pools []*pool) string {
+	var texts []string
+	for i, q := range pools {
+		why := d.refusal(q)
+		if why == "" {
+			return ""
+		}
+		if i < maxRefusals {
+			texts = append(texts, fmt.Sprintf("pool %q %s", q.Name, why))
+		}
+	}
+	if more := len(pools) - maxRefusals; more > 0 {
+		texts = append(texts, fmt.Sprintf("and so on for %d more", more))
+	}
+	return "no pool serves it: " + strings.Join(texts, "; ")
+}
+
+// home is the pool under whose rules a hold stands: the one that contains the address, or the one
+// that it came from, if that one keeps what it does not contain any more.
+func (d *draft) home(h *hold) *pool {
+	if q := d.v.Pools.of(h.ip); q != nil {
+		return q
+	}
+	if q := d.v.Pools.byName[h.pool]; q != nil && q.Keep && h.bound {
+		return q
+	}
+	return nil
+}
+
+// unfit says why the Service may not have an address that it holds, as a part of a sentence that
+// begins with the address; "" when it may.
+func (d *draft) unfit(h *hold) string {
+	q := d.home(h)
+	if q == nil {
+		return "is " + d.v.Pools.missing(h.ip)
+	}
+	if why := d.refusal(q); why != "" {
+		return fmt.Sprintf("is of pool %q, which %s", q.Name, why)
+	}
+	return ""
+}
+
+// labelsOf returns the labels of a namespace, and remembers that somebody has asked for them.
+func (t *Table) labelsOf(v *View, space string) Labels {
+	if v.NamespaceLabels == nil {
+		return nil
+	}
+	labels := v.NamespaceLabels(space)
+	t.spaces[space] = labels
+	return labels
+}
+
+// relabel marks the Services of namespaces whose labels have changed since a decision asked for them.
+func (t *Table) relabel(v *View) {
+	if v.NamespaceEdits == t.spacesAt || v.NamespaceLabels == nil {
+		return
+	}
+	t.spacesAt = v.NamespaceEdits
+	changed := make(map[string]struct{})
+	for space, old := range t.spaces {
+		now := v.NamespaceLabels(space)
+		if (old == nil) != (now == nil) || !maps.Equal(old, now) {
+			changed[space] = struct{}{}
+			delete(t.spaces, space) // the next decision asks again, if there is any
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	for k, e := range t.entries {
+		if _, ok := changed[k.Namespace]; ok {
+			t.mark(e)
+		}
+	}
+}
+
+// String says which labels match.
+func (l selectors) String() string { return clipTo(strings.Join(l.texts(), " or "), maxSaid) }
+
+// labelsText writes labels for messages.
+func labelsText(labels Labels) string {
+	if len(labels) == 0 {
+		return "no labels"
+	}
+	texts := make([]string, 0, len(labels))
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		texts = append(texts, k+"="+labels[k])
+	}
+	return "the labels " + clipTo(strings.Join(texts, ","), maxSaid)
+}
+
+// A Scope is where the addresses of a pool are announced.
+type Scope struct {
+	NodeSelectors []string // as kubectl writes them; none: on all nodes
+	Interfaces    []string // patterns as of --interface; none: on all that a node uses
+	nodes         selectors
+}
+
+// Scope returns where the addresses of a pool are announced, and whether there is such a pool.
+func (p *Pools) Scope(name string) (Scope, bool) {
+	q := p.byName[name]
+	if q == nil {
+		return Scope{}, false
+	}
+	return Scope{NodeSelectors: q.NodeSelectors, Interfaces: q.Interfaces, nodes: q.onNodes}, true
+}
+
+// Node reports whether a node with these labels may announce.
+func (s Scope) Node(labels Labels) bool { return s.nodes.match(labels) }
