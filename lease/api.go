@@ -24,6 +24,8 @@ type View struct {
 	// Reserved says why an address must not be handed out, such as "node n1's address", or "".
 	// It must be quick and should be true of few addresses. Nil means "".
 	Reserved func(netip.Addr) string
+	// Spread says who would announce which address. Nil: the lowest free address is picked.
+	Spread *Spread
 	// NamespaceLabels are the labels of a namespace: not nil if it is known, even if it has none; they
 	// must not change. NamespaceEdits differs whenever it may answer otherwise than before. Nil means
 	// that no namespace is known.

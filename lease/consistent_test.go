@@ -2,6 +2,7 @@ package lease
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -69,7 +70,23 @@ func (t *Table) inconsistent() string {
 			diff += fmt.Sprintf("%d wait for %s, want %d", n, pool, waiting[pool])
 		}
 	}
-	return diff
+	return diff + t.miscounted()
+}
+
+// miscounted counts the addresses of each announcer and says which count differs.
+func (t *Table) miscounted() string {
+	if !t.loads.counted {
+		return ""
+	}
+	busy := maps.Clone(t.holds)
+	maps.Copy(busy, t.flying)
+	want := make([]int, len(t.loads.n))
+	for ip := range busy {
+		if t.poolName(ip) != "" {
+			want[t.loads.announcer(ip)]++
+		}
+	}
+	return cmp.Diff(want, t.loads.n)
 }
 
 func names(index map[netip.Addr][]*entry) map[netip.Addr][]string {
@@ -177,6 +194,31 @@ func TestVIPs(t *testing.T) {
 	table.Apply(false, nil, []Key{list[1].Key()}, epoch)
 	if got := table.VIPs(v); len(got) != 2 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestVIPsLeaveStepsAlone: what VIPs is not told is no news for Steps, which would look at everything.
+func TestVIPsLeaveStepsAlone(t *testing.T) {
+	v := View{
+		Now: epoch, Installation: "here", Class: "example.com/ours", Freeze: true, Spread: hashed(3),
+		Pools: mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.0.0/24"}}), Rank: func(string) int { return 1 },
+	}
+	table := NewTable()
+	list := boundServices(3, netip.MustParseAddr("198.18.0.0"))
+	for i := range list {
+		list[i].Class = v.Class
+	}
+	waiting := plainService(9)
+	waiting.Class = v.Class
+	table.Apply(true, append(list, waiting), nil, v.Now)
+	table.Steps(v)
+	spread := table.loads
+	if n := len(table.VIPs(View{Now: epoch, Installation: "here", Pools: v.Pools})); n != len(list) {
+		t.Errorf("%d VIPs, want %d", n, len(list))
+	}
+	table.see(&v)
+	if len(table.dirty) > 0 || table.loads != spread {
+		t.Errorf("%d Services are to be looked at again, and the spread is the same: %t", len(table.dirty), table.loads == spread)
 	}
 }
 

@@ -42,7 +42,11 @@
 // what it is to hold now: plan (what to do), serve (slots and what fills them), pick (free
 // addresses), write (the difference as one write). Services without an address wait for one address
 // or in a queue for any of a pool ([Table.Usage] counts them), and are looked at when one is freed.
-// A shelf finds the free addresses of a pool without a scan.
+//
+// A shelf finds the free addresses of a pool without a scan. Of those that were never held it chooses
+// one whose announcer has the fewest addresses, then the lowest; those that were released come last.
+// Who would announce an address the caller says ([Spread]); so the load is spread by allocation, and
+// the election of announcers needs no state.
 //
 // The tests explore every interleaving of small worlds with these very functions, and show for each
 // rule of the protocol that without it the search finds a double binding or an endless loop.

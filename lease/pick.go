@@ -128,6 +128,7 @@ func (d *draft) pickFromAny(pools []*pool, open []int, enough int) bool {
 // pickFrom fills the open slots from one pool if it can fill enough of them.
 func (d *draft) pickFrom(q *pool, open []int, enough int) bool {
 	picks := make([]netip.Addr, len(open))
+	defer d.t.weighAll(picks)
 	found := 0
 	for i, n := range open {
 		ip, ok, wake := d.free(q, d.slots[n].family)
@@ -138,6 +139,9 @@ func (d *draft) pickFrom(q *pool, open []int, enough int) bool {
 		}
 		picks[i] = ip
 		found++
+		if len(open) > 1 {
+			d.t.expect(ip) // so that the other family goes to another node
+		}
 	}
 	if found < enough {
 		return false
@@ -197,10 +201,11 @@ func (d *draft) free(q *pool, f int) (netip.Addr, bool, time.Time) {
 	if ip, ok := d.shared(q, f); ok {
 		return ip, true, time.Time{}
 	}
-	return d.t.shelves[q.Name][f].first(world{
+	return d.t.shelves[q.Name][f].first(&world{
 		now:      d.v.Now,
 		taken:    d.t.taken,
 		reserved: func(ip netip.Addr) bool { return d.v.reserved(ip) != "" },
+		loads:    d.t.counted(),
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 //	ingress NAME IP[,IP]|-                     sets its ingress, as another implementation does
 //	lease NAME TEXT|-                          sets its lease, as a hand does
 //	reserve IP WHY                             reserves an address
+//	spread NODE=[IP[,IP]...]...                says who would announce which address
 //	rank N | class NAME | freeze               the speaker's rank, class, freeze
 //	break | mend                               lets writes fail, or not any more
 //	settle                                     takes steps until none is due
@@ -66,7 +67,7 @@ func (s *script) do(line string) string {
 	verb, rest, _ := strings.Cut(line, " ")
 	words := strings.Fields(rest)
 	switch verb {
-	case "pool", "pools", "reserve", "rank", "class", "freeze", "break", "mend", "wait":
+	case "pool", "pools", "reserve", "rank", "class", "freeze", "break", "mend", "wait", "spread":
 		s.configure(verb, words)
 	case "create":
 		svc := Service{Namespace: "ns", Name: words[0], Type: typeLoadBalancer, Families: []string{ipv4}, Ports: []string{"TCP/80"}}
@@ -112,6 +113,8 @@ func (s *script) configure(verb string, words []string) {
 		s.view.Pools = pools
 	case "reserve":
 		s.reserved[netip.MustParseAddr(words[0])] = strings.Join(words[1:], " ")
+	case "spread":
+		s.view.Spread = spreadOf(words)
 	case "rank":
 		if _, err := fmt.Sscan(words[0], &s.rank); err != nil {
 			s.t.Fatal(err)
@@ -129,6 +132,23 @@ func (s *script) configure(verb string, words []string) {
 		}
 		s.view.Now = s.view.Now.Add(d)
 	}
+}
+
+// spreadOf reads "NODE=IP,IP NODE=IP"; without any it is none.
+func spreadOf(words []string) *Spread {
+	if len(words) == 0 {
+		return nil
+	}
+	by := map[string]string{}
+	s := &Spread{Announcer: func(ip netip.Addr) string { return by[ip.String()] }}
+	for _, w := range words {
+		node, ips, _ := strings.Cut(w, "=")
+		s.Nodes = append(s.Nodes, node)
+		for _, ip := range list(ips) {
+			by[ip] = node
+		}
+	}
+	return s
 }
 
 // watch brings the table up to date.

@@ -1,8 +1,9 @@
 package lease
 
 import (
-	"container/heap"
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -15,34 +16,51 @@ const (
 	maxSkips = 1024
 )
 
-// shelf knows the free addresses of one pool in one family, and finds one without a scan: the lowest
-// one that was put back, then the lowest one never looked at, then the one released longest ago.
+// shelf knows the free addresses of one pool in one family, and chooses one without a scan. First
+// come the addresses that were never held, of them the one whose announcer has the fewest addresses,
+// then the lowest; then the ones that were released and have rested, of them again the announcer with
+// the fewest, then the one released longest ago.
 //
-// An address that is neither taken nor ahead of the cursor is in back, released or aside. The other
-// way round nothing is promised: it is asked whether what comes from there is taken, and what is
-// among the released counts only there.
+// Only so many addresses ahead of the cursor are looked at as it takes to find one of an announcer
+// with the fewest of all, and a window of them at most. They are kept in bins, one for each announcer,
+// until they are picked.
+//
+// An address that is neither taken nor ahead of the cursor is loose, in a bin, resting or aside. The
+// other way round nothing is promised: it is asked whether what comes from there is taken, and what
+// was released counts only as long as its time says so.
 type shelf struct {
-	pool     *pool
-	family   int
-	spans    []span
-	next     netip.Addr // cursor: the lowest address of spans[0] not looked at
-	back     addrHeap
-	released []released // oldest first
-	when     map[netip.Addr]time.Time
-	aside    []netip.Addr // passed over because they were reserved
-	limit    int          // of released
+	pool    *pool
+	family  int
+	spans   []span
+	next    netip.Addr // cursor: the lowest address of spans[0] not looked at
+	loads   *loads     // by which the bins are sorted
+	loose   []candidate
+	fresh   bins        // never held
+	rested  bins        // released, and not resting any more
+	resting []candidate // released, the oldest first
+	when    map[netip.Addr]time.Time
+	aside   []netip.Addr // passed over because they were reserved
+	limit   int          // of released
 }
 
-type released struct {
+// candidate is an address that may be picked, if it is still free when its turn comes.
+type candidate struct {
 	ip netip.Addr
-	at time.Time
+	at time.Time // when it was released, zero for never
 }
 
-// world says what the shelf cannot know: which addresses are taken and which are reserved.
+// before is the order among the candidates of one announcer.
+func (c candidate) before(o candidate) bool {
+	return cmp.Or(c.at.Compare(o.at), c.ip.Compare(o.ip)) < 0
+}
+
+// world says what the shelf cannot know: which addresses are taken and which are reserved, and who
+// announces how many.
 type world struct {
 	now      time.Time
 	taken    func(netip.Addr) bool
 	reserved func(netip.Addr) bool
+	loads    *loads
 }
 
 func newShelf(q *pool, f int) *shelf {
@@ -53,91 +71,137 @@ func newShelf(q *pool, f int) *shelf {
 
 // rewind lets the cursor start again.
 func (s *shelf) rewind() {
-	s.spans, s.next, s.back, s.aside = s.pool.spans[s.family], netip.Addr{}, nil, nil
+	s.spans, s.next = s.pool.spans[s.family], netip.Addr{}
+	s.loose, s.aside = nil, nil
+	s.fresh.drain()
+	s.rested.drain()
 	if len(s.spans) > 0 {
 		s.next = s.spans[0].first
 	}
 }
 
 // putBack returns an address that was picked and never held.
-func (s *shelf) putBack(ip netip.Addr) { heap.Push(&s.back, ip) }
+func (s *shelf) putBack(ip netip.Addr) { s.loose = append(s.loose, candidate{ip: ip}) }
 
 // release returns an address that was held.
 func (s *shelf) release(ip netip.Addr, now time.Time) {
 	s.when[ip] = now
-	s.released = append(s.released, released{ip: ip, at: now})
-	if len(s.released) > s.limit {
+	s.resting = append(s.resting, candidate{ip: ip, at: now})
+	if len(s.resting)+s.rested.n > s.limit {
 		s.forget(now)
 	}
 }
 
+// released returns the addresses that are remembered as released, the oldest first.
+func (s *shelf) released() []candidate {
+	all := make([]candidate, 0, len(s.when))
+	for ip, at := range s.when {
+		all = append(all, candidate{ip: ip, at: at})
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return cmp.Or(a.at.Compare(b.at), a.ip.Compare(b.ip)) })
+	return all
+}
+
 // forget drops the memory of released addresses that have rested.
 func (s *shelf) forget(now time.Time) {
-	var kept []released
-	for _, r := range s.released {
-		if s.when[r.ip] == r.at && r.at.Add(rest).After(now) {
-			kept = append(kept, r)
-		} else if s.when[r.ip] == r.at {
-			delete(s.when, r.ip)
-		}
+	all := s.released()
+	n := slices.IndexFunc(all, func(c candidate) bool { return c.at.Add(rest).After(now) })
+	if n < 0 {
+		n = len(all)
 	}
-	s.released, s.limit = kept, max(maxReleased, 2*len(kept))
+	for _, c := range all[:n] {
+		delete(s.when, c.ip)
+	}
+	s.resting, s.limit = slices.Clone(all[n:]), max(maxReleased, 2*(len(all)-n))
 	s.rewind()
 }
 
 // first returns the free address to be picked next and leaves it on the shelf; without one it says
 // when an address will have rested, zero for never.
-func (s *shelf) first(w world) (ip netip.Addr, ok bool, wake time.Time) {
-	if ip, ok := s.fromBack(w); ok {
-		return ip, true, time.Time{}
-	}
-	ip, ok, more := s.fromCursor(w)
+func (s *shelf) first(w *world) (ip netip.Addr, ok bool, wake time.Time) {
+	s.sort(w)
+	ip, ok, more := s.choose(&s.fresh, w, s.fromCursor)
 	if ok || more {
 		return ip, ok, w.now
 	}
-	ip, ok, wake = s.fromReleased(w)
-	if ok {
+	if ip, ok, _ := s.choose(&s.rested, w, s.fromResting); ok {
 		return ip, true, time.Time{}
 	}
-	if ip, ok := s.fromAside(w); ok {
-		return ip, true, time.Time{}
+	if s.fromAside(w) {
+		s.sort(w)
+		ip, ok, _ := s.choose(&s.fresh, w, s.fromCursor)
+		return ip, ok, time.Time{}
 	}
-	return netip.Addr{}, false, wake
+	return netip.Addr{}, false, s.wake(w)
 }
 
-func (s *shelf) fromBack(w world) (netip.Addr, bool) {
-	for len(s.back) > 0 {
-		ip := s.back[0]
-		_, released := s.when[ip]
-		switch {
-		case released || w.taken(ip):
-		case w.reserved(ip):
-			s.aside = append(s.aside, ip)
-		default:
-			return ip, true
-		}
-		heap.Pop(&s.back)
+// sort puts the loose addresses into bins, and all anew when other announcers are to be expected.
+func (s *shelf) sort(w *world) {
+	if s.loads != w.loads {
+		s.loads = w.loads
+		s.loose = slices.Concat(s.loose, s.fresh.drain(), s.rested.drain())
 	}
-	return netip.Addr{}, false
+	for _, c := range s.loose {
+		b := &s.fresh
+		if !c.at.IsZero() {
+			b = &s.rested
+		}
+		b.push(w.loads.announcer(c.ip), c)
+	}
+	s.loose = s.loose[:0]
 }
 
-// fromCursor moves the cursor to the next free address; more says that it gave up for now.
-func (s *shelf) fromCursor(w world) (ip netip.Addr, ok, more bool) {
-	for skips := 0; len(s.spans) > 0; s.advance() {
-		_, released := s.when[s.next]
-		switch {
-		case released || s.pool.avoids(s.next) || w.taken(s.next):
-		case w.reserved(s.next):
-			s.aside = append(s.aside, s.next)
-			if skips++; skips >= maxSkips {
-				s.advance()
-				return netip.Addr{}, false, true
-			}
-		default:
-			return s.next, true, false
+// choose returns the best candidate of the bins, which it fills from a source until they have one of
+// an announcer with the fewest addresses of all; more says that the source gave up for now.
+func (s *shelf) choose(b *bins, w *world, source func(*world) (c candidate, ok, more bool)) (ip netip.Addr, found, more bool) {
+	fewest, window := w.loads.fewest(), w.loads.window()
+	best, load, found := b.best(w.loads, func(c candidate) bool { return s.fits(c, w) })
+	for !found || load > fewest && b.n < window {
+		c, ok, more := source(w)
+		if !ok {
+			return best.ip, found, more && !found
+		}
+		i := w.loads.announcer(c.ip)
+		b.push(i, c)
+		if n := w.loads.count(i); !found || n < load {
+			best, load, found = c, n, true
 		}
 	}
-	return netip.Addr{}, false, false
+	return best.ip, found, false
+}
+
+// fits reports whether a candidate may be picked. Else it is none any more: it comes back by release,
+// or from aside.
+func (s *shelf) fits(c candidate, w *world) bool {
+	switch {
+	case !s.when[c.ip].Equal(c.at):
+		return false // released since then
+	case w.taken(c.ip):
+	case w.reserved(c.ip):
+		s.aside = append(s.aside, c.ip)
+	default:
+		return true
+	}
+	delete(s.when, c.ip)
+	return false
+}
+
+// fromCursor returns the next free address and moves the cursor beyond it.
+func (s *shelf) fromCursor(w *world) (c candidate, ok, more bool) {
+	for skips := 0; len(s.spans) > 0; {
+		ip, known := s.next, len(s.aside)
+		s.advance()
+		if s.pool.avoids(ip) {
+			continue
+		}
+		if s.fits(candidate{ip: ip}, w) {
+			return candidate{ip: ip}, true, false
+		}
+		if skips += len(s.aside) - known; skips >= maxSkips {
+			return candidate{}, false, true
+		}
+	}
+	return candidate{}, false, false
 }
 
 func (s *shelf) advance() {
@@ -150,57 +214,33 @@ func (s *shelf) advance() {
 	}
 }
 
-func (s *shelf) fromReleased(w world) (ip netip.Addr, ok bool, wake time.Time) {
-	for len(s.released) > 0 {
-		r := s.released[0]
-		if at, known := s.when[r.ip]; known && at == r.at {
-			switch {
-			case w.taken(r.ip):
-			case w.reserved(r.ip):
-				s.aside = append(s.aside, r.ip)
-			case r.at.Add(rest).After(w.now):
-				return netip.Addr{}, false, r.at.Add(rest)
-			default:
-				return r.ip, true, time.Time{}
-			}
-			delete(s.when, r.ip)
-		}
-		s.released = s.released[1:]
+// fromResting returns the next released address that has rested.
+func (s *shelf) fromResting(w *world) (c candidate, ok, more bool) {
+	if at := s.wake(w); at.IsZero() || at.After(w.now) {
+		return candidate{}, false, false
 	}
-	return netip.Addr{}, false, time.Time{}
+	c, s.resting = s.resting[0], s.resting[1:]
+	return c, true, false
 }
 
-// fromAside looks again at what was reserved once.
-func (s *shelf) fromAside(w world) (netip.Addr, bool) {
-	kept := s.aside[:0]
-	found := false
-	for _, ip := range s.aside {
-		_, released := s.when[ip]
-		switch {
-		case released || w.taken(ip):
-		case w.reserved(ip):
-			kept = append(kept, ip)
-		default:
-			found = true
-			heap.Push(&s.back, ip)
+// wake is when the next released address will have rested, zero for never.
+func (s *shelf) wake(w *world) time.Time {
+	for ; len(s.resting) > 0; s.resting = s.resting[1:] {
+		if c := s.resting[0]; s.fits(c, w) {
+			return c.at.Add(rest)
 		}
 	}
-	if s.aside = kept; !found {
-		return netip.Addr{}, false
-	}
-	return s.back[0], true
+	return time.Time{}
 }
 
-// addrHeap gives the lowest address first.
-type addrHeap []netip.Addr
-
-func (h addrHeap) Len() int           { return len(h) }
-func (h addrHeap) Less(i, j int) bool { return h[i].Less(h[j]) }
-func (h addrHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *addrHeap) Push(x any)        { *h = append(*h, x.(netip.Addr)) }
-func (h *addrHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
+// fromAside looks again at what was reserved once, and reports whether any of it can be had.
+func (s *shelf) fromAside(w *world) bool {
+	again := s.aside
+	s.aside = nil
+	for _, ip := range again {
+		if c := (candidate{ip: ip}); s.fits(c, w) {
+			s.loose = append(s.loose, c)
+		}
+	}
+	return len(s.loose) > 0
 }

@@ -15,20 +15,22 @@ type bench struct {
 	*shelf
 	now             time.Time
 	taken, reserved map[netip.Addr]bool
+	loads           *loads
 	asked           int // how often the world was asked
 }
 
 func newBench(t testing.TB, p Pool, f int) *bench {
 	t.Helper()
 	q := mustPools(t, p).list[0]
-	return &bench{shelf: newShelf(q, f), now: epoch, taken: map[netip.Addr]bool{}, reserved: map[netip.Addr]bool{}}
+	return &bench{shelf: newShelf(q, f), now: epoch, taken: map[netip.Addr]bool{}, reserved: map[netip.Addr]bool{}, loads: newLoads(nil)}
 }
 
 func (b *bench) ask() (netip.Addr, bool, time.Time) {
-	return b.first(world{
+	return b.first(&world{
 		now:      b.now,
 		taken:    func(ip netip.Addr) bool { b.asked++; return b.taken[ip] },
 		reserved: func(ip netip.Addr) bool { return b.reserved[ip] },
+		loads:    b.loads,
 	})
 }
 
@@ -111,8 +113,8 @@ func TestShelfForgetsReleased(t *testing.T) {
 	}
 	b.give("192.0.2.50")
 	b.give("192.0.2.51")
-	if len(b.released) != 6 || len(b.when) != len(b.released) {
-		t.Errorf("%d released, %d times", len(b.released), len(b.when))
+	if len(b.resting) != 6 || len(b.when) != len(b.resting) {
+		t.Errorf("%d rest, %d times", len(b.resting), len(b.when))
 	}
 	want := []string{"192.0.2.96", "192.0.2.97", "192.0.2.98", "192.0.2.99", "192.0.2.100"}
 	if diff := cmp.Diff(want, b.take(5)); diff != "" {

@@ -190,6 +190,7 @@ func (t *Table) depart(e *entry, p *plan, now time.Time) {
 	for _, ip := range p.picks {
 		t.flying[ip] = append(t.flying[ip], e)
 		t.share(e.flight.share, ip, 1)
+		t.weigh(ip)
 	}
 	t.wake(e, e.flight.until)
 }
@@ -206,6 +207,7 @@ func (t *Table) land(e *entry) {
 		if t.flying[ip] = without(t.flying[ip], e); len(t.flying[ip]) == 0 {
 			delete(t.flying, ip)
 		}
+		t.weigh(ip)
 		if s := t.shelfOf(ip); s != nil && !t.taken(ip) {
 			s.putBack(ip)
 			t.stir(ip)

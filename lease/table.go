@@ -28,6 +28,7 @@ type Table struct {
 	stirred map[*queue]struct{}                // the heads of these queues are to be looked at
 	waiting map[string]uint64
 	alarms  alarms
+	loads   *loads
 
 	spaces   map[string]Labels // of namespaces, as decisions were told them
 	spacesAt uint64            // NamespaceEdits of the last View
@@ -58,6 +59,7 @@ func NewTable() *Table {
 		parked: make(map[*entry]struct{}), wanted: make(map[netip.Addr]map[*entry]struct{}),
 		queues: make(map[string]*queue), stirred: make(map[*queue]struct{}), waiting: make(map[string]uint64),
 		used: make(map[string]uint64), stale: make(map[netip.Addr]struct{}), none: &Pools{}, spaces: make(map[string]Labels),
+		loads: newLoads(nil),
 	}
 }
 
@@ -156,6 +158,7 @@ func (t *Table) changed(e *entry, held []hold, now time.Time) {
 // touch marks those whose state at an address may depend on the changed Service.
 func (t *Table) touch(e *entry, ip netip.Addr) {
 	t.stale[ip] = struct{}{}
+	t.weigh(ip)
 	holds := e.at(ip) != nil
 	for _, o := range t.holds[ip] {
 		if o != e && (!o.at(ip).bound || holds && clash(o, e) != "") {

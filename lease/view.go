@@ -20,21 +20,9 @@ func (v *View) reserved(ip netip.Addr) string {
 
 // see compares a View with the last one and marks the Services that the difference concerns.
 func (t *Table) see(v *View) {
-	if v.Pools == nil {
-		v.Pools = t.none
-	}
-	now := seen{pools: v.Pools, installation: v.Installation, class: v.Class, freeze: v.Freeze}
-	if now != t.seen {
-		if now.pools != t.seen.pools {
-			t.reload(v.Pools)
-		}
-		t.seen = now
-		for _, e := range t.entries {
-			t.mark(e)
-		}
-		for ip := range t.holds {
-			t.stale[ip] = struct{}{}
-		}
+	t.adopt(v)
+	if v.Spread != t.loads.spread {
+		t.loads = newLoads(v.Spread)
 	}
 	t.relabel(v)
 	moved := false
@@ -50,6 +38,27 @@ func (t *Table) see(v *View) {
 	}
 }
 
+// adopt takes over what of a View concerns every Service.
+func (t *Table) adopt(v *View) {
+	if v.Pools == nil {
+		v.Pools = t.none
+	}
+	now := seen{pools: v.Pools, installation: v.Installation, class: v.Class, freeze: v.Freeze}
+	if now == t.seen {
+		return
+	}
+	if now.pools != t.seen.pools {
+		t.reload(v.Pools)
+	}
+	t.seen = now
+	for _, e := range t.entries {
+		t.mark(e)
+	}
+	for ip := range t.holds {
+		t.stale[ip] = struct{}{}
+	}
+}
+
 // reload builds the shelves of other pools. What was released just now goes on resting.
 func (t *Table) reload(p *Pools) {
 	old := t.shelves
@@ -59,14 +68,14 @@ func (t *Table) reload(p *Pools) {
 	}
 	for _, both := range old {
 		for _, s := range both {
-			for _, r := range s.released {
-				if q := p.of(r.ip); q != nil && s.when[r.ip].Equal(r.at) {
+			for _, r := range s.released() {
+				if q := p.of(r.ip); q != nil {
 					t.shelves[q.Name][family(r.ip)].release(r.ip, r.at)
 				}
 			}
 		}
 	}
-	t.used = p.count(t)
+	t.used, t.loads = p.count(t), newLoads(t.loads.spread)
 }
 
 // count counts the held addresses of each pool.

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// VIPs returns the bound addresses of this installation, sorted. Callers must not change it; the
-// next call does not change it either.
+// VIPs returns the bound addresses of this installation, sorted. Of the View only Installation and
+// Pools count. Callers must not change the list; the next call does not change it either.
 func (t *Table) VIPs(v View) []VIP {
-	t.see(&v)
+	v.Class, v.Freeze = t.seen.class, t.seen.freeze // they bind nothing, and callers may leave them out
+	t.adopt(&v)
 	if len(t.stale) == 0 {
 		return t.vips
 	}

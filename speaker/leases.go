@@ -33,6 +33,7 @@ func (s *Speaker) lease(w *world) {
 	v := s.terms(w)
 	v.Rank = func(pool string) int { return w.writers.Rank(s.cfg.Node, pool) }
 	v.Reserved = w.reserved()
+	v.Spread = s.spread.of(w)
 	v.Freeze = configsDiffer(w.members)
 	steps, wake := s.table.Steps(v)
 	w.wake = earlier(w.wake, wake)

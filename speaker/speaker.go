@@ -115,6 +115,7 @@ type Speaker struct {
 	// Only the loop's goroutine uses the following.
 	table   *lease.Table
 	touch   touch
+	spread  spread
 	owned   map[netip.Addr]ownership
 	handing map[netip.Addr]handing // answered for still, but owned by another
 	told    map[netip.Addr]bool    // addresses for which a conflict was told
