@@ -23,6 +23,7 @@ const (
 	saysTCPBegin   = "Was able to connect to "
 	saysTCPEnd     = " over TCP but UDP probes failed"
 	saysFrom       = "from="
+	saysFallback   = "Failed fallback TCP ping"
 )
 
 // library turns memberlist's log into ours. A line that tells of a peer's
@@ -31,7 +32,8 @@ const (
 // passed on, because anybody who reaches the port can cause them.
 //
 // memberlist's INFO lines become debug lines: they tell of suspicions, and of
-// changes that the mesh logs itself.
+// changes that the mesh logs itself. So does its error that a probe repeated by
+// TCP failed as well, which is how the end of every silent member begins.
 type library struct {
 	see     func(trouble)
 	journal *journal
@@ -84,7 +86,11 @@ func parseLine(line string) (zerolog.Level, string) {
 			level, line = levelOf(word), strings.TrimSpace(text)
 		}
 	}
-	return level, strings.TrimPrefix(line, "memberlist: ")
+	line = strings.TrimPrefix(line, "memberlist: ")
+	if strings.HasPrefix(line, saysFallback) {
+		level = zerolog.DebugLevel
+	}
+	return level, line
 }
 
 func levelOf(word string) zerolog.Level {

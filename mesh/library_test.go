@@ -61,6 +61,7 @@ func TestParseLine(t *testing.T) {
 		{"[WARN] memberlist: a", zerolog.WarnLevel, "a"},
 		{"[ERR] memberlist: a", zerolog.ErrorLevel, "a"},
 		{"[ERROR] memberlist: a", zerolog.ErrorLevel, "a"},
+		{"[ERR] memberlist: Failed fallback TCP ping: dial: i/o timeout", zerolog.DebugLevel, "Failed fallback TCP ping: dial: i/o timeout"},
 		{"[ERR] Failed to shutdown transport: x", zerolog.ErrorLevel, "Failed to shutdown transport: x"},
 		{"Err: Could not set the deadline: x", zerolog.WarnLevel, "Err: Could not set the deadline: x"},
 		{"[", zerolog.WarnLevel, "["},

@@ -1,8 +1,10 @@
 package mesh
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -26,6 +28,10 @@ type Meta struct {
 	// APIAge is the age of the last contact with the API server, rounded
 	// down to 30 s so that it does not cause an update every second.
 	APIAge time.Duration
+	// MACs are the Ethernet addresses by which neighbours hear the node, as
+	// "02:00:00:00:00:01": sorted, without duplicates, the first eight of
+	// them. By them the others tell a member on the wire from a stranger.
+	MACs []string
 }
 
 // The encoding is one version byte, then fields: tag, length, value. A field
@@ -40,6 +46,8 @@ const (
 	ageStep      = 30 * time.Second
 	ageSteps     = 1<<16 - 1
 	versionBytes = 64
+	macBytes     = 6
+	macsMost     = 8
 )
 
 const (
@@ -49,6 +57,7 @@ const (
 	tagVersion                  // Text, UTF-8.
 	tagSegment4                 // Prefix length, then the bytes that it covers.
 	tagSegment6                 // The same for IPv6.
+	tagMACs                     // Ethernet addresses of six bytes each.
 )
 
 const (
@@ -72,6 +81,12 @@ func (m Meta) encode() []byte {
 	}
 	if v := cutText(m.Version, versionBytes); v != "" {
 		out = append(append(out, tagVersion, byte(len(v))), v...)
+	}
+	if macs := tidyMACs(m.MACs); len(macs) > 0 {
+		out = append(out, tagMACs, byte(macBytes*len(macs)))
+		for _, mac := range macs {
+			out = append(out, mac...)
+		}
 	}
 	for _, p := range tidy(m.Segments) {
 		f := segmentField(p)
@@ -109,6 +124,11 @@ func decodeMeta(b []byte) Meta {
 		return Meta{}
 	}
 	m.Segments = tidy(m.Segments)
+	macs := tidyMACs(m.MACs)
+	m.MACs = nil
+	for _, mac := range macs {
+		m.MACs = append(m.MACs, mac.String())
+	}
 	return m
 }
 
@@ -145,7 +165,11 @@ func (m *Meta) set(tag byte, value []byte) error {
 			return err
 		}
 		m.Segments = append(m.Segments, p)
-	case tag < tagFlags || tag > tagSegment6:
+	case tag == tagMACs && len(value)%macBytes == 0:
+		for mac := range slices.Chunk(value, macBytes) {
+			m.MACs = append(m.MACs, net.HardwareAddr(mac).String())
+		}
+	case tag < tagFlags || tag > tagMACs:
 		return nil // A later release's field.
 	default:
 		return errMeta
@@ -181,6 +205,21 @@ func tidy(in []netip.Prefix) []netip.Prefix {
 	}
 	slices.SortFunc(out, netip.Prefix.Compare)
 	return slices.Compact(out)
+}
+
+// tidyMACs makes equal sets equal: parsed, sorted, no duplicates, at most
+// macsMost, and nothing that is not one station's address.
+func tidyMACs(in []string) []net.HardwareAddr {
+	var out []net.HardwareAddr
+	for _, text := range in {
+		mac, err := net.ParseMAC(text)
+		if err == nil && len(mac) == macBytes && mac[0]&1 == 0 && !bytes.Equal(mac, make([]byte, macBytes)) {
+			out = append(out, mac)
+		}
+	}
+	slices.SortFunc(out, func(a, b net.HardwareAddr) int { return bytes.Compare(a, b) })
+	out = slices.CompactFunc(out, func(a, b net.HardwareAddr) bool { return bytes.Equal(a, b) })
+	return out[:min(len(out), macsMost)]
 }
 
 // cutText returns at most limit bytes of valid UTF-8.

@@ -39,6 +39,7 @@ func TestMetaGolden(t *testing.T) {
 			Meta{Segments: prefixes("198.18.0.0/15", "0.0.0.0/0", "2001:db8:1::/48")},
 			"\x01\x05\x01\x00\x05\x03\x0f\xc6\x12\x06\x07\x30\x20\x01\x0d\xb8\x00\x01",
 		},
+		{"macs", Meta{MACs: []string{"02:00:00:00:00:01", "fe:01:02:03:04:05"}}, "\x01\x07\x0c\x02\x00\x00\x00\x00\x01\xfe\x01\x02\x03\x04\x05"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,6 +72,11 @@ func TestMetaNormal(t *testing.T) {
 			Meta{Segments: prefixes("198.18.0.0/24", "198.18.1.0/24", "2001:db8::/64")},
 		},
 		{"mapped IPv4 is IPv4", Meta{Segments: prefixes("::ffff:198.18.0.0/112")}, Meta{Segments: prefixes("198.18.0.0/16")}},
+		{
+			"MACs are sorted, unique, of one form, of stations",
+			Meta{MACs: []string{"02-00-00-00-00-02", "02:00:00:00:00:01", "02:00:00:00:00:02", "01:00:00:00:00:01", "00:00:00:00:00:00", "nonsense", "02:00:00:00:00:00:00:01"}},
+			Meta{MACs: []string{"02:00:00:00:00:01", "02:00:00:00:00:02"}},
+		},
 		{"mapped IPv4 with a short prefix is dropped", Meta{Segments: prefixes("::ffff:198.18.0.0/90")}, Meta{}},
 	}
 	for _, tt := range tests {
@@ -87,7 +93,11 @@ func TestMetaTruncatesSegments(t *testing.T) {
 	for i := range 300 {
 		many = append(many, prefixes(fmt.Sprintf("198.18.%d.%d/32", i/256, i%256), fmt.Sprintf("2001:db8:%x::/64", i))...)
 	}
-	m := Meta{Ready: true, Version: strings.Repeat("v", 64), Config: 1, APIAge: time.Hour, Segments: many}
+	var macs []string
+	for i := range 20 {
+		macs = append(macs, fmt.Sprintf("02:00:00:00:00:%02x", i))
+	}
+	m := Meta{Ready: true, Version: strings.Repeat("v", 64), Config: 1, APIAge: time.Hour, Segments: many, MACs: macs}
 	b := m.encode()
 	if len(b) > metaLimit || len(b) < metaLimit-11 {
 		t.Errorf("%d bytes, want just below %d", len(b), metaLimit)
@@ -97,10 +107,10 @@ func TestMetaTruncatesSegments(t *testing.T) {
 		t.Errorf("order of segments changes the encoding:\n%s", diff)
 	}
 	got := decodeMeta(b)
-	if n := len(got.Segments); n < 50 || !slices.Equal(got.Segments, tidy(many)[:n]) {
+	if n := len(got.Segments); n < 40 || !slices.Equal(got.Segments, tidy(many)[:n]) {
 		t.Errorf("%d segments that are not the first in order: %v", n, got.Segments)
 	}
-	if !got.Ready || got.Config != 1 || got.APIAge != time.Hour {
+	if !got.Ready || got.Config != 1 || got.APIAge != time.Hour || !slices.Equal(got.MACs, macs[:macsMost]) {
 		t.Errorf("other fields lost: %+v", got)
 	}
 }
@@ -117,7 +127,7 @@ func TestMetaGarbage(t *testing.T) {
 		{"cut in a value", string(good[:len(good)-1]), Meta{}},
 		{"cut after a tag", string(good) + "\x05", Meta{}},
 		{"unknown field is skipped", "\x01\xc8\x03abc" + string(good[1:]), Meta{Ready: true, Version: "v1"}},
-		{"unknown tail is skipped", string(good) + "\x07\x02zz", Meta{Ready: true, Version: "v1"}},
+		{"unknown tail is skipped", string(good) + "\x08\x02zz", Meta{Ready: true, Version: "v1"}},
 		{"tag zero is skipped", "\x01\x00\x00" + string(good[1:]), Meta{Ready: true, Version: "v1"}},
 		{"flags may grow", "\x01\x01\x02\x01\xff", Meta{Ready: true}},
 		{"empty flags", "\x01\x01\x00", Meta{}},
@@ -127,7 +137,10 @@ func TestMetaGarbage(t *testing.T) {
 		{"segment without a length", string(good) + "\x05\x00", Meta{}},
 		{"segment with bytes left over", string(good) + "\x05\x03\x08\x01\x02", Meta{}},
 		{"segment of 129 bits", string(good) + "\x06\x12\x81" + strings.Repeat("x", 17), Meta{}},
-		{"too long", string(good) + strings.Repeat("\x07\x00", 260), Meta{}},
+		{"MAC of seven bytes", string(good) + "\x07\x07\x02\x00\x00\x00\x00\x01\x02", Meta{}},
+		{"no MAC", string(good) + "\x07\x00", Meta{Ready: true, Version: "v1"}},
+		{"group address", string(good) + "\x07\x06\xff\xff\xff\xff\xff\xff", Meta{Ready: true, Version: "v1"}},
+		{"too long", string(good) + strings.Repeat("\x08\x00", 260), Meta{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,6 +166,9 @@ func TestMetaRoundTrip(t *testing.T) {
 			m.Segments = append(m.Segments, netip.PrefixFrom(a, rapid.IntRange(0, 32).Draw(t, "bits")))
 		}
 		m.Segments = tidy(m.Segments)
+		for i := range rapid.IntRange(0, macsMost).Draw(t, "MACs") {
+			m.MACs = append(m.MACs, fmt.Sprintf("02:00:00:00:%02x:%02x", i, rapid.Byte().Draw(t, "MAC")))
+		}
 		if diff := cmp.Diff(m, decodeMeta(m.encode()), cmpPrefix()); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
@@ -163,6 +179,8 @@ func FuzzDecodeMeta(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(Meta{Ready: true, Version: "v1", Config: 7, APIAge: time.Hour, Segments: prefixes("198.18.0.0/15", "2001:db8::/32")}.encode())
 	f.Add([]byte("\x01\x05\x00\x06\x12\x81"))
+	f.Add(Meta{MACs: []string{"02:00:00:00:00:01", "fe:01:02:03:04:05"}, Segments: prefixes("198.18.0.0/15")}.encode())
+	f.Add([]byte("\x01\x07\x0c\x02\x00\x00\x00\x00\x01\x01\x00\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := decodeMeta(b)
 		again := m.encode()

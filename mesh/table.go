@@ -169,24 +169,32 @@ func (t *table) expire(now time.Time) (changed bool) {
 	return len(t.members) != before
 }
 
-// list returns deep copies, in two allocations however many members there are.
+// list returns deep copies, in three allocations however many members there are.
 func (t *table) list() []Member {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	segments := 0
+	segments, macs := 0, 0
 	for i := range t.members {
 		segments += len(t.members[i].Meta.Segments)
+		macs += len(t.members[i].Meta.MACs)
 	}
-	out, pool := make([]Member, len(t.members)), make([]netip.Prefix, 0, segments)
+	out, nets, stations := make([]Member, len(t.members)), make([]netip.Prefix, 0, segments), make([]string, 0, macs)
 	for i := range t.members {
 		out[i] = t.members[i].Member
-		if own := out[i].Meta.Segments; len(own) > 0 {
-			at := len(pool)
-			pool = append(pool, own...)
-			out[i].Meta.Segments = pool[at:len(pool):len(pool)]
-		}
+		out[i].Meta.Segments = carve(&nets, out[i].Meta.Segments)
+		out[i].Meta.MACs = carve(&stations, out[i].Meta.MACs)
 	}
 	return out
+}
+
+// carve copies in to the end of pool and returns the copy; of nothing, nil.
+func carve[T any](pool *[]T, in []T) []T {
+	if len(in) == 0 {
+		return nil
+	}
+	at := len(*pool)
+	*pool = append(*pool, in...)
+	return (*pool)[at:len(*pool):len(*pool)]
 }
 
 func (t *table) count(s State) (n int) {
