@@ -44,6 +44,7 @@ func parseARP(b []byte) (m arpMessage, d drop) {
 //	probe                0.0.0.0  ours     answer (RFC 5227: the prober must learn that it is taken)
 //	announcement         VIP      the same claim, no answer
 //	reply                VIP      any      claim, no answer
+//	request, reply       any      presence see greet
 //
 // A request whose sender address is a VIP is a claim as well, whatever it asks.
 func (v *view) arp(b []byte, n int) verdict {
@@ -53,6 +54,9 @@ func (v *view) arp(b []byte, n int) verdict {
 	}
 	if d != kept {
 		return verdict{drop: d}
+	}
+	if presence := v.table.presence; presence != 0 && key4(m.tpa)&^wordMask == presence {
+		return v.greet(&m, b)
 	}
 	var out verdict
 	if v.table.v4[key4(m.spa)] != 0 {

@@ -15,7 +15,7 @@ func TestARP(t *testing.T) {
 		return arpFrame(t, peerHW, nodeHW, arp.OperationReply, nodeHW, tpa, peerHW, spa)
 	}
 	answered := verdict{answer: arpSize, request: true}
-	claimOf := func(ip netip.Addr, mac hw) verdict { return verdict{claim: claim{ip, mac}} }
+	claimOf := func(ip netip.Addr, mac hw) verdict { return verdict{claim: claim{ip: ip, mac: mac}} }
 	question := request(t, peer4, vip4)
 	none := netip.IPv4Unspecified()
 
@@ -36,7 +36,7 @@ func TestARP(t *testing.T) {
 		{"answer goes to the sender in the message", with(question, 6, strangerHW[:]...), answered, replyTo(peer4, vip4)},
 		{
 			"sender uses a VIP of ours", request(t, vip4, yielded4),
-			verdict{answer: arpSize, request: true, claim: claim{vip4, peerHW}},
+			verdict{answer: arpSize, request: true, claim: claim{ip: vip4, mac: peerHW}},
 			replyTo(vip4, yielded4),
 		},
 

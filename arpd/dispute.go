@@ -23,12 +23,15 @@ const (
 type Conflict struct {
 	IP          netip.Addr
 	MAC         string // of the last claim
-	Kind        string // "stranger"
+	Kind        string // "stranger", or "member": a node of this cluster that does not give way
 	Since, Last time.Time
 }
 
-// stranger is a station that is not this node and was not expected to take over.
-const stranger = "stranger"
+// Who claims an address: a station that is no node of this cluster, or one that is.
+const (
+	stranger = "stranger"
+	member   = "member"
+)
 
 // dispute is what is known about one own address that another station claims.
 type dispute struct {
@@ -106,6 +109,19 @@ func (d disputes) forget(keep func(netip.Addr) bool, now time.Time) bool {
 	shown := false
 	for ip, r := range d {
 		if !keep(ip) || now.Sub(r.last) > disputeMemory {
+			shown = shown || r.told
+			delete(d, ip)
+		}
+	}
+	return shown
+}
+
+// settle drops the claims of stations that turn out to be nodes of this cluster,
+// and reports whether a shown conflict went.
+func (d disputes) settle(peers map[hw]struct{}) bool {
+	shown := false
+	for ip, r := range d {
+		if _, ok := peers[r.mac]; ok {
 			shown = shown || r.told
 			delete(d, ip)
 		}

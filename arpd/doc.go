@@ -39,11 +39,19 @@
 // ever about once a minute (see [schedule]), newest gains first and never faster
 // than the pace of 12,000 frames a second.
 //
-// Another MAC that announces or answers for a VIP is remembered (Heard). If the
-// VIP is still ours and not given away shortly after, that is a conflict: it is
-// recorded, counted and answered by one announcement as RFC 5227, section 2.4
-// allows. An address that is in both Set and Watch is being handed over: it is
-// still answered, no longer announced and not defended.
+// Another MAC that announces or answers for a VIP is remembered (Heard). The
+// caller says by [Responder.Meet] which MACs are those of other nodes of the
+// cluster; their claims are quarrels that the caller ends, see [quarrels]. All
+// others are strangers. If the VIP is still ours and not given away shortly
+// after, that is a conflict: it is recorded, counted and answered by one
+// announcement as RFC 5227, section 2.4 allows. An address that is in both Set
+// and Watch is being handed over: it is still answered, no longer announced and
+// not defended.
+//
+// Meet also names stations to be asked, again and again, whether a speaker of
+// this cluster is there, or whether it answers for a VIP ([Question]). A process
+// that is dead or stopped does not answer, whatever the kernel of its node does,
+// because no kernel knows the addresses that are asked for.
 //
 // docs/wire.md lists every frame, flag and time.
 package arpd

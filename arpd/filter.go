@@ -83,15 +83,21 @@ func within(off uint32, in []span) []bpf.Instruction {
 	return append(out, bpf.Jump{Skip: 1}, bpf.RetConstant{Val: accept})
 }
 
-// arpProgram passes ARP for IPv4 over Ethernet whose target is an own address,
-// or whose sender is an own or watched one.
+// arpProgram passes ARP for IPv4 over Ethernet whose target is an own address or
+// the presence address, or whose sender is an own or watched address.
 func arpProgram(t *table) []bpf.Instruction {
 	out := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 16, Size: 4}, // protocol type and address lengths
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv4<<16 | 6<<8 | 4, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 	}
-	out = append(out, within(38, spans(t.keys4(own), maxSpans))...)
+	asked := t.keys4(own)
+	if t.presence != 0 {
+		for word := range uint32(wordMask + 1) {
+			asked = append(asked, t.presence|word)
+		}
+	}
+	out = append(out, within(38, spans(asked, maxSpans))...)
 	out = append(out, within(28, spans(t.keys4(own|watch), maxSpans))...)
 	return append(out, bpf.RetConstant{Val: 0})
 }

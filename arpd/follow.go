@@ -206,8 +206,10 @@ func (f *follower) open(list []Interface, links map[int]link, now time.Time) (fr
 func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, moved bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	renumbered := false
 	for index, p := range f.ports {
 		l := links[index]
+		renumbered = renumbered || l.addr4() != p.link.addr4()
 		moved = moved || l.differs(&p.link) || f.disturbed(index, links)
 		p.link = l
 	}
@@ -228,8 +230,10 @@ func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, mo
 		}
 	}
 	f.publish(list)
-	if moved {
+	if moved || renumbered {
 		f.spread()
+	}
+	if moved {
 		f.schedule.restart(now)
 		poke(f.due)
 	}

@@ -78,18 +78,23 @@ func (d drop) String() string {
 }
 
 // claim is what a frame says beside asking: that mac has ip.
+//
+// With says it is another thing: that a speaker of this cluster is at mac, with
+// the address ip (0.0.0.0: none), and what it says.
 type claim struct {
-	ip  netip.Addr // invalid: no claim
-	mac hw
+	ip   netip.Addr // invalid: no claim
+	mac  hw
+	says uint8
 }
 
 // verdict is what is to be done about one frame. A frame may be both answered
 // and a claim, or neither; then drop says why.
 type verdict struct {
-	answer  int  // bytes of the answer that now stands in the buffer, 0: none
-	request bool // it asked for an address of ours
-	claim   claim
-	drop    drop
+	answer   int  // bytes of the answer that now stands in the buffer, 0: none
+	request  bool // it asked for an address of ours
+	presence bool // it asked whether a speaker is here
+	claim    claim
+	drop     drop
 }
 
 // view is all that a reader knows: what this interface is and what it answers
@@ -97,4 +102,6 @@ type verdict struct {
 type view struct {
 	mac   hw
 	table *table
+	addr4 [4]byte // of the interface; zero: none
+	say   uint8   // see Company
 }

@@ -63,6 +63,16 @@ func (l *link) speaks(ip netip.Addr) bool {
 	})
 }
 
+// addr4 is an IPv4 address of the interface; zero: it has none.
+func (l *link) addr4() [4]byte {
+	for _, p := range l.addrs {
+		if p.Addr().Is4() {
+			return p.Addr().As4()
+		}
+	}
+	return [4]byte{}
+}
+
 // route gives every interface its addresses: a VIP belongs to the interfaces
 // whose prefix contains it and, if there is none, it is a routed one and belongs
 // to all that speak its family.

@@ -40,8 +40,18 @@ func (r *Responder) listen(ctx context.Context) {
 func (r *Responder) hear(c claim, now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, own := r.macs[c.mac]; own || r.roles[c.ip] == 0 {
-		return time.Time{} // another interface of this node, or given up meanwhile
+	if _, own := r.macs[c.mac]; own {
+		return time.Time{} // another interface of this node
+	}
+	if c.says != 0 {
+		r.met(c, now)
+		return time.Time{}
+	}
+	if r.answered(Question{c.ip, c.mac.String()}, now) {
+		poke(r.changed)
+	}
+	if r.roles[c.ip] == 0 {
+		return time.Time{} // given up meanwhile
 	}
 	if s := r.heard[c.ip]; s.mac != c.mac || r.roles[c.ip].ours() && !s.fresh(now) {
 		poke(r.changed)
@@ -49,6 +59,10 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 	r.heard[c.ip] = sighting{c.mac, now}
 	if !r.defended(c.ip) {
 		return time.Time{}
+	}
+	if _, ok := r.peers[c.mac]; ok {
+		r.metrics.conflicts.WithLabelValues(member).Inc()
+		return r.quarrels.hear(c.ip, c.mac, now)
 	}
 	judge, frames := r.disputes.hear(c.ip, c.mac, now)
 	r.metrics.conflicts.WithLabelValues(stranger).Add(float64(frames))
@@ -60,6 +74,8 @@ func (r *Responder) judge(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := r.disputes.judge(now)
+	against, next := r.quarrels.due(now)
+	j.defend, j.next = append(j.defend, against...), sooner(j.next, next)
 	r.metrics.conflicts.WithLabelValues(stranger).Add(float64(j.frames))
 	for _, ip := range j.defend {
 		r.schedule.defend(ip)
@@ -84,7 +100,14 @@ func (r *Responder) judge(now time.Time) time.Time {
 func (r *Responder) forget(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.disputes.forget(r.defended, now) {
+	r.forgetClaims(now)
+	r.forgetSpeakers(now)
+}
+
+// forgetClaims drops the claims that are over. The caller holds mu.
+func (r *Responder) forgetClaims(now time.Time) {
+	strangers, members := r.disputes.forget(r.defended, now), r.quarrels.forget(r.defended, now)
+	if strangers || members {
 		poke(r.changed)
 	}
 }

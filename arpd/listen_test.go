@@ -53,7 +53,9 @@ func TestStrangerIsDefendedAgainst(t *testing.T) {
 				{IP: vip4, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
 				{IP: vip6, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
 			},
-			Heard: map[netip.Addr]string{vip4: strangerHW.String(), vip6: strangerHW.String()},
+			Heard:    map[netip.Addr]string{vip4: strangerHW.String(), vip6: strangerHW.String()},
+			Answers:  map[Question]Answer{},
+			Speakers: map[string]Speaker{},
 		}
 		if diff := cmp.Diff(want, n.State(), compare); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)

@@ -64,7 +64,7 @@ func TestAnnouncementIsUnderstood(t *testing.T) {
 				judge = (*view).nd
 			}
 			got, answer := decide(judge, v, f)
-			if diff := cmp.Diff(verdict{claim: claim{ip, nodeHW}}, got, compare); diff != "" || answer != nil {
+			if diff := cmp.Diff(verdict{claim: claim{ip: ip, mac: nodeHW}}, got, compare); diff != "" || answer != nil {
 				t.Errorf("%s (-want +got):\n%s", ip, diff)
 			}
 		}

@@ -13,6 +13,7 @@ type metrics struct {
 	requests   prometheus.Counter
 	responses  prometheus.Counter
 	gratuitous prometheus.Counter
+	asked      prometheus.Counter
 	conflicts  *prometheus.CounterVec
 	dropped    [drops]prometheus.Counter
 }
@@ -26,7 +27,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		requests:   prometheus.NewCounter(counter("requests_received_total", "ARP requests and neighbour solicitations for addresses of this node.")),
 		responses:  prometheus.NewCounter(counter("responses_sent_total", "Answers to them.")),
 		gratuitous: prometheus.NewCounter(counter("gratuitous_sent_total", "Frames that announced an address without being asked.")),
-		conflicts:  prometheus.NewCounterVec(counter("conflicts_total", "Frames in which another station claimed an address of this node."), []string{"kind"}),
+		asked:      prometheus.NewCounter(counter("questions_sent_total", "Frames that asked whether another speaker is there or answers for an address.")),
+		conflicts:  prometheus.NewCounterVec(counter("conflicts_total", "Frames in which another station claimed an address of this node: a stranger, or a member of the mesh."), []string{"kind"}),
 	}
 	dropped := prometheus.NewCounterVec(counter("dropped_total", "Frames that passed the kernel filter and were not answered, or could not be sent."), []string{"reason"})
 	for d := range drops {
@@ -35,11 +37,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	m.conflicts.WithLabelValues(stranger)
+	m.conflicts.WithLabelValues(member)
 	if reg == nil {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.responses, m.gratuitous, m.conflicts, dropped} {
+	for _, c := range []prometheus.Collector{m.requests, m.responses, m.gratuitous, m.asked, m.conflicts, dropped} {
 		if err := reg.Register(c); err != nil {
 			errs = append(errs, fmt.Errorf("register metric: %w", err))
 		}

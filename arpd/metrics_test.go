@@ -32,7 +32,7 @@ func TestMetricNames(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"starling_layer2_conflicts_total{kind=stranger}",
+		"starling_layer2_conflicts_total{kind=member}", "starling_layer2_conflicts_total{kind=stranger}",
 		"starling_layer2_dropped_total{reason=bad_checksum}",
 		"starling_layer2_dropped_total{reason=bad_sender}",
 		"starling_layer2_dropped_total{reason=malformed}",
@@ -43,7 +43,7 @@ func TestMetricNames(t *testing.T) {
 		"starling_layer2_dropped_total{reason=own_frame}",
 		"starling_layer2_dropped_total{reason=write_failed}",
 		"starling_layer2_gratuitous_sent_total{}",
-		"starling_layer2_requests_received_total{}",
+		"starling_layer2_questions_sent_total{}", "starling_layer2_requests_received_total{}",
 		"starling_layer2_responses_sent_total{}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

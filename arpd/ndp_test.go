@@ -37,7 +37,7 @@ func TestND(t *testing.T) {
 		})
 		noOption = ndpFrame(t, allHW, peerHW, vip6, allNodes, &ndp.NeighborAdvertisement{Override: true, TargetAddress: vip6})
 	)
-	claimOf := func(ip netip.Addr, mac hw) verdict { return verdict{claim: claim{ip, mac}} }
+	claimOf := func(ip netip.Addr, mac hw) verdict { return verdict{claim: claim{ip: ip, mac: mac}} }
 	bad := verdict{drop: malformed}
 
 	for _, tc := range []struct {

@@ -110,10 +110,11 @@ func (r *reader) frame(b []byte, n int) {
 		r.metrics.requests.Inc()
 	}
 	if v.answer > 0 {
-		if r.sock.Write(b[:v.answer]) == nil {
-			r.metrics.responses.Inc()
-		} else {
+		switch err := r.sock.Write(b[:v.answer]); {
+		case err != nil:
 			v.drop = writeFailed
+		case v.request:
+			r.metrics.responses.Inc()
 		}
 	}
 	if v.claim.ip.IsValid() {
@@ -131,11 +132,13 @@ func (r *reader) frame(b []byte, n int) {
 // assign makes roles what the port answers for. When it returns, nothing else is
 // answered any more. The lookup is swapped first and the filter after it, so an
 // address that goes is silent at once.
-func (p *port) assign(mac hw, roles map[netip.Addr]role) error {
+func (p *port) assign(v view, roles map[netip.Addr]role, presence uint32) error {
 	t := newTable(roles)
+	t.presence = presence
+	v.table = t
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.view.Store(&view{mac: mac, table: t})
+	p.view.Store(&v)
 	if p.closed {
 		return nil
 	}

@@ -22,6 +22,9 @@ type Config struct {
 	// Namespace is the path of the network namespace to work in; empty: that of
 	// the process. Several nodes can so live in one process, as in tests.
 	Namespace string
+	// Cluster is the identity of the cluster: speakers of others do not count
+	// when it is asked who is there.
+	Cluster string
 
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: metrics are counted and shown to nobody
@@ -38,24 +41,32 @@ type Responder struct {
 	changed chan struct{} // capacity 1: for the caller
 	rescan  chan struct{} // capacity 1: interfaces may have changed
 	due     chan struct{} // capacity 1: the schedule has something new
+	asked   chan struct{} // capacity 1: there is something new to ask
 	claims  chan claim    // from the readers; full: claims are dropped and counted
 
-	mu       sync.Mutex // guards all following fields; never held across a system call but the change of a filter
-	own      []netip.Addr
-	watched  []netip.Addr
-	roles    map[netip.Addr]role
-	schedule *schedule
-	heard    map[netip.Addr]sighting
-	disputes disputes
-	ports    map[int]*port // by interface index; changed by the follower only
-	list     []Interface
-	macs     map[hw]struct{} // of all interfaces of this node
-	flapped  map[int]struct{}
-	failed   map[int]error // ports that must be opened anew
-	listed   bool          // interfaces are known
-	listErr  error
-	denied   error // packet sockets are refused
-	problems []string
+	presence uint32 // see presenceOf
+
+	mu        sync.Mutex // guards all following fields; never held across a system call but the change of a filter
+	own       []netip.Addr
+	watched   []netip.Addr
+	roles     map[netip.Addr]role
+	schedule  *schedule
+	heard     map[netip.Addr]sighting
+	disputes  disputes
+	quarrels  quarrels
+	peers     map[hw]struct{} // of the nodes of this cluster
+	say       uint8           // see Company
+	speakers  map[hw]Speaker
+	inquiries inquiries
+	ports     map[int]*port // by interface index; changed by the follower only
+	list      []Interface
+	macs      map[hw]struct{} // of all interfaces of this node
+	flapped   map[int]struct{}
+	failed    map[int]error // ports that must be opened anew
+	listed    bool          // interfaces are known
+	listErr   error
+	denied    error // packet sockets are refused
+	problems  []string
 }
 
 // New checks the configuration and starts nothing.
@@ -75,14 +86,19 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 	r := &Responder{
 		sys: sys, log: cfg.Log, metrics: m, choice: choice,
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
-		claims:   make(chan claim, 256),
-		roles:    make(map[netip.Addr]role),
-		schedule: newSchedule(gaps(), jitter),
-		heard:    make(map[netip.Addr]sighting),
-		disputes: make(disputes),
-		ports:    make(map[int]*port),
-		flapped:  make(map[int]struct{}),
-		failed:   make(map[int]error),
+		asked:     make(chan struct{}, 1),
+		presence:  presenceOf(cfg.Cluster),
+		claims:    make(chan claim, 256),
+		roles:     make(map[netip.Addr]role),
+		schedule:  newSchedule(gaps(), jitter),
+		heard:     make(map[netip.Addr]sighting),
+		disputes:  make(disputes),
+		quarrels:  make(quarrels),
+		speakers:  make(map[hw]Speaker),
+		inquiries: make(inquiries),
+		ports:     make(map[int]*port),
+		flapped:   make(map[int]struct{}),
+		failed:    make(map[int]error),
 	}
 	r.problems = r.diagnose()
 	return r, nil
@@ -98,7 +114,7 @@ func jitter(d time.Duration) time.Duration {
 // fails on the way is shown by Problems and tried again.
 func (r *Responder) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen} {
+	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.inquire} {
 		g.Go(func() error { task(ctx); return nil })
 	}
 	return g.Wait()
@@ -156,9 +172,7 @@ func (r *Responder) assign() {
 	r.roles = roles
 	r.spread()
 	r.schedule.set(r.announced(), now)
-	if r.disputes.forget(r.defended, now) {
-		poke(r.changed)
-	}
+	r.forgetClaims(now)
 	poke(r.due)
 }
 
@@ -185,7 +199,8 @@ func (r *Responder) spread() {
 	}
 	for index, roles := range route(r.roles, links) {
 		p := r.ports[index]
-		if err := p.assign(p.link.mac, roles); err != nil {
+		v := view{mac: p.link.mac, addr4: p.link.addr4(), say: r.say}
+		if err := p.assign(v, roles, r.presence); err != nil {
 			r.failed[index] = err
 			poke(r.rescan)
 		}

@@ -12,6 +12,8 @@ type State struct {
 	Conflicts  []Conflict            // sorted by address
 	Heard      map[netip.Addr]string // see Responder.Heard
 	Problems   []string              // in words
+	Answers    map[Question]Answer   // to the questions of Meet
+	Speakers   map[string]Speaker    // of this cluster that said that they are there, by MAC; for some minutes
 }
 
 // State is a snapshot of what the responder knows.
@@ -19,8 +21,9 @@ func (r *Responder) State() State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return State{
-		Interfaces: r.interfaces(), Conflicts: r.disputes.list(),
+		Interfaces: r.interfaces(), Conflicts: r.conflicts(),
 		Heard: r.heardNow(time.Now()), Problems: slices.Clone(r.problems),
+		Answers: r.inquiries.list(), Speakers: r.speakersNow(),
 	}
 }
 
@@ -40,12 +43,19 @@ func (r *Responder) interfaces() []Interface {
 	return out
 }
 
-// Conflicts are the claims of strangers on own addresses of the last minutes,
-// sorted by address.
+// Conflicts are the claims of others on own addresses of the last minutes,
+// sorted by address: of strangers, and of members that do not give way.
 func (r *Responder) Conflicts() []Conflict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.disputes.list()
+	return r.conflicts()
+}
+
+// conflicts is what Conflicts tells. The caller holds mu.
+func (r *Responder) conflicts() []Conflict {
+	out := append(r.disputes.list(), r.quarrels.list()...)
+	slices.SortStableFunc(out, func(a, b Conflict) int { return a.IP.Compare(b.IP) })
+	return out
 }
 
 // Heard tells for addresses of Set and Watch which foreign MAC was the last to

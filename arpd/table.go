@@ -21,8 +21,9 @@ func (r role) ours() bool { return r == own }
 // four bytes in network order, which is what the maps of the runtime are fastest
 // with.
 type table struct {
-	v4 map[uint32]role
-	v6 map[[16]byte]role
+	v4       map[uint32]role
+	v6       map[[16]byte]role
+	presence uint32 // the cluster's presence address, see presenceOf; 0: not asked for
 }
 
 func newTable(roles map[netip.Addr]role) *table {

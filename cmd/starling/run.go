@@ -129,7 +129,7 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 
 // startSpeaker starts what needs the cluster's identity and the gossip key.
 func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error {
-	wire, err := arpd.New(arpd.Config{Interfaces: p.cfg.interfaces, Log: p.room("arpd"), Registry: p.registry})
+	wire, err := arpd.New(arpd.Config{Interfaces: p.cfg.interfaces, Cluster: b.cluster, Log: p.room("arpd"), Registry: p.registry})
 	if err != nil {
 		return fmt.Errorf("arpd: %w", err)
 	}

@@ -1,0 +1,63 @@
+package arpd
+
+import (
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestSpeakersFindEachOther: two speakers that were never told of each other ask
+// all stations, and then each other, for themselves and for VIPs. A third host
+// without a speaker stays silent.
+func TestSpeakersFindEachOther(t *testing.T) {
+	p := newPair(t)
+	second := newHost(t)
+	p.plug(second, "eth0", "198.18.0.3/24", "2001:db8::3/64")
+	other := second.speak(1)
+	mac, ip := second.mac("eth0").String(), netip.MustParseAddr("198.18.0.3")
+	other.Set([]netip.Addr{other4, other6})
+	other.Meet(Company{Say: 3})
+	p.speaker.Watch([]netip.Addr{other4, other6})
+
+	p.speaker.Meet(Company{Ask: []Question{{MAC: Everybody}}})
+	p.speaker.await("the other speaker", func() bool {
+		s := p.speaker.State().Speakers
+		return len(s) == 1 && s[mac].Addr == ip && s[mac].Say == 3
+	})
+	here, v4, v6, nobody := Question{MAC: mac}, Question{other4, mac}, Question{other6, mac}, Question{MAC: p.wire.mac.String()}
+	p.speaker.Meet(Company{Ask: []Question{here, v4, v6, nobody}})
+	p.speaker.await("the answers", func() bool {
+		a := p.speaker.State().Answers
+		return !a[here].Last.IsZero() && !a[v4].Last.IsZero() && !a[v6].Last.IsZero() && a[nobody].Silent
+	})
+	other.Set([]netip.Addr{other6})
+	p.speaker.await("silence about the one that was given up", func() bool {
+		a := p.speaker.State().Answers
+		return a[v4].Silent && !a[v6].Silent && !a[here].Silent
+	})
+	other.stop()
+	p.speaker.await("silence", func() bool {
+		a := p.speaker.State().Answers
+		return a[v6].Silent && a[here].Silent
+	})
+}
+
+// TestQuestionsTeachNothingWrong: the kernel of a host that overhears or gets
+// the question learns no neighbour that is not there.
+func TestQuestionsTeachNothingWrong(t *testing.T) {
+	p := newPair(t)
+	p.peer.sysctl("net/ipv4/conf/eth0/arp_accept", "1")
+	p.speaker.Set([]netip.Addr{vip4})
+	p.speaker.Meet(Company{Say: 1, Ask: []Question{{MAC: Everybody}, {MAC: p.wire.mac.String()}}})
+	p.speaker.await("silence", func() bool { return p.speaker.State().Answers[Question{MAC: p.wire.mac.String()}].Silent })
+	p.answered(vip4) // the peer has read all before
+	list, err := p.peer.nl.NeighList(0, unix.AF_INET)
+	p.must("list neighbours", err)
+	known := map[string]bool{"198.18.0.1": true, vip4.String(): true}
+	for _, n := range list {
+		if len(n.HardwareAddr) > 0 && !known[n.IP.String()] && !n.IP.IsMulticast() && !n.IP.IsLoopback() {
+			t.Errorf("the peer learned that %s is at %s", n.IP, n.HardwareAddr)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package arpd
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Timing of questions to other nodes.
+const (
+	// askTries questions in a row without an answer mean that nobody is there.
+	askTries = 3
+	// askFast lies between the tries of a first verdict: a take-over waits for it.
+	askFast = 15 * time.Millisecond
+	// askSteady lies between questions to somebody who answers.
+	askSteady = 100 * time.Millisecond
+	// askSilent and askSilentMost lie between questions to somebody who does
+	// not: a switch floods what it sends to a station that is gone.
+	askSilent     = time.Second
+	askSilentMost = 10 * time.Second
+)
+
+// inquiry is one question that is asked again and again.
+type inquiry struct {
+	Answer
+	misses int       // questions in a row without an answer
+	due    time.Time // when to ask next, or to judge
+}
+
+// pause is the time from one question to the next.
+func (q *inquiry) pause() time.Duration {
+	switch {
+	case q.misses > askTries:
+		return min(askSilent<<min(q.misses-askTries-1, 4), askSilentMost)
+	case q.Last.IsZero() || q.Silent:
+		return askFast
+	}
+	return askSteady
+}
+
+// inquiries are plain values of time: no clock, no goroutine.
+type inquiries map[Question]*inquiry
+
+// set makes all the questions that are asked, and returns true if there are new
+// ones, which are due at once.
+func (q inquiries) set(all []Question, now time.Time) (fresh bool) {
+	keep := make(map[Question]struct{}, len(all))
+	for _, x := range all {
+		keep[x] = struct{}{}
+		if q[x] == nil {
+			q[x] = &inquiry{Answer: Answer{Asked: now}, due: now}
+			fresh = true
+		}
+	}
+	for x := range q {
+		if _, ok := keep[x]; !ok {
+			delete(q, x)
+		}
+	}
+	return fresh
+}
+
+// heard notes an answer, and returns true if it changes what is believed.
+func (q inquiries) heard(x Question, now time.Time) (changed bool) {
+	i := q[x]
+	if i == nil {
+		return false
+	}
+	changed = i.Last.IsZero() || i.Silent
+	i.Last, i.Silent, i.misses, i.due = now, false, 0, now.Add(askSteady)
+	return changed
+}
+
+// next returns what is to be asked now, in a fixed order, when to call again
+// (zero: not before set brings something new; an answer may make it sooner) and whether a verdict changed.
+func (q inquiries) next(now time.Time) (ask []Question, wake time.Time, changed bool) {
+	for x, i := range q {
+		if !i.due.After(now) {
+			if i.misses >= askTries && !i.Silent {
+				i.Silent, changed = true, true
+			}
+			ask = append(ask, x)
+			i.misses++
+			i.due = now.Add(i.pause())
+		}
+	}
+	slices.SortFunc(ask, func(a, b Question) int { return cmp.Or(a.IP.Compare(b.IP), cmp.Compare(a.MAC, b.MAC)) })
+	return ask, q.wake(), changed
+}
+
+// wake is when the next question is due; zero: there is none.
+func (q inquiries) wake() (wake time.Time) {
+	for _, i := range q {
+		wake = sooner(wake, i.due)
+	}
+	return wake
+}
+
+// list is what became of the questions.
+func (q inquiries) list() map[Question]Answer {
+	out := make(map[Question]Answer, len(q))
+	for x, i := range q {
+		out[x] = i.Answer
+	}
+	return out
+}

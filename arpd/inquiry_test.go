@@ -1,0 +1,115 @@
+package arpd
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	ofPresence = Question{MAC: peerHW.String()}
+	ofVIP      = Question{IP: other4, MAC: peerHW.String()}
+)
+
+// script runs inquiries over time: whoever is asked answers at once while
+// answers says so. It returns one line for each question and each new verdict.
+func script(q inquiries, from, to time.Time, answers func(Question, time.Time) bool) (out []string) {
+	for now := from; ; {
+		ask, _, _ := q.next(now)
+		for _, x := range ask {
+			line := fmt.Sprintf("%dms", now.Sub(epoch).Milliseconds())
+			if q[x].Silent {
+				line += " silent"
+			}
+			if answers(x, now) {
+				q.heard(x, now)
+				line += " answered"
+			}
+			out = append(out, line)
+		}
+		wake := q.wake()
+		if wake.IsZero() || wake.After(to) {
+			return out
+		}
+		now = wake
+	}
+}
+
+func never(Question, time.Time) bool  { return false }
+func always(Question, time.Time) bool { return true }
+
+func TestInquiryPace(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answers func(Question, time.Time) bool
+		until   float64
+		want    []string
+	}{
+		"nobody is there": {never, 26, []string{
+			"0ms", "15ms", "30ms", "45ms silent", "1045ms silent", "3045ms silent", "7045ms silent", "15045ms silent", "25045ms silent",
+		}},
+		"somebody answers": {always, 0.3, []string{"0ms answered", "100ms answered", "200ms answered", "300ms answered"}},
+		"the first two are lost": {
+			func(_ Question, now time.Time) bool { return now.Sub(epoch) >= 30*time.Millisecond }, 0.2,
+			[]string{"0ms", "15ms", "30ms answered", "130ms answered"},
+		},
+		"dies after the first answer": {
+			func(_ Question, now time.Time) bool { return now.Equal(epoch) }, 2,
+			[]string{"0ms answered", "100ms", "200ms", "300ms", "400ms silent", "1400ms silent"},
+		},
+		"comes back": {
+			func(_ Question, now time.Time) bool { return now.Sub(epoch) >= time.Second }, 1.3,
+			[]string{"0ms", "15ms", "30ms", "45ms silent", "1045ms silent answered", "1145ms answered", "1245ms answered"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := make(inquiries)
+			if !q.set([]Question{ofPresence}, epoch) {
+				t.Fatal("a new question is not due")
+			}
+			if diff := cmp.Diff(tc.want, script(q, epoch, at(tc.until), tc.answers)); diff != "" {
+				t.Errorf("questions (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestInquiriesTellChanges: the caller is woken for a first answer, a verdict
+// and its end, and for nothing else.
+func TestInquiriesTellChanges(t *testing.T) {
+	q := make(inquiries)
+	q.set([]Question{ofPresence, ofVIP}, epoch)
+	for _, step := range []struct {
+		name string
+		do   func() bool
+		want bool
+	}{
+		{"first answer", func() bool { return q.heard(ofPresence, epoch) }, true},
+		{"second answer", func() bool { return q.heard(ofPresence, at(0.01)) }, false},
+		{"an answer nobody asked for", func() bool { return q.heard(Question{IP: vip4, MAC: peerHW.String()}, epoch) }, false},
+		{"the same set", func() bool { return q.set([]Question{ofVIP, ofPresence}, at(0.01)) }, false},
+		{"nobody answers for the VIP", func() bool { _, _, c := q.next(at(0.02)); q[ofVIP].misses = askTries; return c }, false},
+		{"verdict", func() bool { _, _, c := q.next(at(0.1)); return c }, true},
+		{"no verdict again", func() bool { _, _, c := q.next(at(5)); return c }, false},
+		{"an answer after the verdict", func() bool { return q.heard(ofVIP, at(6)) }, true},
+	} {
+		if got := step.do(); got != step.want {
+			t.Errorf("%s: changed %v, want %v", step.name, got, step.want)
+		}
+	}
+	want := map[Question]Answer{
+		ofPresence: {Asked: epoch, Last: at(0.01)},
+		ofVIP:      {Asked: epoch, Last: at(6)},
+	}
+	if diff := cmp.Diff(want, q.list(), compare); diff != "" {
+		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+	q.set([]Question{ofVIP}, at(7))
+	if diff := cmp.Diff(map[Question]Answer{ofVIP: want[ofVIP]}, q.list(), compare); diff != "" {
+		t.Errorf("answers after one is asked no longer (-want +got):\n%s", diff)
+	}
+	if _, wake, _ := (inquiries{}).next(epoch); !wake.IsZero() {
+		t.Errorf("nothing to ask, and woken at %v", wake)
+	}
+}
