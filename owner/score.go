@@ -18,6 +18,16 @@ func Score(node string, ip netip.Addr) uint64 {
 	return score(hashString(node), hashAddr(ip))
 }
 
+// Outranks tells whether of two nodes that both take themselves for the owner of
+// an address a is the one that keeps it: the one with the higher score, of equal
+// ones the lower name. It asks for no eligibility, because two nodes get into
+// this position only by seeing the others differently, and it is the one rule
+// that they are certain to share.
+func Outranks(a, b string, ip netip.Addr) bool {
+	s, t := Score(a, ip), Score(b, ip)
+	return s > t || s == t && a < b
+}
+
 // ScoreKey is the weight of a node for anything that has a name instead of an
 // address, such as a pool.
 func ScoreKey(node, key string) uint64 {

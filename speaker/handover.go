@@ -21,9 +21,10 @@ type handing struct{ until time.Time }
 
 // handOver keeps answering for addresses that this node answered for until now
 // and that another live node owns from now on, until the wire has heard the
-// successor announce the address, or the limit has passed. So the successor
-// speaks first and no packet finds the address unanswered. An address that
-// nobody holds any more, or nobody may own, is dropped at once.
+// successor announce the address, or the limit has passed. A stranger that is
+// heard instead is no reason to fall silent. So the successor speaks first and
+// no packet finds the address unanswered. An address that nobody holds any more,
+// or nobody may own, is dropped at once.
 func (s *Speaker) handOver(w *world, mine map[netip.Addr]bool) []netip.Addr {
 	var still []netip.Addr
 	held := s.handing
@@ -39,7 +40,7 @@ func (s *Speaker) handOver(w *world, mine map[netip.Addr]bool) []netip.Addr {
 				h.until = w.now.Add(drainLimit)
 			}
 		}
-		if w.wire.Heard[v.IP] != "" || !w.now.Before(h.until) {
+		if w.succeeded(v.IP, s.cfg.Node, w.verdicts[i].Owner) || !w.now.Before(h.until) {
 			continue
 		}
 		s.handing[v.IP] = h

@@ -63,6 +63,7 @@ type node struct {
 
 	reset   bool
 	changes map[watcher.Key]*watcher.Service // nil: deleted
+	company arpd.Company
 	answers []netip.Addr
 	watched []netip.Addr
 	heard   map[netip.Addr]string
@@ -406,7 +407,7 @@ func (b *modelMesh) Problems() []string {
 }
 func (b *modelMesh) Changed() <-chan struct{} { return b.meshed }
 
-func (b *modelWire) mac() string { return "02:00:00:00:00:" + b.name }
+func (b *modelWire) mac() string { return "02:00:00:00:00:0" + b.name[1:] }
 
 func (b *modelWire) Watch(vips []netip.Addr) {
 	b.m.mu.Lock()
@@ -439,6 +440,12 @@ func (b *modelWire) announce(ip netip.Addr) {
 			poke(o.wired)
 		})
 	}
+}
+
+func (b *modelWire) Meet(c arpd.Company) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.company = c
 }
 
 func (b *modelWire) State() arpd.State {

@@ -60,6 +60,7 @@ type Mesh interface {
 type Wire interface {
 	Set(vips []netip.Addr)   // to answer for, the whole set
 	Watch(vips []netip.Addr) // to listen for; those in both sets are being handed over
+	Meet(arpd.Company)       // who the other nodes are, and what to ask them
 	State() arpd.State
 	Changed() <-chan struct{}
 }

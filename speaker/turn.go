@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/owner"
 )
@@ -76,6 +77,7 @@ func (s *Speaker) speak(w *world) {
 		}
 	}
 	answer = append(answer, s.handOver(w, mine)...)
+	s.cfg.Wire.Meet(arpd.Company{Peers: peers(w.names, s.cfg.Node)})
 	s.cfg.Wire.Watch(watch)
 	s.cfg.Wire.Set(answer)
 }

@@ -20,7 +20,8 @@ type world struct {
 	cluster  watcher.State
 	wire     arpd.State
 	pools    *lease.Pools
-	members  []mesh.Member // this node with the state of this turn
+	members  []mesh.Member     // this node with the state of this turn
+	names    map[string]string // node by MAC, see names
 	vips     []lease.VIP
 
 	reasons  []string // why this node is not ready
@@ -48,9 +49,11 @@ func (s *Speaker) look(now time.Time) *world {
 		Config:   w.pools.Hash(),
 		Segments: segments(w.wire),
 		APIAge:   s.touch.age(now, w.cluster.LastContact),
+		MACs:     macs(w.wire),
 	}
 	s.cfg.Mesh.SetMeta(meta)
 	w.members = withSelf(s.cfg.Mesh.Members(), s.cfg.Node, meta)
+	w.names = names(w.members, w.cluster.Nodes, w.wire.Speakers)
 	w.voters, w.writers = electorates(w.members, w.cluster.Nodes, s.cfg.IgnoreExclude)
 	return w
 }
