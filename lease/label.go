@@ -46,6 +46,12 @@ type Requirement struct {
 // Labels are the labels of a Kubernetes object.
 type Labels = map[string]string
 
+// Match reports whether labels match. The error says what is wrong with the selector.
+func (s Selector) Match(labels Labels) (bool, error) {
+	compiled, errs := compileSelectors("selector", []Selector{s})
+	return compiled.match(labels), errors.Join(errs...)
+}
+
 // selectors are compiled Selectors: one of them must match. None match all.
 type selectors []selector
 

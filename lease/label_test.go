@@ -108,3 +108,19 @@ func TestSelectorsRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestSelectorMatch(t *testing.T) {
+	s := Selector{MatchLabels: Labels{"a": "b"}}
+	for _, tt := range []struct {
+		labels Labels
+		want   bool
+	}{{Labels{"a": "b"}, true}, {Labels{"a": "c"}, false}, {nil, false}} {
+		if got, err := s.Match(tt.labels); got != tt.want || err != nil {
+			t.Errorf("%v: %t, %v, want %t", tt.labels, got, err, tt.want)
+		}
+	}
+	s.MatchExpressions = []Requirement{{Key: "c", Operator: "Near"}}
+	if _, err := s.Match(nil); err == nil || !strings.Contains(err.Error(), `unknown operator "Near"`) {
+		t.Errorf("an operator that there is not: %v", err)
+	}
+}

@@ -1,6 +1,7 @@
 // Command starling gives Services of type LoadBalancer an external IP on a
-// layer 2 network. `starling run` is the speaker that runs on every node; the
-// other commands ask a running speaker.
+// layer 2 network. `starling run` is the speaker that runs on every node,
+// `starling status` asks a running speaker, and `starling convert` reads
+// MetalLB's configuration.
 //
 // This package turns flags into the Config values of the rooms, starts them in
 // order and stops them in the reverse order. It decides nothing.
@@ -35,15 +36,19 @@ func main() {
 
 // execute runs one command line and gives its exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	err := newApp(stdout, stderr).RunContext(ctx, args)
+	return run(ctx, newApp(stdout, stderr), args)
+}
+
+func run(ctx context.Context, app *cli.App, args []string) int {
+	err := app.RunContext(ctx, args)
 	if err == nil {
 		return exitOK
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(stderr, "starling: %s\n", strings.TrimRight(line, "\n"))
+		fmt.Fprintf(app.ErrWriter, "starling: %s\n", strings.TrimRight(line, "\n"))
 	}
 	if usage := (usageError{}); errors.As(err, &usage) {
-		fmt.Fprintf(stderr, "starling: see %q\n", "starling "+usage.command+"--help")
+		fmt.Fprintf(app.ErrWriter, "starling: see %q\n", "starling "+usage.command+"--help")
 		return exitUsage
 	}
 	return exitFailed
@@ -69,7 +74,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:     func(*cli.Context, error) {},
 		OnUsageError:       onUsageError,
 		SliceFlagSeparator: ";", // a pool has commas of its own
-		Commands:           []*cli.Command{runCommand(), statusCommand(), versionCommand()},
+		Commands:           []*cli.Command{runCommand(), statusCommand(), convertCommand(), versionCommand()},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{err: fmt.Errorf("unknown command %q", c.Args().First())}

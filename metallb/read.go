@@ -1,0 +1,259 @@
+package metallb
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/starling-lb/starling/lease"
+)
+
+const (
+	// mostObjects bounds the pools and advertisements, which are compared with each other.
+	mostObjects = 1000
+	// mostLists is how deep lists of Kubernetes may be nested; kubectl prints one.
+	mostLists = 4
+)
+
+// input is a whole configuration of MetalLB as it was read.
+type input struct {
+	report
+	pools    []*pool
+	adverts  []*advert
+	services []service
+	strange  map[string]*strange // what has no counterpart, by kind
+	objects  int
+}
+
+// pool is a pool of MetalLB. What needs no more than reading is in the pool of ours already.
+type pool struct {
+	lease.Pool
+	node                     // for messages
+	kind   string            // IPAddressPool, AddressPool or ConfigMap
+	asked  string            // its name at MetalLB
+	labels map[string]string // of the object
+	proto  string            // layer2 or bgp, "" if an advertisement says
+	pinned bool              // MetalLB asks it before those that are not
+}
+
+// advert is an L2Advertisement or a BGPAdvertisement.
+type advert struct {
+	node
+	bgp        bool
+	pools      []string
+	selectors  []lease.Selector
+	nodes      []lease.Selector // none: all
+	interfaces []string         // none: all
+}
+
+// read takes in the sources.
+func read(sources []Source) *input {
+	in := &input{strange: map[string]*strange{}}
+	size := 0
+	for _, s := range sources {
+		if size += len(s.Data); size > MaxSize {
+			in.fail("", fmt.Sprintf("the input is longer than %d MiB: leave out what is no configuration of MetalLB", MaxSize>>20))
+			return in
+		}
+	}
+	for _, s := range sources {
+		docs, err := s.documents()
+		if err != nil {
+			for line := range strings.Lines(err.Error()) {
+				in.fail("", strings.TrimRight(line, "\n"))
+			}
+		}
+		for _, d := range docs {
+			in.object(node{r: &in.report, where: d.where, value: d.value}, "", "", 0)
+		}
+	}
+	return in
+}
+
+// object reads one object, or every object of a list. Those of a list may leave out kind and version,
+// which are then those that the list says.
+func (in *input) object(n node, version, kind string, depth int) {
+	f := n.fields()
+	if f.entries == nil {
+		return
+	}
+	if v := f.get("apiVersion").text(); v != "" {
+		version = v
+	}
+	if k := f.get("kind").text(); k != "" {
+		kind = k
+	}
+	if list, ok := f.entries["items"].([]any); ok && strings.HasSuffix(kind, "List") {
+		in.list(n, list, version, strings.TrimSuffix(kind, "List"), depth)
+		return
+	}
+	if kind == "" && (f.entries["address-pools"] != nil || f.entries["peers"] != nil) {
+		in.oldConfig(f)
+		return
+	}
+	if kind == "" {
+		f.fail("has no kind: want objects of Kubernetes, or the text of MetalLB's old ConfigMap")
+		return
+	}
+	f.where += ", " + named(f, kind)
+	in.objects++
+	in.ofKind(f, version, kind)
+}
+
+func (in *input) list(n node, items []any, version, kind string, depth int) {
+	if depth == mostLists {
+		n.fail("lists are nested deeper than %d", mostLists)
+		return
+	}
+	where := n.where
+	for i, v := range items {
+		n.where = fmt.Sprintf("%s item %d", where, i+1)
+		in.object(n.at("", v), version, kind, depth+1)
+	}
+}
+
+// named is kind and name of an object for messages, with its namespace unless that is MetalLB's usual one.
+func named(f fields, kind string) string {
+	meta := f.get("metadata").fields()
+	name := printable(meta.get("name").text())
+	if ns := meta.get("namespace").text(); ns != "" && ns != usualNamespace {
+		name = printable(ns) + "/" + name
+	}
+	return strings.TrimRight(printable(kind)+" "+name, " ")
+}
+
+const usualNamespace = "metallb-system"
+
+func (in *input) ofKind(f fields, version, kind string) {
+	group, _, _ := strings.Cut(version, "/")
+	switch {
+	case group == "metallb.io":
+		in.ofMetalLB(f, kind)
+	case version == "v1" && kind == "ConfigMap":
+		in.configMap(f)
+	case version == "v1" && kind == "Service":
+		in.service(f)
+	default:
+		in.stranger(f, kind, "no configuration of MetalLB")
+	}
+}
+
+func (in *input) ofMetalLB(f fields, kind string) {
+	switch kind {
+	case "IPAddressPool", "AddressPool":
+		in.addressPool(f, kind)
+	case "L2Advertisement":
+		in.advertisement(f, false)
+	case "BGPAdvertisement":
+		in.advertisement(f, true)
+		in.stranger(f, kind, noBGP)
+	default:
+		text, ok := counterparts[kind]
+		if !ok {
+			text = "not known here"
+		}
+		in.stranger(f, kind, text)
+	}
+}
+
+// addressPool reads an IPAddressPool or an AddressPool.
+func (in *input) addressPool(f fields, kind string) {
+	spec := f.get("spec").fields()
+	meta := f.get("metadata").fields()
+	p := &pool{kind: kind, node: f.node, asked: meta.get("name").text(), labels: meta.get("labels").labels()}
+	p.AutoAssign = spec.get("autoAssign").flag()
+	if a := spec.get("avoidBuggyIPs").flag(); a != nil {
+		p.AvoidBuggyIPs = *a
+	}
+	if kind == "AddressPool" {
+		p.proto = spec.get("protocol").text()
+		p.checkProtocol(spec.get("protocol"))
+		spec.others("addresses", "autoAssign", "avoidBuggyIPs", "protocol", "bgpAdvertisements")
+	} else {
+		p.allocation(spec.get("serviceAllocation").fields())
+		spec.others("addresses", "autoAssign", "avoidBuggyIPs", "serviceAllocation")
+	}
+	in.add(p, spec.get("addresses"))
+}
+
+func (p *pool) checkProtocol(n node) {
+	if p.proto != layer2 && p.proto != bgp {
+		n.fail("protocol %q: want %s or %s", printable(p.proto), layer2, bgp)
+	}
+}
+
+const (
+	layer2 = "layer2"
+	bgp    = "bgp"
+)
+
+// allocation reads who a pool is for.
+func (p *pool) allocation(f fields) {
+	if f.entries == nil {
+		return
+	}
+	p.pinned = true
+	if priority := f.get("priority").count(); priority > 0 {
+		p.Priority = &priority
+	}
+	p.Namespaces = f.get("namespaces").texts()
+	p.NamespaceSelectors = f.get("namespaceSelectors").selectors()
+	p.ServiceSelectors = f.get("serviceSelectors").selectors()
+	f.others("priority", "namespaces", "namespaceSelectors", "serviceSelectors")
+	if len(p.Namespaces)+len(p.NamespaceSelectors)+len(p.ServiceSelectors) == 0 {
+		p.AutoAssign, p.Priority, p.pinned = new(bool), nil, false
+		f.remark("names neither namespaces nor selectors, so MetalLB gives from this pool only on request: autoAssign is false")
+	}
+}
+
+// add keeps a pool with its ranges.
+func (in *input) add(p *pool, addresses node) {
+	if p.asked == "" {
+		p.fail("has no name")
+		return
+	}
+	if len(in.pools) == mostObjects {
+		p.fail("more than %d pools", mostObjects)
+		return
+	}
+	for _, a := range addresses.items() {
+		p.Ranges = append(p.Ranges, convertRange(a))
+	}
+	if len(p.Ranges) == 0 {
+		addresses.fail("has no address")
+	}
+	if p.AutoAssign != nil && *p.AutoAssign {
+		p.AutoAssign = nil // goes without saying
+	}
+	in.pools = append(in.pools, p)
+}
+
+// advertisement reads an L2Advertisement, and of a BGPAdvertisement what pools it is for.
+func (in *input) advertisement(f fields, bgp bool) {
+	spec := f.get("spec").fields()
+	a := &advert{
+		node: f.node, bgp: bgp,
+		pools:     spec.get("ipAddressPools").texts(),
+		selectors: spec.get("ipAddressPoolSelectors").selectors(),
+	}
+	if !bgp {
+		a.nodes = spec.get("nodeSelectors").selectors()
+		a.interfaces = spec.get("interfaces").texts()
+		a.leftOut(spec)
+	}
+	if len(in.adverts) == mostObjects {
+		f.fail("more than %d advertisements", mostObjects)
+		return
+	}
+	in.adverts = append(in.adverts, a)
+}
+
+// leftOut remarks on what an L2Advertisement says and our pools cannot.
+func (a *advert) leftOut(spec fields) {
+	if n := spec.get("serviceSelectors"); !empty(n.value) {
+		n.remark("starling announces every address of a pool: give the Services that are not to be announced here a pool of their own")
+	}
+	if n := spec.get("preferredNodeSelectors"); !empty(n.value) {
+		n.remark("starling prefers no node and spreads the addresses over all that may announce them: use nodeSelectors to exclude nodes")
+	}
+	spec.others("ipAddressPools", "ipAddressPoolSelectors", "nodeSelectors", "interfaces", "serviceSelectors", "preferredNodeSelectors")
+}
