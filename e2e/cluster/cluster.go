@@ -196,7 +196,7 @@ func (c *Cluster) client() error {
 	if err != nil {
 		return err
 	}
-	config.QPS, config.Burst = 1000, 1000
+	config.QPS = -1 // No limit: what is measured is not to wait for the one who measures.
 	c.Kube, err = kubernetes.NewForConfig(config)
 	return err
 }

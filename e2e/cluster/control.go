@@ -12,7 +12,7 @@ import (
 
 // Ranges of ClusterIPs; hosts route them by their default route, kube-proxy translates them.
 const (
-	services4 = "198.19.0.0/20"
+	services4 = "198.19.0.0/18"
 	services6 = "2001:db8:19::/112"
 	kubeIP    = "198.19.0.1" // Of the Service "kubernetes".
 	server    = "https://198.18.0.1:6443"

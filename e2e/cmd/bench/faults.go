@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/probe"
+	"github.com/starling-lb/starling/e2e/starling"
+	"github.com/starling-lb/starling/e2e/step"
+	"github.com/starling-lb/starling/e2e/workload"
+)
+
+// repeats of every fault.
+const repeats = 10
+
+// backend is the workload that answers the clients.
+const backend = "echo"
+
+// faults measures how long an address is not answered when its node dies or leaves.
+func faults(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
+	if err := workload.Everywhere(ctx, c, backend); err != nil {
+		return err
+	}
+	ip, err := workload.Expose(ctx, c, backend)
+	if err != nil {
+		return err
+	}
+	watcher, err := probe.Watch(workload.Station(c))
+	if err != nil {
+		return err
+	}
+	defer watcher.Close()
+	f := &faulter{Printer: p, c: c, ip: ip, watcher: watcher}
+	p.Say("\n  longest time without an answer, a client asking every 5 ms, %d times (median, worst)", repeats)
+	for _, row := range []struct {
+		what string
+		once func(context.Context) (time.Duration, error)
+	}{
+		{"silent death, link cut", f.silentDeath},
+		{"SIGTERM, pod deleted, and return", f.deleted},
+		{"SIGKILL, until a new client is answered", f.killed},
+	} {
+		if err := f.row(ctx, "starling: "+row.what, row.once); err != nil {
+			return err
+		}
+	}
+	for _, adverts := range []string{"1", "0.1"} {
+		if err := f.keepalived(ctx, adverts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// faulter hurts the node that announces an address, again and again.
+type faulter struct {
+	*step.Printer
+	c       *cluster.Cluster
+	ip      netip.Addr
+	watcher *probe.Watcher
+	lost    int // questions without an answer in the row that is being measured
+}
+
+// row repeats a fault and prints what it cost.
+func (f *faulter) row(ctx context.Context, what string, once func(context.Context) (time.Duration, error)) error {
+	var gaps []time.Duration
+	f.lost = 0
+	for range repeats {
+		gap, err := once(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		gaps = append(gaps, gap)
+	}
+	f.Say("    %-48s %6.0f ms %6.0f ms   %d lost", what, ms(median(gaps)), ms(slices.Max(gaps)), f.lost)
+	return nil
+}
+
+// silentDeath cuts the announcer off without anybody being told.
+func (f *faulter) silentDeath(ctx context.Context) (gap time.Duration, err error) {
+	owner, err := f.prepare(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return f.during(ctx, "80", func() error { return f.cut(ctx, owner) }, owner.Heal)
+}
+
+func (f *faulter) cut(ctx context.Context, owner *cluster.Node) error {
+	if err := owner.Cut(); err != nil {
+		return err
+	}
+	return f.moved(ctx, owner)
+}
+
+// deleted ends the announcer's pod as a rolling update does, and waits for its successor on the node.
+func (f *faulter) deleted(ctx context.Context) (time.Duration, error) {
+	owner, err := f.prepare(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pod, err := starling.PodOn(ctx, f.c, owner)
+	if err != nil {
+		return 0, err
+	}
+	return f.during(ctx, "80", func() error {
+		if err := f.c.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, meta.DeleteOptions{}); err != nil {
+			return err
+		}
+		if err := f.moved(ctx, owner); err != nil {
+			return err
+		}
+		return f.healthy(ctx)
+	}, nil)
+}
+
+// killed ends the announcing process; its node goes on serving those who know the way, so what counts is how
+// soon another one says that the address is here now.
+func (f *faulter) killed(ctx context.Context) (time.Duration, error) {
+	owner, err := f.prepare(ctx)
+	if err != nil {
+		return 0, err
+	}
+	begun := time.Now()
+	if err := owner.Signal(starling.Name, syscall.SIGKILL); err != nil {
+		return 0, err
+	}
+	if err := f.moved(ctx, owner); err != nil {
+		return 0, err
+	}
+	for _, claim := range f.watcher.Claims(f.ip) {
+		if claim.At.After(begun) && claim.MAC != owner.MAC.String() {
+			return claim.At.Sub(begun), nil
+		}
+	}
+	return 0, fmt.Errorf("nobody claimed %s after %s was killed", f.ip, owner.Name)
+}
+
+// during asks by TCP while something happens, and for a while after it, and returns the longest silence.
+func (f *faulter) during(ctx context.Context, port string, happens, undo func() error) (gap time.Duration, err error) {
+	client, err := probe.Start(probe.Config{Dial: f.c.Client.Dial, Network: "tcp", Address: net.JoinHostPort(f.ip.String(), port)})
+	if err != nil {
+		return 0, err
+	}
+	if err := await(ctx, client); err != nil {
+		return 0, err
+	}
+	err = happens()
+	if err == nil {
+		err = await(ctx, client)
+	}
+	report := client.Stop()
+	f.lost += report.Lost
+	if undo != nil {
+		if again := undo(); err == nil {
+			err = again
+		}
+	}
+	return report.Gap, err
+}
+
+func await(ctx context.Context, client *probe.Prober) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	return client.Await(ctx, 100)
+}
+
+// prepare waits until all is well and moves the backends off the announcer, which it returns.
+func (f *faulter) prepare(ctx context.Context) (owner *cluster.Node, err error) {
+	if err := f.healthy(ctx); err != nil {
+		return nil, err
+	}
+	err = cluster.Until(ctx, time.Minute, "announcer of "+f.ip.String(), func(ctx context.Context) (err error) {
+		owner, err = workload.Owner(ctx, f.c, f.watcher, f.ip)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := workload.Avoid(ctx, f.c, backend, owner); err != nil {
+		return nil, err
+	}
+	return owner, workload.Programmed(ctx, f.c, f.ip)
+}
+
+// healthy waits until every speaker is ready in the eyes of all.
+func (f *faulter) healthy(ctx context.Context) error {
+	return cluster.Until(ctx, 3*time.Minute, "speakers", func(ctx context.Context) error {
+		for _, n := range f.c.Nodes {
+			s, err := starling.StatusOf(ctx, f.c, n)
+			if err != nil {
+				return err
+			}
+			for _, m := range s.Members {
+				if m.State != "alive" || !m.Ready {
+					return fmt.Errorf("%s sees %s as %s, ready %v", n.Name, m.Name, m.State, m.Ready)
+				}
+			}
+			if len(s.Members) != len(f.c.Nodes) {
+				return fmt.Errorf("%s sees %d members", n.Name, len(s.Members))
+			}
+		}
+		return nil
+	})
+}
+
+// moved waits until another node than before answers, alone.
+func (f *faulter) moved(ctx context.Context, before *cluster.Node) error {
+	return cluster.Until(ctx, 15*time.Second, "take-over", func(ctx context.Context) error {
+		next, err := workload.Owner(ctx, f.c, f.watcher, f.ip)
+		if err == nil && next == before {
+			err = fmt.Errorf("%s still announces", next.Name)
+		}
+		return err
+	})
+}

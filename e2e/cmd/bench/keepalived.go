@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/starling-lb/starling/e2e/cluster"
+)
+
+// virtual is the address that keepalived moves, beside those of starling, on the same nodes and the same wire.
+var virtual = netip.MustParseAddr("198.18.65.1")
+
+// echoPort is where the backends listen on every node's own addresses, and so on keepalived's.
+const echoPort = "8080"
+
+// keepalived measures the silent death of the master, with adverts as often as told.
+func (f *faulter) keepalived(ctx context.Context, adverts string) (err error) {
+	if _, err := exec.LookPath("keepalived"); err != nil {
+		return fmt.Errorf("%w: apt-get install keepalived", err)
+	}
+	for i, n := range f.c.Nodes {
+		if err := startKeepalived(ctx, f.c, n, 200-i, adverts); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stopKeepalived(n)) }()
+	}
+	g := *f
+	g.ip = virtual
+	return g.row(ctx, "keepalived: silent death, adverts every "+adverts+" s", func(ctx context.Context) (time.Duration, error) {
+		master, err := g.master(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return g.during(ctx, echoPort, func() error { return g.cut(ctx, master) }, master.Heal)
+	})
+}
+
+// master waits until the node of the highest priority has the address, alone.
+func (f *faulter) master(ctx context.Context) (*cluster.Node, error) {
+	first := f.c.Nodes[0]
+	return first, cluster.Until(ctx, time.Minute, "master of "+f.ip.String(), func(ctx context.Context) error {
+		macs, err := f.watcher.Who(ctx, 50*time.Millisecond, f.ip)
+		if err == nil && (len(macs) != 1 || macs[0] != first.MAC.String()) {
+			err = fmt.Errorf("%v answer", macs)
+		}
+		return err
+	})
+}
+
+func startKeepalived(ctx context.Context, c *cluster.Cluster, n *cluster.Node, priority int, adverts string) error {
+	file := keepalivedFile(c, n, "conf")
+	text := fmt.Sprintf(`global_defs {
+  script_user root
+}
+vrrp_instance reference {
+  state BACKUP
+  interface %s
+  virtual_router_id 77
+  priority %d
+  advert_int %s
+  virtual_ipaddress {
+    %s/16
+  }
+}
+`, cluster.NIC, priority, adverts, virtual)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return err
+	}
+	_, err := n.Run(ctx, "keepalived", "--vrrp", "--use-file", file, "--pid", keepalivedFile(c, n, "pid"), "--vrrp_pid", keepalivedFile(c, n, "vrrp.pid"))
+	return err
+}
+
+func keepalivedFile(c *cluster.Cluster, n *cluster.Node, kind string) string {
+	return filepath.Join(c.Dir, "keepalived-"+n.Name+"."+kind)
+}
+
+// stopKeepalived ends what runs on the node, and waits for it: on leaving it takes its address away.
+func stopKeepalived(n *cluster.Node) error {
+	pids, err := n.Pids("keepalived")
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		if process, err := os.FindProcess(pid); err == nil {
+			_ = process.Signal(os.Interrupt) // Its child may be gone with it.
+		}
+	}
+	return cluster.Until(context.Background(), 10*time.Second, "end of keepalived on "+n.Name, func(context.Context) error {
+		pids, err := n.Pids("keepalived")
+		if err == nil && len(pids) > 0 {
+			err = fmt.Errorf("%s still run", strings.Trim(fmt.Sprint(pids), "[]"))
+		}
+		return err
+	})
+}

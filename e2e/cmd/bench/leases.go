@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	core "k8s.io/api/core/v1"
+	discovery "k8s.io/api/discovery/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/starling"
+	"github.com/starling-lb/starling/e2e/step"
+)
+
+// How many Services are created: one after the other, at once, and in all.
+const (
+	single  = 100
+	storm   = 1000
+	all     = 10000
+	clients = 8
+)
+
+// namespace of the Services that are measured.
+const namespace = "bench"
+
+// proxyName keeps kube-proxy from working on the Services, which nobody is going to use: what is measured is
+// the allocation, and three kube-proxies on one machine would take most of it.
+const proxyName = "service.kubernetes.io/service-proxy-name"
+
+// leases measures the allocation of addresses.
+func leases(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
+	ns := &core.Namespace{ObjectMeta: meta.ObjectMeta{Name: namespace}}
+	if _, err := c.Kube.CoreV1().Namespaces().Create(ctx, ns, meta.CreateOptions{}); err != nil {
+		return err
+	}
+	t, err := track(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer t.stop()
+	for _, part := range []func(context.Context, *step.Printer, *cluster.Cluster, *tracker) error{oneByOne, atOnce, tenThousand, restart} {
+		if err := part(ctx, p, c, t); err != nil {
+			return err
+		}
+	}
+	return throttled(ctx, p, c)
+}
+
+// oneByOne creates Services one after the other, each beside a raw write of a status.
+func oneByOne(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *tracker) error {
+	probe, err := c.Kube.CoreV1().Services(namespace).Create(ctx, service("reference"), meta.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	var served, whole, write, seen []time.Duration
+	for i := range single {
+		name := fmt.Sprintf("single-%d", i)
+		begun, created, err := create(ctx, c, name)
+		if err != nil {
+			return err
+		}
+		bound, err := t.bound(ctx, name)
+		if err != nil {
+			return err
+		}
+		served, whole = append(served, bound.Sub(created)), append(whole, bound.Sub(begun))
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{"reference":"%d"}}}`, i)
+		begun = time.Now()
+		s, err := c.Kube.CoreV1().Services(namespace).Patch(ctx, probe.Name, types.MergePatchType, []byte(patch), meta.PatchOptions{}, "status")
+		if err != nil {
+			return err
+		}
+		write = append(write, time.Since(begun))
+		at, err := t.version(ctx, s.ResourceVersion)
+		if err != nil {
+			return err
+		}
+		seen = append(seen, at.Sub(begun))
+	}
+	p.Say("\n  one Service after the other, %d times (median, 99th percentile)", single)
+	p.Say("    raw status write                    %8.1f ms  %8.1f ms", ms(median(write)), ms(late(write)))
+	p.Say("    raw status write until a watch      %8.1f ms  %8.1f ms", ms(median(seen)), ms(late(seen)))
+	p.Say("    created until ingress IP seen       %8.1f ms  %8.1f ms   %.1f raw writes", ms(median(served)), ms(late(served)), ratio(served, write))
+	p.Say("    create called until ingress IP seen %8.1f ms  %8.1f ms", ms(median(whole)), ms(late(whole)))
+	return memory(p, c, t.count())
+}
+
+// atOnce lets several clients create Services as fast as they can.
+func atOnce(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *tracker) error {
+	begun := time.Now()
+	if err := createMany(ctx, c, "storm", storm); err != nil {
+		return err
+	}
+	created := time.Now()
+	last, err := t.lastOf(ctx, "storm", storm)
+	if err != nil {
+		return err
+	}
+	writes, err := writesSince(c, begun)
+	if err != nil {
+		return err
+	}
+	events, err := eventsOf(ctx, c, "storm")
+	if err != nil {
+		return err
+	}
+	p.Say("\n  %d Services by %d clients at once", storm, clients)
+	p.Say("    created in                          %8.2f s", created.Sub(begun).Seconds())
+	p.Say("    all bound after the last was created%8.2f s", last.Sub(created).Seconds())
+	p.Say("    writes of speakers per Service      %8.3f    refused %d", float64(writes.done)/storm, writes.refused)
+	p.Say("    events per Service                  %8.3f    %s", float64(events.total)/storm, events)
+	return nil
+}
+
+// tenThousand fills up, and says what a speaker costs then.
+func tenThousand(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *tracker) error {
+	begun, more := time.Now(), all-t.count()
+	if err := createMany(ctx, c, "fill", more); err != nil {
+		return err
+	}
+	last, err := t.lastOf(ctx, "fill", more)
+	if err != nil {
+		return err
+	}
+	p.Say("\n  %d more Services, bound in             %8.1f s", more, last.Sub(begun).Seconds())
+	for _, n := range c.Nodes {
+		if _, err := known(ctx, c, n, all); err != nil {
+			return err
+		}
+	}
+	return memory(p, c, t.count())
+}
+
+// restart ends the speaker of one node and times its successor until it knows every address.
+func restart(ctx context.Context, p *step.Printer, c *cluster.Cluster, _ *tracker) error {
+	n := c.Nodes[0]
+	old, err := n.Pids("starling")
+	if err != nil {
+		return err
+	}
+	pod, err := starling.PodOn(ctx, c, n)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	if err := c.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, meta.DeleteOptions{}); err != nil {
+		return err
+	}
+	before, err := successor(ctx, n, old)
+	if err != nil {
+		return err
+	}
+	at, err := known(ctx, c, n, all)
+	if err != nil {
+		return err
+	}
+	if err := starling.WaitReady(ctx, c, time.Minute); err != nil {
+		return err
+	}
+	writes, err := writesSince(c, begun)
+	if err != nil {
+		return err
+	}
+	p.Say("\n  a speaker restarted among %d Services", all)
+	p.Say("    knows all of them after             %8.2f s", at.Sub(before).Seconds())
+	p.Say("    writes of all speakers meanwhile    %8d", writes.done+writes.refused)
+	return nil
+}
+
+// throttled counts what the speakers' logs say of waiting for their own client's limits.
+func throttled(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
+	count := 0
+	for _, n := range c.Nodes {
+		pod, err := starling.PodOn(ctx, c, n)
+		if err != nil {
+			return err
+		}
+		log, err := c.Kubectl(ctx, "", "-n", starling.Namespace, "logs", pod)
+		if err != nil {
+			return err
+		}
+		count += strings.Count(log, "throttl")
+	}
+	p.Say("\n  log lines about throttling             %8d", count)
+	return nil
+}
+
+// createMany shares the work among the clients.
+func createMany(ctx context.Context, c *cluster.Cluster, prefix string, count int) error {
+	errs := make([]error, clients)
+	var done sync.WaitGroup
+	for k := range clients {
+		done.Go(func() {
+			for i := k; i < count && errs[k] == nil; i += clients {
+				_, _, errs[k] = create(ctx, c, fmt.Sprintf("%s-%d", prefix, i))
+			}
+		})
+	}
+	done.Wait()
+	return firstOf(errs)
+}
+
+func firstOf(errs []error) error {
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return errs[i]
+	}
+	return nil
+}
+
+// create makes a Service with an endpoint on one node, and says when the Service was asked for and made.
+func create(ctx context.Context, c *cluster.Cluster, name string) (begun, created time.Time, err error) {
+	if _, err := c.Kube.DiscoveryV1().EndpointSlices(namespace).Create(ctx, slice(name, c.Nodes[0]), meta.CreateOptions{}); err != nil {
+		return begun, created, err
+	}
+	s := service(name)
+	s.Spec.Type = core.ServiceTypeLoadBalancer
+	no := false
+	s.Spec.AllocateLoadBalancerNodePorts = &no
+	begun = time.Now()
+	_, err = c.Kube.CoreV1().Services(namespace).Create(ctx, s, meta.CreateOptions{})
+	return begun, time.Now(), err
+}
+
+func service(name string) *core.Service {
+	return &core.Service{
+		ObjectMeta: meta.ObjectMeta{Name: name, Labels: map[string]string{proxyName: "none"}},
+		Spec:       core.ServiceSpec{Ports: []core.ServicePort{{Port: 80, Protocol: core.ProtocolTCP}}},
+	}
+}
+
+func slice(service string, n *cluster.Node) *discovery.EndpointSlice {
+	yes, port := true, int32(80)
+	return &discovery.EndpointSlice{
+		ObjectMeta: meta.ObjectMeta{Name: service, Labels: map[string]string{
+			discovery.LabelServiceName: service, discovery.LabelManagedBy: "bench", proxyName: "none",
+		}},
+		AddressType: discovery.AddressTypeIPv4,
+		Ports:       []discovery.EndpointPort{{Port: &port}},
+		Endpoints: []discovery.Endpoint{{
+			Addresses: []string{n.IP4.String()}, NodeName: &n.Name, Conditions: discovery.EndpointConditions{Ready: &yes, Serving: &yes},
+		}},
+	}
+}
