@@ -63,6 +63,7 @@ type Step struct {
 type Event struct {
 	Warning         bool
 	Reason, Message string
+	IP              netip.Addr // of IPAllocated: the address that is bound now
 }
 
 // Reasons of events.

@@ -129,6 +129,7 @@ func (d *draft) tell(c changes, reason string) {
 	for _, o := range c.bound {
 		if h := d.e.at(o.ip); !h.said {
 			d.say(false, IPAllocated, "%s from pool %q", o.ip, o.pool)
+			d.events[len(d.events)-1].IP = o.ip
 		}
 	}
 	for _, h := range c.freed {

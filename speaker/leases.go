@@ -2,6 +2,8 @@ package speaker
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/starling-lb/starling/lease"
@@ -42,8 +44,35 @@ func (s *Speaker) lease(w *world) {
 			s.report(st)
 			continue
 		}
+		s.nameAnnouncer(w, st)
 		w.steps = append(w.steps, st)
 	}
+}
+
+// nameAnnouncer completes the event of a new address by who is going to announce it, so that the first
+// announcement needs no event of its own.
+func (s *Speaker) nameAnnouncer(w *world, st lease.Step) {
+	for i := range st.Events {
+		e := &st.Events[i]
+		if e.Reason != lease.IPAllocated {
+			continue
+		}
+		verdict := w.voters.Elect(s.candidate(w, s.vip(w, e.IP, st.Service)))
+		if verdict.Owner == "" {
+			e.Message += ", not announced yet: " + verdict.Reason
+			continue
+		}
+		e.Message += ", announced by node " + verdict.Owner
+	}
+}
+
+// vip is the address as it will be when the Service has it too.
+func (s *Speaker) vip(w *world, ip netip.Addr, k lease.Key) lease.VIP {
+	v := lease.VIP{IP: ip, Services: []lease.Key{k}}
+	if i, ok := slices.BinarySearchFunc(w.vips, ip, func(v lease.VIP, ip netip.Addr) int { return v.IP.Compare(ip) }); ok {
+		v.Services = append(v.Services, w.vips[i].Services...)
+	}
+	return v
 }
 
 // terms are what every question to the table needs.

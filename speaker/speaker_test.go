@@ -51,11 +51,11 @@ func TestServiceGetsAnAddressAndOneSpeakerAnswers(t *testing.T) {
 		if len(snap.VIPs) != 1 || snap.VIPs[0].Owner != owner || snap.VIPs[0].Next == "" || snap.VIPs[0].Services[0] != "default/web" {
 			t.Errorf("snapshot %+v, owner is %s", snap.VIPs, owner)
 		}
-		if got := m.told("IPAllocated"); len(got) != 1 {
-			t.Errorf("events %q, want one", got)
-		}
-		if got := m.told("NodeAssigned"); len(got) != 1 || !strings.Contains(got[0], "node "+owner) {
+		if got := m.told("IPAllocated"); len(got) != 1 || !strings.HasSuffix(got[0], ", announced by node "+owner) {
 			t.Errorf("events %q, want one that names %s", got, owner)
+		}
+		if got := m.told("NodeAssigned"); len(got) != 0 {
+			t.Errorf("events %q tell again what the first one told", got)
 		}
 		if m.writes != 2 {
 			t.Errorf("%d writes, want a claim and a bind", m.writes)
@@ -194,6 +194,30 @@ func TestAddressesFollowLocalEndpoints(t *testing.T) {
 		m.pass(ownerlessFor)
 		if diff := cmp.Diff([]string{"web: no node may announce " + ip + ": no serving endpoint"}, m.told("NoEligibleNode")); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	}, tenAddresses)
+}
+
+// TestNodeAssigned is told when an address is announced by another node than the last event said.
+func TestNodeAssigned(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil)
+		ip := m.bound("web")
+		m.pass(time.Second)
+		want := fmt.Sprintf("web: %s from pool \"default\", not announced yet: no serving endpoint", ip)
+		if diff := cmp.Diff([]string{want}, m.told("IPAllocated")); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+		m.serve("web", "n1")
+		first := m.one(ip)
+		m.setNode(first, func(n *watcher.Node) { n.Excluded = true })
+		m.until("another node answers", 5*time.Second, func() bool { o := m.owners(ip); return len(o) == 1 && o[0] != first })
+		want = fmt.Sprintf("web: node %s announces %s: ", first, ip)
+		m.pass(time.Second)
+		then := fmt.Sprintf("web: node %s announces %s: ", m.one(ip), ip)
+		got := m.told("NodeAssigned")
+		if len(got) != 2 || !strings.HasPrefix(got[0], want) || !strings.HasPrefix(got[1], then) {
+			t.Errorf("events %q, want %q and %q", got, want, then)
 		}
 	}, tenAddresses)
 }

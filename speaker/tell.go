@@ -22,7 +22,8 @@ type ownership struct {
 }
 
 // moved logs and counts a change of owner. Only the new owner sends the event,
-// so there is one for each change.
+// so there is one for each change; who announces a new address first is told by
+// the event IPAllocated, and after a restart there is nothing to tell.
 func (s *Speaker) moved(w *world, i int, was string, known bool) {
 	v, verdict := w.vips[i], w.verdicts[i]
 	now := verdict.Owner
@@ -31,7 +32,9 @@ func (s *Speaker) moved(w *world, i int, was string, known bool) {
 	switch {
 	case now == s.cfg.Node:
 		s.log.Info().Stringer("vip", v.IP).Str("from", was).Str("reason", reason).Msg("announcing")
-		s.event(v.Services, false, "NodeAssigned", fmt.Sprintf("node %s announces %s: %s", now, v.IP, verdict.Reason))
+		if known {
+			s.event(v.Services, false, "NodeAssigned", fmt.Sprintf("node %s announces %s: %s", now, v.IP, verdict.Reason))
+		}
 	case was == s.cfg.Node:
 		s.log.Info().Stringer("vip", v.IP).Str("to", now).Str("reason", reason).Msg("handing over")
 	}
