@@ -48,6 +48,12 @@ lint: ## formatter, linters and import directions
 bench: ## benchmarks of the packages
 	go test -run '^$$' -bench . ./...
 
+.PHONY: bench-e2e
+bench-e2e: root ## benchmarks on a real cluster on this machine: allocation, and fail-over beside keepalived
+	@scripts/deps bench
+	@CGO_ENABLED=0 go -C e2e run ./cmd/bench leases
+	@CGO_ENABLED=0 go -C e2e run ./cmd/bench faults
+
 .PHONY: build
 build: ## bin/starling for this machine
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/starling ./cmd/starling

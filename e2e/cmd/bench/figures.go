@@ -93,9 +93,11 @@ func (w *writes) add(line []byte, since time.Time) {
 	if json.Unmarshal(line, &e) != nil || e.RequestReceivedTimestamp.Before(since) || e.ObjectRef.Namespace != namespace {
 		return // The last line may be half written; it is of no Service that was waited for.
 	}
-	if e.ResponseStatus.Code < 300 {
+	switch code := e.ResponseStatus.Code; {
+	case code == 0: // It was only received; another line says how it ended.
+	case code < 300:
 		w.done++
-	} else {
+	default:
 		w.refused++
 	}
 }

@@ -55,6 +55,7 @@ func TestWritesAreThoseOfTheTimeAndNamespace(t *testing.T) {
 	var w writes
 	for _, line := range []string{
 		`{"requestReceivedTimestamp":"2026-01-01T00:00:09Z","objectRef":{"namespace":"bench"},"responseStatus":{"code":200}}`,
+		`{"requestReceivedTimestamp":"2026-01-01T00:00:11Z","objectRef":{"namespace":"bench"}}`,
 		`{"requestReceivedTimestamp":"2026-01-01T00:00:11Z","objectRef":{"namespace":"bench"},"responseStatus":{"code":200}}`,
 		`{"requestReceivedTimestamp":"2026-01-01T00:00:12Z","objectRef":{"namespace":"bench"},"responseStatus":{"code":409}}`,
 		`{"requestReceivedTimestamp":"2026-01-01T00:00:13Z","objectRef":{"namespace":"other"},"responseStatus":{"code":200}}`,
