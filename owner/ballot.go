@@ -1,9 +1,9 @@
 package owner
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 // ballot is what the rules say of one address: which of them bind, and what was
@@ -106,9 +106,9 @@ func (b *ballot) reason() string {
 	if len(b.vip.Local) > 0 {
 		of = "with a local endpoint"
 	}
-	r := fmt.Sprintf("highest score of %d %s", b.left, of)
-	if b.left == 1 {
-		r = "the only one " + of
+	r := "the only one " + of
+	if b.left > 1 {
+		r = "highest score of " + strconv.Itoa(b.left) + " " + of // said of every address in every turn
 	}
 	if b.tier != Normal {
 		r += ", all " + b.tier.String()

@@ -3,7 +3,6 @@ package speaker
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/starling-lb/starling/lease"
@@ -69,7 +68,7 @@ func (s *Speaker) nameAnnouncer(w *world, st lease.Step) {
 // vip is the address as it will be when the Service has it too.
 func (s *Speaker) vip(w *world, ip netip.Addr, k lease.Key) lease.VIP {
 	v := lease.VIP{IP: ip, Services: []lease.Key{k}}
-	if i, ok := slices.BinarySearchFunc(w.vips, ip, func(v lease.VIP, ip netip.Addr) int { return v.IP.Compare(ip) }); ok {
+	if i, ok := w.find(ip); ok {
 		v.Services = append(v.Services, w.vips[i].Services...)
 	}
 	return v

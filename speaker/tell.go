@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/starling-lb/starling/lease"
 )
 
 // ownerlessFor is how long an address may be without an owner before an event
@@ -68,7 +66,7 @@ func (s *Speaker) tell(w *world) {
 			continue
 		}
 		s.log.Warn().Stringer("vip", c.IP).Str("mac", c.MAC).Str("reason", c.Kind).Msg("address conflict")
-		if i, ok := slices.BinarySearchFunc(w.vips, c.IP, func(v lease.VIP, ip netip.Addr) int { return v.IP.Compare(ip) }); ok {
+		if i, ok := w.find(c.IP); ok {
 			s.event(w.vips[i].Services, true, "AddressConflict", fmt.Sprintf("%s also answers for %s on the network of node %s", c.MAC, c.IP, s.cfg.Node))
 		}
 	}

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"maps"
 	"net/netip"
 	"time"
 
@@ -28,10 +29,8 @@ func (s *Speaker) turn(now time.Time) *world {
 // elect names the owner of every bound address and remembers since when.
 func (s *Speaker) elect(w *world) {
 	w.verdicts = make([]owner.Verdict, len(w.vips))
-	seen := make(map[netip.Addr]bool, len(w.vips))
 	for i, v := range w.vips {
 		w.verdicts[i] = w.voters.Elect(s.candidate(w, v))
-		seen[v.IP] = true
 		was, known := s.owned[v.IP]
 		if known && was.owner == w.verdicts[i].Owner {
 			continue
@@ -39,10 +38,8 @@ func (s *Speaker) elect(w *world) {
 		s.owned[v.IP] = ownership{owner: w.verdicts[i].Owner, since: w.now}
 		s.moved(w, i, was.owner, known)
 	}
-	for ip := range s.owned {
-		if !seen[ip] {
-			delete(s.owned, ip)
-		}
+	if len(s.owned) > len(w.vips) {
+		maps.DeleteFunc(s.owned, func(ip netip.Addr, _ ownership) bool { _, bound := w.find(ip); return !bound })
 	}
 }
 

@@ -174,6 +174,11 @@ func broadcast(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
+// find returns where the address is among the bound ones.
+func (w *world) find(ip netip.Addr) (int, bool) {
+	return slices.BinarySearchFunc(w.vips, ip, func(v lease.VIP, ip netip.Addr) int { return v.IP.Compare(ip) })
+}
+
 func services(in []watcher.Service) []lease.Service {
 	out := make([]lease.Service, len(in))
 	for i, s := range in {
