@@ -106,6 +106,21 @@ func BenchmarkRestart(b *testing.B) {
 	}
 }
 
+// BenchmarkRelist lists 10,000 Services again in which nothing has changed.
+func BenchmarkRelist(b *testing.B) {
+	v := View{Now: epoch, Installation: "here", Pools: mustPools(b, Pool{Name: "p", Ranges: []string{"198.18.0.0/16"}})}
+	t := NewTable()
+	t.Apply(true, boundServices(10000, netip.MustParseAddr("198.18.0.0")), nil, epoch)
+	t.Steps(v)
+	again := boundServices(10000, netip.MustParseAddr("198.18.0.0"))
+	for b.Loop() {
+		t.Apply(true, again, nil, epoch)
+		if len(t.dirty) > 0 {
+			b.Fatal("something seems to have changed")
+		}
+	}
+}
+
 // BenchmarkEdit shows one changed Service among 10,000.
 func BenchmarkEdit(b *testing.B) {
 	list := boundServices(10000, netip.MustParseAddr("198.18.0.0"))

@@ -20,6 +20,7 @@ import (
 //	delete NAME | deleting NAME                ends it, or only announces that
 //	ingress NAME IP[,IP]|-                     sets its ingress, as another implementation does
 //	lease NAME TEXT|-                          sets its lease, as a hand does
+//	restore NAME IP                            sets lease and ingress to bound, under the same version
 //	reserve IP WHY                             reserves an address
 //	spread NODE=[IP[,IP]...]...                says who would announce which address
 //	rank N | class NAME | freeze               the speaker's rank, class, freeze
@@ -84,6 +85,8 @@ func (s *script) do(line string) string {
 		s.api.edit(key(words[0]), func(svc *Service) { svc.Ingress = list(words[1]) })
 	case "lease":
 		s.api.edit(key(words[0]), func(svc *Service) { svc.Annotations[LeaseAnnotation] = strings.TrimPrefix(words[1], "-") })
+	case "restore":
+		s.restore(key(words[0]), netip.MustParseAddr(words[1]))
 	case "settle":
 		return s.settle()
 	default:
@@ -91,6 +94,18 @@ func (s *script) do(line string) string {
 	}
 	s.watch()
 	return ""
+}
+
+// restore gives a Service another content and no other version, as a restored backup may do.
+func (s *script) restore(k Key, ip netip.Addr) {
+	version := s.api.services[k].Version
+	s.api.edit(k, func(svc *Service) {
+		svc.Annotations[LeaseAnnotation] = Lease{V: 1, By: "here", IPs: []Item{{IP: ip, Pool: "default", State: stateBound}}}.Encode()
+		svc.Annotations[PoolAnnotation], svc.Ingress = "default", []string{ip.String()}
+	})
+	svc := s.api.services[k]
+	svc.Version = version
+	s.api.services[k] = svc
 }
 
 func (s *script) configure(verb string, words []string) {

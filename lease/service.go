@@ -1,6 +1,10 @@
 package lease
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // What starling reads and writes on a Service.
 const (
@@ -45,3 +49,12 @@ type Service struct {
 
 // Key returns the name of the Service.
 func (s Service) Key() Key { return Key{Namespace: s.Namespace, Name: s.Name} }
+
+// same compares contents, not versions alone: after a restored backup one version may name two of them.
+func (s *Service) same(o *Service) bool {
+	return s.Version == o.Version && s.UID == o.UID && s.Key() == o.Key() &&
+		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
+		maps.Equal(s.Annotations, o.Annotations) && maps.Equal(s.Labels, o.Labels) &&
+		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector && s.Local == o.Local &&
+		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress)
+}

@@ -117,7 +117,7 @@ func (t *Table) put(s Service, now time.Time) {
 	if e == nil {
 		e = &entry{key: s.Key()}
 		t.entries[e.key] = e
-	} else if e.s.Version == s.Version && s.Version != "" {
+	} else if e.s.same(&s) {
 		return // a relist shows it again
 	}
 	held, lease := e.holds, e.s.Annotations[LeaseAnnotation]

@@ -829,6 +829,53 @@ func TestRepair(t *testing.T) {
 			b 198.18.64.3
 			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it; IPAllocated: 198.18.64.3 from pool "default"
 		`},
+		{"a restored backup shows another content under a version that is known", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			edit a ips=198.18.64.5
+			settle
+			a 198.18.64.5
+			restore a 198.18.64.1
+			a 198.18.64.1
+			settle
+			a 198.18.64.5
+		`},
+		{"a restored backup binds two to one address: the older keeps it", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			create b
+			settle
+			events a IPAllocated: 198.18.64.1 from pool "default"
+			events b IPAllocated: 198.18.64.2 from pool "default"
+			restore b 198.18.64.1
+			holds b 198.18.64.1(bound)
+			step repair b
+			settle
+			a 198.18.64.1
+			b 198.18.64.3
+			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it; IPAllocated: 198.18.64.3 from pool "default"
+			restore a 198.18.64.3
+			step repair b
+			settle
+			a 198.18.64.3
+			b 198.18.64.4
+		`},
+		{"a write that was under way when the backup was restored", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			create b
+			break
+			step claim a claim b
+			mend
+			restore a 198.18.64.2
+			a 198.18.64.2
+			create c ips=198.18.64.1
+			step claim c
+			wait 200ms
+			step claim b bind c
+			holds b 198.18.64.3(claimed)
+		`},
 		{"ingress that is not bound is taken off a Service that has enough", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
