@@ -115,13 +115,13 @@ func older(a, b *entry) int {
 }
 
 // clash says why two Services may not share an address, or "" when they may.
-func clash(a, b *entry) string {
+func (t *Table) clash(a, b *entry) string {
 	switch {
 	case a.req.share == "" || b.req.share == "":
 		return "not both have the annotation " + wishShare[0]
 	case a.req.share != b.req.share:
 		return "their sharing keys differ"
-	case a.s.Class != b.s.Class || a.lease.By != "" && b.lease.By != "" && a.lease.By != b.lease.By:
+	case a.s.Class != b.s.Class || t.by(a) != t.by(b):
 		return "another implementation serves it"
 	case (a.s.Local || b.s.Local) && a.s.Selector != b.s.Selector:
 		return "their selectors differ and externalTrafficPolicy is Local"
@@ -132,4 +132,13 @@ func clash(a, b *entry) string {
 		}
 	}
 	return ""
+}
+
+// by is the installation that has or will have the lease of a Service. That one without a lease counts
+// as ours makes the answer the same before and after the first claim.
+func (t *Table) by(e *entry) string {
+	if e.lease.By == "" {
+		return t.seen.installation
+	}
+	return e.lease.By
 }

@@ -18,7 +18,7 @@ import (
 // the version of that snapshot. So a state is the Services as they are, and for each of them the
 // writes that a snapshot since its last change justifies, by any speaker, at any lag. To crash is
 // never to carry out a write; to lose the response, to restart and to list again are to decide from a
-// snapshot without memory; an unrelated edit only takes possible writes away. Picks are explored for
+// snapshot without memory. Picks are explored for
 // every free address, as if others were in flight.
 type explorer struct {
 	scenario
@@ -41,7 +41,7 @@ type scenario struct {
 	templates []Service
 	pools     *Pools
 	ips       []netip.Addr
-	events    string // of "delete flip strip wish forge+ copy+ ingress+", by users and others
+	events    string // of "note delete flip strip wish share+ forge+ copy+ ingress+", by users and others
 	budget    int    // how many of these events
 	off       guards
 	careless  bool   // writes land on any version, once
@@ -235,6 +235,14 @@ func (x *explorer) decide(view []int) [][]int {
 		if id == absent {
 			continue
 		}
+		first, ok := x.ask(view, j, 0, 0)
+		if !ok {
+			continue
+		}
+		d[j] = insert(d[j], x.steps.id(fmt.Sprint(first), first))
+		if !picks(first, x.entries[id]) {
+			continue // what others have in flight makes no difference
+		}
 		for four := range len(x.ips) + 1 {
 			for six := range len(x.ips) + 1 {
 				if step, ok := x.ask(view, j, four, six); ok {
@@ -245,6 +253,12 @@ func (x *explorer) decide(view []int) [][]int {
 	}
 	x.decided[k] = d
 	return d
+}
+
+// picks reports whether a step takes an address that the Service does not hold.
+func picks(s Step, e *entry) bool {
+	l, _ := DecodeLease(s.Annotations[LeaseAnnotation])
+	return slices.ContainsFunc(l.IPs, func(n Item) bool { return e.at(n.IP) == nil })
 }
 
 // ask lets a speaker decide about one Service while all others are in flight, and so are the lowest
@@ -368,7 +382,7 @@ func (x *explorer) countBound(s *moment, bit int, lenient bool) int {
 	}
 	for i, a := range bound {
 		for _, b := range bound[:i] {
-			if clash(a, b) != "" {
+			if clashHere(a, b) != "" {
 				return 2
 			}
 		}
@@ -406,6 +420,11 @@ func (x *explorer) users(s *moment) {
 		}
 		for _, change := range x.changes(x.services.of(s.now[i]), s) {
 			x.push(s, i, change)
+		}
+		if x.may("note") { // an edit of something else: writes on their way do not land any more
+			n := x.advance(s, i, s.now[i])
+			n.budget--
+			x.queue = append(x.queue, n)
 		}
 		if x.may("delete") {
 			n := x.advance(s, i, absent)

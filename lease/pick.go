@@ -240,7 +240,7 @@ func (t *Table) taken(ip netip.Addr) bool {
 
 // inFlight reports whether the address was just picked for somebody that e may not share it with.
 func (t *Table) inFlight(e *entry, ip netip.Addr) bool {
-	return slices.ContainsFunc(t.flying[ip], func(o *entry) bool { return clash(e, o) != "" })
+	return slices.ContainsFunc(t.flying[ip], func(o *entry) bool { return t.clash(e, o) != "" })
 }
 
 // obstacle returns a Service that holds the address and that e may not share it with, and why not.
@@ -249,7 +249,7 @@ func (t *Table) obstacle(e *entry, ip netip.Addr) (*entry, string) {
 		if o == e || t.ignores(o, o.at(ip)) {
 			continue
 		}
-		why := clash(e, o)
+		why := t.clash(e, o)
 		switch {
 		case why == "":
 		case e.req.share == "" && o.req.share == "":

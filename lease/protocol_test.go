@@ -1,12 +1,15 @@
 package lease
 
 import (
+	"flag"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 )
+
+var deepFlag = flag.Bool("deep", false, "explore also what takes minutes")
 
 // mostStates bounds each exploration, in case that a mistake makes one endless.
 const mostStates = 3e6
@@ -45,8 +48,8 @@ func TestExplore(t *testing.T) {
 		two   = "192.0.2.1 192.0.2.2"
 		three = "192.0.2.1 192.0.2.2 192.0.2.3"
 		both  = "192.0.2.1 192.0.2.2 2001:db8::1 2001:db8::2"
-		users = "delete flip strip"
-		all   = "delete flip strip forge+ copy+ ingress+"
+		users = "note delete flip strip"
+		all   = users + " forge+ copy+ ingress+"
 	)
 	for _, tt := range []struct {
 		name   string
@@ -57,6 +60,7 @@ func TestExplore(t *testing.T) {
 		budget int
 		keeps  bool
 		slow   bool // left out with -short and with the race detector
+		deep   bool // only with -deep
 	}{
 		{name: "2 Services, 1 address, 4 events", n: 2, ips: one, events: all, budget: 4, slow: true},
 		{name: "2 Services, 1 address, 2 events", n: 2, ips: one, events: all, budget: 2},
@@ -67,6 +71,9 @@ func TestExplore(t *testing.T) {
 		{name: "3 Services, 2 addresses", n: 3, ips: two},
 		{name: "3 Services, 2 addresses, 1 event", n: 3, ips: two, events: all, budget: 1, slow: true},
 		{name: "3 Services, 2 addresses, 2 events of users", n: 3, ips: two, events: users, budget: 2, slow: true},
+		{name: "3 Services, 2 addresses, 2 events", n: 3, ips: two, events: all, budget: 2, deep: true},
+		{name: "4 Services, 2 addresses, 1 event of users", n: 4, ips: two, events: users, budget: 1, deep: true},
+		{name: "4 Services, 2 addresses, 1 deletion", n: 4, ips: two, events: "delete", budget: 1, slow: true},
 		{name: "3 Services, 3 addresses", n: 3, ips: three, slow: true},
 		{name: "4 Services, 1 address", n: 4, ips: one, slow: true},
 		{name: "4 Services, 2 addresses", n: 4, ips: two, slow: true},
@@ -79,6 +86,9 @@ func TestExplore(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.slow && (testing.Short() || raceDetector) {
 				t.Skip("only without -short and without the race detector")
+			}
+			if tt.deep && !*deepFlag {
+				t.Skip("only with -deep: it takes minutes")
 			}
 			w := newScenario(t, tt.n, tt.ips, strings.Fields(tt.wishes)...)
 			w.events, w.budget, w.keeps = tt.events, tt.budget, tt.keeps

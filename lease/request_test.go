@@ -52,6 +52,13 @@ func TestParseRequest(t *testing.T) {
 	}
 }
 
+// clashHere asks a table of the installation that tests have.
+func clashHere(a, b *entry) string {
+	t := NewTable()
+	t.seen.installation = "here"
+	return t.clash(a, b)
+}
+
 func TestClash(t *testing.T) {
 	for _, tt := range []struct {
 		name, a, b, want string
@@ -64,6 +71,8 @@ func TestClash(t *testing.T) {
 		{"Local and same selector", "share=k ports=TCP/80 local selector=a=b", "share=k ports=TCP/81 selector=a=b", ""},
 		{"Local and other selector", "share=k ports=TCP/80 local selector=a=b", "share=k ports=TCP/81 selector=a=c", "their selectors differ and externalTrafficPolicy is Local"},
 		{"other class", "share=k ports=TCP/80 class=x", "share=k ports=TCP/81", "another implementation serves it"},
+		{"a lease of ours and none", `share=k ports=TCP/80 starling-lb.io/lease={"v":1,"by":"here"}`, "share=k ports=TCP/81", ""},
+		{"a lease of another installation and none", `share=k ports=TCP/80 starling-lb.io/lease={"v":1,"by":"x"}`, "share=k ports=TCP/81", "another implementation serves it"},
 		{"other installation", `share=k ports=TCP/80 starling-lb.io/lease={"v":1,"by":"x"}`, `share=k ports=TCP/81 starling-lb.io/lease={"v":1,"by":"y"}`, "another implementation serves it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,7 +82,7 @@ func TestClash(t *testing.T) {
 				wishes(&s, strings.Fields(w))
 				es[i] = read(s)
 			}
-			for _, got := range []string{clash(es[0], es[1]), clash(es[1], es[0])} {
+			for _, got := range []string{clashHere(es[0], es[1]), clashHere(es[1], es[0])} {
 				if got != tt.want {
 					t.Errorf("got %q, want %q", got, tt.want)
 				}

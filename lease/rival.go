@@ -33,7 +33,7 @@ func (t *Table) check(e *entry, h *hold) (verdict, *entry) {
 			continue
 		}
 		r := o.at(h.ip)
-		if t.ignores(o, r) || clash(e, o) == "" {
+		if t.ignores(o, r) || t.clash(e, o) == "" {
 			continue
 		}
 		if t.beats(o, r, e, h) {

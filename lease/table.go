@@ -161,7 +161,7 @@ func (t *Table) touch(e *entry, ip netip.Addr) {
 	t.weigh(ip)
 	holds := e.at(ip) != nil
 	for _, o := range t.holds[ip] {
-		if o != e && (!o.at(ip).bound || holds && clash(o, e) != "") {
+		if o != e && (!o.at(ip).bound || holds && t.clash(o, e) != "") {
 			t.mark(o)
 		}
 	}

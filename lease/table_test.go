@@ -685,6 +685,14 @@ func TestSharing(t *testing.T) {
 			settle
 			b 198.18.64.1
 		`},
+		{"nobody shares with another installation", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			lease a {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
+			create b share=k ports=TCP/81
+			settle
+			b 198.18.64.2
+		`},
 		{"nobody shares with another implementation", `
 			pool default 198.18.64.1-198.18.64.9
 			create a class=example.com/other share=k ports=TCP/80

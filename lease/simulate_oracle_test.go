@@ -1,0 +1,133 @@
+package lease
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// shares reports whether two Services may share an address, or might have when the write was decided.
+func (s *simulation) shares(a, b Key) bool {
+	for _, snapshot := range s.history {
+		x, y := snapshot[a], snapshot[b]
+		if x.UID != "" && y.UID != "" && clashHere(read(x), read(y)) == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// check compares a table with the naive oracle.
+func (s *simulation) check(p *speaker) {
+	var got []string
+	for _, v := range p.table.VIPs(s.view(p)) {
+		got = append(got, fmt.Sprint(v.IP, v.Services))
+	}
+	if diff := cmp.Diff(naiveVIPs(s.history[p.at]), got); diff != "" {
+		s.fail("VIPs (-want +got):\n%s", diff)
+	}
+	for _, u := range p.table.Usage(p.pools) {
+		if want := naiveUsed(s.history[p.at], p.pools, u.Pool); u.Used != want {
+			s.fail("pool %s: %d used, want %d", u.Pool, u.Used, want)
+		}
+	}
+	if why := p.table.inconsistent(); why != "" {
+		s.fail("%s", why)
+	}
+}
+
+// settled checks what must be true when nothing is left to do.
+func (s *simulation) settled(p *speaker) {
+	for _, v := range p.table.VIPs(s.view(p)) {
+		for i, a := range v.Services {
+			for _, b := range v.Services[:i] {
+				if why := clashHere(read(s.api.services[a]), read(s.api.services[b])); why != "" {
+					s.fail("%s stays bound to %s and %s: %s", v.IP, a, b, why)
+				}
+			}
+		}
+	}
+	for k, svc := range s.api.services {
+		if pool := hungry(svc, s.api.services, p.pools); pool != "" {
+			s.fail("%s has no address although pool %s has: %s", k, pool, show(svc))
+		}
+	}
+}
+
+// hungry names a pool that could serve a Service which has no simple wish granted.
+func hungry(svc Service, all map[Key]Service, pools *Pools) string {
+	e := read(svc)
+	if svc.Type != typeLoadBalancer || svc.Class != "" || svc.Deleting || e.wrong != nil || e.lease.By != "" && e.lease.By != "here" {
+		return ""
+	}
+	if slices.ContainsFunc(e.req.slots, func(s slot) bool { return s.ip.IsValid() }) {
+		return ""
+	}
+	if slices.ContainsFunc(e.holds, func(h hold) bool { return h.shown }) {
+		return "" // what is in use is not given up, neither for a pool with both families nor to a foreign claim
+	}
+	for _, q := range pools.list {
+		if e.req.pool != "" && e.req.pool != q.Name {
+			continue
+		}
+		n := 0
+		for _, s := range e.req.slots {
+			n += btoi(anyFree(q, s.family, all))
+		}
+		if n >= e.req.need {
+			return q.Name
+		}
+	}
+	return ""
+}
+
+// anyFree reports whether nobody holds some address of a pool.
+func anyFree(q *pool, f int, all map[Key]Service) bool {
+	for _, s := range q.spans[f] {
+		for ip := s.first; s.contains(ip); ip = ip.Next() {
+			taken := false
+			for _, svc := range all {
+				taken = taken || read(svc).at(ip) != nil
+			}
+			if !taken {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// naiveVIPs is VIPs without an index.
+func naiveVIPs(services map[Key]Service) []string {
+	by := map[netip.Addr][]string{}
+	for k, svc := range services {
+		l, _ := DecodeLease(svc.Annotations[LeaseAnnotation])
+		for _, n := range l.IPs {
+			if boundTo(svc, n.IP) && l.By == "here" {
+				by[n.IP] = append(by[n.IP], k.String())
+			}
+		}
+	}
+	var all []string
+	for _, ip := range slices.SortedFunc(maps.Keys(by), netip.Addr.Compare) {
+		slices.Sort(by[ip])
+		all = append(all, fmt.Sprintf("%s [%s]", ip, strings.Join(by[ip], " ")))
+	}
+	return all
+}
+
+func naiveUsed(services map[Key]Service, pools *Pools, pool string) uint64 {
+	used := map[netip.Addr]bool{}
+	for _, svc := range services {
+		for _, h := range held(svc) {
+			if name, _ := pools.Of(h.ip); name == pool {
+				used[h.ip] = true
+			}
+		}
+	}
+	return uint64(len(used))
+}

@@ -1,0 +1,133 @@
+package lease
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+)
+
+// user does anything to any Service.
+func (s *simulation) user() {
+	k := key(oneOf(s.rand, []string{"a", "b", "c", "d"}))
+	old, ok := s.api.services[k]
+	if !ok {
+		svc := Service{Namespace: k.Namespace, Name: k.Name, Type: typeLoadBalancer, Families: []string{ipv4}, Annotations: map[string]string{}}
+		svc.Ports = []string{oneOf(s.rand, []string{"TCP/80", "TCP/81"})}
+		wishes(&svc, oneOf(s.rand, [][]string{nil, {"share=k"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
+		s.api.create(svc)
+	} else {
+		s.change(k)
+	}
+	for _, h := range held(s.api.services[k]) {
+		if h.bound && !boundTo(old, h.ip) {
+			s.forced[grip{k, h.ip}] = true
+		}
+	}
+	s.record()
+	s.note("user: %s", brief(s.api.services[k]))
+}
+
+func (s *simulation) change(k Key) {
+	ip := oneOf(s.rand, []string{"192.0.2.1", "192.0.2.2", "192.0.2.9", "2001:db8::1", "203.0.113.1"})
+	what := oneOf(s.rand, strings.Fields(edits))
+	if what == "delete" {
+		delete(s.api.services, k)
+		return
+	}
+	s.api.edit(k, func(c *Service) {
+		switch what {
+		case "deleting":
+			c.Deleting = true
+		case "flip":
+			c.Type = map[string]string{typeLoadBalancer: "ClusterIP", "ClusterIP": typeLoadBalancer}[c.Type]
+		case "note":
+			c.Annotations["metallb.io/note"] = strconv.Itoa(s.api.revision)
+		case "strip", "copy", "forge", "foreign", "garbage":
+			s.tamper(c, what, ip)
+		case "ingress":
+			c.Ingress = []string{ip}
+		case "clear":
+			c.Ingress = nil
+		default:
+			s.wish(c, what, ip)
+		}
+	})
+}
+
+const edits = `delete deleting flip note note strip copy forge foreign garbage ingress clear wish unwish nonsense
+	share class ports local selector pool families`
+
+// tamper changes the lease.
+func (s *simulation) tamper(c *Service, what, ip string) {
+	state := oneOf(s.rand, []string{stateBound, stateClaimed})
+	text := ""
+	switch what {
+	case "copy":
+		text = oneOf(s.rand, s.api.list()).Annotations[LeaseAnnotation]
+	case "forge":
+		text = fmt.Sprintf(`{"v":1,"by":"here","ips":[{"ip":%q,"state":%q}]}`, ip, state)
+	case "foreign":
+		text = fmt.Sprintf(`{"v":1,"by":"there","ips":[{"ip":%q,"state":%q}]}`, ip, state)
+	case "garbage":
+		text = oneOf(s.rand, []string{"{{", "[]", `{"v":0}`, `{"v":1,"by":"here","ips":[{"ip":7}]}`})
+	}
+	if c.Annotations[LeaseAnnotation] = text; text == "" {
+		delete(c.Annotations, LeaseAnnotation)
+	}
+}
+
+// wish changes what the Service asks for.
+func (s *simulation) wish(c *Service, what, ip string) {
+	switch what {
+	case "wish":
+		c.LoadBalancerIP = ip
+	case "unwish":
+		c.LoadBalancerIP = ""
+	case "nonsense":
+		c.LoadBalancerIP = "nonsense"
+	case "share":
+		c.Annotations[wishShare[0]] = oneOf(s.rand, []string{"", "k"})
+	case "class":
+		c.Class = oneOf(s.rand, []string{"", "other"})
+	case "ports":
+		c.Ports = oneOf(s.rand, [][]string{{"TCP/80"}, {"TCP/81"}, {"UDP/80", "TCP/82"}})
+	case "local":
+		c.Local = !c.Local
+	case "selector":
+		c.Selector = oneOf(s.rand, []string{"app=x", "app=y"})
+	case "pool":
+		c.Annotations[wishPool[0]] = oneOf(s.rand, []string{"", "one", "two"})
+	case "families":
+		wishes(c, oneOf(s.rand, [][]string{{"families=4", "policy=SingleStack"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
+	}
+}
+
+// backup is a copy of etcd.
+type backup struct {
+	services map[Key]Service
+	revision int
+}
+
+func (s *simulation) save() {
+	s.backup = backup{services: maps.Clone(s.api.services), revision: s.api.revision}
+}
+
+// restore goes back to the last copy of etcd, so that versions are used again for other contents.
+// Nothing that was on its way survives that, and everybody lists anew, sooner or later.
+func (s *simulation) restore() {
+	s.api.services, s.api.revision = maps.Clone(s.backup.services), s.backup.revision
+	s.record()
+	for k, svc := range s.api.services {
+		for _, h := range held(svc) {
+			if h.bound {
+				s.forced[grip{k, h.ip}] = true
+			}
+		}
+	}
+	s.restored = len(s.history) - 1
+	for _, p := range s.speakers {
+		p.outbox, p.lost = nil, true
+	}
+	s.note("restored")
+}
