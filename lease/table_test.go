@@ -712,7 +712,7 @@ func TestRepair(t *testing.T) {
 			ingress a 198.18.64.7
 			step bind a
 			a 198.18.64.7
-			events a IPAllocated: 198.18.64.7 from pool "default"
+			events a IPAllocated: 198.18.64.7 from pool "default", adopted: the Service showed it already
 			writes 1
 		`},
 		{"an adopted address comes before a claim", `

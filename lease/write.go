@@ -127,7 +127,11 @@ func (d *draft) tell(c changes, reason string) {
 		d.say(true, AddressConflict, "annotation %s is written anew, it could not be read: %s", LeaseAnnotation, d.e.bad)
 	}
 	for _, o := range c.bound {
-		if h := d.e.at(o.ip); !h.said {
+		switch h := d.e.at(o.ip); {
+		case h.said:
+		case h.shown && !h.leased:
+			d.say(false, IPAllocated, "%s from pool %q, adopted: the Service showed it already", o.ip, o.pool)
+		default:
 			d.say(false, IPAllocated, "%s from pool %q", o.ip, o.pool)
 			d.events[len(d.events)-1].IP = o.ip
 		}
