@@ -21,6 +21,17 @@ var shared *cluster.Cluster
 // tools is the folder of the programs that clusters are made of, set once by TestMain.
 var tools string
 
+// product is what was built and installed, set once by TestMain.
+var product *starling.Product
+
+// pools are those that the cluster's speakers hand out addresses from.
+func pools() []starling.Pool {
+	return []starling.Pool{
+		{Name: "default", Ranges: []string{cluster.Pool4, cluster.Pool6}},
+		{Name: tiny, Ranges: []string{"198.18.66.1-198.18.66.2"}},
+	}
+}
+
 // backend is the workload behind all Services of the tests, with a pod on every node.
 const backend = "echo"
 
@@ -43,7 +54,13 @@ func testMain(m *testing.M) int {
 		}
 		return 1
 	}
-	c, err := start(ctx, step.New(os.Stderr))
+	dir, err := os.MkdirTemp("", "starling-build-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	c, err := start(ctx, step.New(os.Stderr), dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
@@ -70,17 +87,11 @@ func runTests(ctx context.Context, m *testing.M) int {
 	}
 }
 
-// start builds everything and makes a cluster with starling and the backends.
-func start(ctx context.Context, p *step.Printer) (c *cluster.Cluster, err error) {
+// start builds everything, the product into dir, and makes a cluster with starling and the backends.
+func start(ctx context.Context, p *step.Printer, dir string) (c *cluster.Cluster, err error) {
 	if _, err := cluster.Sweep(ctx, false); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "starling-build-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	var product *starling.Product
 	err = p.Do("build Kubernetes, containerd, etcd and starling", func() error {
 		if tools, err = build.Tools(ctx, p.Count("compile")); err != nil {
 			return err
@@ -95,7 +106,7 @@ func start(ctx context.Context, p *step.Printer) (c *cluster.Cluster, err error)
 	if err != nil {
 		return nil, err
 	}
-	if err := install(ctx, p, c, product); err != nil {
+	if err := install(ctx, p, c); err != nil {
 		logs, _ := c.SaveLogs("")
 		fmt.Fprintln(os.Stderr, "e2e: logs of the cluster:", logs)
 		finish(c)
@@ -104,12 +115,9 @@ func start(ctx context.Context, p *step.Printer) (c *cluster.Cluster, err error)
 	return c, nil
 }
 
-func install(ctx context.Context, p *step.Printer, c *cluster.Cluster, product *starling.Product) error {
+func install(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 	return p.Do("speakers and backends are ready", func() error {
-		err := product.Install(ctx, c,
-			starling.Pool{Name: "default", Ranges: []string{cluster.Pool4, cluster.Pool6}},
-			starling.Pool{Name: tiny, Ranges: []string{"198.18.66.1-198.18.66.2"}})
-		if err != nil {
+		if err := product.Install(ctx, c, pools()...); err != nil {
 			return err
 		}
 		return workload.Everywhere(ctx, c, backend)

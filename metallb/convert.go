@@ -85,7 +85,7 @@ func (in *input) announce() {
 		l2, byBGP := p.announcers(in.adverts)
 		switch {
 		case p.proto == bgp, byBGP && len(l2) == 0:
-			p.remark("pool %q is announced by BGP and was left out: %s", printable(p.asked), noBGP)
+			p.remark("pool %q is announced by BGP only and was left out: %s", printable(p.asked), leave)
 			return true
 		case p.proto == layer2: // on all nodes and interfaces
 			return false
@@ -94,7 +94,7 @@ func (in *input) announce() {
 			p.remark("pool %q is announced by no L2Advertisement and was left out; if starling is to announce it, write it into the configuration: %s", printable(p.asked), strings.Join(p.Ranges, ", "))
 			return true
 		case byBGP:
-			p.remark("pool %q is announced by BGP too: %s", printable(p.asked), noBGP)
+			p.remark("pool %q is announced by BGP too, which has no counterpart", printable(p.asked))
 		}
 		p.place(l2)
 		return false

@@ -223,7 +223,7 @@ func TestLeftOut(t *testing.T) {
 		{
 			"a pool that only BGP announces",
 			ipPool("wan", six) + l2("a", "ipAddressPools: [lab]") + metallbObject("BGPAdvertisement", "b", "ipAddressPools: [wan]"),
-			[]string{`IPAddressPool wan: pool "wan" is announced by BGP and was left out`, "BGPAdvertisement b: BGP has no counterpart"},
+			[]string{`IPAddressPool wan: pool "wan" is announced by BGP only and was left out`, "BGPAdvertisement b: BGP has no counterpart"},
 		},
 		{
 			"a pool that nothing announces", ipPool("quiet", six) + l2("a", "ipAddressPools: [lab]"),
@@ -231,7 +231,7 @@ func TestLeftOut(t *testing.T) {
 		},
 		{
 			"an AddressPool by BGP", metallbObject("AddressPool", "wan", "protocol: bgp, bgpAdvertisements: [{localPref: 1}], "+six) + everywhere,
-			[]string{`AddressPool wan: pool "wan" is announced by BGP and was left out`},
+			[]string{`AddressPool wan: pool "wan" is announced by BGP only and was left out`},
 		},
 		{
 			"the kinds of BGP, one remark each", everywhere + metallbObject("BGPPeer", "p1", "") + metallbObject("BGPPeer", "p2", "") + metallbObject("BFDProfile", "f", "") +
@@ -292,7 +292,7 @@ func TestOldConfigWithBGP(t *testing.T) {
 	if diff := cmp.Diff([]lease.Pool{{Name: "lab", Ranges: []string{"192.0.2.0/28"}}}, pools); diff != "" {
 		t.Errorf("pools (-want +got):\n%s", diff)
 	}
-	for i, want := range []string{"ConfigMap config, peers: BGP", "ConfigMap config, bgp-communities: BGP", `address-pools[1]: pool "wan" is announced by BGP`} {
+	for i, want := range []string{"ConfigMap config, peers: BGP", "ConfigMap config, bgp-communities: BGP", `address-pools[1]: pool "wan" is announced by BGP only`} {
 		if i >= len(remarks) || !strings.Contains(remarks[i], want) {
 			t.Errorf("no remark %d with %q in %q", i, want, remarks)
 		}

@@ -8,7 +8,10 @@ import (
 )
 
 // noBGP is what there is to say of everything about BGP.
-const noBGP = "BGP has no counterpart: starling announces on layer 2 only; Services that need BGP stay with MetalLB under a loadBalancerClass"
+const noBGP = "BGP has no counterpart: starling announces on layer 2 only"
+
+// leave is what to do with a pool that BGP announces.
+const leave = "leave MetalLB to its Services, and let starling serve a loadBalancerClass of its own"
 
 // counterparts says what to do about the kinds of MetalLB that configure nothing of ours.
 var counterparts = map[string]string{

@@ -130,6 +130,20 @@ func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool
 	return WaitReady(ctx, c, 60*time.Second)
 }
 
+// Remove deletes the DaemonSet, if there is one, and waits until its pods are gone. All else stays.
+func (p *Product) Remove(ctx context.Context, c *cluster.Cluster) error {
+	if _, err := c.Kubectl(ctx, "", "-n", Namespace, "delete", "daemonset", Name, "--ignore-not-found"); err != nil {
+		return err
+	}
+	return cluster.Until(ctx, 30*time.Second, "end of the speakers", func(ctx context.Context) error {
+		pods, err := c.Kube.CoreV1().Pods(Namespace).List(ctx, meta.ListOptions{})
+		if err == nil && len(pods.Items) > 0 {
+			err = fmt.Errorf("%d are left", len(pods.Items))
+		}
+		return err
+	})
+}
+
 // WaitReady waits until the DaemonSet's pods are all ready. A speaker that keeps crashing ends the wait.
 func WaitReady(ctx context.Context, c *cluster.Cluster, limit time.Duration) error {
 	return cluster.Until(ctx, limit, "speakers", func(ctx context.Context) error {

@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/starling"
+	"github.com/starling-lb/starling/e2e/workload"
+)
+
+// left is a Service as MetalLB leaves it.
+type left struct {
+	name        string
+	ips         []string // What its status shows.
+	annotations map[string]string
+	option      func(*core.Service)
+}
+
+// fromPool is the annotation that MetalLB writes itself.
+func fromPool(pool string, more ...string) map[string]string {
+	a := map[string]string{"metallb.io/ip-allocated-from-pool": pool}
+	for i := 0; i < len(more); i += 2 {
+		a[more[i]] = more[i+1]
+	}
+	return a
+}
+
+// onlyPort leaves the Service one of its two ports.
+func onlyPort(protocol core.Protocol) func(*core.Service) {
+	return func(s *core.Service) {
+		s.Spec.Ports = slices.DeleteFunc(s.Spec.Ports, func(p core.ServicePort) bool { return p.Protocol != protocol })
+	}
+}
+
+// leftBehind are Services whose address is in a converted pool.
+func leftBehind() []left {
+	both := core.IPFamilyPolicyRequireDualStack
+	return []left{
+		{"left-plain", []string{"198.18.67.1"}, fromPool("lab"), nil},
+		{"left-asked", []string{"198.18.67.9"}, fromPool("lab", "metallb.io/loadBalancerIPs", "198.18.67.9"), nil},
+		{"left-of-old", []string{"198.18.67.10"}, fromPool("lab", "metallb.universe.tf/loadBalancerIPs", "198.18.67.10"), nil},
+		{"left-by-spec", []string{"198.18.67.20"}, fromPool("lab"), func(s *core.Service) {
+			s.Spec.LoadBalancerIP = "198.18.67.20"
+			s.Spec.ExternalTrafficPolicy = core.ServiceExternalTrafficPolicyLocal
+		}},
+		{"left-reserved", []string{"198.18.68.6"}, fromPool("reserved", "metallb.universe.tf/address-pool", "reserved"), nil},
+		{"left-shared-tcp", []string{"198.18.67.5"}, fromPool("lab", "metallb.io/allow-shared-ip", "key"), onlyPort(core.ProtocolTCP)},
+		{"left-shared-udp", []string{"198.18.67.5"}, fromPool("lab", "metallb.universe.tf/allow-shared-ip", "key"), onlyPort(core.ProtocolUDP)},
+		{"left-dual", []string{"198.18.67.7", "2001:db8:18::6:7"}, fromPool("lab"), func(s *core.Service) { s.Spec.IPFamilyPolicy = &both }},
+	}
+}
+
+// distinct returns the addresses of the Services, each once.
+func distinct(all []left) (ips []netip.Addr) {
+	for _, l := range all {
+		for _, ip := range l.ips {
+			ips = append(ips, netip.MustParseAddr(ip))
+		}
+	}
+	slices.SortFunc(ips, netip.Addr.Compare)
+	return slices.Compact(ips)
+}
+
+// TestTakeOverFromMetalLB runs the commands of docs/migrate-from-metallb.md, there and back.
+func TestTakeOverFromMetalLB(t *testing.T) {
+	g := open(t, "migrate-from-metallb.md")
+	withoutStarling(t)
+	withMetalLB(t)
+	services := leftBehind()
+	for _, s := range services {
+		leave(t, s)
+	}
+	const outside = "198.18.70.1"
+	leave(t, left{"left-outside", []string{outside}, fromPool("gone"), nil})
+	shown := record(t)
+	w := watch(t)
+	ips := distinct(services)
+	for _, ip := range ips {
+		silent(t, w, ip)
+	}
+
+	told := g.run(t, "1. Convert the configuration")
+	for _, want := range []string{
+		"Service default/left-outside: its address " + outside + " is in none of the pools",
+		`pool "wan" is announced by BGP only and was left out`, "198.18.68.5/30 means the whole network 198.18.68.4/30",
+	} {
+		if !strings.Contains(told, want) {
+			t.Errorf("convert does not say %q", want)
+		}
+	}
+	g.write(t, "3. Put it into place")
+	begin := time.Now()
+	g.run(t, "4. Take over")
+	for _, s := range services {
+		if message := event(t, s.name, "IPAllocated"); !strings.Contains(message, s.ips[0]) || !strings.Contains(message, "adopted") {
+			t.Errorf("Service %s: event IPAllocated says %q, want %s adopted", s.name, message, s.ips[0])
+		}
+	}
+	t.Logf("every address adopted %v after the first command", time.Since(begin).Round(time.Millisecond))
+	if err := starling.WaitReady(t.Context(), shared, 60*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	allReady(t)
+	settled(t, w, ips...)
+	for _, ip := range ips {
+		reach(t, "tcp", ip)
+	}
+	reach(t, "udp", netip.MustParseAddr("198.18.67.5")) // Of the other Service on it.
+	if message := event(t, "left-outside", "IPReleased"); !strings.Contains(message, outside) {
+		t.Errorf("event IPReleased does not name %s: %s", outside, message)
+	}
+	g.run(t, "5. Look")
+
+	g.run(t, "Going back")
+	for _, ip := range ips {
+		silent(t, w, ip)
+	}
+	asMetalLBLeft(t, services)
+	for _, s := range services {
+		if other := shown.besides(s.name, s.ips); len(other) > 0 {
+			t.Errorf("Service %s showed %q in the meantime, want always %q", s.name, other, s.ips)
+		}
+	}
+}
+
+// withoutStarling takes the speakers away until the test ends.
+func withoutStarling(t *testing.T) {
+	t.Helper()
+	allReady(t)
+	if err := product.Remove(t.Context(), shared); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if err := product.Remove(ctx, shared); err != nil {
+			t.Error(err)
+		}
+		if err := product.Install(ctx, shared, pools()...); err != nil {
+			t.Error(err)
+		}
+		if err := cluster.Until(ctx, 60*time.Second, "speakers", everybodyReady); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// withMetalLB puts what a take-over needs of MetalLB on the cluster until the test ends.
+func withMetalLB(t *testing.T) {
+	t.Helper()
+	apply(t.Context(), t, "apply", "metallb.yaml")
+	t.Cleanup(func() { apply(context.WithoutCancel(t.Context()), t, "delete", "metallb.yaml", "--ignore-not-found") })
+	if _, err := shared.Kubectl(t.Context(), "", "wait", "--for=condition=Established", "--timeout=30s",
+		"crd/ipaddresspools.metallb.io", "crd/l2advertisements.metallb.io", "crd/bgpadvertisements.metallb.io"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 10*time.Second, "objects of MetalLB", func(ctx context.Context) error {
+		_, err := shared.Kubectl(ctx, "", "apply", "-f", "testdata/pools.yaml")
+		return err
+	})
+	if _, err := shared.Kubectl(t.Context(), "", "-n", "metallb-system", "rollout", "status", "daemonset/speaker", "--timeout=30s"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leave makes a Service as MetalLB leaves it: another program wrote its status.
+func leave(t *testing.T, l left) {
+	t.Helper()
+	create(t, l.name, func(s *core.Service) {
+		s.Annotations = l.annotations
+		if l.option != nil {
+			l.option(s)
+		}
+	})
+	s, err := services().Get(t.Context(), l.name, meta.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vip := core.LoadBalancerIPModeVIP
+	for _, ip := range l.ips {
+		s.Status.LoadBalancer.Ingress = append(s.Status.LoadBalancer.Ingress, core.LoadBalancerIngress{IP: ip, IPMode: &vip})
+	}
+	if _, err := services().UpdateStatus(t.Context(), s, meta.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asMetalLBLeft holds that nothing of starling is left on the Services, and their addresses are.
+func asMetalLBLeft(t *testing.T, all []left) {
+	t.Helper()
+	for _, l := range all {
+		s, err := services().Get(t.Context(), l.name, meta.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ips, err := workload.Ingress(s)
+		if err != nil || fmt.Sprint(ips) != fmt.Sprint(l.ips) {
+			t.Errorf("Service %s shows %v, %v, want %v", l.name, ips, err, l.ips)
+		}
+		if fmt.Sprint(s.Annotations) != fmt.Sprint(l.annotations) {
+			t.Errorf("Service %s has the annotations %v, want %v", l.name, s.Annotations, l.annotations)
+		}
+	}
+}
