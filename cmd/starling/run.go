@@ -107,6 +107,7 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		Gatherer: p.registry,
 		Log:      p.room("status"),
 	})
+	t.start("memory", thrift)
 	t.start("status", web.Run)
 	w, err := watcher.New(watcher.Config{
 		Client:   p.client,
