@@ -246,9 +246,10 @@ func TestLeftOut(t *testing.T) {
 		{
 			"what is not MetalLB's", everywhere + "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: controller, namespace: metallb-system}\n" +
 				"---\napiVersion: example.com/v1\nkind: IPAddressPool\nmetadata: {name: other, namespace: x}\n" +
-				"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-root-ca.crt, namespace: default}\ndata: {ca.crt: x}\n",
+				"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-root-ca.crt, namespace: default}\ndata: {ca.crt: x}\n" +
+				"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: config, namespace: default}\ndata: {config: 'a: ['}\n",
 			[]string{
-				`ConfigMap default/kube-root-ca.crt: it has no key "config"`, "Deployment controller: no configuration of MetalLB",
+				`ConfigMap default/kube-root-ca.crt, default/config: not MetalLB's, whose configuration is under the key "config"`, "Deployment controller: no configuration of MetalLB",
 				"IPAddressPool x/other: no configuration of MetalLB",
 			},
 		},

@@ -50,6 +50,7 @@ func TestMistakes(t *testing.T) {
 		{"overlap", lab + ipPool("more", "addresses: [192.0.2.8/29]"), []string{`pool "more": range "192.0.2.8/29": overlaps range "192.0.2.0/28" of pool "lab"`}},
 		{"unusable addresses", ipPool("lab", "addresses: [127.0.0.0/28]") + everywhere, []string{`pool "lab": range "127.0.0.0/28": unusable`}},
 		{"the old text", old("address-pools: ["), []string{"document 1, ConfigMap config, data.config: yaml"}},
+		{"no pools in the old text", old("adress-pools: []"), []string{"document 1, ConfigMap config, data.config: has no address-pools"}},
 		{"an old pool", old("address-pools:", "- {name: lab, protocol: ospf, addresses: [192.0.2.0/28]}"), []string{
 			`ConfigMap config, address-pools[0].protocol: protocol "ospf": want layer2 or bgp`,
 		}},

@@ -1,24 +1,41 @@
 package metallb
 
-import "sigs.k8s.io/yaml"
+import (
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
 
 // oldKey is the key of the ConfigMap that holds the configuration of MetalLB to 0.12.
 const oldKey = "config"
 
-// configMap reads MetalLB's old configuration out of a ConfigMap. Any other ConfigMap is a stranger.
+// configMap reads MetalLB's old configuration out of a ConfigMap. Many others have that key too: one with
+// something else under it is a stranger, unless it is where MetalLB looks.
 func (in *input) configMap(f fields) {
 	data := f.get("data").fields()
 	n := data.get(oldKey)
 	if n.value == nil {
-		in.stranger(f, "ConfigMap", "it has no key \""+oldKey+"\" with MetalLB's old configuration")
+		in.stranger(f, "ConfigMap", "not MetalLB's, whose configuration is under the key \""+oldKey+"\"")
 		return
 	}
 	var tree any
-	if err := yaml.UnmarshalStrict([]byte(n.text()), &tree); err != nil {
+	err := yaml.UnmarshalStrict([]byte(n.text()), &tree)
+	entries, _ := tree.(map[string]any)
+	switch {
+	case isOldConfig(entries):
+		in.oldConfig(n.at("", tree).fields())
+	case strings.TrimSpace(named(f, "")) != oldKey:
+		in.stranger(f, "ConfigMap", "not MetalLB's, whose configuration has address-pools")
+	case err != nil:
 		n.fail("%v", explained(err))
-		return
+	default:
+		n.fail("has no address-pools")
 	}
-	in.oldConfig(n.at("", tree).fields())
+}
+
+// isOldConfig reports whether a mapping is MetalLB's old configuration.
+func isOldConfig(entries map[string]any) bool {
+	return entries["address-pools"] != nil || entries["peers"] != nil
 }
 
 // oldConfig reads the text of that key.

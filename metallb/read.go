@@ -86,7 +86,7 @@ func (in *input) object(n node, version, kind string, depth int) {
 		in.list(n, list, version, strings.TrimSuffix(kind, "List"), depth)
 		return
 	}
-	if kind == "" && (f.entries["address-pools"] != nil || f.entries["peers"] != nil) {
+	if kind == "" && isOldConfig(f.entries) {
 		in.oldConfig(f)
 		return
 	}
