@@ -41,7 +41,7 @@ type scenario struct {
 	templates []Service
 	pools     *Pools
 	ips       []netip.Addr
-	events    string // of "note delete flip strip wish share+ forge+ copy+ ingress+", by users and others
+	events    string // of "note delete flip strip wish label share+ forge+ copy+ ingress+", by users and others
 	budget    int    // how many of these events
 	off       guards
 	careless  bool   // writes land on any version, once
@@ -343,8 +343,11 @@ func (x *explorer) settled(s *moment, trail []hop) {
 
 // enough is how many Services can have what they wish at once, whichever they are.
 func (x *explorer) enough() int {
-	if strings.Contains(x.events, "wish") {
+	switch {
+	case x.may("wish"):
 		return 0 // two may wish for the same
+	case x.may("label"):
+		return 1 // all may be for the same pool
 	}
 	if slices.ContainsFunc(x.templates, func(s Service) bool { return s.Annotations[wishShare[0]] != "" }) {
 		return len(x.templates)
@@ -434,7 +437,7 @@ func (x *explorer) users(s *moment) {
 	}
 }
 
-func (x *explorer) may(event string) bool { return strings.Contains(x.events, event) }
+func (w scenario) may(event string) bool { return strings.Contains(w.events, event) }
 
 func (x *explorer) create(s *moment, i int, t Service) {
 	t.Name = string(rune('a' + i))
@@ -482,6 +485,9 @@ func (x *explorer) changes(s Service, in *moment) []Service {
 			})
 		}
 	}
+	edit("label", func(c *Service) {
+		c.Labels = map[bool]Labels{true: nil, false: {"tier": "q"}}[c.Labels != nil]
+	})
 	edit("share+", func(c *Service) {
 		c.Annotations[wishShare[0]] = map[string]string{"k": "other", "other": "k", "": "k"}[c.Annotations[wishShare[0]]]
 	})
@@ -530,7 +536,7 @@ func (x *explorer) fail(why string, s *moment, trail []hop) {
 
 // show writes down everything about a Service that a decision depends on.
 func show(s Service) string {
-	return fmt.Sprintf("%s uid=%s %s lease=%s ingress=%v %v %s %v", s.Name, s.UID, s.Type, s.Annotations[LeaseAnnotation], s.Ingress, s.Annotations, s.LoadBalancerIP, s.Ports)
+	return fmt.Sprintf("%s uid=%s %s lease=%s ingress=%v %v %s %v %v", s.Name, s.UID, s.Type, s.Annotations[LeaseAnnotation], s.Ingress, s.Annotations, s.LoadBalancerIP, s.Ports, s.Labels)
 }
 
 // brief says the same for people.

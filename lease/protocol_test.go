@@ -14,6 +14,25 @@ var deepFlag = flag.Bool("deep", false, "explore also what takes minutes")
 // mostStates bounds each exploration, in case that a mistake makes one endless.
 const mostStates = 3e6
 
+// byLabel gives the last address to a pool of its own, which serves those who have the label, while
+// the pool of the others serves only those who have not.
+func (w *scenario) byLabel(t *testing.T) {
+	t.Helper()
+	is := func(operator string) []Selector {
+		return []Selector{{MatchExpressions: []Requirement{{Key: "tier", Operator: operator}}}}
+	}
+	p := Pool{Name: "p", ServiceSelectors: is("DoesNotExist")}
+	q := Pool{Name: "q", ServiceSelectors: is("Exists"), Priority: new(0)}
+	for i, ip := range w.ips {
+		into := &p
+		if i == len(w.ips)-1 {
+			into = &q
+		}
+		into.Ranges = append(into.Ranges, fmt.Sprintf("%s-%s", ip, ip))
+	}
+	w.pools = mustPools(t, p, q)
+}
+
 // newScenario has n Services and the addresses, in one pool.
 func newScenario(t *testing.T, n int, ips string, wish ...string) scenario {
 	t.Helper()
@@ -81,6 +100,9 @@ func TestExplore(t *testing.T) {
 		{name: "3 Services, both families required, 1 address of each", n: 3, ips: "192.0.2.1 2001:db8::1", wishes: "families=46 policy=RequireDualStack", slow: true},
 		{name: "2 Services, both families preferred, 1 address of each", n: 2, ips: "192.0.2.1 2001:db8::1", wishes: "families=46 policy=PreferDualStack", events: users, budget: 2},
 		{name: "3 Services that share", n: 3, ips: two, wishes: "share=k", events: users, budget: 1, slow: true},
+		{name: "2 Services, 2 pools by label, 3 events", n: 2, ips: two, events: users + " label", budget: 3},
+		{name: "2 Services, 2 pools by label, 3 addresses, 2 events, forged leases", n: 2, ips: three, events: all + " label", budget: 2, slow: true},
+		{name: "3 Services, 2 pools by label, 2 events", n: 3, ips: two, events: "delete label", budget: 2, slow: true},
 		{name: "2 Services that share and stop sharing", n: 2, ips: two, wishes: "share=k", events: users + " share+", budget: 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,6 +114,9 @@ func TestExplore(t *testing.T) {
 			}
 			w := newScenario(t, tt.n, tt.ips, strings.Fields(tt.wishes)...)
 			w.events, w.budget, w.keeps = tt.events, tt.budget, tt.keeps
+			if w.may("label") {
+				w.byLabel(t)
+			}
 			begin := time.Now()
 			x := explore(w, mostStates)
 			if x.bad != "" {

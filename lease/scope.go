@@ -99,23 +99,20 @@ func (d *draft) unfit(h *hold) string {
 
 // labelsOf returns the labels of a namespace, and remembers that somebody has asked for them.
 func (t *Table) labelsOf(v *View, space string) Labels {
-	if v.NamespaceLabels == nil {
-		return nil
-	}
-	labels := v.NamespaceLabels(space)
+	labels := v.namespaceLabels(space)
 	t.spaces[space] = labels
 	return labels
 }
 
 // relabel marks the Services of namespaces whose labels have changed since a decision asked for them.
 func (t *Table) relabel(v *View) {
-	if v.NamespaceEdits == t.spacesAt || v.NamespaceLabels == nil {
+	if v.NamespaceEdits == t.spacesAt {
 		return
 	}
 	t.spacesAt = v.NamespaceEdits
 	changed := make(map[string]struct{})
 	for space, old := range t.spaces {
-		now := v.NamespaceLabels(space)
+		now := v.namespaceLabels(space)
 		if (old == nil) != (now == nil) || !maps.Equal(old, now) {
 			changed[space] = struct{}{}
 			delete(t.spaces, space) // the next decision asks again, if there is any

@@ -2,8 +2,10 @@ package lease
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +15,7 @@ import (
 
 // script runs operations, one a line, against one speaker and an API server:
 //
-//	pool NAME [noauto] [avoid] RANGE[,RANGE]   adds a pool to the configuration
+//	pool NAME [OPTION]... RANGE[,RANGE]        adds a pool to the configuration, see options
 //	pools                                      empties the configuration
 //	create NAME [WISH]...                      creates a Service
 //	edit NAME [WISH]...                        changes it
@@ -23,6 +25,7 @@ import (
 //	restore NAME IP                            sets lease and ingress to bound, under the same version
 //	reserve IP WHY                             reserves an address
 //	spread NODE=[IP[,IP]...]...                says who would announce which address
+//	namespace [LABEL=VALUE]...                 makes the namespace known, with these labels
 //	rank N | class NAME | freeze               the speaker's rank, class, freeze
 //	break | mend                               lets writes fail, or not any more
 //	settle                                     takes steps until none is due
@@ -68,7 +71,7 @@ func (s *script) do(line string) string {
 	verb, rest, _ := strings.Cut(line, " ")
 	words := strings.Fields(rest)
 	switch verb {
-	case "pool", "pools", "reserve", "rank", "class", "freeze", "break", "mend", "wait", "spread":
+	case "pool", "pools", "reserve", "spread", "namespace", "rank", "class", "freeze", "break", "mend", "wait":
 		s.configure(verb, words)
 	case "create":
 		svc := Service{Namespace: "ns", Name: words[0], Type: typeLoadBalancer, Families: []string{ipv4}, Ports: []string{"TCP/80"}}
@@ -111,11 +114,7 @@ func (s *script) restore(k Key, ip netip.Addr) {
 func (s *script) configure(verb string, words []string) {
 	switch verb {
 	case "pool":
-		p := Pool{Name: words[0], Ranges: list(words[len(words)-1]), AvoidBuggyIPs: slices.Contains(words, "avoid")}
-		if slices.Contains(words, "noauto") {
-			p.AutoAssign = new(bool)
-		}
-		s.pools = append(s.pools, p)
+		s.pools = append(s.pools, options(Pool{Name: words[0], Ranges: list(words[len(words)-1])}, words[1:len(words)-1]))
 		fallthrough
 	case "pools":
 		if verb == "pools" {
@@ -130,6 +129,10 @@ func (s *script) configure(verb string, words []string) {
 		s.reserved[netip.MustParseAddr(words[0])] = strings.Join(words[1:], " ")
 	case "spread":
 		s.view.Spread = spreadOf(words)
+	case "namespace":
+		labels := labelled(words)
+		s.view.NamespaceLabels = func(string) Labels { return labels }
+		s.view.NamespaceEdits++
 	case "rank":
 		if _, err := fmt.Sscan(words[0], &s.rank); err != nil {
 			s.t.Fatal(err)
@@ -164,6 +167,44 @@ func spreadOf(words []string) *Spread {
 		}
 	}
 	return s
+}
+
+// options reads "noauto avoid keep exclude=IP,IP priority=N namespaces=NAME,NAME", and
+// "spaces=LABEL=VALUE services=LABEL=VALUE", each of which adds a selector.
+func options(p Pool, words []string) Pool {
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "noauto":
+			p.AutoAssign = new(bool)
+		case "avoid":
+			p.AvoidBuggyIPs = true
+		case "keep":
+			p.Keep = true
+		case "exclude":
+			p.Exclude = list(value)
+		case "priority":
+			n, _ := strconv.Atoi(value)
+			p.Priority = &n
+		case "namespaces":
+			p.Namespaces = list(value)
+		case "spaces":
+			p.NamespaceSelectors = append(p.NamespaceSelectors, Selector{MatchLabels: labelled([]string{value})})
+		case "services":
+			p.ServiceSelectors = append(p.ServiceSelectors, Selector{MatchLabels: labelled([]string{value})})
+		}
+	}
+	return p
+}
+
+// labelled reads "LABEL=VALUE" words.
+func labelled(words []string) Labels {
+	labels := Labels{}
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		labels[name] = value
+	}
+	return labels
 }
 
 // watch brings the table up to date.
@@ -284,7 +325,7 @@ func (s *script) holds(name string) string {
 }
 
 // wishes reads "ips=IP+IP pool=NAME share=KEY ports=A,B spec=IP type=T class=C families=46
-// policy=P local selector=S NAME/ANNOTATION=VALUE".
+// policy=P local selector=S label=NAME=VALUE NAME/ANNOTATION=VALUE"; "nolabel" takes all labels away.
 func wishes(s *Service, words []string) {
 	for _, w := range words {
 		name, value, _ := strings.Cut(w, "=")
@@ -311,6 +352,14 @@ func wishes(s *Service, words []string) {
 			s.Local = value != "no"
 		case "selector":
 			s.Selector = value
+		case "label":
+			s.Labels = maps.Clone(s.Labels)
+			if s.Labels == nil {
+				s.Labels = Labels{}
+			}
+			maps.Copy(s.Labels, labelled([]string{value}))
+		case "nolabel":
+			s.Labels = nil
 		default:
 			s.Annotations[name] = value
 		}

@@ -52,14 +52,14 @@ func (s *simulation) settled(p *speaker) {
 		}
 	}
 	for k, svc := range s.api.services {
-		if pool := hungry(svc, s.api.services, p.pools); pool != "" {
+		if pool := hungry(svc, s.api.services, p.pools, s.labels[p.space]); pool != "" {
 			s.fail("%s has no address although pool %s has: %s", k, pool, show(svc))
 		}
 	}
 }
 
 // hungry names a pool that could serve a Service which has no simple wish granted.
-func hungry(svc Service, all map[Key]Service, pools *Pools) string {
+func hungry(svc Service, all map[Key]Service, pools *Pools, space Labels) string {
 	e := read(svc)
 	if svc.Type != typeLoadBalancer || svc.Class != "" || svc.Deleting || e.wrong != nil || e.lease.By != "" && e.lease.By != "here" {
 		return ""
@@ -71,7 +71,7 @@ func hungry(svc Service, all map[Key]Service, pools *Pools) string {
 		return "" // what is in use is not given up, neither for a pool with both families nor to a foreign claim
 	}
 	for _, q := range pools.list {
-		if e.req.pool != "" && e.req.pool != q.Name {
+		if e.req.pool != "" && e.req.pool != q.Name || space == nil || !q.ofServices.match(svc.Labels) || !q.inNamespaces.match(space) {
 			continue
 		}
 		n := 0

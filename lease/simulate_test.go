@@ -28,6 +28,7 @@ type simulation struct {
 	configs  []*Pools
 	now      time.Time
 	forced   map[grip]bool // bound by users' hands
+	labels   []Labels      // of the namespace, change by change; first it is not known
 }
 
 // grip is a Service's hold of an address.
@@ -41,6 +42,7 @@ type speaker struct {
 	at     int    // place in the history
 	cut    bool   // its watch is broken, only a list helps
 	lost   bool   // a backup was restored since its table was fed: it does nothing before it lists
+	space  int    // place in the changes of the namespace
 	outbox []Step // decided, not yet landed
 	rank   int
 	pools  *Pools
@@ -49,10 +51,14 @@ type speaker struct {
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	t.Helper()
-	s := &simulation{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 0)), api: newServer(), now: epoch, forced: map[grip]bool{}}
+	s := &simulation{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 0)), api: newServer(), now: epoch, forced: map[grip]bool{}, labels: []Labels{nil}}
+	three := Pool{Name: "three", Ranges: []string{"192.0.2.12/32"}, Priority: new(1), ServiceSelectors: []Selector{{MatchLabels: Labels{"tier": "3"}}}}
+	four := Pool{Name: "four", Ranges: []string{"192.0.2.14/32", "2001:db8::4/128"}, Priority: new(0), NamespaceSelectors: []Selector{{MatchLabels: Labels{"env": "four"}}}}
+	forAll := four
+	forAll.NamespaceSelectors, forAll.Keep = nil, true
 	s.configs = []*Pools{
-		mustPools(t, Pool{Name: "one", Ranges: []string{"192.0.2.1-192.0.2.3", "2001:db8::1-2001:db8::2"}}, Pool{Name: "two", Ranges: []string{"192.0.2.9/32"}}),
-		mustPools(t, Pool{Name: "two", Ranges: []string{"192.0.2.9/32", "2001:db8::2/128"}}, Pool{Name: "one", Ranges: []string{"192.0.2.1-192.0.2.2"}}),
+		mustPools(t, Pool{Name: "one", Ranges: []string{"192.0.2.1-192.0.2.3", "2001:db8::1-2001:db8::2"}}, Pool{Name: "two", Ranges: []string{"192.0.2.9/32"}}, three, four),
+		mustPools(t, Pool{Name: "two", Ranges: []string{"192.0.2.9/32", "2001:db8::2/128"}}, Pool{Name: "one", Ranges: []string{"192.0.2.0-192.0.2.2"}, Exclude: []string{"192.0.2.0"}}, forAll),
 	}
 	s.record()
 	s.save()
@@ -64,6 +70,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 
 func (s *simulation) view(p *speaker) View {
 	v := View{Now: s.now, Installation: "here", Self: "n", Pools: p.pools, Spread: p.spread, Rank: func(string) int { return p.rank }}
+	v.NamespaceLabels, v.NamespaceEdits = func(string) Labels { return s.labels[p.space] }, uint64(p.space)
 	v.Freeze = slices.ContainsFunc(s.speakers, func(o *speaker) bool { return o.pools != p.pools })
 	return v
 }
@@ -128,6 +135,7 @@ func (s *simulation) act() *speaker {
 	case "user":
 		s.user()
 	case "watch":
+		p.space += s.rand.IntN(len(s.labels) - p.space)
 		s.watch(p, p.at+s.rand.IntN(last-p.at+1), false)
 	case "list":
 		s.watch(p, max(s.restored, last-s.rand.IntN(6)), true)
@@ -215,6 +223,7 @@ func (s *simulation) send(p *speaker) {
 // work lets a speaker that is up to date do what is due. It reports whether there was anything, and
 // when there will be.
 func (s *simulation) work(p *speaker) (bool, time.Time) {
+	p.space = len(s.labels) - 1
 	s.watch(p, len(s.history)-1, p.cut || p.lost)
 	steps, wake := p.table.Steps(s.view(p))
 	for _, st := range steps {
@@ -252,7 +261,7 @@ func (s *simulation) finish() {
 	for _, p := range s.speakers {
 		s.check(p)
 	}
-	fresh := &speaker{table: NewTable(), pools: s.configs[0]}
+	fresh := &speaker{table: NewTable(), pools: s.configs[0], space: len(s.labels) - 1}
 	s.watch(fresh, len(s.history)-1, true)
 	steps, _ := fresh.table.Steps(s.view(fresh))
 	for _, st := range steps {

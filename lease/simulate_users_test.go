@@ -31,8 +31,12 @@ func (s *simulation) user() {
 func (s *simulation) change(k Key) {
 	ip := oneOf(s.rand, []string{"192.0.2.1", "192.0.2.2", "192.0.2.9", "2001:db8::1", "203.0.113.1"})
 	what := oneOf(s.rand, strings.Fields(edits))
-	if what == "delete" {
+	switch what {
+	case "delete":
 		delete(s.api.services, k)
+		return
+	case "namespace":
+		s.labels = append(s.labels, Labels{"env": oneOf(s.rand, []string{"", "four"})})
 		return
 	}
 	s.api.edit(k, func(c *Service) {
@@ -56,7 +60,7 @@ func (s *simulation) change(k Key) {
 }
 
 const edits = `delete deleting flip note note strip copy forge foreign garbage ingress clear wish unwish nonsense
-	share class ports local selector pool families`
+	share class ports local selector pool families label namespace`
 
 // tamper changes the lease.
 func (s *simulation) tamper(c *Service, what, ip string) {
@@ -97,7 +101,9 @@ func (s *simulation) wish(c *Service, what, ip string) {
 	case "selector":
 		c.Selector = oneOf(s.rand, []string{"app=x", "app=y"})
 	case "pool":
-		c.Annotations[wishPool[0]] = oneOf(s.rand, []string{"", "one", "two"})
+		c.Annotations[wishPool[0]] = oneOf(s.rand, []string{"", "one", "two", "three", "four"})
+	case "label":
+		c.Labels = Labels{"tier": oneOf(s.rand, []string{"", "3"})}
 	case "families":
 		wishes(c, oneOf(s.rand, [][]string{{"families=4", "policy=SingleStack"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
 	}

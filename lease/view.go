@@ -18,6 +18,13 @@ func (v *View) reserved(ip netip.Addr) string {
 	return v.Reserved(ip)
 }
 
+func (v *View) namespaceLabels(space string) Labels {
+	if v.NamespaceLabels == nil {
+		return nil
+	}
+	return v.NamespaceLabels(space)
+}
+
 // see compares a View with the last one and marks the Services that the difference concerns.
 func (t *Table) see(v *View) {
 	t.adopt(v)
