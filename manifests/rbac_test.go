@@ -21,11 +21,13 @@ func TestRights(t *testing.T) {
 		{"cluster", find[*rbacv1.ClusterRole](t).Rules, []string{
 			"create /events",
 			"get /namespaces kube-system",
+			"list /namespaces",
 			"list /nodes",
 			"list /services",
 			"list discovery.k8s.io/endpointslices",
 			"patch /events",
 			"patch /services/status",
+			"watch /namespaces",
 			"watch /nodes",
 			"watch /services",
 			"watch discovery.k8s.io/endpointslices",

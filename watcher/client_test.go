@@ -203,6 +203,7 @@ func TestDeadConnection(t *testing.T) {
 			TLSClientConfig: rest.TLSClientConfig{CAData: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})},
 		})
 		w.awaitSynced()
+		synctest.Wait()
 		dials := net.dialed()
 		for range 60 { // an idle connection stays
 			time.Sleep(time.Second)

@@ -10,7 +10,7 @@
 // informer would not do: its store runs ahead of its handlers, and after a list its handlers see, one object at a
 // time, a mixture that never existed.
 //
-// Nodes and EndpointSlices need no such order and are handed out as snapshots.
+// Nodes, EndpointSlices and the labels of Namespaces need no such order and are handed out as snapshots.
 //
 // # Memory
 //
@@ -42,6 +42,7 @@
 //	""                nodes            list, watch
 //	discovery.k8s.io  endpointslices   list, watch
 //	""                events           create, patch
+//	""                namespaces       list, watch
 //	""                namespaces       get, only kube-system
 //
 // and in starling's own namespace a Role with

@@ -199,6 +199,7 @@ func TestForbidden(t *testing.T) {
 		{[]string{"watch services"}, "forbidden by RBAC: watch services " + who + `watch resource "services")`},
 		{[]string{"list nodes", "watch nodes"}, "forbidden by RBAC: list nodes " + who + `list resource "nodes")`},
 		{[]string{"list endpointslices", "watch endpointslices"}, "forbidden by RBAC: list endpointslices " + who + `list resource "endpointslices")`},
+		{[]string{"list namespaces", "watch namespaces"}, "forbidden by RBAC: list namespaces " + who + `list resource "namespaces")`},
 		{[]string{"get namespaces"}, "forbidden by RBAC: get namespaces " + who + `get resource "namespaces")`},
 	}
 	for _, tt := range tests {

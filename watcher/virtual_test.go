@@ -132,8 +132,8 @@ func TestPauseBetweenAttempts(t *testing.T) {
 			t.Errorf("%d attempts in the first second", n)
 		}
 		time.Sleep(60 * time.Second)
-		if n := dials.Load(); n < 3*20 || n > 3*30+13 { // 13 probes
-			t.Errorf("%d attempts of three streams in a minute", n)
+		if n := dials.Load(); n < 4*20 || n > 4*30+13 { // 13 probes
+			t.Errorf("%d attempts of four streams in a minute", n)
 		}
 		want := "API server http://apitest unreachable: connection refused (since 1m1s)"
 		if got := w.State().Problems; len(got) != 1 || got[0] != want {

@@ -29,7 +29,7 @@ type Config struct {
 	Registry prometheus.Registerer // nil: metrics are not registered
 }
 
-// A Watcher follows Services, Nodes and EndpointSlices and writes leases. Its methods may be called from any goroutine.
+// A Watcher follows Services, Nodes, EndpointSlices and Namespaces and writes leases. Its methods may be called from any goroutine.
 type Watcher struct {
 	client    *Client
 	log       zerolog.Logger
@@ -38,6 +38,7 @@ type Watcher struct {
 	services  *table
 	nodes     *nodeSet
 	endpoints *endpointSet
+	spaces    *namespaceSet
 	events    *recorder
 	saved     *snapshotFile
 	metrics   *metrics
@@ -53,6 +54,7 @@ func New(c Config) (*Watcher, error) {
 	}
 	w.health = newHealth(c.Client.host, c.Log, w.changed)
 	w.services, w.nodes, w.endpoints = newTable(w.changed), newNodeSet(w.changed), newEndpointSet(w.changed)
+	w.spaces = newNamespaceSet(w.changed)
 	w.metrics = newMetrics(c.Registry, w)
 	w.events = newRecorder(c.Client, c.NodeName, w.health, w.metrics)
 	w.saved = newSnapshotFile(c.StateDir, c.Log, w.metrics)
@@ -63,7 +65,7 @@ func New(c Config) (*Watcher, error) {
 func (w *Watcher) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		w.followServices, w.followNodes, w.followEndpoints, w.events.run, w.probe, w.keepSnapshot,
+		w.followServices, w.followNodes, w.followEndpoints, w.followNamespaces, w.events.run, w.probe, w.keepSnapshot,
 	} {
 		g.Go(func() error { return run(ctx) })
 	}
@@ -94,6 +96,12 @@ func (w *Watcher) followEndpoints(ctx context.Context) error {
 	return nil
 }
 
+func (w *Watcher) followNamespaces(ctx context.Context) error {
+	s := &stream{resource: "namespaces", client: w.client.core, health: w.health, metrics: w.metrics}
+	s.run(ctx, &corev1.Namespace{}, &store[namespace]{sink: w.spaces, convert: readNamespace, log: w.log})
+	return nil
+}
+
 func (w *Watcher) changed() {
 	select {
 	case w.signal <- struct{}{}:
@@ -115,7 +123,11 @@ type State struct {
 	Cluster   string            // UID of the Namespace kube-system, "" unknown
 	Nodes     []Node            // sorted by name
 	Endpoints map[Key]Endpoints // of all Services that have an EndpointSlice
-	Synced    bool              // Services, Nodes and EndpointSlices were each listed once from the API server
+	// Namespaces are the labels of the Namespaces that are known, empty where there are none; NamespaceEdits differs
+	// when they do. Synced does not wait for them: only pools that choose by these labels do.
+	Namespaces     map[string]map[string]string
+	NamespaceEdits uint64
+	Synced         bool // Services, Nodes and EndpointSlices were each listed once from the API server
 	// Stale says that what Drain handed out so far came from the snapshot file, or from nowhere: no lease step may be
 	// taken from it. It changes with Drain only.
 	Stale bool
@@ -128,14 +140,18 @@ type State struct {
 
 // State returns a snapshot.
 func (w *Watcher) State() State {
+	spaces, edits := w.spaces.snapshot()
 	return State{
 		Cluster:     w.health.clusterID(),
 		Nodes:       w.nodes.list(),
 		Endpoints:   w.endpoints.snapshot(),
+		Namespaces:  spaces,
 		Synced:      w.synced(),
 		Stale:       w.services.stale(),
 		LastContact: w.health.lastContact(),
 		Problems:    w.health.list(),
+
+		NamespaceEdits: edits,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/starling-lb/starling/watcher/apitest"
@@ -70,6 +71,18 @@ func TestFollow(t *testing.T) {
 	if s.Stale || s.LastContact.IsZero() || len(s.Problems) != 0 || !strings.HasPrefix(s.Cluster, "00000000-") {
 		t.Errorf("state %+v", s)
 	}
+
+	team := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team", Labels: map[string]string{"env": "prod"}}}
+	srv.Create(team)
+	wantSpaces := map[string]map[string]string{"kube-system": {}, "team": {"env": "prod"}}
+	w.await("the namespace", func() bool { return cmp.Equal(wantSpaces, w.State().Namespaces) })
+	before := w.State().NamespaceEdits
+	apitest.Edit(srv, team, "", func(n *corev1.Namespace) { n.Labels["env"] = "test" })
+	w.await("its label", func() bool {
+		return w.State().Namespaces["team"]["env"] == "test" && w.State().NamespaceEdits != before
+	})
+	srv.Delete(team)
+	w.await("the namespace to go", func() bool { return w.State().Namespaces["team"] == nil })
 
 	apitest.Edit(srv, node("n1", ""), "", func(n *corev1.Node) { n.Spec.Unschedulable = true })
 	w.await("the cordon", func() bool { return w.State().Nodes[0].Cordoned })
@@ -151,6 +164,7 @@ func TestMetrics(t *testing.T) {
 	w := start(t, srv.Config())
 	w.has("a")
 	w.awaitSynced()
+	w.await("the namespaces", func() bool { return len(w.State().Namespaces) > 0 })
 	s := w.services[Key{"d", "a"}]
 	if err := w.Write(t.Context(), Write{Key: s.Key(), UID: s.UID, Version: s.Version, Annotations: map[string]string{leaseAnnotation: "x"}}); err != nil {
 		t.Fatal(err)
@@ -165,6 +179,7 @@ starling_watcher_services 1
 # HELP starling_watcher_watches_total Watches begun or resumed.
 # TYPE starling_watcher_watches_total counter
 starling_watcher_watches_total{resource="endpointslices"} 1
+starling_watcher_watches_total{resource="namespaces"} 1
 starling_watcher_watches_total{resource="nodes"} 1
 starling_watcher_watches_total{resource="services"} 1
 # HELP starling_watcher_writes_total Writes of services/status by result: ok, conflict, gone, forbidden, timeout, error.
