@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,10 +45,7 @@ func TestNamespaceSet(t *testing.T) {
 		{"a list after a lost watch", func() { s.replace("8", []namespace{{"d", labels{}}}) }, map[string]labels{"d": {}}, 1},
 	} {
 		before, edits := s.snapshot()
-		copied := map[string]labels{}
-		for k, v := range before {
-			copied[k] = v
-		}
+		copied := maps.Clone(before)
 		st.do()
 		if diff := cmp.Diff(copied, before); diff != "" {
 			t.Errorf("%s: what was handed out before has changed (-was +is):\n%s", st.name, diff)

@@ -15,6 +15,7 @@ import (
 type Node struct {
 	Name               string
 	Addresses          []netip.Addr      // the InternalIPs, in the order of the status
+	Others             []netip.Addr      // all other IP addresses of the status
 	Labels             map[string]string // read-only
 	Cordoned           bool              // spec.unschedulable
 	Excluded           bool              // labelled node.kubernetes.io/exclude-from-external-load-balancers
@@ -34,9 +35,11 @@ func readNode(o any) (Key, Node, bool) {
 // fromNode copies what is needed out of a Node. Addresses that do not parse are left out.
 func fromNode(o *corev1.Node) Node {
 	_, excluded := o.Labels[corev1.LabelNodeExcludeBalancers]
+	internal, others := addresses(o.Status.Addresses)
 	return Node{
 		Name:      intern(o.Name),
-		Addresses: internalIPs(o.Status.Addresses),
+		Addresses: internal,
+		Others:    others,
 		Labels:    internMap(o.Labels),
 		Cordoned:  o.Spec.Unschedulable,
 		Excluded:  excluded,
@@ -58,15 +61,19 @@ func internMap(m map[string]string) map[string]string {
 	return out
 }
 
-func internalIPs(all []corev1.NodeAddress) []netip.Addr {
-	var out []netip.Addr
+// addresses returns the InternalIPs, and whatever else is an IP address.
+func addresses(all []corev1.NodeAddress) (internal, others []netip.Addr) {
 	for _, a := range all {
 		ip, err := netip.ParseAddr(a.Address)
-		if a.Type == corev1.NodeInternalIP && err == nil {
-			out = append(out, ip.Unmap())
+		switch {
+		case err != nil:
+		case a.Type == corev1.NodeInternalIP:
+			internal = append(internal, ip.Unmap())
+		default:
+			others = append(others, ip.Unmap())
 		}
 	}
-	return out
+	return internal, others
 }
 
 // A nodeSet holds all Nodes.

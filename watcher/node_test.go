@@ -37,7 +37,7 @@ func TestFromNode(t *testing.T) {
 					{Type: corev1.NodeInternalIP, Address: "::ffff:198.18.0.1"},
 				}
 			},
-			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("198.18.0.1")}},
+			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("198.18.0.1")}, Others: []netip.Addr{netip.MustParseAddr("203.0.113.1")}},
 		},
 		{
 			name: "cordoned",
