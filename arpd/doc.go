@@ -30,6 +30,9 @@
 // understanding of other messages) is coded by mdlayher/arp and mdlayher/ndp,
 // and a fuzz test holds the two against each other.
 //
+// [Responder.Confine] keeps addresses to some of the interfaces, before it is
+// looked which of them has the address's network.
+//
 // Interfaces are never patched by events: a netlink event only says that it is
 // time to list all links and addresses again. The events are used for one more
 // thing, because a list cannot show it: that a link was down for a moment, after

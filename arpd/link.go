@@ -75,8 +75,8 @@ func (l *link) addr4() [4]byte {
 
 // route gives every interface its addresses: a VIP belongs to the interfaces
 // whose prefix contains it and, if there is none, it is a routed one and belongs
-// to all that speak its family.
-func route(roles map[netip.Addr]role, links []link) map[int]map[netip.Addr]role {
+// to all that speak its family; of all those, to the ones that are left to it.
+func route(roles map[netip.Addr]role, only map[netip.Addr][]string, links []link) map[int]map[netip.Addr]role {
 	out := make(map[int]map[netip.Addr]role, len(links))
 	prefixes := make([][]netip.Prefix, len(links))
 	for i, l := range links {
@@ -86,13 +86,13 @@ func route(roles map[netip.Addr]role, links []link) map[int]map[netip.Addr]role 
 	for ip, r := range roles {
 		direct := false
 		for i, l := range links {
-			if slices.ContainsFunc(prefixes[i], func(p netip.Prefix) bool { return p.Contains(ip) }) {
+			if may(only, ip, l.name) && slices.ContainsFunc(prefixes[i], func(p netip.Prefix) bool { return p.Contains(ip) }) {
 				out[l.index][ip] = r
 				direct = true
 			}
 		}
 		for i := range links {
-			if !direct && links[i].speaks(ip) {
+			if !direct && links[i].speaks(ip) && may(only, ip, links[i].name) {
 				out[links[i].index][ip] = r
 			}
 		}

@@ -32,7 +32,7 @@ func TestRoute(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			vip := netip.MustParseAddr(tc.vip)
-			got := route(map[netip.Addr]role{vip: own}, tc.links)
+			got := route(map[netip.Addr]role{vip: own}, map[netip.Addr][]string{netip.MustParseAddr("198.18.0.8"): nil}, tc.links)
 			want := make(map[int]map[netip.Addr]role)
 			for _, l := range tc.links {
 				want[l.index] = map[netip.Addr]role{}

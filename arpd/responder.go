@@ -50,6 +50,8 @@ type Responder struct {
 	own       []netip.Addr
 	watched   []netip.Addr
 	roles     map[netip.Addr]role
+	limits    []Limit                 // see Confine
+	only      map[netip.Addr][]string // the same by address
 	schedule  *schedule
 	heard     map[netip.Addr]sighting
 	disputes  disputes
@@ -197,7 +199,7 @@ func (r *Responder) spread() {
 	for _, p := range r.ports {
 		links = append(links, p.link)
 	}
-	for index, roles := range route(r.roles, links) {
+	for index, roles := range route(r.roles, r.only, links) {
 		p := r.ports[index]
 		v := view{mac: p.link.mac, addr4: p.link.addr4(), say: r.say}
 		if err := p.assign(v, roles, r.presence); err != nil {

@@ -115,7 +115,14 @@ func (s *schedule) set(ips map[netip.Addr]struct{}, now time.Time) {
 // restart begins anew for all addresses, as if they were gained again; only
 // their age remains.
 func (s *schedule) restart(now time.Time) {
-	for _, e := range s.entries {
+	for ip := range s.entries {
+		s.again(ip, now)
+	}
+}
+
+// again begins anew for one address.
+func (s *schedule) again(ip netip.Addr, now time.Time) {
+	if e := s.entries[ip]; e != nil {
 		e.in.remove(e)
 		e.round, e.due = 0, now
 		s.ready.add(e)

@@ -19,7 +19,7 @@ type ballot struct {
 // ballot applies the rules of the package comment one after the other.
 func (e *Electorate) ballot(v VIP) ballot {
 	b := ballot{vip: v, routed: true, tier: Draining + 1}
-	var fit, near, local int
+	var fit, allowed, near, local int
 	for i := range e.nodes {
 		b.routed = b.routed && !onSegment(e.nodes[i].Segments, v.IP)
 	}
@@ -29,6 +29,10 @@ func (e *Electorate) ballot(v VIP) ballot {
 			continue
 		}
 		fit++
+		if !b.allows(n) {
+			continue
+		}
+		allowed++
 		if !b.near(n) {
 			continue
 		}
@@ -48,6 +52,10 @@ func (e *Electorate) ballot(v VIP) ballot {
 	case b.left > 0:
 	case fit == 0:
 		b.why = "no node is ready"
+	case allowed == 0:
+		b.why = "no ready node matches " + v.Scope.Rule
+	case near == 0 && v.Scope != nil:
+		b.why = "no ready node that matches " + v.Scope.Rule + " is on the network of " + v.IP.String()
 	case near == 0:
 		b.why = "no ready node is on the network of " + v.IP.String()
 	case !v.Serving:
@@ -59,6 +67,15 @@ func (e *Electorate) ballot(v VIP) ballot {
 }
 
 func (b *ballot) near(n *voter) bool { return b.routed || onSegment(n.Segments, b.vip.IP) }
+
+// allows tells whether the node may announce addresses like this one.
+func (b *ballot) allows(n *voter) bool {
+	if b.vip.Scope == nil {
+		return true
+	}
+	_, ok := slices.BinarySearch(b.vip.Scope.Nodes, n.Name)
+	return ok
+}
 
 // serves tells whether traffic that reaches the node finds an endpoint.
 func (b *ballot) serves(n *voter) bool {
@@ -78,7 +95,7 @@ func (b *ballot) serves(n *voter) bool {
 func (b *ballot) outdated(n *voter) bool { return len(b.vip.Local) > 0 && n.Tier == OutOfTouch }
 
 func (b *ballot) eligible(n *voter) bool {
-	return n.Unfit == "" && n.Tier == b.tier && b.near(n) && b.serves(n)
+	return n.Unfit == "" && n.Tier == b.tier && b.allows(n) && b.near(n) && b.serves(n)
 }
 
 // objection says in words why a node may not own the address, or nothing.
@@ -86,6 +103,8 @@ func (b *ballot) objection(n *voter) string {
 	switch {
 	case n.Unfit != "":
 		return n.Unfit
+	case !b.allows(n):
+		return "does not match " + b.vip.Scope.Rule
 	case !b.near(n):
 		return "not on the network of " + b.vip.IP.String()
 	case !b.vip.Serving:
@@ -105,6 +124,9 @@ func (b *ballot) reason() string {
 	of := "eligible"
 	if len(b.vip.Local) > 0 {
 		of = "with a local endpoint"
+	}
+	if b.vip.Scope != nil {
+		of += " by " + b.vip.Scope.Rule
 	}
 	r := "the only one " + of
 	if b.left > 1 {

@@ -14,13 +14,15 @@
 //
 //  1. fit: alive in the mesh, ready, not excluded by label, its network
 //     available (the caller says so in [Node.Unfit]);
-//  2. segment: on the address's L2 network, if any known node is; an address on
+//  2. scope: one of the nodes that may announce addresses like this one, if only
+//     some may ([VIP.Scope]);
+//  3. segment: on the address's L2 network, if any known node is; an address on
 //     nobody's network is routed, and everybody may announce it;
-//  3. endpoints: the address has a serving endpoint somewhere, and the node has
+//  4. endpoints: the address has a serving endpoint somewhere, and the node has
 //     one of every Service on it with externalTrafficPolicy: Local. A node that
 //     is out of touch with the API server does not count there: it may know
 //     other endpoints than the others, and both sides would elect somebody;
-//  4. tier: of those left, only the best tier that is not empty.
+//  5. tier: of those left, only the best tier that is not empty.
 //
 // Everything here is a pure function of its arguments: no clock, no I/O, no
 // log, and the order of the input does not matter.
@@ -72,6 +74,13 @@ type VIP struct {
 	IP      netip.Addr
 	Serving bool       // at least one serving endpoint somewhere
 	Local   [][]string // one sorted list of nodes with a serving endpoint for each Service with externalTrafficPolicy: Local
+	Scope   *Scope     // the nodes that may announce the address; nil: all
+}
+
+// Scope are the nodes that may announce some addresses.
+type Scope struct {
+	Rule  string   // that says so, in words: "the node selectors of pool ..."
+	Nodes []string // sorted
 }
 
 // Verdict is the outcome of an election.

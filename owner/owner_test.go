@@ -23,6 +23,9 @@ func TestElect(t *testing.T) {
 	on := func(p ...netip.Prefix) []netip.Prefix { return p }
 	serving := VIP{IP: ip, Serving: true}
 	local := func(nodes ...[]string) VIP { return VIP{IP: ip, Serving: true, Local: nodes} }
+	scope := func(nodes ...string) VIP {
+		return VIP{IP: ip, Serving: true, Scope: &Scope{Rule: "the rule", Nodes: nodes}}
+	}
 	for _, tt := range []struct {
 		name  string
 		nodes []Node
@@ -108,6 +111,31 @@ func TestElect(t *testing.T) {
 			local([]string{"n3"}),
 			Verdict{Reason: "no ready node has a local endpoint"},
 		}, {
+			"the nodes that may",
+			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
+			scope("n1", "n3", "n9"),
+			Verdict{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible by the rule"},
+		}, {
+			"no node may",
+			[]Node{{Name: "n1"}, {Name: "n2", Unfit: "dead"}},
+			scope("n2"),
+			Verdict{Reason: "no ready node matches the rule"},
+		}, {
+			"those that may are not on the segment",
+			[]Node{{Name: "n1", Segments: on(lan1)}, {Name: "n2", Segments: on(lan2)}},
+			scope("n2"),
+			Verdict{Reason: "no ready node that matches the rule is on the network of 198.18.0.57"},
+		}, {
+			"those that may have a local endpoint",
+			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
+			VIP{IP: ip, Serving: true, Local: [][]string{{"n1", "n2"}}, Scope: &Scope{Rule: "the rule", Nodes: []string{"n1", "n3"}}},
+			Verdict{Owner: "n1", Reason: "the only one with a local endpoint by the rule"},
+		}, {
+			"a lower tier that may wins over a better one that may not",
+			[]Node{{Name: "n1"}, {Name: "n2", Tier: Cordoned}},
+			scope("n2"),
+			Verdict{Owner: "n2", Reason: "the only one eligible by the rule, all cordoned"},
+		}, {
 			"a name that occurs twice counts once",
 			[]Node{{Name: "n1"}, {Name: "n1", Unfit: "dead"}},
 			serving,
@@ -130,9 +158,10 @@ func TestRanking(t *testing.T) {
 		{Name: "n4", Segments: []netip.Prefix{lan2}},
 		{Name: "n5", Segments: []netip.Prefix{lan1}, Tier: Cordoned},
 		{Name: "n6", Segments: []netip.Prefix{lan1}},
+		{Name: "n7", Segments: []netip.Prefix{lan1}},
 	})
 	why := map[string]string{}
-	got := e.Ranking(VIP{IP: ip, Serving: true, Local: [][]string{{"n1", "n3", "n5"}}})
+	got := e.Ranking(VIP{IP: ip, Serving: true, Local: [][]string{{"n1", "n3", "n5", "n7"}}, Scope: &Scope{Rule: "the rule", Nodes: []string{"n1", "n2", "n3", "n4", "n5", "n6"}}})
 	for i, c := range got {
 		why[c.Node] = c.Reason
 		if c.Score != Score(c.Node, ip) {
@@ -142,7 +171,7 @@ func TestRanking(t *testing.T) {
 			t.Errorf("%s is eligible but stands below %s", c.Node, got[i-1].Node)
 		}
 	}
-	want := map[string]string{"n1": "", "n2": "not ready", "n3": "", "n4": "not on the network of 198.18.0.57", "n5": "cordoned", "n6": "no local endpoint"}
+	want := map[string]string{"n1": "", "n2": "not ready", "n3": "", "n4": "not on the network of 198.18.0.57", "n5": "cordoned", "n6": "no local endpoint", "n7": "does not match the rule"}
 	if diff := gocmp.Diff(want, why); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
@@ -166,6 +195,7 @@ func naive(nodes []Node, v VIP) Verdict {
 		var left []Node
 		for _, n := range nodes {
 			ok := n.Unfit == "" && v.Serving && (routed || onSegment(n.Segments, v.IP))
+			ok = ok && (v.Scope == nil || slices.Contains(v.Scope.Nodes, n.Name))
 			for _, l := range v.Local {
 				ok = ok && slices.Contains(l, n.Name) && n.Tier != OutOfTouch
 			}
@@ -215,16 +245,24 @@ func drawNodes(t *rapid.T) []Node {
 func drawVIP(t *rapid.T, nodes []Node) VIP {
 	v := VIP{IP: rapid.SampledFrom([]netip.Addr{ip, netip.MustParseAddr("198.18.1.5"), drawAddr(t)}).Draw(t, "vip"), Serving: rapid.IntRange(0, 4).Draw(t, "serving") > 0}
 	for range rapid.IntRange(0, 2).Draw(t, "locals") {
-		var l []string
-		for _, n := range nodes {
-			if rapid.Bool().Draw(t, "local") {
-				l = append(l, n.Name)
-			}
-		}
-		slices.Sort(l)
-		v.Local = append(v.Local, l)
+		v.Local = append(v.Local, drawSome(t, nodes))
+	}
+	if rapid.Bool().Draw(t, "scoped") {
+		v.Scope = &Scope{Rule: "the rule", Nodes: drawSome(t, nodes)}
 	}
 	return v
+}
+
+// drawSome draws the sorted names of some nodes.
+func drawSome(t *rapid.T, nodes []Node) []string {
+	var names []string
+	for _, n := range nodes {
+		if rapid.Bool().Draw(t, "named") {
+			names = append(names, n.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func TestElectAgainstNaive(t *testing.T) {
