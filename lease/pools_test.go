@@ -283,6 +283,22 @@ func TestScope(t *testing.T) {
 			t.Errorf("a node with %v announces addresses of %s: %t, want %t", tt.labels, tt.pool, got, tt.want)
 		}
 	}
+	for patterns, names := range map[string]map[string]bool{
+		"":            {"eth0": true, "wlan0": true},
+		"eth0":        {"eth0": true, "eth1": false, "eth01": false},
+		"eth0 vlan*":  {"eth0": true, "vlan7": true, "vlan": true, "eth1": false},
+		"!eth0":       {"eth0": false, "eth1": true},
+		"!eth0 eth*":  {"eth0": false, "eth1": true, "vlan7": false},
+		"eth* !eth0":  {"eth0": false, "eth1": true, "vlan7": false},
+		"eth[0-3] x?": {"eth3": true, "eth4": false, "x1": true, "x": false},
+	} {
+		s, _ := mustPools(t, Pool{Name: "a", Ranges: []string{"192.0.2.1/32"}, Interfaces: strings.Fields(patterns)}).Scope("a")
+		for name, want := range names {
+			if got := s.Interface(name); got != want {
+				t.Errorf("%q may be announced on %s: %t, want %t", patterns, name, got, want)
+			}
+		}
+	}
 	s, _ := p.Scope("b")
 	if diff := cmp.Diff([][]string{{"rack=1", "edge"}, {"eth*", "!eth1"}}, [][]string{s.NodeSelectors, s.Interfaces}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

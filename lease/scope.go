@@ -3,6 +3,7 @@ package lease
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 )
@@ -161,3 +162,21 @@ func (p *Pools) Scope(name string) (Scope, bool) {
 
 // Node reports whether a node with these labels may announce.
 func (s Scope) Node(labels Labels) bool { return s.nodes.match(labels) }
+
+// Interface reports whether the pool's addresses may be announced on an interface of a node.
+func (s Scope) Interface(name string) bool {
+	fits, asked := true, false
+	for _, pattern := range s.Interfaces {
+		glob, not := strings.CutPrefix(pattern, "!")
+		matches, _ := path.Match(glob, name) // checked by NewPools
+		switch {
+		case not && matches:
+			return false
+		case !not && !asked:
+			fits, asked = matches, true
+		case !not:
+			fits = fits || matches
+		}
+	}
+	return fits
+}

@@ -76,7 +76,11 @@ func (s *Speaker) vip(w *world, ip netip.Addr, k lease.Key) lease.VIP {
 
 // terms are what every question to the table needs.
 func (s *Speaker) terms(w *world) lease.View {
-	return lease.View{Now: w.now, Installation: s.cfg.Installation, Class: s.cfg.Class, Pools: w.pools, Self: s.cfg.Node}
+	return lease.View{
+		Now: w.now, Installation: s.cfg.Installation, Class: s.cfg.Class, Pools: w.pools, Self: s.cfg.Node,
+		NamespaceLabels: func(name string) lease.Labels { return w.cluster.Namespaces[name] },
+		NamespaceEdits:  w.cluster.NamespaceEdits,
+	}
 }
 
 // configsDiffer tells whether live members have different pools, as they do for

@@ -35,6 +35,8 @@ type model struct {
 	version   int
 	services  map[watcher.Key]watcher.Service
 	nodes     []watcher.Node
+	spaces    map[string]map[string]string // labels of namespaces
+	edits     uint64
 	endpoints map[watcher.Key]watcher.Endpoints
 	speakers  map[string]*node
 	events    []watcher.Event
@@ -65,6 +67,8 @@ type node struct {
 	changes map[watcher.Key]*watcher.Service // nil: deleted
 	company arpd.Company
 	answers []netip.Addr
+	limits  []arpd.Limit
+	nics    []string // used interfaces, eth0 if there are none
 	watched []netip.Addr
 	heard   map[netip.Addr]string
 	meshed  chan struct{}
@@ -249,11 +253,38 @@ func (m *model) ip(name string) string {
 	return ""
 }
 
+// allows tells whether one of the node's interfaces is left to an address.
+func (b *node) allows(ip netip.Addr) bool {
+	for _, l := range b.limits {
+		if slices.Contains(l.VIPs, ip) {
+			return slices.ContainsFunc(b.used(), func(n string) bool { return slices.Contains(l.Interfaces, n) })
+		}
+	}
+	return true
+}
+
+func (b *node) used() []string {
+	if len(b.nics) == 0 {
+		return []string{"eth0"}
+	}
+	return b.nics
+}
+
+// label gives the namespace default its labels.
+func (m *model) label(labels map[string]string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spaces, m.edits = map[string]map[string]string{"default": labels}, m.edits+1
+	for _, b := range m.speakers {
+		poke(b.kubed)
+	}
+}
+
 // answering names the reachable speakers that answer for an address, sorted.
 func (m *model) answering(ip netip.Addr) []string {
 	var r []string
 	for name, b := range m.speakers {
-		if b.up && slices.Contains(b.answers, ip) {
+		if b.up && slices.Contains(b.answers, ip) && b.allows(ip) {
 			r = append(r, name)
 		}
 	}
@@ -415,6 +446,12 @@ func (b *modelWire) Watch(vips []netip.Addr) {
 	b.watched = vips
 }
 
+func (b *modelWire) Confine(limits []arpd.Limit) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.limits = limits
+}
+
 func (b *modelWire) Set(vips []netip.Addr) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
@@ -451,11 +488,11 @@ func (b *modelWire) Meet(c arpd.Company) {
 func (b *modelWire) State() arpd.State {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	return arpd.State{
-		Interfaces: []arpd.Interface{{Name: "eth0", MAC: b.mac(), Used: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}}},
-		Heard:      b.heard,
-		Conflicts:  b.conflicts,
+	s := arpd.State{Heard: b.heard, Conflicts: b.conflicts}
+	for _, name := range (*node)(b).used() {
+		s.Interfaces = append(s.Interfaces, arpd.Interface{Name: name, MAC: b.mac(), Used: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}})
 	}
+	return s
 }
 func (b *modelWire) Changed() <-chan struct{} { return b.wired }
 
@@ -482,7 +519,7 @@ func (b *modelCluster) State() watcher.State {
 	if contact.IsZero() {
 		contact = time.Now()
 	}
-	return watcher.State{Synced: true, Stale: b.stale, Nodes: b.m.nodes, Endpoints: b.m.endpoints, LastContact: contact}
+	return watcher.State{Synced: true, Stale: b.stale, Nodes: b.m.nodes, Endpoints: b.m.endpoints, LastContact: contact, Namespaces: b.m.spaces, NamespaceEdits: b.m.edits}
 }
 func (b *modelCluster) Changed() <-chan struct{} { return b.kubed }
 

@@ -58,9 +58,10 @@ type Mesh interface {
 
 // Wire answers for addresses on the node's networks.
 type Wire interface {
-	Set(vips []netip.Addr)   // to answer for, the whole set
-	Watch(vips []netip.Addr) // to listen for; those in both sets are being handed over
-	Meet(arpd.Company)       // who the other nodes are, and what to ask them
+	Confine(limits []arpd.Limit) // addresses to some interfaces
+	Set(vips []netip.Addr)       // to answer for, the whole set
+	Watch(vips []netip.Addr)     // to listen for; those in both sets are being handed over
+	Meet(arpd.Company)           // who the other nodes are, and what to ask them
 	State() arpd.State
 	Changed() <-chan struct{}
 }
@@ -117,6 +118,8 @@ type Speaker struct {
 	table   *lease.Table
 	touch   touch
 	spread  spread
+	agreed  *lease.Pools // whose rules on where to announce are in force, see agree
+	differ  []string     // members with another configuration, as of the last turn
 	owned   map[netip.Addr]ownership
 	handing map[netip.Addr]handing // answered for still, but owned by another
 	told    map[netip.Addr]bool    // addresses for which a conflict was told

@@ -12,20 +12,28 @@ import (
 // the table counts all addresses again after that.
 type spread struct {
 	voters *owner.Electorate
+	pools  *lease.Pools
+	scopes scopes
 	terms  *lease.Spread
 }
 
 // of returns what is to be expected of the members of this turn. Endpoints do not count: a Service
 // that is to get an address has none yet, or will have others.
 func (s *spread) of(w *world) *lease.Spread {
-	if s.voters != nil && s.voters.Equal(w.voters) {
+	if s.voters != nil && s.voters.Equal(w.voters) && s.pools == w.pools && s.scopes.equal(w.scopes) {
 		return s.terms
 	}
-	s.voters = w.voters
-	f := w.voters.Forecast()
+	s.voters, s.pools, s.scopes = w.voters, w.pools, w.scopes
+	f, pools, scopes := w.voters.Forecast(), w.pools, w.scopes
 	s.terms = &lease.Spread{
-		Nodes:     f.Nodes(),
-		Announcer: func(ip netip.Addr) string { return f.Owner(owner.VIP{IP: ip}, "") },
+		Nodes: f.Nodes(),
+		Announcer: func(ip netip.Addr) string {
+			if len(scopes) == 0 {
+				return f.Owner(owner.VIP{IP: ip}, "")
+			}
+			pool, _ := pools.Of(ip)
+			return f.Owner(owner.VIP{IP: ip, Scope: scopes.of(pool)}, pool)
+		},
 	}
 	return s.terms
 }

@@ -71,6 +71,7 @@ func (s *Speaker) tell(w *world) {
 		}
 	}
 	s.told = current
+	s.tellDiffering(w)
 	s.tellReady(w)
 }
 

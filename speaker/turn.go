@@ -45,7 +45,7 @@ func (s *Speaker) elect(w *world) {
 
 // candidate joins the Services of an address into what election needs.
 func (s *Speaker) candidate(w *world, v lease.VIP) owner.VIP {
-	c := owner.VIP{IP: v.IP}
+	c := owner.VIP{IP: v.IP, Scope: w.scopes.of(v.Pool)}
 	for _, k := range v.Services {
 		nodes := w.cluster.Endpoints[watcherKey(k)].Nodes
 		if len(nodes) == 0 {
@@ -61,7 +61,8 @@ func (s *Speaker) candidate(w *world, v lease.VIP) owner.VIP {
 
 // speak tells the wire which addresses to answer for: those that this node
 // owns, and those whose new owner has not been heard yet. Watch comes first, so
-// that no address is for an instant answered and defended against its successor.
+// that no address is for an instant answered and defended against its successor,
+// and before it where none may be.
 func (s *Speaker) speak(w *world) {
 	var answer, watch []netip.Addr
 	mine := make(map[netip.Addr]bool)
@@ -75,6 +76,7 @@ func (s *Speaker) speak(w *world) {
 	}
 	answer = append(answer, s.handOver(w, mine)...)
 	s.cfg.Wire.Meet(arpd.Company{Peers: peers(w.names, s.cfg.Node)})
+	s.cfg.Wire.Confine(w.limits())
 	s.cfg.Wire.Watch(watch)
 	s.cfg.Wire.Set(answer)
 }

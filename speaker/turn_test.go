@@ -39,6 +39,7 @@ type stillWire struct{ *still }
 
 func (s stillWire) Set(vips []netip.Addr) { s.answered = len(vips) }
 func (s stillWire) Watch([]netip.Addr)    {}
+func (s stillWire) Confine([]arpd.Limit)  {}
 func (s stillWire) Meet(arpd.Company)     {}
 func (s stillWire) State() arpd.State     { return s.wire }
 

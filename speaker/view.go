@@ -43,6 +43,7 @@ func (s *Speaker) publish(w *world) {
 	} else {
 		v.reasons = append(v.reasons, s.cfg.Mesh.Problems()...)
 	}
+	v.problems = slices.Concat(v.problems, w.mute(s.mine), w.differing())
 	for _, p := range w.pools.List() {
 		v.ranges[p.Name] = p.Ranges
 	}

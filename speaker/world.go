@@ -15,6 +15,7 @@ import (
 
 // world is everything one turn decides upon, taken once at its beginning.
 type world struct {
+	self     string // name of this node
 	now      time.Time
 	draining bool
 	cluster  watcher.State
@@ -28,6 +29,7 @@ type world struct {
 	voters   *owner.Electorate
 	writers  *owner.Electorate // who may take lease steps: also nodes that may not announce
 	verdicts []owner.Verdict   // of vips, in the same order
+	scopes   scopes            // where the addresses of pools may be announced
 
 	steps []lease.Step
 	wake  time.Time
@@ -36,7 +38,7 @@ type world struct {
 // look takes the snapshot. What this node says of itself is part of it, so that
 // its own election does not lag behind what it tells the others.
 func (s *Speaker) look(now time.Time) *world {
-	w := &world{now: now, draining: !s.drain.IsZero()}
+	w := &world{self: s.cfg.Node, now: now, draining: !s.drain.IsZero()}
 	changes := s.cfg.Cluster.Drain() // before the state, which may then only be newer
 	s.table.Apply(changes.Reset, services(changes.Put), keys(changes.Deleted), now)
 	w.cluster, w.wire, w.pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
@@ -55,6 +57,7 @@ func (s *Speaker) look(now time.Time) *world {
 	w.members = withSelf(s.cfg.Mesh.Members(), s.cfg.Node, meta)
 	w.names = names(w.members, w.cluster.Nodes, w.wire.Speakers)
 	w.voters, w.writers = electorates(w.members, w.cluster.Nodes, s.cfg.IgnoreExclude)
+	s.agree(w)
 	return w
 }
 
@@ -158,8 +161,13 @@ func (w *world) reserved() func(netip.Addr) string {
 			}
 		}
 	}
+	for _, m := range w.members {
+		if m.Addr.IsValid() {
+			taken[m.Addr.Addr()] = "an address of node " + m.Name
+		}
+	}
 	for _, n := range w.cluster.Nodes {
-		for _, a := range n.Addresses {
+		for _, a := range slices.Concat(n.Others, n.Addresses) {
 			taken[a] = "an address of node " + n.Name
 		}
 	}

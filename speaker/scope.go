@@ -1,0 +1,172 @@
+package speaker
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// scopes are where the addresses of pools may be announced, by name of the pool;
+// a pool that is not in it has no limits.
+type scopes map[string]scope
+
+type scope struct {
+	nodes *owner.Scope // nil: all nodes
+	rule  lease.Scope
+	wire  []string // names of this node's interfaces, if the pool has limits to them
+}
+
+// agree decides whose rules are in force: those of the present pools, but while
+// the live members differ, as they do while a change of the configuration
+// spreads, the ones that they last agreed on. So all of them elect by the same
+// rules, and one that reads the file late does not announce beside another.
+func (s *Speaker) agree(w *world) {
+	if s.agreed == nil || !configsDiffer(w.members) {
+		s.agreed = w.pools
+	}
+	w.scopes = scopes{}
+	for _, p := range w.pools.List() {
+		rule, known := s.agreed.Scope(p.Name)
+		if !known {
+			rule, _ = w.pools.Scope(p.Name)
+		}
+		if len(rule.NodeSelectors) > 0 || len(rule.Interfaces) > 0 {
+			w.scopes[p.Name] = w.scope(p.Name, rule)
+		}
+	}
+}
+
+// scope finds the nodes and interfaces that a pool's rule leaves.
+func (w *world) scope(pool string, rule lease.Scope) scope {
+	c := scope{rule: rule}
+	if len(rule.NodeSelectors) > 0 {
+		c.nodes = &owner.Scope{Rule: fmt.Sprintf("the node selectors of pool %q", pool)}
+		for _, m := range w.members { // sorted by name
+			if rule.Node(w.labels(m.Name)) {
+				c.nodes.Nodes = append(c.nodes.Nodes, m.Name)
+			}
+		}
+	}
+	if len(rule.Interfaces) > 0 {
+		for _, i := range w.wire.Interfaces {
+			if rule.Interface(i.Name) {
+				c.wire = append(c.wire, i.Name)
+			}
+		}
+	}
+	return c
+}
+
+// labels are those of a node, as far as Kubernetes has told.
+func (w *world) labels(node string) map[string]string {
+	i, ok := slices.BinarySearchFunc(w.cluster.Nodes, node, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
+	if !ok {
+		return nil
+	}
+	return w.cluster.Nodes[i].Labels
+}
+
+// of is the rule for the election of an address of a pool.
+func (c scopes) of(pool string) *owner.Scope { return c[pool].nodes }
+
+// equal tells whether elections come out the same.
+func (c scopes) equal(o scopes) bool {
+	return maps.EqualFunc(c, o, func(a, b scope) bool {
+		return (a.nodes == nil) == (b.nodes == nil) && (a.nodes == nil || slices.Equal(a.nodes.Nodes, b.nodes.Nodes))
+	})
+}
+
+// limits are the interfaces that bound addresses are kept to.
+func (w *world) limits() []arpd.Limit {
+	if len(w.scopes) == 0 {
+		return nil
+	}
+	vips := map[string][]netip.Addr{}
+	for _, v := range w.vips {
+		if len(w.scopes[v.Pool].rule.Interfaces) > 0 {
+			vips[v.Pool] = append(vips[v.Pool], v.IP)
+		}
+	}
+	var limits []arpd.Limit
+	for _, pool := range slices.Sorted(maps.Keys(vips)) {
+		limits = append(limits, arpd.Limit{Interfaces: w.scopes[pool].wire, VIPs: vips[pool]})
+	}
+	return limits
+}
+
+// mute says which addresses this node owns and has no interface for: what the
+// members tell of themselves does not say which interfaces they have, so the
+// election cannot know.
+func (w *world) mute(mine map[netip.Addr]bool) []string {
+	if len(w.scopes) == 0 {
+		return nil
+	}
+	used := map[string]bool{}
+	for _, i := range w.wire.Interfaces {
+		used[i.Name] = i.Used
+	}
+	lost := map[string][]string{}
+	for _, v := range w.vips {
+		c, limited := w.scopes[v.Pool]
+		if mine[v.IP] && limited && len(c.rule.Interfaces) > 0 && !slices.ContainsFunc(c.wire, func(n string) bool { return used[n] }) {
+			lost[v.Pool] = append(lost[v.Pool], v.IP.String())
+		}
+	}
+	var problems []string
+	for _, pool := range slices.Sorted(maps.Keys(lost)) {
+		ips := lost[pool]
+		more := ""
+		if len(ips) > 3 {
+			ips, more = ips[:3], fmt.Sprintf(" and %d more", len(ips)-3)
+		}
+		problems = append(problems, fmt.Sprintf("node %s uses no interface that matches %s: nobody hears of %s%s of pool %q; let its nodeSelectors choose nodes that have one",
+			w.self, strings.Join(w.scopes[pool].rule.Interfaces, " "), strings.Join(ips, ", "), more, pool))
+	}
+	return problems
+}
+
+// others names the live members whose configuration is not this node's.
+func (w *world) others() []string {
+	var names []string
+	for _, m := range w.members {
+		if m.State == mesh.Alive && m.Meta.Config != w.pools.Hash() {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// differing says that members have other pools than this node, and what follows.
+func (w *world) differing() []string {
+	names := w.others()
+	if len(names) == 0 {
+		return nil
+	}
+	more := ""
+	if len(names) > 5 {
+		names, more = names[:5], fmt.Sprintf(" and %d more", len(names)-5)
+	}
+	return []string{fmt.Sprintf("other pools are in force on %s%s than on %s: until all agree bound addresses stay as they are; compare --config and --pool, and look at these nodes' problems",
+		strings.Join(names, ", "), more, w.self)}
+}
+
+// tellDiffering logs that members have other pools, and that all agree again.
+func (s *Speaker) tellDiffering(w *world) {
+	now := w.others()
+	switch {
+	case slices.Equal(now, s.differ):
+	case len(now) == 0:
+		s.log.Info().Msg("all members have the same pools again")
+	default:
+		s.log.Warn().Strs("nodes", now).Msg("members have other pools")
+	}
+	s.differ = now
+}

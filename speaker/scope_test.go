@@ -1,0 +1,217 @@
+package speaker
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/watcher"
+)
+
+func compiled(t *testing.T, list ...lease.Pool) *lease.Pools {
+	t.Helper()
+	p, err := lease.NewPools(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func labelled(key, value string) []lease.Selector {
+	return []lease.Selector{{MatchLabels: lease.Labels{key: value}}}
+}
+
+var edge = lease.Pool{Name: "edge", Ranges: []string{"198.18.64.1-198.18.64.10"}, NodeSelectors: labelled("edge", "yes")}
+
+// configure puts pools in force on all members, or on some.
+func (m *model) configure(p *lease.Pools, names ...string) {
+	for name := range m.speakers {
+		if len(names) == 0 || slices.Contains(names, name) {
+			m.set(name, func(b *node) { b.pools = p })
+		}
+	}
+}
+
+// edges labels these nodes and no others.
+func (m *model) edges(names ...string) {
+	for name := range m.speakers {
+		m.setNode(name, func(n *watcher.Node) {
+			n.Labels = nil
+			if slices.Contains(names, name) {
+				n.Labels = map[string]string{"edge": "yes"}
+			}
+		})
+	}
+}
+
+// TestNodeSelectors: only the nodes that a pool chooses announce its addresses.
+func TestNodeSelectors(t *testing.T) {
+	lab(t, func(m *model) {
+		m.configure(compiled(t, edge))
+		m.edges("n1", "n3")
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		first := m.one(ip)
+		if first == "n2" {
+			t.Errorf("%s announces, which is no edge", first)
+		}
+		rest := map[string]string{"n1": "n3", "n3": "n1"}[first]
+		if gap, _ := m.during(ip, func() { m.edges(rest); m.pass(5 * time.Second) }); gap > 0 || m.one(ip) != rest {
+			t.Errorf("%s announces after %s lost its label, with a gap of %s; want %s", m.one(ip), first, gap, rest)
+		}
+		snap := m.speakers["n2"].speaker.Snapshot()
+		if want := `the only one eligible by the node selectors of pool "edge"`; snap.VIPs[0].Reason != want {
+			t.Errorf("reason %q, want %q", snap.VIPs[0].Reason, want)
+		}
+		m.edges()
+		m.pass(ownerlessFor + time.Second)
+		want := []string{`web: no node may announce ` + ip + `: no ready node matches the node selectors of pool "edge"`}
+		if diff := cmp.Diff(want, m.told("NoEligibleNode")); diff != "" || len(m.owners(ip)) > 0 {
+			t.Errorf("%v announce; events (-want +got):\n%s", m.owners(ip), diff)
+		}
+		m.edges("n2")
+		if got := m.one(ip); got != "n2" {
+			t.Errorf("%s announces, want n2", got)
+		}
+	})
+}
+
+// TestNodeSelectorsChangeTogether: while a change of the configuration spreads, all
+// elect by the rules that they last agreed on: nobody falls silent before the
+// successor speaks, and there are never two.
+func TestNodeSelectorsChangeTogether(t *testing.T) {
+	next := edge
+	next.NodeSelectors = labelled("edge", "no")
+	for _, order := range [][]string{{"n1", "n2", "n3"}, {"n3", "n2", "n1"}, {"n2", "n1", "n3"}} {
+		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			lab(t, func(m *model) {
+				m.configure(compiled(t, edge))
+				m.edges("n1")
+				m.setNode("n2", func(n *watcher.Node) { n.Labels = map[string]string{"edge": "no"} })
+				m.create("web", nil, "n1", "n2", "n3")
+				ip := m.bound("web")
+				if got := m.one(ip); got != "n1" {
+					t.Fatalf("%s announces, want n1", got)
+				}
+				changed := compiled(t, next)
+				gap, _ := m.during(ip, func() {
+					for i, name := range order {
+						m.configure(changed, name)
+						m.pass(40 * time.Second)
+						if want := []string{"n1", "n1", "n2"}[i]; m.one(ip) != want {
+							t.Errorf("%s announces after %s read the file, want %s", m.one(ip), name, want)
+						}
+					}
+				})
+				if gap > 0 {
+					t.Errorf("no answer for %s", gap)
+				}
+			})
+		})
+	}
+}
+
+// TestDifferentPoolsAreReported: by name, on both sides, and it keeps no node from its work.
+func TestDifferentPoolsAreReported(t *testing.T) {
+	lab(t, func(m *model) {
+		m.configure(compiled(t, edge), "n2")
+		m.pass(time.Second)
+		for name, want := range map[string]string{
+			"n1": "other pools are in force on n2 than on n1: ", "n2": "other pools are in force on n1, n3 than on n2: ", "n3": "other pools are in force on n2 than on n3: ",
+		} {
+			snap := m.speakers[name].speaker.Snapshot()
+			if len(snap.Problems) != 1 || !strings.HasPrefix(snap.Problems[0], want) || !snap.Ready {
+				t.Errorf("%s is ready: %t, problems %q, want %q", name, snap.Ready, snap.Problems, want)
+			}
+		}
+		m.configure(m.pools, "n2")
+		m.pass(time.Second)
+		if snap := m.speakers["n1"].speaker.Snapshot(); len(snap.Problems) > 0 {
+			t.Errorf("problems %q after all agree", snap.Problems)
+		}
+	}, tenAddresses)
+}
+
+// TestInterfaces: an address stays off the interfaces that its pool does not name, and a node that
+// has none of them says so.
+func TestInterfaces(t *testing.T) {
+	lab(t, func(m *model) {
+		m.configure(compiled(t, lease.Pool{Name: "lan", Ranges: []string{"198.18.64.1-198.18.64.10"}, Interfaces: []string{"eth*", "!eth0"}}))
+		m.create("web", nil, "n1")
+		ip := m.bound("web")
+		m.pass(time.Second)
+		owner := m.speakers["n1"].speaker.Snapshot().VIPs[0].Owner
+		if got := m.owners(ip); len(got) > 0 {
+			t.Errorf("%v announce on eth0", got)
+		}
+		snap := m.speakers[owner].speaker.Snapshot()
+		want := []string{"node " + owner + " uses no interface that matches eth* !eth0: nobody hears of " + ip + ` of pool "lan"; let its nodeSelectors choose nodes that have one`}
+		if diff := cmp.Diff(want, snap.Problems); diff != "" || !snap.Ready {
+			t.Errorf("ready %t, problems (-want +got):\n%s", snap.Ready, diff)
+		}
+		m.set(owner, func(b *node) { b.nics = []string{"eth0", "eth1"} })
+		if got := m.one(ip); got != owner {
+			t.Errorf("%s announces, want %s", got, owner)
+		}
+		m.mu.Lock()
+		limits := m.speakers[owner].limits
+		m.mu.Unlock()
+		if len(limits) != 1 || !slices.Equal(limits[0].Interfaces, []string{"eth1"}) {
+			t.Errorf("limits %v, want eth1", limits)
+		}
+		m.pass(time.Second)
+		if snap := m.speakers[owner].speaker.Snapshot(); len(snap.Problems) > 0 {
+			t.Errorf("problems %q", snap.Problems)
+		}
+	})
+}
+
+// TestNamespaceLabelsMoveAddresses: the lease protocol learns of a change of a namespace.
+func TestNamespaceLabelsMoveAddresses(t *testing.T) {
+	lab(t, func(m *model) {
+		m.label(map[string]string{"env": "prod"})
+		m.configure(compiled(t,
+			lease.Pool{Name: "prod", Ranges: []string{"198.18.64.1-198.18.64.10"}, NamespaceSelectors: labelled("env", "prod"), Priority: new(0)},
+			lease.Pool{Name: "rest", Ranges: []string{"198.18.65.1-198.18.65.10"}},
+		))
+		m.create("web", nil, "n1")
+		if got := m.bound("web"); got != "198.18.64.1" {
+			t.Errorf("address %s", got)
+		}
+		m.label(map[string]string{"env": "test"})
+		m.until("the address moves", 20*time.Second, func() bool { return m.ip("web") == "198.18.65.1" })
+		m.label(nil)
+		m.pass(time.Minute)
+		if got := m.ip("web"); got != "198.18.65.1" {
+			t.Errorf("address %s", got)
+		}
+	})
+}
+
+func TestReserved(t *testing.T) {
+	ip := netip.MustParseAddr
+	w := &world{
+		members: []mesh.Member{{
+			Name: "n1", Addr: netip.MustParseAddrPort("198.18.0.1:7927"),
+			Meta: mesh.Meta{Segments: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/24"), netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("198.18.1.0/31")}},
+		}, {Name: "n2"}},
+		cluster: watcher.State{Nodes: []watcher.Node{{Name: "n3", Addresses: []netip.Addr{ip("198.18.0.3")}, Others: []netip.Addr{ip("203.0.113.3"), ip("2001:db8::3")}}}},
+	}
+	reserved := w.reserved()
+	for text, want := range map[string]string{
+		"198.18.0.0": "the network address of 198.18.0.0/24", "198.18.0.255": "the broadcast address of 198.18.0.0/24",
+		"2001:db8::": "the routers' anycast address of 2001:db8::/64",
+		"198.18.0.1": "an address of node n1", "198.18.0.3": "an address of node n3", "203.0.113.3": "an address of node n3", "2001:db8::3": "an address of node n3",
+		"198.18.0.2": "", "198.18.1.0": "", "198.18.1.1": "", "2001:db8::1": "",
+	} {
+		if got := reserved(ip(text)); got != want {
+			t.Errorf("%s is %q, want %q", text, got, want)
+		}
+	}
+}
