@@ -156,14 +156,15 @@ func TestConflictIsToldOnce(t *testing.T) {
 }
 
 // TestProblemsOfOthersLeaveANodeReady: a peer with another key is worth a look,
-// and no reason to stop announcing or to fail the probe.
+// and no reason to stop announcing or to fail the probe; neither is a mistake in
+// the configuration file, as an earlier one is in force.
 func TestProblemsOfOthersLeaveANodeReady(t *testing.T) {
 	lab(t, func(m *model) {
-		const problem = "peer 198.18.0.9 has another key"
-		m.set("n1", func(b *node) { b.troubles = []string{problem} })
+		const problem, mistake = "peer 198.18.0.9 has another key", "the configuration file is not in force: pools: want a list"
+		m.set("n1", func(b *node) { b.troubles, b.mistakes = []string{problem}, []string{mistake} })
 		m.pass(time.Second)
 		snap := m.speakers["n1"].speaker.Snapshot()
-		if !snap.Ready || len(snap.Reasons) > 0 || !slices.Equal(snap.Problems, []string{problem}) {
+		if !snap.Ready || len(snap.Reasons) > 0 || !slices.Equal(snap.Problems, []string{mistake, problem}) {
 			t.Errorf("ready %v, reasons %q, problems %q", snap.Ready, snap.Reasons, snap.Problems)
 		}
 	}, tenAddresses)

@@ -61,6 +61,7 @@ type node struct {
 	silent    time.Time    // of the API server since then, zero: in contact
 	pools     *lease.Pools // nil: those of the model
 	troubles  []string     // of the mesh
+	mistakes  []string     // of the configuration file
 	conflicts []arpd.Conflict
 
 	reset   bool
@@ -569,5 +570,9 @@ func (b *node) Pools() *lease.Pools {
 	}
 	return b.m.pools
 }
-func (b *node) Problems() []string       { return nil }
+func (b *node) Problems() []string {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return b.mistakes
+}
 func (b *node) Changed() <-chan struct{} { return nil }

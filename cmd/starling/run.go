@@ -75,6 +75,7 @@ type process struct {
 
 func newProcess(cfg config, set *settings, client *watcher.Client, keys [][]byte, log zerolog.Logger) *process {
 	p := &process{cfg: cfg, settings: set, client: client, keys: keys, log: log, registry: prometheus.NewRegistry()}
+	p.registry.MustRegister(set.collectors()...)
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return p
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/lease"
@@ -30,6 +31,8 @@ type settings struct {
 	read    []byte // content last looked at; only Run uses it and have after newSettings
 	have    bool   // read is what the file held when it was last looked at
 
+	failures prometheus.Counter
+
 	mu      sync.Mutex // guards all following fields
 	pools   *lease.Pools
 	problem string
@@ -38,6 +41,9 @@ type settings struct {
 // newSettings reads the file once. Its error joins one line for each mistake.
 func newSettings(flags []lease.Pool, file string, log zerolog.Logger) (*settings, error) {
 	s := &settings{flags: flags, file: file, log: log, changed: make(chan struct{}, 1)}
+	s.failures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "starling_config_reload_failures_total", Help: "Changes of the configuration file that could not be put in force.",
+	})
 	if file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {
@@ -48,6 +54,19 @@ func newSettings(flags []lease.Pool, file string, log zerolog.Logger) (*settings
 	var err error
 	s.pools, err = s.compile(s.read)
 	return s, err
+}
+
+// collectors are the metrics about the configuration.
+func (s *settings) collectors() []prometheus.Collector {
+	successful := func() float64 {
+		if len(s.Problems()) > 0 {
+			return 0
+		}
+		return 1
+	}
+	return []prometheus.Collector{s.failures, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "starling_config_last_reload_successful", Help: "1 if the configuration file is in force, 0 if it has mistakes and an earlier one is.",
+	}, successful)}
 }
 
 // compile makes the pools of the flags and of a file's content.
@@ -120,6 +139,7 @@ func (s *settings) set(pools *lease.Pools, err error) bool {
 			return false
 		}
 		s.problem = problem
+		s.failures.Inc()
 		s.log.Warn().Str("reason", oneLine(err)).Msg("configuration kept as it was")
 	default:
 		s.pools, s.problem = pools, ""

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/lease"
@@ -53,16 +55,17 @@ func TestReload(t *testing.T) {
 			pools   []string
 			problem string // part of it
 			changed bool
+			failed  float64 // changes until now
 		}{
-			{"good edit", func() { write(twoPools) }, []string{"flag", "lab", "more"}, "", true},
-			{"nothing", func() {}, []string{"flag", "lab", "more"}, "", false},
-			{"bad edit", func() { write("pools: 7\n") }, []string{"flag", "lab", "more"}, "not in force", true},
-			{"still bad", func() {}, []string{"flag", "lab", "more"}, "not in force", false},
-			{"truncated", func() { write("") }, []string{"flag", "lab", "more"}, `no key "pools"`, true},
-			{"gone", func() { os.Remove(file) }, []string{"flag", "lab", "more"}, "no such file", true},
-			{"back", func() { write(onePool) }, []string{"flag", "lab"}, "", true},
-			{"overlap with a flag", func() { write("pools: [{name: x, ranges: [198.19.0.7/32]}]\n") }, []string{"flag", "lab"}, "overlap", true},
-			{"mended", func() { write(onePool) }, []string{"flag", "lab"}, "", true},
+			{"good edit", func() { write(twoPools) }, []string{"flag", "lab", "more"}, "", true, 0},
+			{"nothing", func() {}, []string{"flag", "lab", "more"}, "", false, 0},
+			{"bad edit", func() { write("pools: 7\n") }, []string{"flag", "lab", "more"}, "not in force", true, 1},
+			{"still bad", func() {}, []string{"flag", "lab", "more"}, "not in force", false, 1},
+			{"truncated", func() { write("") }, []string{"flag", "lab", "more"}, `no key "pools"`, true, 2},
+			{"gone", func() { os.Remove(file) }, []string{"flag", "lab", "more"}, "no such file", true, 3},
+			{"back", func() { write(onePool) }, []string{"flag", "lab"}, "", true, 3},
+			{"overlap with a flag", func() { write("pools: [{name: x, ranges: [198.19.0.7/32]}]\n") }, []string{"flag", "lab"}, "overlap", true, 4},
+			{"mended", func() { write(onePool) }, []string{"flag", "lab"}, "", true, 4},
 		} {
 			step.do()
 			wait(t, reread+1)
@@ -71,6 +74,12 @@ func TestReload(t *testing.T) {
 			}
 			if p := strings.Join(s.Problems(), "\n"); (p == "") != (step.problem == "") || !strings.Contains(p, step.problem) {
 				t.Errorf("%s: problem %q, want %q", step.name, p, step.problem)
+			}
+			if got := testutil.ToFloat64(s.failures); got != step.failed {
+				t.Errorf("%s: %v failures counted, want %v", step.name, got, step.failed)
+			}
+			if got := successful(t, s); got != (step.problem == "") {
+				t.Errorf("%s: successful %t", step.name, got)
 			}
 			changed := false
 			select {
@@ -90,4 +99,20 @@ func TestReload(t *testing.T) {
 			t.Errorf("%d warnings, want one for each of 4 mistakes:\n%s", n, log.String())
 		}
 	})
+}
+
+// successful is the gauge that says so.
+func successful(t *testing.T, s *settings) bool {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	r.MustRegister(s.collectors()...)
+	for value, ok := range map[string]bool{"1": true, "0": false} {
+		want := "# HELP starling_config_last_reload_successful 1 if the configuration file is in force, 0 if it has mistakes and an earlier one is.\n" +
+			"# TYPE starling_config_last_reload_successful gauge\nstarling_config_last_reload_successful " + value + "\n"
+		if testutil.GatherAndCompare(r, strings.NewReader(want), "starling_config_last_reload_successful") == nil {
+			return ok
+		}
+	}
+	t.Fatal("the gauge is missing")
+	return false
 }
