@@ -60,31 +60,44 @@ func (l Lease) Encode() string {
 // DecodeLease reads the annotation. The addresses are readable in every version; what is no address
 // is left out, an address given twice counts once, as bound only if it is so each time.
 func DecodeLease(text string) (Lease, error) {
+	l, _, err := decode(text)
+	return l, err
+}
+
+// decode also says what was left out or cannot have been written by a speaker, "" for nothing.
+func decode(text string) (l Lease, odd string, err error) {
 	if len(text) > maxLease {
-		return Lease{}, fmt.Errorf("lease of %d bytes: longer than %d", len(text), maxLease)
+		return Lease{}, "", fmt.Errorf("lease of %d bytes: longer than %d", len(text), maxLease)
 	}
 	var raw rawLease
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
-		return Lease{}, oneLine("lease", err)
+		return Lease{}, "", oneLine("lease", err)
 	}
 	switch {
 	case raw.V < 1:
-		return Lease{}, errors.New("lease: it has no version")
+		return Lease{}, "", errors.New("lease: it has no version")
 	case len(raw.IPs) > maxLeaseIPs:
-		return Lease{}, fmt.Errorf("lease of %d addresses: more than %d", len(raw.IPs), maxLeaseIPs)
+		return Lease{}, "", fmt.Errorf("lease of %d addresses: more than %d", len(raw.IPs), maxLeaseIPs)
 	}
-	l := Lease{V: raw.V, By: raw.By, Holder: raw.Holder}
+	l = Lease{V: raw.V, By: raw.By, Holder: raw.Holder}
 	for _, r := range raw.IPs {
 		ip, err := parseAddr(r.IP)
 		if err != nil {
+			odd = err.Error()
 			continue
 		}
-		l.add(Item{IP: ip, Pool: clip(r.Pool), State: r.State})
+		if r.State != stateBound && r.State != stateClaimed {
+			odd = fmt.Sprintf("%s has the state %q, want %q or %q", ip, clip(r.State), stateClaimed, stateBound)
+		}
+		if n := len(l.IPs); l.add(Item{IP: ip, Pool: clip(r.Pool), State: r.State}) == n {
+			odd = fmt.Sprintf("%s is there twice", ip)
+		}
 	}
-	return l, nil
+	return l, odd, nil
 }
 
-func (l *Lease) add(n Item) {
+// add adds an address and returns how many there are then.
+func (l *Lease) add(n Item) int {
 	if n.State != stateBound {
 		n.State = stateClaimed
 	}
@@ -93,8 +106,9 @@ func (l *Lease) add(n Item) {
 			if n.State != stateBound {
 				o.State = stateClaimed
 			}
-			return
+			return len(l.IPs)
 		}
 	}
 	l.IPs = append(l.IPs, n)
+	return len(l.IPs)
 }

@@ -14,7 +14,7 @@ type entry struct {
 	s     Service
 	key   Key
 	lease Lease  // empty when there is none or it cannot be read
-	bad   string // why the lease cannot be read, or ""
+	bad   string // what is wrong with the lease as it is written, or ""
 	holds []hold // lease first, then ingress
 	req   request
 	wrong error // why the request cannot be read
@@ -48,11 +48,12 @@ type hold struct {
 func (e *entry) read(s Service, together bool) {
 	e.s, e.lease, e.bad, e.holds = s, Lease{}, "", nil
 	if text := s.Annotations[LeaseAnnotation]; text != "" {
-		l, err := DecodeLease(text)
-		if err != nil {
-			e.bad = err.Error()
+		l, odd, err := decode(text)
+		if e.lease = l; err != nil {
+			e.bad = "it could not be read: " + err.Error()
+		} else if l.V == codecVersion {
+			e.bad = odd
 		}
-		e.lease = l
 	}
 	for _, l := range e.lease.IPs {
 		e.holds = append(e.holds, hold{ip: l.IP, pool: l.Pool, leased: true, said: l.State == stateBound})

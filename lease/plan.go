@@ -98,11 +98,14 @@ func (t *Table) plan(e *entry, v *View) plan {
 
 // leaveAlone explains why a Service that is ours gets no address.
 func (d *draft) leaveAlone() {
-	if !d.e.managed(d.v) || slices.ContainsFunc(d.e.holds, func(h hold) bool { return h.bound }) {
+	if !d.e.managed(d.v) {
 		return
 	}
 	text := fmt.Sprintf("its lease belongs to the installation %q, not to this one: remove the annotation %s if that one is gone", clip(d.e.lease.By), LeaseAnnotation)
 	if d.e.lease.By == d.v.Installation {
+		if slices.ContainsFunc(d.e.holds, func(h hold) bool { return h.bound }) {
+			return // and is announced
+		}
 		text = fmt.Sprintf("its lease has version %d, of a later release", d.e.lease.V)
 	}
 	d.failing().say(text)

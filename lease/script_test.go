@@ -27,6 +27,7 @@ import (
 //	spread NODE=[IP[,IP]...]...                says who would announce which address
 //	namespace [LABEL=VALUE]...                 makes the namespace known, with these labels
 //	rank N | class NAME | freeze               the speaker's rank, class, freeze
+//	restart                                    goes on as a new speaker, with nothing but a list
 //	break | mend                               lets writes fail, or not any more
 //	settle                                     takes steps until none is due
 //	step KIND NAME...                          takes one round of steps and says which they are
@@ -88,6 +89,8 @@ func (s *script) do(line string) string {
 		s.api.edit(key(words[0]), func(svc *Service) { svc.Ingress = list(words[1]) })
 	case "lease":
 		s.api.edit(key(words[0]), func(svc *Service) { svc.Annotations[LeaseAnnotation] = strings.TrimPrefix(words[1], "-") })
+	case "restart":
+		s.table = NewTable()
 	case "restore":
 		s.restore(key(words[0]), netip.MustParseAddr(words[1]))
 	case "settle":

@@ -302,8 +302,11 @@ func TestManagement(t *testing.T) {
 			lease a {"v":1,"by":"there","ips":[{"ip":"198.18.64.1","state":"bound"}]}
 			settle
 			holds a 198.18.64.1(bound)
-			events a
+			events a AllocationFailed: its lease belongs to the installation "there", not to this one: remove the annotation starling-lb.io/lease if that one is gone
 			writes 0
+			lease a -
+			settle
+			a 198.18.64.1
 		`},
 		{"a lease of a later release is left alone, and is understood", `
 			pool default 198.18.64.1-198.18.64.9
@@ -811,13 +814,86 @@ func TestRepair(t *testing.T) {
 			step repair a
 			a 198.18.64.1
 		`},
+		{"what MetalLB left is adopted in place, and its annotation does no harm", `
+			pool default 198.18.64.1-198.18.64.9
+			create a metallb.io/ip-allocated-from-pool=old
+			ingress a 198.18.64.7
+			create b metallb.universe.tf/ip-allocated-from-pool=default metallb.io/loadBalancerIPs=198.18.64.5
+			ingress b 198.18.64.5
+			create c metallb.io/ip-allocated-from-pool=old
+			ingress c 203.0.113.7
+			create d metallb.io/ip-allocated-from-pool=old
+			settle
+			a 198.18.64.7
+			b 198.18.64.5
+			c 198.18.64.1
+			d 198.18.64.2
+			delete a
+			wait 5s
+			create e ips=198.18.64.7
+			settle
+			e 198.18.64.7
+		`},
+		{"what another implementation left for two families is adopted in place", `
+			pool default 198.18.64.1-198.18.64.9,2001:db8::1-2001:db8::9
+			create a families=46 policy=RequireDualStack
+			ingress a 198.18.64.7,2001:db8::7
+			create b families=46 policy=PreferDualStack
+			ingress b 2001:db8::8
+			step bind a bind b
+			a 198.18.64.7,2001:db8::7
+			settle
+			b 198.18.64.1,2001:db8::8
+		`},
+		{"a lease that was edited is written anew with an event that says what was wrong", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			events a IPAllocated: 198.18.64.1 from pool "default"
+			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.64.1","state":"claimed"}]}
+			step bind a
+			a 198.18.64.1
+			events a AddressConflict: annotation starling-lb.io/lease is written anew: it did not say that 198.18.64.1 is bound
+			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.64.1","state":"BOUND"}]}
+			settle
+			events a AddressConflict: annotation starling-lb.io/lease is written anew: 198.18.64.1 has the state "BOUND", want "claimed" or "bound"
+			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.64.1","state":"bound"},{"ip":"198.18.64.257","state":"bound"}]}
+			step repair a
+			events a AddressConflict: annotation starling-lb.io/lease is written anew: "198.18.64.257" is no IP address
+			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.64.1","state":"bound"},{"ip":"::ffff:198.18.64.1","state":"bound"}]}
+			step repair a
+			events a AddressConflict: annotation starling-lb.io/lease is written anew: 198.18.64.1 is there twice
+			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.64.7","state":"bound"}]}
+			step bind a
+			events a IPAllocated: 198.18.64.1 from pool "default", adopted: the Service showed it already; IPReleased: 198.18.64.7: replaced by 198.18.64.1
+			holds a 198.18.64.1(bound)
+			step
+		`},
+		{"garbage on a Service that cannot be served is taken off as well", `
+			pool default 198.18.64.1-198.18.64.9
+			create a ips=nonsense
+			lease a garbage
+			step repair a
+			holds a -
+			step tell a
+			events a AddressConflict: annotation starling-lb.io/lease is written anew: it could not be read: lease: invalid character 'g' looking for beginning of value; AllocationFailed: annotation starling-lb.io/loadBalancerIPs: "nonsense" is no IP address
+		`},
+		{"garbage on what is not ours is left alone", `
+			pool default 198.18.64.1-198.18.64.9
+			create a type=ClusterIP
+			create b class=example.com/other
+			lease a garbage
+			lease b garbage
+			step
+			writes 0
+		`},
 		{"garbage is written anew with an event", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
 			lease a {{
 			settle
 			a 198.18.64.1
-			events a AddressConflict: annotation starling-lb.io/lease is written anew, it could not be read: lease: invalid character '{' looking for beginning of object key string; IPAllocated: 198.18.64.1 from pool "default"
+			events a AddressConflict: annotation starling-lb.io/lease is written anew: it could not be read: lease: invalid character '{' looking for beginning of object key string; IPAllocated: 198.18.64.1 from pool "default"
 			lease a []
 			step bind a
 			a 198.18.64.1
@@ -941,6 +1017,34 @@ func TestTurns(t *testing.T) {
 			step
 			wait 1s
 			step bind a
+		`},
+		{"the claim of a speaker that died is finished by the next rank", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			step claim a
+			restart
+			rank 1
+			step
+			wait 999ms
+			step
+			wait 1ms
+			step bind a
+			a 198.18.64.1
+		`},
+		{"a release that a dead speaker left is finished by the next rank", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			break
+			edit a type=ClusterIP
+			step release a
+			restart
+			mend
+			rank 2
+			step
+			wait 2s
+			step release a
+			holds a -
 		`},
 		{"what is due anew is overdue anew", `
 			pool default 198.18.64.1-198.18.64.9

@@ -12,7 +12,7 @@ type changes struct {
 	picked, bound   []out   // new addresses, and those that become bound
 	freed           []*hold // given up, and bound or shown or once bound
 	dropped         []*hold // mere claims given up
-	ingress, orphan bool    // ingress changes; the lease names nobody
+	ingress, orphan bool    // ingress changes; the lease names nobody or is none that a speaker writes
 }
 
 // write turns what the Service is to hold into a plan, or into none if it holds just that.
@@ -56,7 +56,7 @@ func (d *draft) position(ip netip.Addr) int {
 
 func (d *draft) compare() changes {
 	e := d.e
-	c := changes{orphan: len(e.lease.IPs) > 0 && e.lease.By == ""}
+	c := changes{orphan: len(e.lease.IPs) > 0 && e.lease.By == "" || e.bad != ""}
 	for i := range e.holds {
 		h := &e.holds[i]
 		o := d.out(h.ip)
@@ -124,12 +124,14 @@ func (d *draft) choosePool(c changes) {
 // tell makes the events of a write: of what users see, once for each change of it.
 func (d *draft) tell(c changes, reason string) {
 	if d.e.bad != "" {
-		d.say(true, AddressConflict, "annotation %s is written anew, it could not be read: %s", LeaseAnnotation, d.e.bad)
+		d.say(true, AddressConflict, "annotation %s is written anew: %s", LeaseAnnotation, d.e.bad)
 	}
 	for _, o := range c.bound {
 		switch h := d.e.at(o.ip); {
-		case h.said:
-		case h.shown && !h.leased:
+		case h.said, h.leased && h.shown && d.e.bad != "":
+		case h.leased && h.shown: // no speaker leaves it like that
+			d.say(true, AddressConflict, "annotation %s is written anew: it did not say that %s is bound", LeaseAnnotation, o.ip)
+		case h.shown:
 			d.say(false, IPAllocated, "%s from pool %q, adopted: the Service showed it already", o.ip, o.pool)
 		default:
 			d.say(false, IPAllocated, "%s from pool %q", o.ip, o.pool)
