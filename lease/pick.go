@@ -144,6 +144,9 @@ func (d *draft) pickFrom(q *pool, open []int, enough int) bool {
 		}
 	}
 	if found < enough {
+		for i, n := range open {
+			d.apart[d.slots[n].family] = d.apart[d.slots[n].family] || picks[i].IsValid()
+		}
 		return false
 	}
 	for i, n := range open {
@@ -163,6 +166,9 @@ func (d *draft) lack(open []int, pools []*pool, none string) {
 		fail.say(none)
 		for _, text := range d.lacks {
 			fail.say(text)
+		}
+		if d.e.req.need > 1 && (d.apart == [2]bool{true, true} || len(open) < len(d.slots)) {
+			fail.say("both families have to come from one pool")
 		}
 		if len(pools) > 0 {
 			fail.count = pools[0].Name

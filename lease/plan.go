@@ -51,6 +51,7 @@ type draft struct {
 	outs  []out
 	wake  time.Time // when a released address will have rested
 	lacks []string  // what no pool could give
+	apart [2]bool   // families that some pool has, but not together with the other one
 	plan
 }
 
