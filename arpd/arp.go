@@ -41,6 +41,7 @@ func parseARP(b []byte) (m arpMessage, d drop) {
 //
 //	who asks             sender   target   ->
 //	request              any      ours     answer to the sender's hardware address
+//	speaker's question   any      ours     the same, unless it is being handed over
 //	probe                0.0.0.0  ours     answer (RFC 5227: the prober must learn that it is taken)
 //	announcement         VIP      the same claim, no answer
 //	reply                VIP      any      claim, no answer
@@ -64,7 +65,7 @@ func (v *view) arp(b []byte, n int) verdict {
 	}
 	switch {
 	case m.op == arpRequest && m.spa != m.tpa:
-		if v.table.v4[key4(m.tpa)]&own != 0 {
+		if v.table.v4[key4(m.tpa)].answers(m.tha == v.mac) {
 			out.request = true
 			out.answer = m.answer(b, v.mac)
 		} else if !out.claim.ip.IsValid() {

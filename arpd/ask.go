@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
-	"net"
 	"net/netip"
 	"time"
 
@@ -125,9 +124,11 @@ func (p *port) ask(q Question, presence uint32, m *metrics) error {
 	return nil
 }
 
-// question4 is an ARP request to one station.
+// question4 is an ARP request to one station. That it gives the target hardware
+// address, which those of hosts leave empty, marks it as one of a speaker: it
+// asks who holds on to the address, and who is handing it over is to be silent.
 func question4(v *view, to hw, ip netip.Addr) ([]byte, error) {
-	p, err := arp.NewPacket(arp.OperationRequest, v.mac[:], netip.AddrFrom4(v.addr4), make([]byte, len(to)), ip)
+	p, err := arp.NewPacket(arp.OperationRequest, v.mac[:], netip.AddrFrom4(v.addr4), to[:], ip)
 	if err != nil {
 		return nil, fmt.Errorf("build question for %s: %w", ip, err)
 	}
@@ -145,7 +146,10 @@ func question4(v *view, to hw, ip netip.Addr) ([]byte, error) {
 func question6(v *view, to hw, ip netip.Addr) ([]byte, error) {
 	ns := &ndp.NeighborSolicitation{
 		TargetAddress: ip,
-		Options:       []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: net.HardwareAddr(v.mac[:])}},
+		Options: []ndp.Option{
+			&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: v.mac[:]},
+			&ndp.LinkLayerAddress{Direction: ndp.Target, Addr: to[:]}, // the mark, ignored by hosts (RFC 4861, section 4.6.1)
+		},
 	}
 	from := linkLocal(v.mac)
 	body, err := ndp.MarshalMessageChecksum(ns, from, ip)

@@ -98,7 +98,7 @@ func TestSpeakerThatAnswers(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		for _, f := range arp.take() {
 			m, _ := parseARP(f.frame)
-			want := arpMessage{dst: peerHW, src: testNIC.mac, op: arpRequest, sha: testNIC.mac, spa: [4]byte{198, 18, 0, 1}, tpa: here(0).As4()}
+			want := arpMessage{dst: peerHW, src: testNIC.mac, op: arpRequest, sha: testNIC.mac, spa: [4]byte{198, 18, 0, 1}, tha: peerHW, tpa: here(0).As4()}
 			if m != want {
 				t.Errorf("question %+v, want %+v", m, want)
 			}
@@ -239,4 +239,50 @@ func TestPresenceIsAnswered(t *testing.T) {
 			t.Errorf("%v questions of speakers counted as those of neighbours", got)
 		}
 	})
+}
+
+// TestWhoHoldsOn: a speaker that asks for a VIP is answered by the owner, not by
+// who hands it over; a neighbour is answered by both.
+func TestWhoHoldsOn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ip              netip.Addr
+		host, ofSpeaker bool
+	}{
+		"own":           {vip4, true, true},
+		"handed over":   {yielded4, true, false},
+		"another's":     {other4, false, false},
+		"own, 6":        {vip6, true, true},
+		"handed over 6": {yielded6, true, false},
+		"another's, 6":  {other6, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asker := &view{mac: peerHW, addr4: peer4.As4()}
+			for speaker, want := range map[bool]bool{true: tc.ofSpeaker, false: tc.host} {
+				var got verdict
+				switch {
+				case tc.ip.Is4():
+					b, err := question4(asker, nodeHW, tc.ip)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !speaker {
+						b = with(b, 32, 0, 0, 0, 0, 0, 0)
+					}
+					got = nodeView().arp(b, len(b))
+				case speaker:
+					b, err := question6(asker, nodeHW, tc.ip)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = nodeView().nd(b, len(b))
+				default:
+					b := solicit(t, nodeHW, peerHW, peer6, tc.ip, tc.ip, peerHW)
+					got = nodeView().nd(append(b, make([]byte, 64)...), len(b))
+				}
+				if (got.answer > 0) != want {
+					t.Errorf("asked by a speaker %v: %+v, want an answer %v", speaker, got, want)
+				}
+			}
+		})
+	}
 }

@@ -14,10 +14,13 @@ const (
 	askFast = 15 * time.Millisecond
 	// askSteady lies between questions to somebody who answers.
 	askSteady = 100 * time.Millisecond
-	// askSilent and askSilentMost lie between questions to somebody who does
-	// not: a switch floods what it sends to a station that is gone.
+	// askSilent lies between questions to somebody who does not. A switch floods
+	// what it sends to a station that is gone, so many of them are asked less
+	// often: a node asks no more than askFlood of them per second, but each
+	// one at least once in askSilentMost.
 	askSilent     = time.Second
 	askSilentMost = 10 * time.Second
+	askFlood      = 4
 )
 
 // inquiry is one question that is asked again and again.
@@ -27,12 +30,14 @@ type inquiry struct {
 	due    time.Time // when to ask next, or to judge
 }
 
-// pause is the time from one question to the next.
-func (q *inquiry) pause() time.Duration {
+// pause is the time from one question to the next, of so many questions. Whether
+// a station still answers for a VIP must be known soon, since the address may be
+// waiting for this node; whether it is there can be thought over.
+func (q *inquiry) pause(vip bool, of int) time.Duration {
 	switch {
 	case q.misses > askTries:
-		return min(askSilent<<min(q.misses-askTries-1, 4), askSilentMost)
-	case q.Last.IsZero() || q.Silent:
+		return min(askSilent*time.Duration(max(1, of/askFlood)), askSilentMost)
+	case q.Last.IsZero() || vip && q.misses > 0:
 		return askFast
 	}
 	return askSteady
@@ -81,7 +86,7 @@ func (q inquiries) next(now time.Time) (ask []Question, wake time.Time, changed 
 			}
 			ask = append(ask, x)
 			i.misses++
-			i.due = now.Add(i.pause())
+			i.due = now.Add(i.pause(x.IP.IsValid(), len(q)))
 		}
 	}
 	slices.SortFunc(ask, func(a, b Question) int { return cmp.Or(a.IP.Compare(b.IP), cmp.Compare(a.MAC, b.MAC)) })

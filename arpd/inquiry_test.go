@@ -46,9 +46,7 @@ func TestInquiryPace(t *testing.T) {
 		until   float64
 		want    []string
 	}{
-		"nobody is there": {never, 26, []string{
-			"0ms", "15ms", "30ms", "45ms silent", "1045ms silent", "3045ms silent", "7045ms silent", "15045ms silent", "25045ms silent",
-		}},
+		"nobody is there":  {never, 3, []string{"0ms", "15ms", "30ms", "45ms silent", "1045ms silent", "2045ms silent"}},
 		"somebody answers": {always, 0.3, []string{"0ms answered", "100ms answered", "200ms answered", "300ms answered"}},
 		"the first two are lost": {
 			func(_ Question, now time.Time) bool { return now.Sub(epoch) >= 30*time.Millisecond }, 0.2,
@@ -72,6 +70,33 @@ func TestInquiryPace(t *testing.T) {
 				t.Errorf("questions (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestVIPQuestionIsUrgent: once somebody stops to answer for a VIP, it is known
+// after one steady pause.
+func TestVIPQuestionIsUrgent(t *testing.T) {
+	q := make(inquiries)
+	q.set([]Question{ofVIP}, epoch)
+	got := script(q, epoch, at(0.5), func(_ Question, now time.Time) bool { return now.Sub(epoch) < 150*time.Millisecond })
+	if diff := cmp.Diff([]string{"0ms answered", "100ms answered", "200ms", "215ms", "230ms", "245ms silent"}, got); diff != "" {
+		t.Errorf("questions (-want +got):\n%s", diff)
+	}
+}
+
+// TestManySilentOnes: the rate of questions that a switch floods is bounded.
+func TestManySilentOnes(t *testing.T) {
+	for n, most := range map[int]int{1: 1, 4: 4, 8: 4, 40: 4, 100: 10} {
+		q := make(inquiries)
+		var all []Question
+		for i := range n {
+			all = append(all, Question{MAC: hw{2, 0, 0, 0, 1, byte(i)}.String()})
+		}
+		q.set(all, epoch)
+		script(q, epoch, at(1), never)
+		if got := len(script(q, q.wake(), at(61), never)); got > 60*most+n || got == 0 {
+			t.Errorf("%d silent ones are asked %d times in a minute", n, got)
+		}
 	}
 }
 

@@ -80,6 +80,9 @@ func (r *Responder) judge(now time.Time) time.Time {
 	for _, ip := range j.defend {
 		r.schedule.defend(ip)
 	}
+	for _, ip := range against { // who gives way will not be heard; who does not, will be again
+		delete(r.heard, ip)
+	}
 	for _, ip := range j.fresh {
 		r.log.Warn().Stringer("vip", ip).Stringer("mac", r.disputes[ip].mac).Msg("another station claims the address")
 	}

@@ -24,7 +24,8 @@ type ndMessage struct {
 	kind     byte // typeNS or typeNA
 	flags    byte // of an NA
 	target   [16]byte
-	lla      hw // link-layer address option: the source's of an NS, the target's of an NA; zero: absent
+	asker    bool // an NS with a target link-layer address: a speaker's question
+	lla      hw   // link-layer address option: the source's of an NS, the target's of an NA; zero: absent
 }
 
 // parseND reads b, a whole Ethernet frame, and validates it as RFC 4861,
@@ -64,6 +65,7 @@ func (m *ndMessage) options(b []byte) bool {
 		if len(b) < llaLen || b[1] == 0 || int(b[1])*8 > len(b) {
 			return false
 		}
+		m.asker = m.asker || m.kind == typeNS && b[0] == optTargetLLA
 		if b[0] == want {
 			if b[1] != 1 {
 				return false
@@ -108,6 +110,7 @@ func (m *ndMessage) sender() hw {
 //	what                        ->
 //	NS for ours, multicast      NA to the sender, solicited + override
 //	NS for ours, unicast        the same (neighbour unreachability detection)
+//	speaker's question          the same, unless it is being handed over
 //	NS for ours from :: (DAD)   NA to all nodes, override only
 //	NA for a VIP                claim
 func (v *view) nd(b []byte, n int) verdict {
@@ -120,7 +123,7 @@ func (v *view) nd(b []byte, n int) verdict {
 	}
 	r := v.table.v6[m.target]
 	switch {
-	case m.kind == typeNS && r&own != 0:
+	case m.kind == typeNS && r.answers(m.asker):
 		return verdict{request: true, answer: m.answer(b, v.mac)}
 	case m.kind == typeNS:
 		return verdict{drop: notOwned}

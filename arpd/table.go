@@ -17,6 +17,10 @@ const (
 // of being handed to another node.
 func (r role) ours() bool { return r == own }
 
+// answers reports whether a question is answered. A speaker's asks who holds on
+// to the address.
+func (r role) answers(speaker bool) bool { return r.ours() || r&own != 0 && !speaker }
+
 // table is the immutable lookup of one interface. IPv4 addresses are keys of
 // four bytes in network order, which is what the maps of the runtime are fastest
 // with.
