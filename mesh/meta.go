@@ -17,6 +17,8 @@ import (
 type Meta struct {
 	Ready    bool
 	Draining bool
+	// Returning: the node came back a moment ago, others shall go first.
+	Returning bool
 	// Version is the program's version, cut to 64 bytes.
 	Version string
 	// Config is a hash of the pool configuration.
@@ -51,7 +53,7 @@ const (
 )
 
 const (
-	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, bit 1 draining.
+	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning.
 	tagConfig                   // Eight bytes, big endian.
 	tagAge                      // Two bytes, big endian, in steps of 30 s.
 	tagVersion                  // Text, UTF-8.
@@ -63,6 +65,7 @@ const (
 const (
 	flagReady byte = 1 << iota
 	flagDraining
+	flagReturning
 )
 
 var errMeta = errors.New("metadata is malformed")
@@ -104,6 +107,9 @@ func (m Meta) flags() (f byte) {
 	}
 	if m.Draining {
 		f |= flagDraining
+	}
+	if m.Returning {
+		f |= flagReturning
 	}
 	return f
 }
@@ -152,7 +158,7 @@ func parseMeta(b []byte) (m Meta, err error) {
 func (m *Meta) set(tag byte, value []byte) error {
 	switch {
 	case tag == tagFlags && len(value) > 0:
-		m.Ready, m.Draining = value[0]&flagReady != 0, value[0]&flagDraining != 0
+		m.Ready, m.Draining, m.Returning = value[0]&flagReady != 0, value[0]&flagDraining != 0, value[0]&flagReturning != 0
 	case tag == tagConfig && len(value) == 8:
 		m.Config = binary.BigEndian.Uint64(value)
 	case tag == tagAge && len(value) == 2:

@@ -30,6 +30,7 @@ func TestMetaGolden(t *testing.T) {
 	}{
 		{"zero", Meta{}, "\x01"},
 		{"flags", Meta{Ready: true, Draining: true}, "\x01\x01\x01\x03"},
+		{"returning", Meta{Ready: true, Returning: true}, "\x01\x01\x01\x05"},
 		{"draining", Meta{Draining: true}, "\x01\x01\x01\x02"},
 		{"config", Meta{Config: 0x0102030405060708}, "\x01\x02\x08\x01\x02\x03\x04\x05\x06\x07\x08"},
 		{"age", Meta{APIAge: 10 * time.Minute}, "\x01\x03\x02\x00\x14"},
@@ -154,11 +155,12 @@ func TestMetaGarbage(t *testing.T) {
 func TestMetaRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := Meta{
-			Ready:    rapid.Bool().Draw(t, "ready"),
-			Draining: rapid.Bool().Draw(t, "draining"),
-			Version:  rapid.StringN(0, -1, 64).Draw(t, "version"),
-			Config:   rapid.Uint64().Draw(t, "config"),
-			APIAge:   time.Duration(rapid.IntRange(0, 65535).Draw(t, "age")) * 30 * time.Second,
+			Ready:     rapid.Bool().Draw(t, "ready"),
+			Draining:  rapid.Bool().Draw(t, "draining"),
+			Returning: rapid.Bool().Draw(t, "returning"),
+			Version:   rapid.StringN(0, -1, 64).Draw(t, "version"),
+			Config:    rapid.Uint64().Draw(t, "config"),
+			APIAge:    time.Duration(rapid.IntRange(0, 65535).Draw(t, "age")) * 30 * time.Second,
 		}
 		for range rapid.IntRange(0, 30).Draw(t, "segments") {
 			b := rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "address")

@@ -43,6 +43,7 @@ const (
 	Normal     Tier = iota
 	OutOfTouch      // has not heard from the API server for longer than others
 	Cordoned        // spec.unschedulable
+	Returning       // came back a moment ago
 	Draining        // is about to leave
 )
 
@@ -55,6 +56,8 @@ func (t Tier) String() string {
 		return "out of touch with the API server"
 	case Cordoned:
 		return "cordoned"
+	case Returning:
+		return "back for a moment only"
 	case Draining:
 		return "draining"
 	}
