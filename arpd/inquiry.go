@@ -21,6 +21,9 @@ const (
 	askSilent     = time.Second
 	askSilentMost = 10 * time.Second
 	askFlood      = 4
+	// askBurst is how many questions there may be at the pace above; where there
+	// are more, each is asked the less often.
+	askBurst = 64
 )
 
 // inquiry is one question that is asked again and again.
@@ -34,13 +37,14 @@ type inquiry struct {
 // a station still answers for a VIP must be known soon, since the address may be
 // waiting for this node; whether it is there can be thought over.
 func (q *inquiry) pause(vip bool, of int) time.Duration {
+	crowd := time.Duration(max(1, of/askBurst))
 	switch {
 	case q.misses > askTries:
 		return min(askSilent*time.Duration(max(1, of/askFlood)), askSilentMost)
 	case q.Last.IsZero() || vip && q.misses > 0:
-		return askFast
+		return askFast * crowd
 	}
-	return askSteady
+	return askSteady * crowd
 }
 
 // inquiries are plain values of time: no clock, no goroutine.

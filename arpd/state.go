@@ -103,6 +103,6 @@ func (s sighting) fresh(now time.Time) bool { return now.Sub(s.at) <= sightingFr
 // address changes: the address is no longer of interest, or was gained, or is
 // watched from now on and the sighting is old.
 func (s sighting) past(was, is role, now time.Time) bool {
-	begun := is &^ was
-	return is == 0 || begun&own != 0 || begun&watch != 0 && !s.fresh(now)
+	gained, watched := is.ours() && !was.ours(), is&^was&watch != 0
+	return is == 0 || gained || watched && !s.fresh(now)
 }
