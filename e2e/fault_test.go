@@ -238,30 +238,60 @@ func TestAPIServerRestart(t *testing.T) {
 	allReady(t)
 }
 
-// TestGossipBlocked blocks the speakers' port on every node, as a firewall does: each speaker thinks itself
-// alone. The client is served all the time, and as soon as they hear each other again one of them answers.
+// TestGossipBlocked blocks the speakers' port, as a firewall does, on every node or on the announcer alone, which the
+// others so miss again and again. Nothing moves, exactly one node answers all the time, and status says what is wrong.
 func TestGossipBlocked(t *testing.T) {
-	s := watchService(t, "deaf", "udp")
-	healed := false
+	t.Run("everywhere", func(t *testing.T) {
+		blocked(t, "deaf", func(*watched) []*cluster.Node { return shared.Nodes })
+	})
+	t.Run("one way", func(t *testing.T) {
+		blocked(t, "deaf1", func(s *watched) []*cluster.Node { return []*cluster.Node{s.owner} })
+	})
+}
+
+func blocked(t *testing.T, name string, where func(*watched) []*cluster.Node) {
+	s := watchService(t, name, "udp")
+	ctx, healed := context.WithoutCancel(t.Context()), false
 	unblock := func() {
-		for _, n := range shared.Nodes {
-			if err := n.Unblock(context.WithoutCancel(t.Context())); err != nil && !healed {
+		for _, n := range where(s) {
+			if err := n.Unblock(ctx); err != nil && !healed {
 				t.Error(err)
 			}
 		}
 		healed = true
 	}
 	t.Cleanup(unblock)
-	for _, n := range shared.Nodes {
+	for _, n := range where(s) {
 		if err := n.Block(t.Context(), 7927); err != nil {
 			t.Fatal(err)
 		}
 	}
-	until(t, 15*time.Second, "speakers that miss each other", everybodyAlone)
+	for _, talker := range where(s) {
+		for _, listener := range shared.Nodes {
+			if listener != talker {
+				until(t, 15*time.Second, "speakers that miss each other", func(ctx context.Context) error { return missed(ctx, listener, talker) })
+			}
+		}
+	}
+	for range 5 {
+		settled(t, s.watcher, s.ip)
+		s.held(t)
+	}
 	answered(t, s.client, 400)
 	unblock()
 	allReady(t)
-	s.returned(t)
 	settled(t, s.watcher, s.ip)
-	s.served(t, "gossip blocked on every node, and healed", sudden)
+	s.held(t)
+	s.undisturbed(t, "gossip blocked "+t.Name()+", and healed")
+}
+
+// held fails the test unless the first announcer is the only one, now.
+func (s *watched) held(t *testing.T) {
+	t.Helper()
+	switch n, err := workload.Owner(t.Context(), shared, s.watcher, s.ip); {
+	case err != nil:
+		t.Error(err)
+	case n != s.owner:
+		t.Errorf("%s announces, %s did", n.Name, s.owner.Name)
+	}
 }

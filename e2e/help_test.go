@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,22 +201,20 @@ func everybodyReady(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// everybodyAlone returns nil when no speaker believes another one alive.
-func everybodyAlone(ctx context.Context) error {
-	var errs []error
-	for _, n := range shared.Nodes {
-		s, err := starling.StatusOf(ctx, shared, n)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, m := range s.Members {
-			if m.State == "alive" && m.Name != n.Name {
-				errs = append(errs, fmt.Errorf("%s still sees %s", n.Name, m.Name))
-			}
+// missed returns nil when gossip does not bring the one node to the other any more, which says so, and that it is
+// alive on the wire.
+func missed(ctx context.Context, listener, talker *cluster.Node) error {
+	s, err := starling.StatusOf(ctx, shared, listener)
+	if err != nil {
+		return err
+	}
+	words := fmt.Sprintf("gossip to %s on 7927 is blocked; %s is alive on the wire", talker.Name, talker.Name)
+	for _, m := range s.Members {
+		if m.Name == talker.Name && (m.State != "wire" || !slices.Contains(s.Problems, words)) {
+			return fmt.Errorf("%s says that %s is %s, problems %q", listener.Name, m.Name, m.State, s.Problems)
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // event waits for an event of that reason about the Service, not about an earlier one of its name, and returns

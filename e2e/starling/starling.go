@@ -178,10 +178,11 @@ func crashing(ctx context.Context, c *cluster.Cluster) error {
 
 // Status is the part of /api/v1/status that tests look at.
 type Status struct {
-	Node    string   `json:"node"`
-	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons"`
-	Members []struct {
+	Node     string   `json:"node"`
+	Ready    bool     `json:"ready"`
+	Reasons  []string `json:"reasons"`
+	Problems []string `json:"problems"`
+	Members  []struct {
 		Name  string `json:"name"`
 		State string `json:"state"`
 		Ready bool   `json:"ready"`
