@@ -75,7 +75,7 @@ func TestOthersAddressesAreWatched(t *testing.T) {
 		m.pass(time.Second) // until all know
 		for name, b := range m.speakers {
 			m.mu.Lock()
-			watched := slices.Contains(b.watched, netip.MustParseAddr(ip))
+			watched := slices.Contains(b.card.watched, netip.MustParseAddr(ip))
 			m.mu.Unlock()
 			if watched == (name == owner) {
 				t.Errorf("%s watches %v, the owner is %s", name, watched, owner)
@@ -142,13 +142,13 @@ func TestConflictIsToldOnce(t *testing.T) {
 				m.pass(time.Second)
 			}
 		}
-		hear("02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:01")
+		hear("02:00:00:00:00:91", "02:00:00:00:00:92", "02:00:00:00:00:91")
 		if got := m.told("AddressConflict"); len(got) != 1 {
 			t.Errorf("events %q, want one", got)
 		}
 		m.set(owner, func(b *node) { b.conflicts = nil })
 		m.pass(time.Second)
-		hear("02:00:00:00:00:01")
+		hear("02:00:00:00:00:91")
 		if got := m.told("AddressConflict"); len(got) != 2 {
 			t.Errorf("events %q, want a second one", got)
 		}

@@ -2,8 +2,10 @@ package speaker
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
+	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/mesh"
 )
 
@@ -14,10 +16,29 @@ import (
 const (
 	moveLimit  = time.Second
 	drainLimit = 3 * time.Second
+	// askAfter is when a successor that was not heard is asked: it may have
+	// announced the address long ago, when the link between the two was cut.
+	askAfter = 50 * time.Millisecond
 )
 
 // handing is an address on its way to another node.
-type handing struct{ until time.Time }
+type handing struct{ ask, until time.Time }
+
+// questions ask the successor, at all its MACs, whether it has the address.
+func (h handing) questions(w *world, ip netip.Addr, successor string) []arpd.Question {
+	if w.now.Before(h.ask) {
+		return nil
+	}
+	var r []arpd.Question
+	for _, m := range w.members {
+		if m.Name == successor {
+			for _, mac := range m.Meta.MACs {
+				r = append(r, arpd.Question{IP: ip, MAC: mac})
+			}
+		}
+	}
+	return r
+}
 
 // handOver keeps answering for addresses that this node answered for until now
 // and that another live node owns from now on, until the wire has heard the
@@ -35,7 +56,7 @@ func (s *Speaker) handOver(w *world, mine map[netip.Addr]bool) []netip.Addr {
 		}
 		h, ok := held[v.IP]
 		if !ok {
-			h = handing{until: w.now.Add(moveLimit)}
+			h = handing{ask: w.now.Add(askAfter), until: w.now.Add(moveLimit)}
 			if w.draining {
 				h.until = w.now.Add(drainLimit)
 			}
@@ -43,9 +64,17 @@ func (s *Speaker) handOver(w *world, mine map[netip.Addr]bool) []netip.Addr {
 		if w.succeeded(v.IP, s.cfg.Node, w.verdicts[i].Owner) || !w.now.Before(h.until) {
 			continue
 		}
+		ask := h.questions(w, v.IP, w.verdicts[i].Owner)
+		if slices.ContainsFunc(ask, func(q arpd.Question) bool { a := w.wire.Answers[q]; return !a.Last.IsZero() && !a.Silent }) {
+			continue
+		}
+		w.ask = append(w.ask, ask...)
 		s.handing[v.IP] = h
 		still = append(still, v.IP)
 		w.wake = earlier(w.wake, h.until)
+		if w.now.Before(h.ask) {
+			w.wake = earlier(w.wake, h.ask)
+		}
 	}
 	s.mine = mine
 	return still
@@ -66,7 +95,7 @@ func (s *Speaker) drained(w *world) bool {
 func alive(members []mesh.Member, name string) bool {
 	for _, m := range members {
 		if m.Name == name {
-			return m.State == mesh.Alive
+			return reachable(m)
 		}
 	}
 	return false

@@ -108,10 +108,7 @@ func TestStrangerEndsNoHandOver(t *testing.T) {
 		owner := m.one(ip)
 		gap, _ := m.during(ip, func() {
 			m.setNode(owner, func(n *watcher.Node) { n.Cordoned = true })
-			m.set(owner, func(b *node) {
-				b.heard = map[netip.Addr]string{netip.MustParseAddr(ip): "02:00:00:00:00:99"}
-				poke(b.wired)
-			})
+			m.claim(ip, "02:00:00:00:00:99")
 			m.pass(2 * time.Second)
 		})
 		if gap > 0 || m.one(ip) == owner {

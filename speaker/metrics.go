@@ -33,8 +33,8 @@ func newMetrics(reg prometheus.Registerer, last *atomic.Pointer[view]) *metrics 
 
 // gauges shows the last view.
 type gauges struct {
-	last                                           *atomic.Pointer[view]
-	ready, owned, ownerless, total, inUse, waiting *prometheus.Desc
+	last                                                   *atomic.Pointer[view]
+	ready, owned, ownerless, onWire, total, inUse, waiting *prometheus.Desc
 }
 
 func newGauges(last *atomic.Pointer[view]) *gauges {
@@ -46,6 +46,7 @@ func newGauges(last *atomic.Pointer[view]) *gauges {
 		ready:     desc("ready", "1 if this node may own addresses."),
 		owned:     desc("owned_addresses", "Addresses that this node owns."),
 		ownerless: desc("addresses_without_owner", "Bound addresses that no node may announce."),
+		onWire:    desc("members_on_wire", "Members that gossip does not reach and that answer on the wire."),
 		total:     desc("allocator_addresses_total", "Addresses of a pool.", "pool"),
 		inUse:     desc("allocator_addresses_in_use_total", "Addresses of a pool that Services hold.", "pool"),
 		waiting:   desc("allocator_services_waiting", "Services that wait for an address of a pool.", "pool"),
@@ -54,7 +55,7 @@ func newGauges(last *atomic.Pointer[view]) *gauges {
 
 // Describe is part of prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.ready, g.owned, g.ownerless, g.total, g.inUse, g.waiting} {
+	for _, d := range []*prometheus.Desc{g.ready, g.owned, g.ownerless, g.onWire, g.total, g.inUse, g.waiting} {
 		ch <- d
 	}
 }
@@ -71,6 +72,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(g.ready, ready)
 	gauge(g.owned, float64(v.mine))
 	gauge(g.ownerless, float64(v.ownerless()))
+	gauge(g.onWire, float64(v.onWire()))
 	for _, u := range v.pools {
 		gauge(g.total, float64(u.Size), u.Pool)
 		gauge(g.inUse, float64(u.Used), u.Pool)

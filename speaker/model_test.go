@@ -41,6 +41,10 @@ type model struct {
 	speakers  map[string]*node
 	events    []watcher.Event
 	writes    int
+	deaf      map[link]bool // by gossip
+	split     map[link]bool // on the wire
+	meters    []*meter
+	strangers int // nodes of the cluster that were taken for strangers
 }
 
 // node is one speaker with its view of the model.
@@ -54,9 +58,13 @@ type node struct {
 
 	registry *prometheus.Registry
 	state    mesh.State
+	since    time.Time // of state
 	meta     mesh.Meta
 	settled  bool
+	lost     map[string]mesh.Member // what is believed of members that are not heard
+	ice      chan struct{}          // the process is stopped until it is closed; nil: it runs
 
+	endpoints []string     // of all Services as this node sees them, nil: those of the model
 	stale     bool         // what the table holds is from the snapshot file
 	silent    time.Time    // of the API server since then, zero: in contact
 	pools     *lease.Pools // nil: those of the model
@@ -66,12 +74,9 @@ type node struct {
 
 	reset   bool
 	changes map[watcher.Key]*watcher.Service // nil: deleted
-	company arpd.Company
-	answers []netip.Addr
+	card    card
 	limits  []arpd.Limit
 	nics    []string // used interfaces, eth0 if there are none
-	watched []netip.Addr
-	heard   map[netip.Addr]string
 	meshed  chan struct{}
 	wired   chan struct{}
 	kubed   chan struct{}
@@ -93,6 +98,7 @@ func newModel(t *testing.T, pools ...string) *model {
 	return &model{
 		t: t, pools: compiled, latency: time.Millisecond,
 		services: map[watcher.Key]watcher.Service{}, endpoints: map[watcher.Key]watcher.Endpoints{}, speakers: map[string]*node{},
+		deaf: map[link]bool{}, split: map[link]bool{},
 	}
 }
 
@@ -117,7 +123,7 @@ func (m *model) start(name string) *node {
 	b := &node{
 		registry: prometheus.NewRegistry(),
 		m:        m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
-		changes: map[watcher.Key]*watcher.Service{}, heard: map[netip.Addr]string{},
+		changes: map[watcher.Key]*watcher.Service{}, card: newCard(), lost: map[string]mesh.Member{},
 		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1),
 	}
 	m.mu.Lock()
@@ -127,7 +133,14 @@ func (m *model) start(name string) *node {
 	for k, s := range m.services {
 		b.changes[k] = &s
 	}
+	b.since = time.Now()
+	for pair := range m.deaf {
+		if pair.listener == name {
+			b.lost[pair.talker] = mesh.Member{} // never met
+		}
+	}
 	m.speakers[name] = b
+	m.measure()
 	m.mu.Unlock()
 	b.speaker = New(Config{Node: name, Version: "test", Installation: "cluster", Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Log: zerolog.New(io.Discard), Registry: b.registry})
 	var ctx context.Context
@@ -138,7 +151,8 @@ func (m *model) start(name string) *node {
 			m.t.Errorf("%s: %v", name, err)
 		}
 		m.mu.Lock()
-		b.state, b.answers = mesh.Left, nil
+		b.state, b.since, b.card = mesh.Left, time.Now(), newCard()
+		m.measure()
 		m.gossip()
 		m.mu.Unlock()
 	}()
@@ -159,11 +173,12 @@ func (m *model) dies(name string, detection time.Duration) {
 	m.mu.Lock()
 	b := m.speakers[name]
 	b.up = false
+	m.measure()
 	m.mu.Unlock()
 	time.AfterFunc(detection, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		b.state = mesh.Dead
+		b.state, b.since = mesh.Dead, time.Now()
 		m.gossip()
 	})
 }
@@ -285,7 +300,7 @@ func (m *model) label(labels map[string]string) {
 func (m *model) answering(ip netip.Addr) []string {
 	var r []string
 	for name, b := range m.speakers {
-		if b.up && slices.Contains(b.answers, ip) && b.allows(ip) {
+		if b.up && b.ice == nil && slices.Contains(b.card.answers, ip) && b.allows(ip) {
 			r = append(r, name)
 		}
 	}
@@ -299,39 +314,46 @@ func (m *model) owners(ip string) []string {
 	return m.answering(netip.MustParseAddr(ip))
 }
 
-// during runs f while a client looks at an address every tenth of a
-// millisecond, and gives the longest time without an answer and the time with
-// more than one.
-func (m *model) during(ip string, f func()) (gap, double time.Duration) {
-	const every = 100 * time.Microsecond
-	addr := netip.MustParseAddr(ip)
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		var current time.Duration
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(every):
-			}
-			m.mu.Lock()
-			n := len(m.answering(addr))
-			m.mu.Unlock()
-			current += every
-			if n > 0 {
-				current = 0
-			}
-			if n > 1 {
-				double += every
-			}
-			gap = max(gap, current)
+// meter adds up how long how many speakers answer for an address.
+type meter struct {
+	ip                   netip.Addr
+	n                    int
+	since                time.Time
+	gap, longest, double time.Duration // current gap, longest gap, all time with two or more
+}
+
+// measure books the time since the last change. The lock is held.
+func (m *model) measure() {
+	for _, x := range m.meters {
+		span := time.Since(x.since)
+		switch {
+		case x.n == 0:
+			x.gap += span
+			x.longest = max(x.longest, x.gap)
+		case x.n > 1:
+			x.double += span
 		}
-	}()
+		if x.n > 0 {
+			x.gap = 0
+		}
+		x.n, x.since = len(m.answering(x.ip)), time.Now()
+	}
+}
+
+// during runs f and gives the longest time in which a reachable speaker did not
+// answer for an address, and all the time in which more than one did.
+func (m *model) during(ip string, f func()) (gap, double time.Duration) {
+	x := &meter{ip: netip.MustParseAddr(ip), since: time.Now(), n: 1}
+	m.mu.Lock()
+	m.meters = append(m.meters, x)
+	m.measure()
+	m.mu.Unlock()
 	f()
-	close(stop)
-	<-done
-	return gap, double
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.measure()
+	m.meters = slices.DeleteFunc(m.meters, func(o *meter) bool { return o == x })
+	return x.longest, x.double
 }
 
 // until waits in virtual time for a condition.
@@ -358,6 +380,7 @@ func (m *model) set(name string, f func(*node)) {
 	defer m.mu.Unlock()
 	b := m.speakers[name]
 	f(b)
+	m.measure()
 	poke(b.meshed)
 }
 
@@ -402,11 +425,18 @@ type (
 )
 
 func (b *modelMesh) Members() []mesh.Member {
+	(*node)(b).awake()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	var r []mesh.Member
 	for name, o := range b.m.speakers {
-		r = append(r, mesh.Member{Name: name, State: o.state, Meta: o.meta})
+		v, ok := b.lost[name]
+		if !ok {
+			v = mesh.Member{Name: name, Addr: netip.AddrPortFrom(b.m.address(name), 7927), State: o.state, Since: o.since, Meta: o.meta}
+		}
+		if v.Name != "" {
+			r = append(r, v)
+		}
 	}
 	slices.SortFunc(r, func(x, y mesh.Member) int { return cmp.Compare(x.Name, y.Name) })
 	return r
@@ -439,63 +469,12 @@ func (b *modelMesh) Problems() []string {
 }
 func (b *modelMesh) Changed() <-chan struct{} { return b.meshed }
 
-func (b *modelWire) mac() string { return "02:00:00:00:00:0" + b.name[1:] }
-
-func (b *modelWire) Watch(vips []netip.Addr) {
-	b.m.mu.Lock()
-	defer b.m.mu.Unlock()
-	b.watched = vips
-}
-
 func (b *modelWire) Confine(limits []arpd.Limit) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	b.limits = limits
+	b.m.measure()
 }
-
-func (b *modelWire) Set(vips []netip.Addr) {
-	b.m.mu.Lock()
-	defer b.m.mu.Unlock()
-	for _, ip := range vips {
-		if !slices.Contains(b.answers, ip) && b.up {
-			b.heard = maps.Clone(b.heard)
-			delete(b.heard, ip)
-			b.announce(ip)
-		}
-	}
-	b.answers = vips
-}
-
-// announce is heard by everybody else who is reachable. The lock is held.
-func (b *modelWire) announce(ip netip.Addr) {
-	for _, o := range b.m.speakers {
-		if o.name == b.name || !o.up {
-			continue
-		}
-		b.m.later(func() {
-			o.heard = maps.Clone(o.heard)
-			o.heard[ip] = b.mac()
-			poke(o.wired)
-		})
-	}
-}
-
-func (b *modelWire) Meet(c arpd.Company) {
-	b.m.mu.Lock()
-	defer b.m.mu.Unlock()
-	b.company = c
-}
-
-func (b *modelWire) State() arpd.State {
-	b.m.mu.Lock()
-	defer b.m.mu.Unlock()
-	s := arpd.State{Heard: b.heard, Conflicts: b.conflicts}
-	for _, name := range (*node)(b).used() {
-		s.Interfaces = append(s.Interfaces, arpd.Interface{Name: name, MAC: b.mac(), Used: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}})
-	}
-	return s
-}
-func (b *modelWire) Changed() <-chan struct{} { return b.wired }
 
 func (b *modelCluster) Drain() watcher.Changes {
 	b.m.mu.Lock()
@@ -520,7 +499,14 @@ func (b *modelCluster) State() watcher.State {
 	if contact.IsZero() {
 		contact = time.Now()
 	}
-	return watcher.State{Synced: true, Stale: b.stale, Nodes: b.m.nodes, Endpoints: b.m.endpoints, LastContact: contact, Namespaces: b.m.spaces, NamespaceEdits: b.m.edits}
+	endpoints := b.m.endpoints
+	if b.endpoints != nil {
+		endpoints = maps.Clone(endpoints)
+		for k := range endpoints {
+			endpoints[k] = watcher.Endpoints{Nodes: b.endpoints}
+		}
+	}
+	return watcher.State{Synced: true, Stale: b.stale, Nodes: b.m.nodes, Endpoints: endpoints, LastContact: contact, Namespaces: b.m.spaces, NamespaceEdits: b.m.edits}
 }
 func (b *modelCluster) Changed() <-chan struct{} { return b.kubed }
 

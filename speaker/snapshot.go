@@ -22,12 +22,13 @@ type Snapshot struct {
 
 // Member is a speaker of the mesh.
 type Member struct {
-	Name     string   `json:"name"`     // node name
-	Addr     string   `json:"addr"`     // gossip address and port
-	State    string   `json:"state"`    // "alive", "dead" or "left"
-	Ready    bool     `json:"ready"`    // as it says of itself
-	Draining bool     `json:"draining"` // about to leave
-	Segments []string `json:"segments"` // L2 networks of the node as prefixes
+	Name      string   `json:"name"`      // node name
+	Addr      string   `json:"addr"`      // gossip address and port
+	State     string   `json:"state"`     // "alive", "dead", "left", or "wire": not reached by gossip, alive on the wire
+	Ready     bool     `json:"ready"`     // as it says of itself
+	Draining  bool     `json:"draining"`  // about to leave
+	Returning bool     `json:"returning"` // came back a moment ago, others go first
+	Segments  []string `json:"segments"`  // L2 networks of the node as prefixes
 }
 
 // VIP is an address that at least one Service holds.
@@ -53,7 +54,7 @@ type Pool struct {
 // Conflict is an address that somebody else on the wire uses as well.
 type Conflict struct {
 	IP    string    `json:"ip"`
-	Kind  string    `json:"kind"` // "stranger"
+	Kind  string    `json:"kind"` // "stranger", or "member": a node of this cluster that does not give way
 	MAC   string    `json:"mac"`  // hardware address of the other
 	Since time.Time `json:"since"`
 }

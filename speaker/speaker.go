@@ -8,10 +8,14 @@
 //
 //  1. The table of Services advances by everything the ordered stream brought.
 //  2. This node judges itself: ready means that it knows the Services, has met
-//     the mesh (or is proven alone) and has an interface to speak on. The mesh
-//     is told.
-//  3. For every bound address the owner is elected over all members. The
-//     addresses this node owns are given to the wire as one whole set.
+//     the mesh (or is proven alone), has an interface to speak on and has asked
+//     on the wire who is there. A node that came back a moment ago says so, and
+//     goes behind the steady ones. The mesh is told.
+//  3. For every bound address the owner is elected over all members: those that
+//     gossip reaches and those that answer on the wire (see judge). Who would
+//     own an address, but hears a node of higher rank announce it, leaves it to
+//     that one as long as it answers (see arbitrate). The addresses this node
+//     owns are given to the wire as one whole set.
 //  4. The lease protocol says which writes are due; they run beside the loop,
 //     and their results come back as a change.
 //
@@ -117,6 +121,9 @@ type Speaker struct {
 	// Only the loop's goroutine uses the following.
 	table   *lease.Table
 	touch   touch
+	hold    hold
+	called  bool // has asked everybody on the wire
+	yields  map[netip.Addr]yielding
 	spread  spread
 	agreed  *lease.Pools // whose rules on where to announce are in force, see agree
 	differ  []string     // members with another configuration, as of the last turn

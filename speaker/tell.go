@@ -65,7 +65,10 @@ func (s *Speaker) tell(w *world) {
 		if s.told[c.IP] {
 			continue
 		}
-		s.log.Warn().Stringer("vip", c.IP).Str("mac", c.MAC).Str("reason", c.Kind).Msg("address conflict")
+		s.log.Warn().Stringer("vip", c.IP).Str("mac", c.MAC).Str("node", w.names[c.MAC]).Str("reason", c.Kind).Msg("address conflict")
+		if w.names[c.MAC] != "" {
+			continue // the nodes settle it between them
+		}
 		if i, ok := w.find(c.IP); ok {
 			s.event(w.vips[i].Services, true, "AddressConflict", fmt.Sprintf("%s also answers for %s on the network of node %s", c.MAC, c.IP, s.cfg.Node))
 		}

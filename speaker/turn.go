@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/owner"
 )
@@ -15,7 +14,11 @@ import (
 func (s *Speaker) turn(now time.Time) *world {
 	w := s.look(now)
 	w.wake = now.Add(idleTurn)
+	if w.meta.Returning {
+		w.wake = earlier(w.wake, s.hold.until)
+	}
 	s.elect(w)
+	s.yields = w.yields
 	s.speak(w)
 	s.lease(w)
 	s.tell(w)
@@ -30,7 +33,7 @@ func (s *Speaker) turn(now time.Time) *world {
 func (s *Speaker) elect(w *world) {
 	w.verdicts = make([]owner.Verdict, len(w.vips))
 	for i, v := range w.vips {
-		w.verdicts[i] = w.voters.Elect(s.candidate(w, v))
+		w.verdicts[i] = s.yield(w, v.IP, w.voters.Elect(s.candidate(w, v)))
 		was, known := s.owned[v.IP]
 		if known && was.owner == w.verdicts[i].Owner {
 			continue
@@ -75,7 +78,7 @@ func (s *Speaker) speak(w *world) {
 		}
 	}
 	answer = append(answer, s.handOver(w, mine)...)
-	s.cfg.Wire.Meet(arpd.Company{Peers: peers(w.names, s.cfg.Node)})
+	s.cfg.Wire.Meet(s.company(w))
 	s.cfg.Wire.Confine(w.limits())
 	s.cfg.Wire.Watch(watch)
 	s.cfg.Wire.Set(answer)

@@ -38,6 +38,7 @@ func (s *Speaker) publish(w *world) {
 		ranges:    map[string][]string{},
 		conflicts: w.wire.Conflicts,
 	}
+	v.problems = append(v.problems, blocked(w.gossip, w.members)...)
 	if v.fit {
 		v.problems = append(v.problems, s.cfg.Mesh.Problems()...)
 	} else {
@@ -60,6 +61,17 @@ func (v *view) ownerless() int {
 	n := 0
 	for _, e := range v.verdicts {
 		if e.Owner == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// onWire counts the members that only the wire reaches.
+func (v *view) onWire() int {
+	n := 0
+	for _, m := range v.members {
+		if m.State == onWire {
 			n++
 		}
 	}
@@ -93,7 +105,7 @@ func (s *Speaker) Snapshot() Snapshot {
 }
 
 func member(m mesh.Member) Member {
-	r := Member{Name: m.Name, Addr: m.Addr.String(), State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining}
+	r := Member{Name: m.Name, Addr: m.Addr.String(), State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining, Returning: m.Meta.Returning}
 	for _, p := range m.Meta.Segments {
 		r.Segments = append(r.Segments, p.String())
 	}

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -21,7 +22,9 @@ type world struct {
 	cluster  watcher.State
 	wire     arpd.State
 	pools    *lease.Pools
-	members  []mesh.Member     // this node with the state of this turn
+	gossip   []mesh.Member     // as the mesh has them
+	members  []mesh.Member     // as gossip and the wire together have them, this node as of this turn
+	meta     mesh.Meta         // what this node says of itself
 	names    map[string]string // node by MAC, see names
 	vips     []lease.VIP
 
@@ -30,6 +33,8 @@ type world struct {
 	writers  *owner.Electorate // who may take lease steps: also nodes that may not announce
 	verdicts []owner.Verdict   // of vips, in the same order
 	scopes   scopes            // where the addresses of pools may be announced
+	yields   map[netip.Addr]yielding
+	ask      []arpd.Question // about addresses: to those that are to have them
 
 	steps []lease.Step
 	wake  time.Time
@@ -38,24 +43,31 @@ type world struct {
 // look takes the snapshot. What this node says of itself is part of it, so that
 // its own election does not lag behind what it tells the others.
 func (s *Speaker) look(now time.Time) *world {
-	w := &world{self: s.cfg.Node, now: now, draining: !s.drain.IsZero()}
+	w := &world{self: s.cfg.Node, now: now, draining: !s.drain.IsZero(), yields: map[netip.Addr]yielding{}}
 	changes := s.cfg.Cluster.Drain() // before the state, which may then only be newer
 	s.table.Apply(changes.Reset, services(changes.Put), keys(changes.Deleted), now)
 	w.cluster, w.wire, w.pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
 	w.vips = s.table.VIPs(s.terms(w))
 	w.reasons = s.unready(w)
+	w.gossip = s.cfg.Mesh.Members()
+	own := segments(w.wire)
+	w.names = names(w.gossip, w.cluster.Nodes, w.wire.Speakers)
+	for _, mac := range macs(w.wire) {
+		w.names[mac] = s.cfg.Node
+	}
+	w.members = judge(w.gossip, w.names, w.wire, own, now)
 	meta := mesh.Meta{
-		Ready:    len(w.reasons) == 0,
-		Draining: w.draining,
-		Version:  s.cfg.Version,
-		Config:   w.pools.Hash(),
-		Segments: segments(w.wire),
-		APIAge:   s.touch.age(now, w.cluster.LastContact),
-		MACs:     macs(w.wire),
+		Ready:     len(w.reasons) == 0,
+		Draining:  w.draining,
+		Returning: s.hold.returning(now, len(w.reasons) == 0, steady(w.members, s.cfg.Node)),
+		Version:   s.cfg.Version,
+		Config:    w.pools.Hash(),
+		Segments:  own,
+		APIAge:    s.touch.age(now, w.cluster.LastContact),
+		MACs:      macs(w.wire),
 	}
 	s.cfg.Mesh.SetMeta(meta)
-	w.members = withSelf(s.cfg.Mesh.Members(), s.cfg.Node, meta)
-	w.names = names(w.members, w.cluster.Nodes, w.wire.Speakers)
+	w.meta, w.members = meta, withSelf(w.members, s.cfg.Node, meta)
 	w.voters, w.writers = electorates(w.members, w.cluster.Nodes, s.cfg.IgnoreExclude)
 	s.agree(w)
 	return w
@@ -72,8 +84,17 @@ func (s *Speaker) unready(w *world) []string {
 	}
 	if !slices.ContainsFunc(w.wire.Interfaces, func(i arpd.Interface) bool { return i.Used }) {
 		r = append(r, "no interface to announce on")
+	} else if s.called = s.called || w.wire.Answers[arpd.Question{MAC: arpd.Everybody}].Silent; !s.called {
+		r = append(r, calling)
 	}
 	return r
+}
+
+// steady tells whether another node may own addresses and does not return itself.
+func steady(members []mesh.Member, self string) bool {
+	return slices.ContainsFunc(members, func(m mesh.Member) bool {
+		return m.Name != self && unfit(m) == "" && !m.Meta.Draining && !m.Meta.Returning
+	})
 }
 
 // electorates joins what the mesh says of the members with what Kubernetes says
@@ -89,21 +110,26 @@ func electorates(members []mesh.Member, nodes []watcher.Node, ignoreExclude bool
 		n := known[m.Name]
 		c := owner.Node{Name: m.Name, Unfit: unfit(m), Segments: m.Meta.Segments, Tier: tier(m, n, touching)}
 		wr = append(wr, c)
-		switch {
-		case c.Unfit != "":
-		case n.Excluded && !ignoreExclude:
-			c.Unfit = "excluded by label"
-		case n.NetworkUnavailable:
-			c.Unfit = "network unavailable"
-		}
+		c.Unfit = cmp.Or(c.Unfit, barred(n, ignoreExclude))
 		v = append(v, c)
 	}
 	return owner.New(v), owner.New(wr)
 }
 
+// barred says why Kubernetes does not want a node to announce, or nothing.
+func barred(n watcher.Node, ignoreExclude bool) string {
+	switch {
+	case n.Excluded && !ignoreExclude:
+		return "excluded by label"
+	case n.NetworkUnavailable:
+		return "network unavailable"
+	}
+	return ""
+}
+
 func unfit(m mesh.Member) string {
 	switch {
-	case m.State != mesh.Alive:
+	case !reachable(m):
 		return string(m.State)
 	case !m.Meta.Ready:
 		return "not ready"
@@ -115,6 +141,8 @@ func tier(m mesh.Member, n watcher.Node, othersInTouch bool) owner.Tier {
 	switch {
 	case m.Meta.Draining:
 		return owner.Draining
+	case m.Meta.Returning:
+		return owner.Returning
 	case n.Cordoned:
 		return owner.Cordoned
 	case othersInTouch && m.Meta.APIAge >= outOfTouch:

@@ -57,12 +57,16 @@ func members(w io.Writer, s speaker.Snapshot) {
 // State is one word or two for a member's condition.
 func State(m speaker.Member) string {
 	switch {
+	case m.State == "wire":
+		return "on the wire"
 	case m.State != "alive":
 		return m.State
 	case m.Draining:
 		return "draining"
 	case !m.Ready:
 		return "not ready"
+	case m.Returning:
+		return "returning"
 	}
 	return "ready"
 }

@@ -150,6 +150,8 @@ func TestState(t *testing.T) {
 		{speaker.Member{State: "alive", Ready: true, Draining: true}, "draining"},
 		{speaker.Member{State: "dead", Ready: true, Draining: true}, "dead"},
 		{speaker.Member{State: "left"}, "left"},
+		{speaker.Member{State: "wire", Ready: true}, "on the wire"},
+		{speaker.Member{State: "alive", Ready: true, Returning: true}, "returning"},
 	}
 	for _, tt := range tests {
 		if got := State(tt.in); got != tt.want {

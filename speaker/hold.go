@@ -1,0 +1,46 @@
+package speaker
+
+import "time"
+
+const (
+	// holdFirst is how long a node that came back lets others go first: it was
+	// away for a reason that may come back too, and each return moves addresses.
+	holdFirst = 3 * time.Second
+	// holdMost bounds the time, which doubles with every return within holdMemory
+	// of the one before.
+	holdMost   = time.Minute
+	holdMemory = 5 * time.Minute
+)
+
+// hold tells whether this node has come back a moment ago: its speaker was
+// started, its link or its process came to life again. A returning node may own
+// what nobody else may, but of all others it goes behind those that are steady.
+// If there is none the time is over at once, so a cluster that boots does not
+// wait.
+type hold struct {
+	fit   bool      // as of the last look
+	last  time.Time // the last return
+	until time.Time
+	count int // returns in quick succession, less one
+}
+
+// returning judges anew: fit says whether the node could own addresses, steady
+// whether another node can that is not returning itself.
+func (h *hold) returning(now time.Time, fit, steady bool) bool {
+	if fit && !h.fit {
+		if !h.last.IsZero() && now.Sub(h.last) <= holdMemory {
+			h.count++
+		} else {
+			h.count = 0
+		}
+		h.last, h.until = now, now.Add(h.length())
+	}
+	if !fit || !steady {
+		h.until = time.Time{}
+	}
+	h.fit = fit
+	return now.Before(h.until)
+}
+
+// length of the present hold.
+func (h *hold) length() time.Duration { return min(holdFirst<<min(h.count, 10), holdMost) }

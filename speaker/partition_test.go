@@ -1,0 +1,250 @@
+package speaker
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// partition is a way to block gossip among three nodes of which top owns an
+// address, second is next in line and third is last.
+type partition struct {
+	name string
+	do   func(cut func(listener, talker string), top, second, third string)
+}
+
+func partitions() []partition {
+	both := func(cut func(a, b string), a []string, b ...string) { between(a, b, cut) }
+	return []partition{
+		{"everybody from everybody", func(cut func(a, b string), t, s, d string) { both(cut, []string{t, s, d}, t, s, d) }},
+		{"the owner from the others", func(cut func(a, b string), t, s, d string) { both(cut, []string{t}, s, d) }},
+		{"the next in line from the others", func(cut func(a, b string), t, s, d string) { both(cut, []string{s}, t, d) }},
+		{"the last from the others", func(cut func(a, b string), t, s, d string) { both(cut, []string{d}, s, t) }},
+		{"owner and next", func(cut func(a, b string), t, s, _ string) { both(cut, []string{t}, s) }},
+		{"owner and last", func(cut func(a, b string), t, _, d string) { both(cut, []string{t}, d) }},
+		{"next and last", func(cut func(a, b string), _, s, d string) { both(cut, []string{s}, d) }},
+		{"nobody hears the owner", func(cut func(a, b string), t, s, d string) { cut(s, t); cut(d, t) }},
+		{"the owner hears nobody", func(cut func(a, b string), t, s, d string) { cut(t, s); cut(t, d) }},
+		{"the next does not hear the owner", func(cut func(a, b string), t, s, _ string) { cut(s, t) }},
+	}
+}
+
+// rank gives the nodes in the order of their rank for an address.
+func (m *model) rank(ip string) (top, second, third string) {
+	m.t.Helper()
+	top = m.one(ip)
+	m.pass(time.Second)
+	second = m.speakers[top].speaker.Snapshot().VIPs[0].Next
+	third = m.others(top)[0]
+	if third == second {
+		third = m.others(top)[1]
+	}
+	return top, second, third
+}
+
+// TestGossipBlocked: nothing moves, nobody is alone in the end, and status says
+// what is the matter.
+func TestGossipBlocked(t *testing.T) {
+	for _, p := range partitions() {
+		t.Run(p.name, func(t *testing.T) {
+			lab(t, func(m *model) {
+				m.create("web", nil, "n1", "n2", "n3")
+				ip := m.bound("web")
+				top, second, third := m.rank(ip)
+				m.pass(10 * time.Second)
+				gap, double := m.during(ip, func() {
+					p.do(m.block, top, second, third)
+					m.pass(20 * time.Second)
+				})
+				if gap > 0 || double > 0 || m.one(ip) != top {
+					t.Errorf("blocked: no answer for %s, two for %s, %s answers, want %s", gap, double, m.one(ip), top)
+				}
+				p.do(func(listener, talker string) {
+					want := fmt.Sprintf("gossip to %s on 7927 is blocked; %s is alive on the wire", talker, talker)
+					if snap := m.speakers[listener].speaker.Snapshot(); !slices.Contains(snap.Problems, want) || !snap.Ready {
+						t.Errorf("%s: ready %v, problems %q, want %q", listener, snap.Ready, snap.Problems, want)
+					}
+				}, top, second, third)
+				gap, double = m.during(ip, func() {
+					p.do(m.unblock, top, second, third)
+					m.pass(20 * time.Second)
+				})
+				if gap > 0 || double > 0 || m.one(ip) != top {
+					t.Errorf("healed: no answer for %s, two for %s, %s answers, want %s", gap, double, m.one(ip), top)
+				}
+				if m.strangers > 0 || len(m.told("AddressConflict")) > 0 {
+					t.Errorf("%d members taken for strangers, events %q", m.strangers, m.told("AddressConflict"))
+				}
+			}, tenAddresses)
+		})
+	}
+}
+
+// TestOwnerDiesWhileGossipIsBlocked: the wire alone tells of the death.
+func TestOwnerDiesWhileGossipIsBlocked(t *testing.T) {
+	for _, p := range partitions() {
+		t.Run(p.name, func(t *testing.T) {
+			lab(t, func(m *model) {
+				m.create("web", nil, "n1", "n2", "n3")
+				ip := m.bound("web")
+				top, second, third := m.rank(ip)
+				p.do(m.block, top, second, third)
+				m.pass(10 * time.Second)
+				gap, double := m.during(ip, func() {
+					m.dies(top, 500*time.Millisecond)
+					m.pass(5 * time.Second)
+				})
+				if gap > 600*time.Millisecond || double > 300*time.Millisecond {
+					t.Errorf("no answer for %s, two for %s", gap, double)
+				}
+				if got := m.one(ip); got != second {
+					t.Errorf("%s answers, want %s", got, second)
+				}
+			}, tenAddresses)
+		})
+	}
+}
+
+// TestStartedWhileGossipIsBlocked: a speaker that meets nobody by gossip finds
+// the others on the wire, lets them go first, and takes its place among them.
+func TestStartedWhileGossipIsBlocked(t *testing.T) {
+	for _, p := range partitions() {
+		for _, who := range []int{0, 1, 2} {
+			t.Run(fmt.Sprintf("%s, number %d", p.name, who+1), func(t *testing.T) {
+				lab(t, func(m *model) {
+					m.create("web", nil, "n1", "n2", "n3")
+					ip := m.bound("web")
+					top, second, third := m.rank(ip)
+					name := []string{top, second, third}[who]
+					p.do(m.block, top, second, third)
+					m.pass(10 * time.Second)
+					gap, double := m.during(ip, func() {
+						m.speakers[name].stop()
+						<-m.speakers[name].done
+						m.pass(2 * time.Second)
+						m.start(name)
+						m.pass(20 * time.Second)
+					})
+					if gap > 0 || double > time.Second {
+						t.Errorf("no answer for %s, two for %s", gap, double)
+					}
+					if got := m.one(ip); got != top {
+						t.Errorf("%s answers in the end, want %s", got, top)
+					}
+					if m.strangers > 0 {
+						t.Errorf("%d members taken for strangers", m.strangers)
+					}
+				}, tenAddresses)
+			})
+		}
+	}
+}
+
+// TestAPIAwayWhileGossipIsBlocked: what members say on the wire keeps their
+// views of each other's contact alike.
+func TestAPIAwayWhileGossipIsBlocked(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		for _, p := range partitions() {
+			t.Run(fmt.Sprintf("%s, only the owner without: %v", p.name, alone), func(t *testing.T) {
+				lab(t, func(m *model) {
+					m.create("web", nil, "n1", "n2", "n3")
+					ip := m.bound("web")
+					top, second, third := m.rank(ip)
+					p.do(m.block, top, second, third)
+					m.pass(10 * time.Second)
+					gap, double := m.during(ip, func() {
+						for _, n := range []string{top, second, third} {
+							if n == top || !alone {
+								m.set(n, func(b *node) { b.silent = time.Now() })
+							}
+							m.pass(700 * time.Millisecond)
+						}
+						m.pass(3 * time.Minute)
+						for _, n := range []string{top, second, third} {
+							m.set(n, func(b *node) { b.silent = time.Time{} })
+							m.pass(700 * time.Millisecond)
+						}
+						m.pass(2 * time.Minute)
+					})
+					if gap > 0 || double > time.Second {
+						t.Errorf("no answer for %s, two for %s", gap, double)
+					}
+					if got := m.one(ip); got != top {
+						t.Errorf("%s answers in the end, want %s", got, top)
+					}
+				}, tenAddresses)
+			})
+		}
+	}
+}
+
+// TestViewsDiffer: two nodes elect themselves by what they know of endpoints;
+// the wire has the last word, and when they agree again nothing is lost.
+func TestViewsDiffer(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", func(s *watcher.Service) { s.Local = true }, "n1", "n2", "n3")
+		ip := m.bound("web")
+		top, second, _ := m.rank(ip)
+		m.pass(10 * time.Second)
+		gap, double := m.during(ip, func() {
+			m.set(second, func(b *node) { b.endpoints = []string{second}; poke(b.kubed) })
+			m.pass(20 * time.Second)
+		})
+		if gap > 0 || double > 500*time.Millisecond || m.one(ip) != top {
+			t.Errorf("no answer for %s, two for %s, %s answers, want %s", gap, double, m.one(ip), top)
+		}
+		vip := m.speakers[second].speaker.Snapshot().VIPs[0]
+		if vip.Owner != top || !strings.Contains(vip.Reason, "outranks "+second) {
+			t.Errorf("%s says that %q owns it: %s", second, vip.Owner, vip.Reason)
+		}
+		gap, double = m.during(ip, func() {
+			m.serve("web", second) // the others learn what the second knew
+			m.pass(20 * time.Second)
+		})
+		if gap > 0 || double > 500*time.Millisecond || m.one(ip) != second {
+			t.Errorf("agreed: no answer for %s, two for %s, %s answers, want %s", gap, double, m.one(ip), second)
+		}
+		if m.strangers > 0 {
+			t.Errorf("%d members taken for strangers", m.strangers)
+		}
+	}, tenAddresses)
+}
+
+// TestCutOff: a node without gossip and wire answers nobody, and when its link
+// is back there is one answer within a second, whether gossip is back or not.
+func TestCutOff(t *testing.T) {
+	for _, gossip := range []bool{true, false} {
+		t.Run(fmt.Sprintf("gossip returns: %v", gossip), func(t *testing.T) {
+			lab(t, func(m *model) {
+				m.create("web", nil, "n1", "n2", "n3")
+				ip := m.bound("web")
+				top, _, _ := m.rank(ip)
+				between([]string{top}, m.others(top), m.block)
+				m.set(top, func(b *node) { b.up = false })
+				m.pass(10 * time.Second)
+				if got := m.one(ip); got == top {
+					t.Fatalf("%s answers with its link cut", got)
+				}
+				_, double := m.during(ip, func() {
+					m.set(top, func(b *node) { b.up = true })
+					if gossip {
+						m.pass(time.Second)
+						between([]string{top}, m.others(top), m.unblock)
+					}
+					m.pass(20 * time.Second)
+				})
+				if got := m.one(ip); got != top || double > 1200*time.Millisecond {
+					t.Errorf("two answers for %s, %s answers in the end", double, got)
+				}
+				if state := m.speakers[m.others(top)[0]].speaker.Snapshot().Members; gossip && slices.ContainsFunc(state, func(m Member) bool { return m.State != string(mesh.Alive) }) {
+					t.Errorf("members %+v", state)
+				}
+			}, tenAddresses)
+		})
+	}
+}

@@ -1,0 +1,381 @@
+package speaker
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/mesh"
+)
+
+// link is one direction between two nodes.
+type link struct{ listener, talker string }
+
+// card is a network card with its responder: what arpd does, modelled.
+type card struct {
+	company  arpd.Company
+	answers  []netip.Addr
+	watched  []netip.Addr
+	heard    map[netip.Addr]sighting
+	gained   map[netip.Addr]time.Time // own ones, announced since then
+	defended map[netip.Addr]defence
+	asked    map[arpd.Question]*asking
+	speakers map[string]arpd.Speaker
+}
+
+type sighting struct {
+	mac string
+	at  time.Time
+}
+
+// defence of an address against a member.
+type defence struct {
+	due   bool
+	rest  time.Time
+	times int
+}
+
+// asking is a question on its way.
+type asking struct {
+	arpd.Answer
+	misses int
+	round  int // a timer of an earlier round does nothing
+}
+
+func newCard() card {
+	return card{
+		heard: map[netip.Addr]sighting{}, gained: map[netip.Addr]time.Time{}, defended: map[netip.Addr]defence{},
+		asked: map[arpd.Question]*asking{}, speakers: map[string]arpd.Speaker{},
+	}
+}
+
+// ours tells whether an address is announced and defended.
+func (c *card) ours(ip netip.Addr) bool {
+	return slices.Contains(c.answers, ip) && !slices.Contains(c.watched, ip)
+}
+
+// address of a node. The lock is held.
+func (m *model) address(name string) netip.Addr {
+	for _, n := range m.nodes {
+		if n.Name == name {
+			return n.Addresses[0]
+		}
+	}
+	return netip.Addr{}
+}
+
+// reach tells whether a frame of a is received by b. The lock is held.
+func (m *model) reach(a, b *node) bool {
+	return a != b && a.up && b.up && a.ice == nil && b.ice == nil && !m.split[link{b.name, a.name}] && m.speakers[a.name] == a && m.speakers[b.name] == b
+}
+
+// frame delivers what a node sends to all others that receive it, after the
+// latency. The lock is held.
+func (m *model) frame(from *node, receive func(to *node)) {
+	for _, to := range m.speakers {
+		if m.reach(from, to) {
+			m.later(func() {
+				if to.ice == nil {
+					receive(to)
+				}
+			})
+		}
+	}
+}
+
+func (b *node) mac() string { return "02:00:00:00:00:0" + b.name[1:] }
+
+// awake waits while the process of the node is stopped.
+func (b *node) awake() {
+	b.m.mu.Lock()
+	ice := b.ice
+	b.m.mu.Unlock()
+	if ice != nil {
+		<-ice
+	}
+}
+
+func (b *modelWire) Watch(vips []netip.Addr) {
+	(*node)(b).awake()
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.card.watched = vips
+	(*node)(b).assign()
+}
+
+func (b *modelWire) Set(vips []netip.Addr) {
+	(*node)(b).awake()
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.card.answers = vips
+	(*node)(b).assign()
+}
+
+// assign announces what was gained and forgets what is over. The lock is held.
+func (b *node) assign() {
+	defer b.m.measure()
+	c := &b.card
+	for ip := range c.gained {
+		if !c.ours(ip) {
+			delete(c.gained, ip)
+			delete(c.defended, ip)
+		}
+	}
+	for ip := range c.heard {
+		if !slices.Contains(c.answers, ip) && !slices.Contains(c.watched, ip) {
+			delete(c.heard, ip)
+		}
+	}
+	for _, ip := range c.answers {
+		if _, known := c.gained[ip]; known || !c.ours(ip) {
+			continue
+		}
+		delete(c.heard, ip)
+		begin := time.Now()
+		c.gained[ip] = begin
+		b.announce(ip)
+		for _, gap := range []time.Duration{200, 1200, 3200, 7200} {
+			time.AfterFunc(gap*time.Millisecond, func() {
+				b.m.mu.Lock()
+				defer b.m.mu.Unlock()
+				if c.gained[ip].Equal(begin) {
+					b.announce(ip)
+				}
+			})
+		}
+	}
+}
+
+// announce is heard by everybody else who is reachable. The lock is held.
+func (b *node) announce(ip netip.Addr) {
+	b.m.frame(b, func(o *node) { o.hear(ip, b.mac()) })
+}
+
+// hear takes a claim. The lock is held.
+func (b *node) hear(ip netip.Addr, mac string) {
+	c := &b.card
+	if a := c.asked[arpd.Question{IP: ip, MAC: mac}]; a != nil {
+		b.answered(arpd.Question{IP: ip, MAC: mac})
+	}
+	if !slices.Contains(c.answers, ip) && !slices.Contains(c.watched, ip) {
+		return
+	}
+	c.heard[ip] = sighting{mac, time.Now()}
+	poke(b.wired)
+	if !c.ours(ip) || c.defended[ip].due {
+		return
+	}
+	d := c.defended[ip]
+	d.due = true
+	c.defended[ip] = d
+	wait := max(200*time.Millisecond, time.Until(d.rest))
+	time.AfterFunc(wait, func() {
+		b.m.mu.Lock()
+		defer b.m.mu.Unlock()
+		b.defend(ip, mac)
+	})
+}
+
+// defend an address that is still ours. The lock is held.
+func (b *node) defend(ip netip.Addr, mac string) {
+	c := &b.card
+	if !c.ours(ip) || b.ice != nil {
+		return
+	}
+	if !slices.Contains(c.company.Peers, mac) {
+		b.m.strangers++
+	}
+	d := c.defended[ip]
+	c.defended[ip] = defence{rest: time.Now().Add(min(500*time.Millisecond<<d.times, 8*time.Second)), times: d.times + 1}
+	delete(c.heard, ip)
+	b.announce(ip)
+}
+
+func (b *modelWire) Meet(c arpd.Company) {
+	(*node)(b).awake()
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.card.company = c
+	keep := map[arpd.Question]bool{}
+	for _, q := range c.Ask {
+		keep[q] = true
+		if b.card.asked[q] == nil {
+			b.card.asked[q] = &asking{Answer: arpd.Answer{Asked: time.Now()}}
+			(*node)(b).ask(q, 0)
+		}
+	}
+	maps.DeleteFunc(b.card.asked, func(q arpd.Question, _ *asking) bool { return !keep[q] })
+}
+
+// ask sends a question and plans the next one. The lock is held.
+func (b *node) ask(q arpd.Question, round int) {
+	a := b.card.asked[q]
+	if a == nil || a.round != round {
+		return
+	}
+	if a.misses >= 3 && !a.Silent {
+		a.Silent = true
+		poke(b.wired)
+	}
+	a.misses++
+	b.m.frame(b, func(o *node) {
+		if q.MAC == arpd.Everybody || q.MAC == o.mac() {
+			o.reply(b, q)
+		}
+	})
+	pause := 100 * time.Millisecond
+	switch {
+	case a.misses > 3:
+		pause = time.Second
+	case a.Last.IsZero() || q.IP.IsValid() && a.misses > 0:
+		pause = 15 * time.Millisecond
+	}
+	b.next(q, pause)
+}
+
+// next plans the next question. The lock is held.
+func (b *node) next(q arpd.Question, pause time.Duration) {
+	a := b.card.asked[q]
+	a.round++
+	round := a.round
+	time.AfterFunc(pause, func() {
+		b.m.mu.Lock()
+		defer b.m.mu.Unlock()
+		b.ask(q, round)
+	})
+}
+
+// reply answers a question. The lock is held.
+func (b *node) reply(to *node, q arpd.Question) {
+	word := b.card.company.Say
+	switch {
+	case !q.IP.IsValid() && word != 0:
+		b.m.frame(b, func(o *node) {
+			if o == to {
+				o.meet(b, word)
+			}
+		})
+	case q.IP.IsValid() && b.card.ours(q.IP):
+		b.m.frame(b, func(o *node) {
+			if o == to {
+				o.hear(q.IP, b.mac())
+			}
+		})
+	}
+}
+
+// meet takes the answer of a speaker that is there. The lock is held.
+func (b *node) meet(o *node, word uint8) {
+	was, known := b.card.speakers[o.mac()]
+	b.card.speakers[o.mac()] = arpd.Speaker{Addr: b.m.address(o.name), Say: word, Last: time.Now()}
+	if !known || was.Say != word {
+		poke(b.wired)
+	}
+	b.answered(arpd.Question{MAC: o.mac()})
+}
+
+// answered books the answer to a question. The lock is held.
+func (b *node) answered(q arpd.Question) {
+	a := b.card.asked[q]
+	if a == nil {
+		return
+	}
+	if a.Last.IsZero() || a.Silent {
+		poke(b.wired)
+	}
+	a.Last, a.Silent, a.misses = time.Now(), false, 0
+	b.next(q, 100*time.Millisecond)
+}
+
+func (b *modelWire) State() arpd.State {
+	(*node)(b).awake()
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	s := arpd.State{
+		Heard:     map[netip.Addr]string{},
+		Conflicts: b.conflicts,
+		Answers:   map[arpd.Question]arpd.Answer{},
+		Speakers:  maps.Clone(b.card.speakers),
+	}
+	for _, name := range (*node)(b).used() {
+		s.Interfaces = append(s.Interfaces, arpd.Interface{Name: name, MAC: (*node)(b).mac(), Used: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}})
+	}
+	for ip, h := range b.card.heard {
+		if !b.card.ours(ip) || time.Since(h.at) <= time.Second {
+			s.Heard[ip] = h.mac
+		}
+	}
+	for q, a := range b.card.asked {
+		s.Answers[q] = a.Answer
+	}
+	return s
+}
+
+func (b *modelWire) Changed() <-chan struct{} { return b.wired }
+
+// block stops gossip from one node to another; the listener gives it up after a while.
+func (m *model) block(listener, talker string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.deaf[link{listener, talker}] = true
+	b, o := m.speakers[listener], m.speakers[talker]
+	if _, lost := b.lost[talker]; lost {
+		return
+	}
+	b.lost[talker] = mesh.Member{Name: talker, Addr: netip.AddrPortFrom(m.address(talker), 7927), State: o.state, Since: o.since, Meta: o.meta}
+	time.AfterFunc(500*time.Millisecond, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if v, lost := b.lost[talker]; lost && m.deaf[link{listener, talker}] && v.State == mesh.Alive {
+			v.State, v.Since = mesh.Dead, time.Now()
+			b.lost[talker] = v
+			poke(b.meshed)
+		}
+	})
+}
+
+// unblock lets gossip pass again; the listener notices after a while.
+func (m *model) unblock(listener, talker string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.deaf, link{listener, talker})
+	time.AfterFunc(100*time.Millisecond, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if b := m.speakers[listener]; !m.deaf[link{listener, talker}] {
+			delete(b.lost, talker)
+			poke(b.meshed)
+		}
+	})
+}
+
+// between calls f for both directions between any two nodes of two groups.
+func between(a, b []string, f func(listener, talker string)) {
+	for _, x := range a {
+		for _, y := range b {
+			if x != y {
+				f(x, y)
+				f(y, x)
+			}
+		}
+	}
+}
+
+// others are all nodes but one, sorted.
+func (m *model) others(name string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := slices.Sorted(maps.Keys(m.speakers))
+	return slices.DeleteFunc(r, func(n string) bool { return n == name })
+}
+
+// claim is a frame of a station that is no node.
+func (m *model) claim(ip, mac string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, b := range m.speakers {
+		b.hear(netip.MustParseAddr(ip), mac)
+	}
+}
