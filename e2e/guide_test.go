@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,14 +80,9 @@ func (g *guide) do(t *testing.T, commands string) (told string) {
 	return errors.String()
 }
 
-// write saves the first block of YAML below the heading under the name in its first line.
-func (g *guide) write(t *testing.T, heading string) {
+// save writes a file into the user's folder.
+func (g *guide) save(t *testing.T, name, content string) {
 	t.Helper()
-	content := g.block(t, heading, "yaml")
-	var name string
-	if _, err := fmt.Sscanf(content, "# %s\n", &name); err != nil {
-		t.Fatalf("the YAML below %q does not begin with the name of its file: %v", heading, err)
-	}
 	if err := os.WriteFile(filepath.Join(g.dir, name), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

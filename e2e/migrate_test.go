@@ -97,7 +97,7 @@ func TestTakeOverFromMetalLB(t *testing.T) {
 			t.Errorf("convert does not say %q", want)
 		}
 	}
-	g.write(t, "3. Put it into place")
+	g.save(t, "kustomization.yaml", g.block(t, "3. Put it into place", "yaml"))
 	begin := time.Now()
 	g.run(t, "4. Take over")
 	for _, s := range services {
@@ -130,6 +130,39 @@ func TestTakeOverFromMetalLB(t *testing.T) {
 			t.Errorf("Service %s showed %q in the meantime, want always %q", s.name, other, s.ips)
 		}
 	}
+}
+
+// TestTakeOverServiceByService: starling serves a class of its own and leaves all else to MetalLB. A Service
+// that moves to the class keeps its address.
+func TestTakeOverServiceByService(t *testing.T) {
+	const section = "Service by Service"
+	g := open(t, "migrate-from-metallb.md")
+	withoutStarling(t)
+	web := left{"web", []string{"198.18.67.1"}, fromPool("lab"), nil}
+	ip := netip.MustParseAddr(web.ips[0])
+	leave(t, web)
+	w := watch(t)
+	g.save(t, "starling.yaml", "pools:\n- name: lab\n  ranges: [198.18.67.0/28]\n")
+	g.save(t, "kustomization.yaml", g.block(t, "3. Put it into place", "yaml")+g.block(t, section, "yaml"))
+	g.do(t, "kubectl apply -k .")
+	if err := starling.WaitReady(t.Context(), shared, 60*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	allReady(t)
+	create(t, "new", func(s *core.Service) { s.Spec.LoadBalancerClass = new("starling-lb.io/starling") })
+	if other := addresses(t, "new", 1)[0]; other == ip {
+		t.Errorf("a new Service got %s, which another one shows", ip)
+	}
+	silent(t, w, ip)
+	asMetalLBLeft(t, []left{web})
+
+	g.do(t, strings.ReplaceAll(g.block(t, section, "sh"), "192.0.2.1", web.ips[0]))
+	if got := addresses(t, "web", 1)[0]; got != ip {
+		t.Errorf("it moved to the class and from %s to %s", ip, got)
+	}
+	event(t, "web", "IPAllocated")
+	owner(t, w, ip)
+	reach(t, "tcp", ip)
 }
 
 // withoutStarling takes the speakers away until the test ends.
