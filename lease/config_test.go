@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -201,4 +202,43 @@ func FuzzParsePoolFlag(f *testing.F) {
 			oneLineEach(t, err)
 		}
 	})
+}
+
+// TestLargestConfigIsBounded reads files about as long as they may be, of the worst kinds: none takes long,
+// and what is said about them stays short.
+func TestLargestConfigIsBounded(t *testing.T) {
+	ranges := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i>>16&255, i>>8&255, i&255)
+		}
+		return b.String()
+	}
+	for name, doc := range map[string]string{
+		"many ranges and holes": "pools:\n- name: a\n  ranges:\n" + ranges(20000, "  - 10.%d.%d.%d/32\n") + "  exclude:\n" + ranges(19999, "  - 10.%d.%d.%d\n"),
+		"many holes in one":     "pools:\n- name: a\n  ranges: [10.0.0.0/8]\n  exclude:\n" + ranges(40000, "  - 10.%d.%d.%d\n"),
+		"overlaps":              "pools:\n- name: a\n  ranges:\n" + strings.Repeat("  - 10.0.0.0/8\n", 40000),
+		"many pools":            "pools:\n" + strings.ReplaceAll(ranges(10000, "- {name: pX%d-%d-%d, ranges: [10.Y/32]}\n"), "Y", "0.0.0"),
+		"deep":                  strings.Repeat("[", 9000) + strings.Repeat("]", 9000),
+		"aliases":               "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\npools: *f\n",
+		"long words":            "pools:\n- name: " + strings.Repeat("x", 500000) + "\n  ranges: [" + strings.Repeat("9", 500000) + "]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if len(doc) > maxConfig {
+				t.Fatalf("%d bytes", len(doc))
+			}
+			begin := time.Now()
+			c, err := ParseConfig([]byte(doc))
+			if err == nil {
+				_, err = NewPools(c.Pools)
+			}
+			if took := time.Since(begin); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if err != nil && len(err.Error()) > 64<<10 {
+				t.Errorf("an error of %d bytes", len(err.Error()))
+			}
+			t.Logf("%d bytes in %v: %.200v", len(doc), time.Since(begin), err)
+		})
+	}
 }

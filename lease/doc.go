@@ -35,6 +35,10 @@
 // when a step is overdue, so that in peace there is one writer), avoiding own picks in flight, and
 // letting released addresses rest. It lives in the memory of one speaker and may be lost or wrong.
 //
+// Pools say which addresses there are, in which order they are tried, and by labels which Services they
+// serve. Safety does not need that either: a Service that its pool does not serve any more holds
+// its address until it has another one, like one whose wish has changed.
+//
 // # The machine
 //
 // [Table] is an index of all holds, fed with atomic advances of the stream by [Table.Apply].

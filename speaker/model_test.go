@@ -556,6 +556,7 @@ func (b *node) Pools() *lease.Pools {
 	}
 	return b.m.pools
 }
+
 func (b *node) Problems() []string {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/owner"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -212,6 +213,47 @@ func TestReserved(t *testing.T) {
 	} {
 		if got := reserved(ip(text)); got != want {
 			t.Errorf("%s is %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestSpreadStaysWithinScope: addresses spread evenly over the nodes that a pool allows, of each pool
+// for itself, and are expected anew when that changes.
+func TestSpreadStaysWithinScope(t *testing.T) {
+	w := fleet(6)
+	w.pools = compiled(t,
+		lease.Pool{Name: "two", Ranges: []string{"198.18.0.0/24"}, NodeSelectors: labelled("edge", "yes")},
+		lease.Pool{Name: "all", Ranges: []string{"198.18.1.0/24"}},
+	)
+	w.scopes = scopes{"two": {nodes: &owner.Scope{Rule: "the rule", Nodes: []string{"node-2", "node-5"}}}}
+	var s spread
+	terms := s.of(w)
+	v := lease.View{Now: time.Unix(0, 0), Installation: "here", Pools: w.pools, Spread: terms}
+	by := map[string]int{}
+	for _, ip := range picks(t, v, 20) {
+		by[w.voters.Elect(owner.VIP{IP: ip, Serving: true, Scope: w.scopes.of("two")}).Owner]++
+	}
+	if diff := cmp.Diff(map[string]int{"node-2": 10, "node-5": 10}, by); diff != "" {
+		t.Errorf("addresses by announcer (-want +got):\n%s", diff)
+	}
+	elsewhere := map[string]bool{}
+	for ip := netip.MustParseAddr("198.18.1.0"); ip.Less(netip.MustParseAddr("198.18.2.0")); ip = ip.Next() {
+		elsewhere[terms.Announcer(ip)] = true
+	}
+	if len(elsewhere) != 6 {
+		t.Errorf("addresses of the other pool are expected on %v", elsewhere)
+	}
+	if s.of(w) != terms {
+		t.Error("made anew without need")
+	}
+	for name, change := range map[string]func(){
+		"other nodes": func() { w.scopes = scopes{"two": {nodes: &owner.Scope{Nodes: []string{"node-2"}}}} },
+		"no scope":    func() { w.scopes = nil },
+		"other pools": func() { w.pools = compiled(t, lease.Pool{Name: "all", Ranges: []string{"198.18.0.0/23"}}) },
+	} {
+		before := s.of(w)
+		if change(); s.of(w) == before {
+			t.Errorf("%s do not matter", name)
 		}
 	}
 }

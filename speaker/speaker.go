@@ -12,10 +12,11 @@
 //     on the wire who is there. A node that came back a moment ago says so, and
 //     goes behind the steady ones. The mesh is told.
 //  3. For every bound address the owner is elected over all members: those that
-//     gossip reaches and those that answer on the wire (see judge). Who would
-//     own an address, but hears a node of higher rank announce it, leaves it to
-//     that one as long as it answers (see arbitrate). The addresses this node
-//     owns are given to the wire as one whole set.
+//     gossip reaches and those that answer on the wire (see judge), as far as
+//     the address's pool allows (see agree). Who would own an address, but hears
+//     a node of higher rank announce it, leaves it to that one as long as it
+//     answers (see arbitrate). The addresses this node owns are given to the
+//     wire as one whole set, and kept to the interfaces that their pools name.
 //  4. The lease protocol says which writes are due; they run beside the loop,
 //     and their results come back as a change.
 //
