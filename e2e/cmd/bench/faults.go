@@ -128,11 +128,19 @@ func (f *faulter) killed(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	pod, err := starling.PodOn(ctx, f.c, owner)
+	if err != nil {
+		return 0, err
+	}
 	begun := time.Now()
 	if err := owner.Signal(starling.Name, syscall.SIGKILL); err != nil {
 		return 0, err
 	}
 	if err := f.moved(ctx, owner); err != nil {
+		return 0, err
+	}
+	// A new pod at once: of one that is killed again and again, kubelet waits longer and longer with the next start.
+	if err := f.c.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, *meta.NewDeleteOptions(0)); err != nil {
 		return 0, err
 	}
 	for _, claim := range f.watcher.Claims(f.ip) {
