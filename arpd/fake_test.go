@@ -71,7 +71,7 @@ func (f *fakeSystem) Packet(index int, protocol uint16) (socket, error) {
 	if err := f.refuse[index]; err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
-	s := &fakeSocket{in: make(chan []byte), fail: make(chan error), stop: make(chan struct{})}
+	s := &fakeSocket{in: make(chan []byte, 64), fail: make(chan error), stop: make(chan struct{})}
 	f.sockets[fakeKey{index, protocol}] = s
 	return s, nil
 }
@@ -184,6 +184,17 @@ func (s *fakeSocket) Filter(prog []bpf.RawInstruction) error {
 	defer s.mu.Unlock()
 	s.filter = insts[len(guard(0)):]
 	return nil
+}
+
+func (s *fakeSocket) Drain() (n int) {
+	for {
+		select {
+		case <-s.in:
+			n++
+		default:
+			return n
+		}
+	}
 }
 
 func (s *fakeSocket) Interrupt() { s.once.Do(func() { close(s.stop) }) }

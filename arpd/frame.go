@@ -66,6 +66,7 @@ const (
 	notOwned                // a question for an address that is not ours
 	writeFailed             // the answer or announcement could not be sent
 	overrun                 // too many claims at once, this one was not looked at
+	stale                   // it came while the process was stopped
 	drops                   // their number
 )
 
@@ -73,7 +74,7 @@ const (
 func (d drop) String() string {
 	return [drops]string{
 		"", "malformed", "bad_checksum", "own_frame", "not_for_us",
-		"bad_sender", "not_request", "not_owned", "write_failed", "overrun",
+		"bad_sender", "not_request", "not_owned", "write_failed", "overrun", "stale",
 	}[d]
 }
 

@@ -138,6 +138,19 @@ func (s *packetSocket) Read(b []byte) (int, error) {
 	return 0, errInterrupted
 }
 
+// drainMost bounds Drain: more frames do not fit into the buffer.
+const drainMost = 1 << 16
+
+func (s *packetSocket) Drain() int {
+	var b [1]byte
+	for n := range drainMost {
+		if _, _, err := unix.Recvfrom(s.fd, b[:], unix.MSG_DONTWAIT); err != nil {
+			return n
+		}
+	}
+	return drainMost
+}
+
 func (s *packetSocket) Write(b []byte) error {
 	if err := unix.Send(s.fd, b, unix.MSG_DONTWAIT); err != nil {
 		return fmt.Errorf("write packet socket: %w", err)

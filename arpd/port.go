@@ -52,10 +52,12 @@ type reader struct {
 	view    *atomic.Pointer[view]
 	claims  chan<- claim
 	metrics *metrics
+	pulse   *pulse // nil: the process is never stopped
+	stops   uint32 // of pulse, as of the last frame
 }
 
 // openPort opens the sockets; nothing passes their filters before assign.
-func openPort(sys system, l link, claims chan<- claim, m *metrics) (*port, error) {
+func openPort(sys system, l link, claims chan<- claim, m *metrics, beat *pulse) (*port, error) {
 	p := &port{link: l, regroup: make(chan struct{}, 1), quit: make(chan struct{})}
 	p.groups = newGroups(l.index, sys.Groups)
 	p.view.Store(&view{mac: l.mac, table: newTable(nil)})
@@ -67,7 +69,7 @@ func openPort(sys system, l link, claims chan<- claim, m *metrics) (*port, error
 			}
 			return nil, err
 		}
-		p.readers = append(p.readers, &reader{protocol: proto, sock: s, view: &p.view, claims: claims, metrics: m})
+		p.readers = append(p.readers, &reader{protocol: proto, sock: s, view: &p.view, claims: claims, metrics: m, pulse: beat, stops: beat.stops.Load()})
 	}
 	return p, nil
 }
@@ -90,6 +92,7 @@ func (r *reader) run(trouble func(error, bool)) {
 	for {
 		n, err := r.sock.Read(b)
 		switch {
+		case err == nil && r.overslept():
 		case err == nil:
 			r.frame(b, n)
 		case errors.Is(err, errInterrupted):

@@ -16,6 +16,7 @@ func (sink) Read([]byte) (int, error)          { return 0, errInterrupted }
 func (s sink) Write([]byte) error              { return s.err }
 func (sink) Filter([]bpf.RawInstruction) error { return nil }
 func (sink) Interrupt()                        {}
+func (sink) Drain() int                        { return 0 }
 func (sink) Close() error                      { return nil }
 
 func newReader(t testing.TB, p protocol, claims int, s socket) *reader {

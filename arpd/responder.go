@@ -45,6 +45,7 @@ type Responder struct {
 	claims  chan claim    // from the readers; full: claims are dropped and counted
 
 	presence uint32 // see presenceOf
+	pulse    *pulse
 
 	mu        sync.Mutex // guards all following fields; never held across a system call but the change of a filter
 	own       []netip.Addr
@@ -69,6 +70,8 @@ type Responder struct {
 	listErr   error
 	denied    error // packet sockets are refused
 	problems  []string
+	stop      Stop // the last one
+	muted     bool // own is not answered until the next Set
 }
 
 // New checks the configuration and starts nothing.
@@ -90,6 +93,7 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		asked:     make(chan struct{}, 1),
 		presence:  presenceOf(cfg.Cluster),
+		pulse:     newPulse(time.Now()),
 		claims:    make(chan claim, 256),
 		roles:     make(map[netip.Addr]role),
 		schedule:  newSchedule(gaps(), jitter),
@@ -116,7 +120,7 @@ func jitter(d time.Duration) time.Duration {
 // fails on the way is shown by Problems and tried again.
 func (r *Responder) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.inquire} {
+	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.inquire, r.live} {
 		g.Go(func() error { task(ctx); return nil })
 	}
 	return g.Wait()
@@ -128,8 +132,8 @@ func (r *Responder) Set(vips []netip.Addr) {
 	vips = normalise(vips)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !slices.Equal(r.own, vips) {
-		r.own = vips
+	if r.muted || !slices.Equal(r.own, vips) {
+		r.own, r.muted = vips, false
 		r.assign()
 	}
 }
@@ -165,7 +169,9 @@ func (r *Responder) assign() {
 	now := time.Now()
 	roles := make(map[netip.Addr]role, len(r.own)+len(r.watched))
 	for _, ip := range r.own {
-		roles[ip] |= own
+		if !r.muted {
+			roles[ip] |= own
+		}
 	}
 	for _, ip := range r.watched {
 		roles[ip] |= watch

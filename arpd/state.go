@@ -12,6 +12,7 @@ type State struct {
 	Conflicts  []Conflict            // sorted by address
 	Heard      map[netip.Addr]string // see Responder.Heard
 	Problems   []string              // in words
+	Stop       Stop                  // the last time in which the process did not run
 	Answers    map[Question]Answer   // to the questions of Meet
 	Speakers   map[string]Speaker    // of this cluster that said that they are there, by MAC; for some minutes
 }
@@ -23,7 +24,7 @@ func (r *Responder) State() State {
 	return State{
 		Interfaces: r.interfaces(), Conflicts: r.conflicts(),
 		Heard: r.heardNow(time.Now()), Problems: slices.Clone(r.problems),
-		Answers: r.inquiries.list(), Speakers: r.speakersNow(),
+		Stop: r.stop, Answers: r.inquiries.list(), Speakers: r.speakersNow(),
 	}
 }
 

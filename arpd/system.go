@@ -43,6 +43,9 @@ type socket interface {
 	Write(b []byte) error
 	// Filter replaces the kernel filter as one step.
 	Filter(prog []bpf.RawInstruction) error
+	// Drain drops the frames that wait to be read and returns their number. It is
+	// for the goroutine that reads.
+	Drain() int
 	// Interrupt makes Read return. One call may miss a Read that is just being
 	// entered: it is to be called until the reader has left.
 	Interrupt()

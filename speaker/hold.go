@@ -1,6 +1,10 @@
 package speaker
 
-import "time"
+import (
+	"time"
+
+	"github.com/starling-lb/starling/arpd"
+)
 
 const (
 	// holdFirst is how long a node that came back lets others go first: it was
@@ -40,6 +44,25 @@ func (h *hold) returning(now time.Time, fit, steady bool) bool {
 	}
 	h.fit = fit
 	return now.Before(h.until)
+}
+
+// awayAfter is the length of a stop of the process after which others have its
+// addresses: like a start, it is a return.
+const awayAfter = time.Second
+
+// wake looks whether the process was stopped for so long that it must begin
+// anew: it answers for nothing then, so there is nothing to hand over either.
+func (s *Speaker) wake(stop arpd.Stop) {
+	if stop.End.Equal(s.stopped) {
+		return
+	}
+	s.stopped = stop.End
+	if stop.Length >= awayAfter {
+		s.hold.fit = false
+		clear(s.mine)
+		clear(s.handing)
+		clear(s.yields)
+	}
 }
 
 // length of the present hold.

@@ -63,6 +63,7 @@ type node struct {
 	settled  bool
 	lost     map[string]mesh.Member // what is believed of members that are not heard
 	ice      chan struct{}          // the process is stopped until it is closed; nil: it runs
+	frozen   time.Time              // since when it is or was last stopped
 
 	endpoints []string     // of all Services as this node sees them, nil: those of the model
 	stale     bool         // what the table holds is from the snapshot file
@@ -300,7 +301,7 @@ func (m *model) label(labels map[string]string) {
 func (m *model) answering(ip netip.Addr) []string {
 	var r []string
 	for name, b := range m.speakers {
-		if b.up && b.ice == nil && slices.Contains(b.card.answers, ip) && b.allows(ip) {
+		if b.up && b.ice == nil && !b.card.muted && slices.Contains(b.card.answers, ip) && b.allows(ip) {
 			r = append(r, name)
 		}
 	}

@@ -248,3 +248,70 @@ func TestCutOff(t *testing.T) {
 		})
 	}
 }
+
+// TestFrozen: a process that was stopped answers nothing of what others have
+// taken over, and lets them go on for a while if it was away for long.
+func TestFrozen(t *testing.T) {
+	for _, gossip := range []bool{true, false} {
+		for _, tt := range []struct {
+			length, double time.Duration
+			back           bool // it has the address soon after
+		}{
+			{300 * time.Millisecond, 100 * time.Millisecond, true},
+			{700 * time.Millisecond, 300 * time.Millisecond, true},
+			{5 * time.Second, 0, false},
+		} {
+			t.Run(fmt.Sprintf("%s, gossip %v", tt.length, gossip), func(t *testing.T) {
+				lab(t, func(m *model) {
+					m.create("web", nil, "n1", "n2", "n3")
+					ip := m.bound("web")
+					top, second, third := m.rank(ip)
+					if !gossip {
+						between([]string{top, second, third}, []string{top, second, third}, m.block)
+					}
+					m.pass(10 * time.Second)
+					gap, double := m.during(ip, func() {
+						m.freeze(top)
+						m.pass(tt.length)
+						m.thaw(top)
+						m.pass(time.Second)
+					})
+					if gap > 610*time.Millisecond || double > tt.double {
+						t.Errorf("no answer for %s, two for %s", gap, double)
+					}
+					if got := m.one(ip); (got == top) != tt.back {
+						t.Errorf("%s answers soon after, %s was stopped", got, top)
+					}
+					gap, double = m.during(ip, func() { m.pass(20 * time.Second) })
+					if got := m.one(ip); got != top || gap > 0 || double > 50*time.Millisecond {
+						t.Errorf("%s answers in the end, no answer for %s, two for %s", got, gap, double)
+					}
+				}, tenAddresses)
+			})
+		}
+	}
+}
+
+// TestAllFrozen: a machine with all nodes was paused. All of them take the others
+// for steady, and nobody waits for ever.
+func TestAllFrozen(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		top, second, third := m.rank(ip)
+		m.pass(10 * time.Second)
+		for _, n := range []string{top, second, third} {
+			m.freeze(n)
+		}
+		m.pass(5 * time.Second)
+		gap, double := m.during(ip, func() {
+			for _, n := range []string{second, third, top} {
+				m.thaw(n)
+			}
+			m.pass(20 * time.Second)
+		})
+		if gap > time.Second || double > time.Second || m.one(ip) != top {
+			t.Errorf("no answer for %s, two for %s, %s answers", gap, double, m.one(ip))
+		}
+	}, tenAddresses)
+}

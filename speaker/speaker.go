@@ -49,7 +49,8 @@ import (
 const (
 	idleTurn   = 5 * time.Second      // a turn is taken at least this often
 	pause      = 2 * time.Millisecond // between turns, or as long as the last turn took
-	stuckAfter = 30 * time.Second     // without a turn, the loop is stuck
+	pauseMost  = 100 * time.Millisecond
+	stuckAfter = 30 * time.Second // without a turn, the loop is stuck
 )
 
 // Mesh is the membership, as far as the loop needs it.
@@ -123,7 +124,8 @@ type Speaker struct {
 	table   *lease.Table
 	touch   touch
 	hold    hold
-	called  bool // has asked everybody on the wire
+	stopped time.Time // end of the last stop of the process
+	called  bool      // has asked everybody on the wire
 	yields  map[netip.Addr]yielding
 	spread  spread
 	agreed  *lease.Pools // whose rules on where to announce are in force, see agree
@@ -195,9 +197,10 @@ func (s *Speaker) Run(ctx context.Context) error {
 
 // rest lets changes gather after a turn, so that a flood of them, be it pods
 // that come and go or a stranger on the wire, costs at most half a core. After
-// a quiet moment the first change is acted upon at once.
+// a quiet moment the first change is acted upon at once. A turn in which the
+// process was stopped took long for another reason.
 func (s *Speaker) rest() {
-	if rest := time.Until(s.ended.Add(max(pause, s.took))); rest > 0 {
+	if rest := time.Until(s.ended.Add(min(max(pause, s.took), pauseMost))); rest > 0 {
 		time.Sleep(rest)
 	}
 }

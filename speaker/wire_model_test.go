@@ -23,6 +23,8 @@ type card struct {
 	defended map[netip.Addr]defence
 	asked    map[arpd.Question]*asking
 	speakers map[string]arpd.Speaker
+	stop     arpd.Stop
+	muted    bool // nothing is answered before the next Set
 }
 
 type sighting struct {
@@ -53,7 +55,7 @@ func newCard() card {
 
 // ours tells whether an address is announced and defended.
 func (c *card) ours(ip netip.Addr) bool {
-	return slices.Contains(c.answers, ip) && !slices.Contains(c.watched, ip)
+	return !c.muted && slices.Contains(c.answers, ip) && !slices.Contains(c.watched, ip)
 }
 
 // address of a node. The lock is held.
@@ -109,7 +111,7 @@ func (b *modelWire) Set(vips []netip.Addr) {
 	(*node)(b).awake()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	b.card.answers = vips
+	b.card.answers, b.card.muted = vips, false
 	(*node)(b).assign()
 }
 
@@ -215,6 +217,10 @@ func (b *node) ask(q arpd.Question, round int) {
 	if a == nil || a.round != round {
 		return
 	}
+	if b.ice != nil {
+		b.next(q, 10*time.Millisecond)
+		return
+	}
 	if a.misses >= 3 && !a.Silent {
 		a.Silent = true
 		poke(b.wired)
@@ -296,6 +302,7 @@ func (b *modelWire) State() arpd.State {
 	s := arpd.State{
 		Heard:     map[netip.Addr]string{},
 		Conflicts: b.conflicts,
+		Stop:      b.card.stop,
 		Answers:   map[arpd.Question]arpd.Answer{},
 		Speakers:  maps.Clone(b.card.speakers),
 	}
@@ -314,6 +321,50 @@ func (b *modelWire) State() arpd.State {
 }
 
 func (b *modelWire) Changed() <-chan struct{} { return b.wired }
+
+// freeze stops the process of a node; the others give it up after a while.
+func (m *model) freeze(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.speakers[name]
+	b.ice, b.frozen = make(chan struct{}), time.Now()
+	m.measure()
+	ice := b.ice
+	time.AfterFunc(500*time.Millisecond, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if b.ice == ice && m.speakers[name] == b {
+			b.state, b.since = mesh.Dead, time.Now()
+			m.gossip()
+		}
+	})
+}
+
+// thaw lets a stopped process go on, which knows nothing of what happened.
+func (m *model) thaw(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, c := m.speakers[name], &m.speakers[name].card
+	close(b.ice)
+	b.ice, c.stop = nil, arpd.Stop{End: time.Now(), Length: time.Since(b.frozen)}
+	if c.stop.Length >= time.Second {
+		c.muted = true
+		b.assign()
+	} else if c.stop.Length > 400*time.Millisecond {
+		clear(c.gained)
+		b.assign()
+	}
+	m.measure()
+	poke(b.wired)
+	time.AfterFunc(100*time.Millisecond, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if b.state == mesh.Dead && b.ice == nil && m.speakers[name] == b {
+			b.state, b.since = mesh.Alive, time.Now()
+			m.gossip()
+		}
+	})
+}
 
 // block stops gossip from one node to another; the listener gives it up after a while.
 func (m *model) block(listener, talker string) {

@@ -47,6 +47,7 @@ func (s *Speaker) look(now time.Time) *world {
 	changes := s.cfg.Cluster.Drain() // before the state, which may then only be newer
 	s.table.Apply(changes.Reset, services(changes.Put), keys(changes.Deleted), now)
 	w.cluster, w.wire, w.pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
+	s.wake(w.wire.Stop)
 	w.vips = s.table.VIPs(s.terms(w))
 	w.reasons = s.unready(w)
 	w.gossip = s.cfg.Mesh.Members()
