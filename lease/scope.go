@@ -85,6 +85,17 @@ func (d *draft) home(h *hold) *pool {
 	return nil
 }
 
+// undecided reports whether it is not known yet if the pool of a hold serves the Service: it is kept as it
+// is, and not bound.
+func (d *draft) undecided(h *hold) bool {
+	q := d.home(h)
+	if q == nil {
+		return false
+	}
+	_, known := d.serves(q)
+	return !known
+}
+
 // unfit says why the Service may not have an address that it holds, as a part of a sentence that
 // begins with the address; "" when it may.
 func (d *draft) unfit(h *hold) string {

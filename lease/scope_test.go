@@ -386,6 +386,30 @@ func TestNamespaceSelectors(t *testing.T) {
 			b 198.18.64.9
 			c 198.18.64.2
 		`},
+		{"what another implementation left is adopted once the namespace is known", `
+			pool prod spaces=env=prod 198.18.64.1-198.18.64.9
+			pool rest 198.18.65.1-198.18.65.9
+			create a
+			ingress a 198.18.64.4
+			settle
+			holds a 198.18.64.4(shown)
+			writes 0
+			namespace env=prod
+			settle
+			a 198.18.64.4
+		`},
+		{"or replaced, if the pool is not for it", `
+			pool prod spaces=env=prod 198.18.64.1-198.18.64.9
+			pool rest 198.18.65.1-198.18.65.9
+			create a
+			ingress a 198.18.64.4
+			settle
+			namespace env=test
+			step claim a
+			holds a 198.18.65.1(claimed),198.18.64.4(shown)
+			settle
+			a 198.18.65.1
+		`},
 		{"a change of the namespace's labels moves its addresses", `
 			namespace env=prod
 			pool prod spaces=env=prod 198.18.64.1-198.18.64.9

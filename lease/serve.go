@@ -67,6 +67,9 @@ func (d *draft) assign() {
 				continue
 			}
 			if verdict := d.check(h); verdict != loses {
+				if verdict == passes && d.undecided(h) {
+					verdict = waits
+				}
 				best, f.ip, f.pool, f.verdict, f.bound = h, h.ip, d.poolOf(h), verdict, h.bound
 			}
 		}

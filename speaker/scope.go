@@ -133,6 +133,17 @@ func (w *world) mute(mine map[netip.Addr]bool) []string {
 	return problems
 }
 
+// tellMute logs the addresses that nobody hears of, once.
+func (s *Speaker) tellMute(w *world) {
+	now := w.mute(s.mine)
+	for _, problem := range now {
+		if !slices.Contains(s.muted, problem) {
+			s.log.Warn().Str("reason", problem).Msg("addresses without an interface")
+		}
+	}
+	s.muted = now
+}
+
 // others names the live members whose configuration is not this node's.
 func (w *world) others() []string {
 	var names []string

@@ -74,6 +74,7 @@ func (s *Speaker) tell(w *world) {
 		}
 	}
 	s.told = current
+	s.tellMute(w)
 	s.tellDiffering(w)
 	s.tellReady(w)
 }

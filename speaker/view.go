@@ -44,7 +44,7 @@ func (s *Speaker) publish(w *world) {
 	} else {
 		v.reasons = append(v.reasons, s.cfg.Mesh.Problems()...)
 	}
-	v.problems = slices.Concat(v.problems, w.mute(s.mine), w.differing())
+	v.problems = slices.Concat(v.problems, s.muted, w.differing())
 	for _, p := range w.pools.List() {
 		v.ranges[p.Name] = p.Ranges
 	}
