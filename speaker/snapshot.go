@@ -46,6 +46,7 @@ type VIP struct {
 type Pool struct {
 	Name    string   `json:"name"`
 	Ranges  []string `json:"ranges"`
+	Rules   []string `json:"rules"`   // what else its configuration says, in words
 	Size    uint64   `json:"size"`    // addresses; stays at the largest uint64 when there are more
 	Used    uint64   `json:"used"`    // addresses held by Services
 	Waiting uint64   `json:"waiting"` // Services that got no address from it
@@ -88,7 +89,7 @@ func (v VIP) MarshalJSON() ([]byte, error) {
 func (p Pool) MarshalJSON() ([]byte, error) {
 	type plain Pool
 	q := plain(p)
-	q.Ranges = list(p.Ranges)
+	q.Ranges, q.Rules = list(p.Ranges), list(p.Rules)
 	return json.Marshal(q)
 }
 

@@ -27,7 +27,7 @@ func TestSnapshotJSON(t *testing.T) {
 			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],` +
 				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"returning":false,"segments":[]}],` +
 				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","since":"2026-01-02T03:04:05Z"}],` +
-				`"pools":[{"name":"p","ranges":[],"size":0,"used":0,"waiting":0}],"conflicts":[]}`,
+				`"pools":[{"name":"p","ranges":[],"rules":[],"size":0,"used":0,"waiting":0}],"conflicts":[]}`,
 		},
 		{
 			name: "full",
@@ -35,7 +35,7 @@ func TestSnapshotJSON(t *testing.T) {
 			want: `{"node":"n1","version":"v1","ready":true,"reasons":["a"],"problems":["b"],` +
 				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"returning":false,"segments":["198.18.0.0/24"]}],` +
 				`"vips":[{"ip":"198.18.64.1","services":["a/b"],"pool":"p","owner":"n2","next":"n1","reason":"highest score","since":"2026-01-02T03:04:05Z"}],` +
-				`"pools":[{"name":"p","ranges":["2001:db8::/64"],"size":18446744073709551615,"used":2,"waiting":3}],` +
+				`"pools":[{"name":"p","ranges":["2001:db8::/64"],"rules":["priority 1"],"size":18446744073709551615,"used":2,"waiting":3}],` +
 				`"conflicts":[{"ip":"198.18.64.1","kind":"stranger","mac":"02:00:00:00:00:01","since":"2026-01-02T03:04:05Z"}]}`,
 		},
 	}
@@ -80,7 +80,7 @@ func full(since time.Time) Snapshot {
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n2", Next: "n1",
 			Reason: "highest score", Since: since,
 		}},
-		Pools:     []Pool{{Name: "p", Ranges: []string{"2001:db8::/64"}, Size: 1<<64 - 1, Used: 2, Waiting: 3}},
+		Pools:     []Pool{{Name: "p", Ranges: []string{"2001:db8::/64"}, Rules: []string{"priority 1"}, Size: 1<<64 - 1, Used: 2, Waiting: 3}},
 		Conflicts: []Conflict{{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: since}},
 	}
 }

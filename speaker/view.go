@@ -20,7 +20,7 @@ type view struct {
 	verdicts  []owner.Verdict
 	owned     []ownership
 	pools     []lease.Usage
-	ranges    map[string][]string // of pools
+	about     []lease.PoolInfo // the pools, in the same order
 	conflicts []arpd.Conflict
 	mine      int // addresses that this node owns
 }
@@ -35,7 +35,7 @@ func (s *Speaker) publish(w *world) {
 		vips:      w.vips,
 		verdicts:  w.verdicts,
 		pools:     s.table.Usage(w.pools),
-		ranges:    map[string][]string{},
+		about:     w.pools.List(),
 		conflicts: w.wire.Conflicts,
 	}
 	v.problems = append(v.problems, blocked(w.gossip, w.members)...)
@@ -45,9 +45,6 @@ func (s *Speaker) publish(w *world) {
 		v.reasons = append(v.reasons, s.cfg.Mesh.Problems()...)
 	}
 	v.problems = slices.Concat(v.problems, s.muted, w.differing())
-	for _, p := range w.pools.List() {
-		v.ranges[p.Name] = p.Ranges
-	}
 	v.owned = make([]ownership, len(w.vips))
 	for i, vip := range w.vips {
 		v.owned[i] = s.owned[vip.IP]
@@ -95,8 +92,8 @@ func (s *Speaker) Snapshot() Snapshot {
 		}
 		r.VIPs = append(r.VIPs, vip)
 	}
-	for _, u := range v.pools {
-		r.Pools = append(r.Pools, Pool{Name: u.Pool, Ranges: v.ranges[u.Pool], Size: u.Size, Used: u.Used, Waiting: u.Waiting})
+	for i, u := range v.pools { // in the order of the configuration, as the others
+		r.Pools = append(r.Pools, Pool{Name: u.Pool, Ranges: v.about[i].Ranges, Rules: v.about[i].Rules(), Size: u.Size, Used: u.Used, Waiting: u.Waiting})
 	}
 	for _, c := range v.conflicts {
 		r.Conflicts = append(r.Conflicts, Conflict{IP: c.IP.String(), Kind: c.Kind, MAC: c.MAC, Since: c.Since})

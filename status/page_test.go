@@ -27,7 +27,7 @@ func TestPageTables(t *testing.T) {
 			{IP: "198.18.64.1", Services: []string{"a/web", "b/web"}, Pool: "p", Owner: "n1", Next: "n2", Reason: "highest score", Since: since},
 			{IP: "198.18.64.2", Services: []string{"a/db"}, Reason: "no serving endpoint"},
 		},
-		Pools:     []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/31"}, Size: 2, Used: 2, Waiting: 1}},
+		Pools:     []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/31"}, Rules: []string{"priority 1", "by nodes with rack=1"}, Size: 2, Used: 2, Waiting: 1}},
 		Conflicts: []speaker.Conflict{{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: since}},
 	})
 	want := [][]string{
@@ -35,7 +35,7 @@ func TestPageTables(t *testing.T) {
 		{"198.18.64.2", "a/db", "none", "-", "-", "-", "no serving endpoint"},
 		{"n1", "ready", "198.18.0.1:7927", "198.18.0.0/24|2001:db8::/64"},
 		{"n2", "dead", "-", "-"},
-		{"p", "198.18.64.0/31", "2", "0", "1"},
+		{"p", "198.18.64.0/31", "priority 1|by nodes with rack=1", "2", "0", "1"},
 		{"198.18.64.1", "stranger", "02:00:00:00:00:01", "3h"},
 	}
 	if diff := cmp.Diff(want, rows(t, body)); diff != "" {
@@ -80,7 +80,7 @@ func TestPageEscapes(t *testing.T) {
 		Node: evil, Version: evil, Reasons: []string{evil},
 		Members:   []speaker.Member{{Name: evil, Addr: evil, State: evil, Segments: []string{evil}}},
 		VIPs:      []speaker.VIP{{IP: evil, Services: []string{evil}, Pool: evil, Owner: evil, Next: evil, Reason: evil}},
-		Pools:     []speaker.Pool{{Name: evil, Ranges: []string{evil}}},
+		Pools:     []speaker.Pool{{Name: evil, Ranges: []string{evil}, Rules: []string{evil}}},
 		Conflicts: []speaker.Conflict{{IP: evil, Kind: evil, MAC: evil}},
 	})
 	if strings.Contains(body, "<script") {

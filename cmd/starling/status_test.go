@@ -25,7 +25,7 @@ func example() speaker.Snapshot {
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n1", Reason: "the only one eligible",
 			Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		}},
-		Pools:     []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/30"}, Size: 4, Used: 1}},
+		Pools:     []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/30"}, Rules: []string{"priority 1"}, Size: 4, Used: 1}},
 		Conflicts: []speaker.Conflict{},
 	}
 }
@@ -53,7 +53,7 @@ func TestStatusTable(t *testing.T) {
 	for _, want := range []string{
 		"As n1 sees it, starling v1, ready\n",
 		"  n1    ready  198.18.0.1:7927  198.18.0.0/24\n",
-		"  p     1     3     0        198.18.64.0/30\n",
+		"  p     1     3     0        198.18.64.0/30  priority 1\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no line %q in:\n%s", want, &out)

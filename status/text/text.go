@@ -106,9 +106,9 @@ func pools(w io.Writer, list []speaker.Pool) {
 		fmt.Fprintln(w, "  "+NoPools)
 		return
 	}
-	t := newTable(w, "NAME", "USED", "FREE", "WAITING", "RANGES")
+	t := newTable(w, "NAME", "USED", "FREE", "WAITING", "RANGES", "RULES")
 	for _, p := range list {
-		t.row(p.Name, fmt.Sprint(p.Used), fmt.Sprint(Free(p)), fmt.Sprint(p.Waiting), strings.Join(p.Ranges, " "))
+		t.row(p.Name, fmt.Sprint(p.Used), fmt.Sprint(Free(p)), fmt.Sprint(p.Waiting), strings.Join(p.Ranges, " "), strings.Join(p.Rules, "; "))
 	}
 	t.end()
 }

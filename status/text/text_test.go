@@ -51,8 +51,8 @@ ADDRESSES
   no addresses yet: create a Service of type LoadBalancer
 
 POOLS
-  NAME     USED  FREE  WAITING  RANGES
-  default  0     256   0        198.18.64.0/24
+  NAME     USED  FREE  WAITING  RANGES          RULES
+  default  0     256   0        198.18.64.0/24  -
 `,
 		},
 		{
@@ -74,9 +74,9 @@ ADDRESSES
   2001:db8::1:0  none       -     -      -        default/quiet  no serving endpoint
 
 POOLS
-  NAME     USED  FREE                  WAITING  RANGES
-  default  2     0                     3        198.18.64.0/31
-  wide     1     18446744073709551614  0        2001:db8::/48 2001:db8:1::/48
+  NAME     USED  FREE                  WAITING  RANGES                         RULES
+  default  2     0                     3        198.18.64.0/31                 -
+  wide     1     18446744073709551614  0        2001:db8::/48 2001:db8:1::/48  priority 1; by nodes with rack=1
 
 CONFLICTS
   ADDRESS      KIND      MAC                SINCE
@@ -115,7 +115,7 @@ func busy() speaker.Snapshot {
 		},
 		Pools: []speaker.Pool{
 			{Name: "default", Ranges: []string{"198.18.64.0/31"}, Size: 2, Used: 2, Waiting: 3},
-			{Name: "wide", Ranges: []string{"2001:db8::/48", "2001:db8:1::/48"}, Size: 1<<64 - 1, Used: 1},
+			{Name: "wide", Ranges: []string{"2001:db8::/48", "2001:db8:1::/48"}, Rules: []string{"priority 1", "by nodes with rack=1"}, Size: 1<<64 - 1, Used: 1},
 		},
 		Conflicts: []speaker.Conflict{{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: now.Add(-3 * time.Hour)}},
 	}

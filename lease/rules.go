@@ -1,0 +1,60 @@
+package lease
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Rules says in words, for people, what a pool's configuration says beside its ranges: what is left
+// out, who it is for, where it is announced. What is not set is not said.
+func (p PoolInfo) Rules() []string {
+	var rules []string
+	say := func(words string, values ...string) {
+		if len(values) > 0 {
+			rules = append(rules, words+" "+strings.Join(values, " or "))
+		}
+	}
+	if len(p.Exclude) > 0 {
+		say("without", strings.Join(p.Exclude, " "))
+	}
+	if p.AvoidBuggyIPs {
+		rules = append(rules, "without .0 and .255")
+	}
+	if !p.AutoAssign {
+		rules = append(rules, "only if asked for")
+	}
+	if p.Priority != nil {
+		rules = append(rules, fmt.Sprintf("priority %d", *p.Priority))
+	}
+	spaces := append([]string(nil), p.Namespaces...)
+	for _, s := range p.NamespaceSelectors {
+		spaces = append(spaces, "those with "+anything(s))
+	}
+	say("for namespaces", spaces...)
+	say("for Services with", every(p.ServiceSelectors)...)
+	say("by nodes with", every(p.NodeSelectors)...)
+	if len(p.Interfaces) > 0 {
+		say("on interfaces", strings.Join(p.Interfaces, " "))
+	}
+	if p.Keep {
+		rules = append(rules, "kept when the ranges shrink")
+	}
+	return rules
+}
+
+// every makes words of selectors.
+func every(selectors []string) []string {
+	var words []string
+	for _, s := range selectors {
+		words = append(words, anything(s))
+	}
+	return words
+}
+
+// anything names the selector that matches all.
+func anything(selector string) string {
+	if selector == "" {
+		return "any labels"
+	}
+	return selector
+}
