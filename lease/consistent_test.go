@@ -36,8 +36,20 @@ func (t *Table) inconsistent() string {
 				count(e.flight.share, ip)
 			}
 		}
+		if e.wait != nil && e.wait.share != "" {
+			if _, ok := t.sharers[e.wait.share][e]; !ok {
+				return fmt.Sprintf("%s waits to share and is not known", e.key)
+			}
+		}
 		if e.wait != nil && e.wait.pool != "" {
 			waiting[e.wait.pool]++
+		}
+	}
+	for key, es := range t.sharers {
+		for e := range es {
+			if t.entries[e.key] != e || e.wait == nil || e.wait.share != key || key == "" {
+				return fmt.Sprintf("%s waits to share with %q and does not know", e.key, key)
+			}
 		}
 	}
 	for e := range t.parked {

@@ -187,7 +187,7 @@ func (q *pool) lacks(f int) string {
 	return fmt.Sprintf("pool %q has no free %s address", q.Name, familyName(f))
 }
 
-// queueName tells apart what Services want; those who may share an address want it for themselves.
+// queueName tells apart what Services want.
 func (d *draft) queueName(open []int, pools []*pool) string {
 	words := []string{strconv.Itoa(d.e.req.need)}
 	for _, i := range open {
@@ -195,9 +195,6 @@ func (d *draft) queueName(open []int, pools []*pool) string {
 	}
 	for _, q := range pools {
 		words = append(words, q.Name)
-	}
-	if d.e.req.share != "" {
-		words = append(words, d.e.key.String())
 	}
 	return strings.Join(words, " ")
 }

@@ -71,12 +71,12 @@ func hungry(svc Service, all map[Key]Service, pools *Pools, space Labels) string
 		return "" // what is in use is not given up, neither for a pool with both families nor to a foreign claim
 	}
 	for _, q := range pools.list {
-		if e.req.pool != "" && e.req.pool != q.Name || space == nil || !q.ofServices.match(svc.Labels) || !q.inNamespaces.match(space) {
+		if e.req.pool == "" && !q.AutoAssign || e.req.pool != "" && e.req.pool != q.Name || space == nil || !q.ofServices.match(svc.Labels) || !q.inNamespaces.match(space) {
 			continue
 		}
 		n := 0
 		for _, s := range e.req.slots {
-			n += btoi(anyFree(q, s.family, all))
+			n += btoi(anyFree(e, q, s.family, all))
 		}
 		if n >= e.req.need {
 			return q.Name
@@ -85,13 +85,14 @@ func hungry(svc Service, all map[Key]Service, pools *Pools, space Labels) string
 	return ""
 }
 
-// anyFree reports whether nobody holds some address of a pool.
-func anyFree(q *pool, f int, all map[Key]Service) bool {
+// anyFree reports whether nobody holds some address of a pool with whom the Service may not share it.
+func anyFree(e *entry, q *pool, f int, all map[Key]Service) bool {
 	for _, s := range q.spans[f] {
 		for ip := s.first; s.contains(ip); ip = ip.Next() {
 			taken := false
 			for _, svc := range all {
-				taken = taken || read(svc).at(ip) != nil
+				o := read(svc)
+				taken = taken || o.key != e.key && o.at(ip) != nil && clashHere(e, o) != ""
 			}
 			if !taken {
 				return true

@@ -23,6 +23,7 @@ type simulation struct {
 	api      *server
 	history  []map[Key]Service // what the API server had, revision by revision
 	backup   backup
+	actions  []string
 	restored int // the first place in the history after a backup was restored
 	speakers []*speaker
 	configs  []*Pools
@@ -52,20 +53,33 @@ type speaker struct {
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	t.Helper()
 	s := &simulation{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 0)), api: newServer(), now: epoch, forced: map[grip]bool{}, labels: []Labels{nil}}
-	three := Pool{Name: "three", Ranges: []string{"192.0.2.12/32"}, Priority: new(1), ServiceSelectors: []Selector{{MatchLabels: Labels{"tier": "3"}}}}
-	four := Pool{Name: "four", Ranges: []string{"192.0.2.14/32", "2001:db8::4/128"}, Priority: new(0), NamespaceSelectors: []Selector{{MatchLabels: Labels{"env": "four"}}}}
-	forAll := four
-	forAll.NamespaceSelectors, forAll.Keep = nil, true
-	s.configs = []*Pools{
-		mustPools(t, Pool{Name: "one", Ranges: []string{"192.0.2.1-192.0.2.3", "2001:db8::1-2001:db8::2"}}, Pool{Name: "two", Ranges: []string{"192.0.2.9/32"}}, three, four),
-		mustPools(t, Pool{Name: "two", Ranges: []string{"192.0.2.9/32", "2001:db8::2/128"}}, Pool{Name: "one", Ranges: []string{"192.0.2.0-192.0.2.2"}, Exclude: []string{"192.0.2.0"}}, forAll),
-	}
+	s.configs = s.pools()
 	s.record()
 	s.save()
+	s.actions = strings.Fields(actions)
+	for what := range strings.FieldsSeq(mishaps) {
+		if s.rand.IntN(2) == 0 {
+			s.actions = append(s.actions, what)
+		}
+	}
 	for i := range 2 + s.rand.IntN(6) {
 		s.speakers = append(s.speakers, &speaker{table: NewTable(), rank: i, pools: s.configs[0]})
 	}
 	return s
+}
+
+// pools are two configurations, with addresses for everybody or for few.
+func (s *simulation) pools() []*Pools {
+	one := Pool{Name: "one", Ranges: []string{fmt.Sprint("192.0.2.1-192.0.2.", 1+s.rand.IntN(3)), fmt.Sprint("2001:db8::1-2001:db8::", 1+s.rand.IntN(2))}}
+	two := Pool{Name: "two", Ranges: []string{"192.0.2.9/32"}, AutoAssign: new(s.rand.IntN(2) == 0)}
+	three := Pool{Name: "three", Ranges: []string{"192.0.2.12/32"}, Priority: new(1), ServiceSelectors: []Selector{{MatchLabels: Labels{"tier": "3"}}}}
+	four := Pool{Name: "four", Ranges: []string{"192.0.2.14/32", "2001:db8::4/128"}, Priority: new(0), NamespaceSelectors: []Selector{{MatchLabels: Labels{"env": "four"}}}}
+	forAll := four
+	forAll.NamespaceSelectors, forAll.Keep = nil, true
+	return []*Pools{
+		mustPools(s.t, one, two, three, four),
+		mustPools(s.t, Pool{Name: "two", Ranges: []string{"192.0.2.9/32", "2001:db8::2/128"}}, Pool{Name: "one", Ranges: []string{"192.0.2.0-192.0.2.2"}, Exclude: []string{"192.0.2.0"}}, forAll),
+	}
 }
 
 func (s *simulation) view(p *speaker) View {
@@ -131,7 +145,7 @@ func (s *simulation) land(st Step) error {
 func (s *simulation) act() *speaker {
 	p := oneOf(s.rand, s.speakers)
 	last := len(s.history) - 1
-	switch oneOf(s.rand, strings.Fields(actions)) {
+	switch oneOf(s.rand, s.actions) {
 	case "user":
 		s.user()
 	case "watch":
@@ -169,8 +183,12 @@ func (s *simulation) act() *speaker {
 	return p
 }
 
-const actions = `user user user user watch watch watch list cut restart steps steps steps steps
-	land land land land land work work work work wait wait elect members configure save restore`
+// actions happen in every world, and of the mishaps half: some of them have everybody look at
+// everything again, which mends what others break.
+const (
+	actions = "user user user user watch watch watch steps steps steps steps land land land land land work work work work wait wait"
+	mishaps = "list cut restart elect members configure save restore"
+)
 
 // elect gives the speakers other ranks, about which they need not agree.
 func (s *simulation) elect() {
@@ -301,7 +319,7 @@ func TestSimulate(t *testing.T) {
 	speakers, revisions, writes := 0, 0, 0
 	for seed := first; seed <= last; seed++ {
 		s := newSimulation(t, seed)
-		for range 150 {
+		for range 200 {
 			if p := s.act(); s.rand.IntN(4) == 0 {
 				s.check(p)
 			}

@@ -72,6 +72,7 @@ func (t *Table) gather(w *work) {
 // look decides about one Service.
 func (t *Table) look(e *entry, v *View) (Step, bool) {
 	e.dirty = false
+	t.looks++
 	if f := e.flight; f != nil {
 		if v.Now.Before(f.until) {
 			t.wake(e, f.until) // an earlier alarm may have used up the only one
@@ -208,7 +209,9 @@ func (t *Table) land(e *entry) {
 			delete(t.flying, ip)
 		}
 		t.weigh(ip)
-		if s := t.shelfOf(ip); s != nil && !t.taken(ip) {
+		if t.taken(ip) {
+			t.shareable(ip, f.share)
+		} else if s := t.shelfOf(ip); s != nil {
 			s.putBack(ip)
 			t.stir(ip)
 		}

@@ -24,11 +24,13 @@ type Table struct {
 
 	parked  map[*entry]struct{}                // have something to do that is another speaker's turn
 	wanted  map[netip.Addr]map[*entry]struct{} // wait for one address
+	sharers map[string]map[*entry]struct{}     // wait for any address, have this sharing key
 	queues  map[string]*queue                  // wait for any address
 	stirred map[*queue]struct{}                // the heads of these queues are to be looked at
 	waiting map[string]uint64
 	alarms  alarms
 	loads   *loads
+	looks   uint64 // how many Services Steps has looked at
 
 	spaces   map[string]Labels // of namespaces, as decisions were told them
 	spacesAt uint64            // NamespaceEdits of the last View
@@ -57,7 +59,7 @@ func NewTable() *Table {
 		entries: make(map[Key]*entry), holds: make(map[netip.Addr][]*entry), flying: make(map[netip.Addr][]*entry),
 		keys: make(map[string]map[netip.Addr]int), ranks: make(map[string]int), progress: make(map[string]time.Time),
 		parked: make(map[*entry]struct{}), wanted: make(map[netip.Addr]map[*entry]struct{}),
-		queues: make(map[string]*queue), stirred: make(map[*queue]struct{}), waiting: make(map[string]uint64),
+		queues: make(map[string]*queue), sharers: make(map[string]map[*entry]struct{}), stirred: make(map[*queue]struct{}), waiting: make(map[string]uint64),
 		used: make(map[string]uint64), stale: make(map[netip.Addr]struct{}), none: &Pools{}, spaces: make(map[string]Labels),
 		loads: newLoads(nil),
 	}
@@ -159,17 +161,18 @@ func (t *Table) changed(e *entry, held []hold, now time.Time) {
 func (t *Table) touch(e *entry, ip netip.Addr) {
 	t.stale[ip] = struct{}{}
 	t.weigh(ip)
-	holds := e.at(ip) != nil
+	holds, key := e.at(ip) != nil, ""
 	for _, o := range t.holds[ip] {
 		if o != e && (!o.at(ip).bound || holds && t.clash(o, e) != "") {
 			t.mark(o)
 		}
+		if key != o.req.share {
+			key = o.req.share
+			t.shareable(ip, key)
+		}
 	}
 	for o := range t.wanted[ip] {
 		t.mark(o)
-	}
-	if e.req.share != "" {
-		t.stir(ip) // it may be shared now
 	}
 }
 
@@ -179,8 +182,8 @@ func (t *Table) freed(ip netip.Addr, now time.Time) {
 		if s := t.shelfOf(ip); s != nil {
 			s.release(ip, now)
 		}
+		t.stir(ip)
 	}
-	t.stir(ip)
 }
 
 func (t *Table) mark(e *entry) {

@@ -1183,6 +1183,20 @@ func TestTurns(t *testing.T) {
 			settle
 			b 198.18.64.1
 		`},
+		{"who may share an address is served when the pick of another for it comes to nothing", `
+			pool default 198.18.64.1/32
+			create a share=k ports=TCP/80
+			settle
+			create b share=k ports=TCP/81
+			break
+			step claim b
+			create c share=k ports=TCP/81
+			step tell c
+			delete b
+			mend
+			settle
+			c 198.18.64.1
+		`},
 		{"an address that is asked for is free when the pick of another is", `
 			pool default 198.18.64.1/32
 			create a

@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// wait is what a Service without an address waits for: addresses, or a turn in a queue, or both.
+// wait is what a Service without an address waits for: addresses, or a turn in a queue, or a chance to
+// share one that is held with its key, or all of these.
 type wait struct {
 	ips   []netip.Addr
 	queue *queue
+	share string
 	pool  string // counted there, or ""
 }
 
@@ -27,7 +29,7 @@ func (t *Table) await(e *entry, f *failure) {
 	if f == nil {
 		f = &failure{}
 	}
-	if w := e.wait; w != nil && w.same(f) {
+	if w := e.wait; w != nil && w.same(f) && w.share == e.req.share {
 		return
 	}
 	t.forget(e)
@@ -45,7 +47,33 @@ func (t *Table) await(e *entry, f *failure) {
 		t.wanted[ip][e] = struct{}{}
 	}
 	if f.queue != "" {
-		e.wait.queue = t.enter(e, f)
+		e.wait.queue, e.wait.share = t.enter(e, f), e.req.share
+		t.mayShare(e, true)
+	}
+}
+
+// mayShare enters a Service that waits with a sharing key under it, or takes it out.
+func (t *Table) mayShare(e *entry, waits bool) {
+	key := e.wait.share
+	switch {
+	case key == "":
+	case waits && t.sharers[key] == nil:
+		t.sharers[key] = map[*entry]struct{}{e: {}}
+	case waits:
+		t.sharers[key][e] = struct{}{}
+	default:
+		if delete(t.sharers[key], e); len(t.sharers[key]) == 0 {
+			delete(t.sharers, key)
+		}
+	}
+}
+
+// shareable has those looked at that wait and may share an address of this key now.
+func (t *Table) shareable(ip netip.Addr, key string) {
+	for e := range t.sharers[key] {
+		if o, _ := t.obstacle(e, ip); o == nil {
+			t.mark(e)
+		}
 	}
 }
 
@@ -75,6 +103,7 @@ func (t *Table) forget(e *entry) {
 	if w == nil {
 		return
 	}
+	t.mayShare(e, false)
 	e.wait = nil
 	if w.pool != "" {
 		t.waiting[w.pool]--
