@@ -145,6 +145,7 @@ imageGCHighThresholdPercent: 100
 kubeAPIQPS: 100
 kubeAPIBurst: 200
 nodeStatusMaxImages: -1
+syncFrequency: 2s # How soon a changed ConfigMap reaches its files.
 `
 
 const proxyConfig = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
