@@ -31,8 +31,8 @@ type View struct {
 	// that no namespace is known.
 	NamespaceLabels func(namespace string) Labels
 	NamespaceEdits  uint64
-	// Freeze keeps bound addresses whatever the pools of this configuration say. To be set while
-	// members are known to have different configurations, so that they do not undo each other.
+	// Freeze keeps bound addresses whatever the pools and the class of this configuration say. To be set
+	// while members are known to have different configurations, so that they do not undo each other.
 	Freeze bool
 }
 

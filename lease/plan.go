@@ -87,6 +87,7 @@ func (t *Table) plan(e *entry, v *View) plan {
 	switch {
 	case e.foreign(v):
 		d.leaveAlone()
+	case v.Freeze && e.s.Type == typeLoadBalancer && e.s.Class != v.Class: // another member may serve that class
 	case !e.managed(v):
 		d.giveUp()
 	case e.s.Deleting:

@@ -253,6 +253,19 @@ func TestManagement(t *testing.T) {
 			holds a 203.0.113.1(shown)
 			events a IPAllocated: 198.18.64.1 from pool "default"; IPReleased: 198.18.64.1: the Service is no load balancer of ours any more
 		`},
+		{"nobody releases what is of another class while members differ", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			freeze
+			class example.com/ours
+			create b class=example.com/ours
+			settle
+			a 198.18.64.1
+			b 198.18.64.2
+			edit a type=ClusterIP
+			step release a
+		`},
 		{"only Services without a class are ours", `
 			pool default 198.18.64.1-198.18.64.9
 			create a class=example.com/other

@@ -148,14 +148,14 @@ func (s *Speaker) tellMute(w *world) {
 func (w *world) others() []string {
 	var names []string
 	for _, m := range w.members {
-		if m.State == mesh.Alive && m.Meta.Config != w.pools.Hash() {
+		if m.State == mesh.Alive && m.Meta.Config != w.meta.Config {
 			names = append(names, m.Name)
 		}
 	}
 	return names
 }
 
-// differing says that members have other pools than this node, and what follows.
+// differing says that members have other pools or another class than this node, and what follows.
 func (w *world) differing() []string {
 	names := w.others()
 	if len(names) == 0 {
@@ -165,19 +165,19 @@ func (w *world) differing() []string {
 	if len(names) > 5 {
 		names, more = names[:5], fmt.Sprintf(" and %d more", len(names)-5)
 	}
-	return []string{fmt.Sprintf("other pools are in force on %s%s than on %s: until all agree bound addresses stay as they are; compare --config and --pool, and look at these nodes' problems",
+	return []string{fmt.Sprintf("other pools or another class are in force on %s%s than on %s: until all agree bound addresses stay as they are; compare --config, --pool and --lb-class, and look at these nodes' problems",
 		strings.Join(names, ", "), more, w.self)}
 }
 
-// tellDiffering logs that members have other pools, and that all agree again.
+// tellDiffering logs that members have another configuration, and that all agree again.
 func (s *Speaker) tellDiffering(w *world) {
 	now := w.others()
 	switch {
 	case slices.Equal(now, s.differ):
 	case len(now) == 0:
-		s.log.Info().Msg("all members have the same pools again")
+		s.log.Info().Msg("all members have the same configuration again")
 	default:
-		s.log.Warn().Strs("nodes", now).Msg("members have other pools")
+		s.log.Warn().Strs("nodes", now).Msg("members have another configuration")
 	}
 	s.differ = now
 }

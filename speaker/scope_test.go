@@ -124,7 +124,7 @@ func TestDifferentPoolsAreReported(t *testing.T) {
 		m.configure(compiled(t, edge), "n2")
 		m.pass(time.Second)
 		for name, want := range map[string]string{
-			"n1": "other pools are in force on n2 than on n1: ", "n2": "other pools are in force on n1, n3 than on n2: ", "n3": "other pools are in force on n2 than on n3: ",
+			"n1": "other pools or another class are in force on n2 than on n1: ", "n2": "other pools or another class are in force on n1, n3 than on n2: ", "n3": "other pools or another class are in force on n2 than on n3: ",
 		} {
 			snap := m.speakers[name].speaker.Snapshot()
 			if len(snap.Problems) != 1 || !strings.HasPrefix(snap.Problems[0], want) || !snap.Ready {
@@ -255,5 +255,20 @@ func TestSpreadStaysWithinScope(t *testing.T) {
 		if change(); s.of(w) == before {
 			t.Errorf("%s do not matter", name)
 		}
+	}
+}
+
+// TestRules are equal for equal pools and classes only: speakers compare them.
+func TestRules(t *testing.T) {
+	one, other := compiled(t, edge), compiled(t, lease.Pool{Name: "all", Ranges: []string{"198.18.0.0/23"}})
+	plain, classed := &Speaker{}, &Speaker{cfg: Config{Class: "example.com/ours"}}
+	if plain.rules(one) != (&Speaker{}).rules(compiled(t, edge)) {
+		t.Error("the same pools and class differ")
+	}
+	if plain.rules(one) == plain.rules(other) {
+		t.Error("other pools are no other rules")
+	}
+	if plain.rules(one) == classed.rules(one) {
+		t.Error("another class is no other rule")
 	}
 }

@@ -2,6 +2,8 @@ package speaker
 
 import (
 	"cmp"
+	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strings"
@@ -62,7 +64,7 @@ func (s *Speaker) look(now time.Time) *world {
 		Draining:  w.draining,
 		Returning: s.hold.returning(now, len(w.reasons) == 0, steady(w.members, s.cfg.Node)),
 		Version:   s.cfg.Version,
-		Config:    w.pools.Hash(),
+		Config:    s.rules(w.pools),
 		Segments:  own,
 		APIAge:    s.touch.age(now, w.cluster.LastContact),
 		MACs:      macs(w.wire),
@@ -72,6 +74,13 @@ func (s *Speaker) look(now time.Time) *world {
 	w.voters, w.writers = electorates(w.members, w.cluster.Nodes, s.cfg.IgnoreExclude)
 	s.agree(w)
 	return w
+}
+
+// rules is a hash of what all members must have in common to decide alike.
+func (s *Speaker) rules(p *lease.Pools) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%x %s", p.Hash(), s.cfg.Class)
+	return h.Sum64()
 }
 
 // unready lists why this node may not own anything.
