@@ -87,7 +87,7 @@ func labelled(key, value string) func(*core.Service) {
 // movedInto waits until the Service's address is in the range.
 func movedInto(t *testing.T, service, cidr string) (ip netip.Addr) {
 	t.Helper()
-	until(t, 30*time.Second, "address of "+service+" in "+cidr, func(ctx context.Context) error {
+	until(t, 30*time.Second, "address of "+service+" in "+cidr, func(context.Context) error {
 		ip = addresses(t, service, 1)[0]
 		if !netip.MustParsePrefix(cidr).Contains(ip) {
 			return fmt.Errorf("it has %s", ip)
