@@ -145,6 +145,56 @@ func TestKeep(t *testing.T) {
 			b 198.18.65.1
 			c 198.18.65.2
 		`},
+		{"who loses a kept address to an older Service does not get it again", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			settle
+			create b ips=198.18.64.1
+			pools
+			pool default keep 198.18.65.1-198.18.65.9
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.1","pool":"default","state":"bound"}]}
+			ingress b 198.18.64.1
+			step repair b
+			settle
+			a 198.18.64.1
+			b -
+			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it; AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is in no pool
+		`},
+		{"a pool that is gone keeps nothing", `
+			pool default keep 198.18.64.1-198.18.64.9
+			create a
+			settle
+			pools
+			pool other keep 198.18.65.1-198.18.65.9
+			settle
+			a 198.18.65.1
+			events a IPAllocated: 198.18.64.1 from pool "default"; IPAllocated: 198.18.65.1 from pool "other"; IPReleased: 198.18.64.1: replaced by 198.18.65.1: the old one is in no pool
+		`},
+		{"who is served by the pool no more does not keep either", `
+			pool default services=app=web 198.18.64.1-198.18.64.9
+			create a label=app=web
+			create b label=app=web
+			settle
+			edit b nolabel
+			pools
+			pool default keep services=app=web 198.18.65.1-198.18.65.9
+			pool rest 198.18.66.1-198.18.66.9
+			settle
+			a 198.18.64.1
+			b 198.18.66.1
+		`},
+		{"what another pool contains now stands under the rules of that one", `
+			pool default 198.18.64.1-198.18.64.9
+			create a
+			create b
+			settle
+			pools
+			pool default keep 198.18.65.1-198.18.65.9
+			pool web services=app=web 198.18.64.1/32
+			settle
+			a 198.18.65.1
+			b 198.18.64.2
+		`},
 		{"a wish for another pool moves it all the same", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
@@ -355,6 +405,31 @@ func TestNamespaceSelectors(t *testing.T) {
 			pool test namespaces=ns spaces=env=test 198.18.64.1-198.18.64.9
 			settle
 			a 198.18.64.1
+		`},
+		{"a pool of higher priority is waited for as long as it might serve", `
+			pool prod priority=1 spaces=env=prod 198.18.64.1-198.18.64.9
+			pool rest priority=2 198.18.65.1-198.18.65.9
+			pool asked priority=0 noauto spaces=env=prod 198.18.66.1-198.18.66.9
+			create a families=46 policy=PreferDualStack
+			create b
+			settle
+			b -
+			writes 0
+			namespace env=test
+			settle
+			a 198.18.65.1
+			b 198.18.65.2
+		`},
+		{"both families of a pool that serves, or the one that there is of another", `
+			namespace env=prod
+			pool six spaces=env=prod 2001:db8::1-2001:db8::9
+			pool four 198.18.65.1-198.18.65.9
+			create a families=64 policy=RequireDualStack
+			create b families=64 policy=PreferDualStack
+			settle
+			a -
+			events a AllocationFailed: pool "six" has no IPv4 range; pool "four" has no IPv6 range; both families have to come from one pool
+			b 2001:db8::1
 		`},
 		{"and by the Service as well", `
 			namespace env=prod

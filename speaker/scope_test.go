@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
@@ -193,6 +194,64 @@ func TestNamespaceLabelsMoveAddresses(t *testing.T) {
 			t.Errorf("address %s", got)
 		}
 	})
+}
+
+// TestMute: only what this node owns, and only if its pool leaves it no interface.
+func TestMute(t *testing.T) {
+	w := &world{self: "n1", wire: arpd.State{Interfaces: []arpd.Interface{{Name: "eth0", Used: true}, {Name: "vlan7"}}}}
+	w.pools = compiled(t,
+		lease.Pool{Name: "here", Ranges: []string{"198.18.64.0/24"}, Interfaces: []string{"eth*"}},
+		lease.Pool{Name: "down", Ranges: []string{"198.18.65.0/24"}, Interfaces: []string{"vlan*"}},
+		lease.Pool{Name: "gone", Ranges: []string{"198.18.66.0/24"}, Interfaces: []string{"bond0", "bond1"}},
+		lease.Pool{Name: "nodes", Ranges: []string{"198.18.67.0/24"}, NodeSelectors: labelled("edge", "yes")},
+		lease.Pool{Name: "all", Ranges: []string{"198.18.68.0/24"}},
+	)
+	s := &Speaker{}
+	s.agree(w)
+	mine := map[netip.Addr]bool{}
+	for _, pool := range w.pools.List() {
+		prefix := netip.MustParsePrefix(pool.Ranges[0])
+		ip := prefix.Addr()
+		for range 5 {
+			ip = ip.Next()
+			w.vips = append(w.vips, lease.VIP{IP: ip, Pool: pool.Name})
+			mine[ip] = ip != prefix.Addr().Next() // all but the first
+		}
+	}
+	want := []string{
+		`node n1 uses no interface that matches vlan*: nobody hears of 198.18.65.2, 198.18.65.3, 198.18.65.4 and 1 more of pool "down"; let its nodeSelectors choose nodes that have one`,
+		`node n1 uses no interface that matches bond0 bond1: nobody hears of 198.18.66.2, 198.18.66.3, 198.18.66.4 and 1 more of pool "gone"; let its nodeSelectors choose nodes that have one`,
+	}
+	if diff := cmp.Diff(want, w.mute(mine)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var got [][]string
+	for _, l := range w.limits() {
+		got = append(got, append([]string{l.VIPs[0].String(), l.VIPs[4].String()}, l.Interfaces...))
+	}
+	limits := [][]string{{"198.18.65.1", "198.18.65.5", "vlan7"}, {"198.18.66.1", "198.18.66.5"}, {"198.18.64.1", "198.18.64.5", "eth0"}}
+	if diff := cmp.Diff(limits, got); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+}
+
+// TestManyDiffering: the problem names a few nodes, whatever the size of the cluster, and only live ones.
+func TestManyDiffering(t *testing.T) {
+	w := &world{self: "n1", pools: compiled(t, edge)}
+	for _, name := range []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"} {
+		m := mesh.Member{Name: name, State: mesh.Alive, Meta: mesh.Meta{Config: 7}}
+		switch name {
+		case "n1":
+			m.Meta.Config = w.pools.Hash()
+		case "n3":
+			m.State = mesh.Dead
+		}
+		w.members = append(w.members, m)
+	}
+	got := w.differing()
+	if want := "other pools are in force on n2, n4, n5, n6, n7 and 2 more than on n1: "; len(got) != 1 || !strings.HasPrefix(got[0], want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
 
 func TestReserved(t *testing.T) {
