@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strings"
 	"testing"
@@ -81,62 +80,4 @@ func FuzzDecodeLease(f *testing.F) {
 			t.Errorf("(-once +twice):\n%s", diff)
 		}
 	})
-}
-
-// FuzzHostileService gives a Service everything that users may write, and a neighbour that must not
-// suffer from it.
-func FuzzHostileService(f *testing.F) {
-	f.Add(`{"v":1,"ips":[{"ip":"192.0.2.1","state":"bound"}]}`, "192.0.2.1", "p", "k", "192.0.2.1", uint8(0))
-	f.Add(`{{{`, "192.0.2.1,2001:db8::1", "\x00", "k", "::", uint8(255))
-	pools, err := NewPools([]Pool{{Name: "p", Ranges: []string{"192.0.2.1-192.0.2.9", "2001:db8::/64"}}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, lease, ips, pool, share, spec string, bits uint8) {
-		hostile := plainService(0)
-		hostile.Annotations = map[string]string{LeaseAnnotation: lease, wishIPs[bits%3]: ips, wishPool[0]: pool, wishShare[0]: share}
-		hostile.LoadBalancerIP = spec
-		hostile.Ingress = strings.Split(ips, ",")
-		hostile.Families = [][]string{{ipv4}, {ipv6}, {ipv4, ipv6}, {share}}[bits>>2&3]
-		hostile.FamilyPolicy = []string{"", preferDualStack, requireDualStack, pool}[bits>>4&3]
-		neighbour := plainService(1)
-		server := newServer()
-		server.revision = 1
-		server.services = map[Key]Service{hostile.Key(): hostile, neighbour.Key(): neighbour}
-		table, now := NewTable(), epoch
-		for round := range 20 {
-			table.Apply(false, server.list(), nil, now)
-			steps, _ := table.Steps(View{Now: now, Installation: "here", Pools: pools})
-			for _, st := range steps {
-				if st.Kind != Tell {
-					table.Done(st, now, server.write(st))
-				}
-				small(t, st)
-			}
-			if len(steps) == 0 && round > 0 {
-				break
-			}
-			if round == 19 {
-				t.Fatalf("there is no end of steps: %+v", steps)
-			}
-			now = now.Add(interval)
-		}
-		if s := server.services[neighbour.Key()]; len(s.Ingress) != 1 {
-			t.Errorf("the neighbour has %v", s.Ingress)
-		}
-	})
-}
-
-// small checks that a step is no burden for the API server.
-func small(t *testing.T, st Step) {
-	t.Helper()
-	text, err := json.Marshal(st.Annotations)
-	if err != nil || len(text) > 2*maxLease {
-		t.Errorf("annotations of %d bytes, %v", len(text), err)
-	}
-	for _, e := range st.Events {
-		if len(e.Message) > 1000 || strings.Contains(e.Message, "\n") {
-			t.Errorf("%q", e.Message)
-		}
-	}
 }

@@ -31,6 +31,9 @@
 // a sharing key changed while held), the same order says who keeps it. A lease is changed only by
 // the installation that it names.
 //
+// What users write costs a bounded amount of work: of a lease 4096 bytes and 16 addresses are read, of a
+// wish 256 bytes, of ingress 64 addresses, and whatever is longer is as if it were not there.
+//
 // What is not needed for safety: rank (the first ready member for a pool acts at once, the next ones
 // when a step is overdue, so that in peace there is one writer), avoiding own picks in flight, and
 // letting released addresses rest. It lives in the memory of one speaker and may be lost or wrong.

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// maxShown bounds what is read of ingress: each address costs work at each change.
+const maxShown = 64
+
 // entry is a Service of the table with everything that is read from its revision, and what the
 // table remembers about it.
 type entry struct {
@@ -17,7 +20,8 @@ type entry struct {
 	bad   string // what is wrong with the lease as it is written, or ""
 	holds []hold // lease first, then ingress
 	req   request
-	wrong error // why the request cannot be read
+	wrong error    // why the request cannot be read
+	ports []string // sorted, if they matter
 	memory
 }
 
@@ -58,13 +62,16 @@ func (e *entry) read(s Service, together bool) {
 	for _, l := range e.lease.IPs {
 		e.holds = append(e.holds, hold{ip: l.IP, pool: l.Pool, leased: true, said: l.State == stateBound})
 	}
-	for _, text := range s.Ingress {
+	for _, text := range s.Ingress[:min(len(s.Ingress), maxShown)] {
 		if ip, err := parseAddr(text); err == nil {
 			e.show(ip)
 		}
 	}
 	e.judge(together)
 	e.req, e.wrong = parseRequest(s)
+	if e.ports = nil; e.req.share != "" {
+		e.ports = slices.Sorted(slices.Values(s.Ports))
+	}
 }
 
 // judge finds out what is bound: each address for itself, unless a test wants it otherwise.
@@ -127,9 +134,22 @@ func (t *Table) clash(a, b *entry) string {
 	case (a.s.Local || b.s.Local) && a.s.Selector != b.s.Selector:
 		return "their selectors differ and externalTrafficPolicy is Local"
 	}
-	for _, p := range a.s.Ports {
-		if slices.Contains(b.s.Ports, p) {
-			return "both use port " + clip(p)
+	if port := common(a.ports, b.ports); port != "" {
+		return "both use port " + clip(port)
+	}
+	return ""
+}
+
+// common returns the first text that is in two sorted lists, or "".
+func common(a, b []string) string {
+	for len(a) > 0 && len(b) > 0 {
+		switch c := strings.Compare(a[0], b[0]); {
+		case c < 0:
+			a = a[1:]
+		case c > 0:
+			b = b[1:]
+		default:
+			return a[0]
 		}
 	}
 	return ""

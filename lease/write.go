@@ -138,7 +138,11 @@ func (d *draft) tell(c changes, reason string) {
 			d.events[len(d.events)-1].IP = o.ip
 		}
 	}
-	for _, h := range c.freed {
+	for i, h := range c.freed {
+		if i == maxTold {
+			d.say(false, IPReleased, "%d more addresses", len(c.freed)-i)
+			break
+		}
 		why := reason
 		rival := d.rival(h)
 		switch {
