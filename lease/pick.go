@@ -193,6 +193,7 @@ func (d *draft) queueName(open []int, pools []*pool) string {
 	for _, i := range open {
 		words = append(words, familyName(d.slots[i].family))
 	}
+	words = append(words, "/") // no pool is named so, but one may be named like a family
 	for _, q := range pools {
 		words = append(words, q.Name)
 	}

@@ -355,6 +355,21 @@ func TestServiceSelectors(t *testing.T) {
 			settle
 			c 198.18.65.1
 		`},
+		{"a pool named like a family is no family", `
+			pool IPv6 198.18.64.1/32
+			pool p 198.18.65.1/32
+			create x
+			create y
+			settle
+			create b pool=p families=46 policy=PreferDualStack
+			create a
+			settle
+			a -
+			delete x
+			wait 5s
+			settle
+			a 198.18.64.1
+		`},
 		{"the second family comes from the pool of the first one, if that still serves", `
 			pool both services=app=web 198.18.64.1-198.18.64.9,2001:db8::1-2001:db8::9
 			create a label=app=web families=46 policy=PreferDualStack
