@@ -45,7 +45,7 @@ func (d *draft) refusal(q *pool) string {
 	}
 	var who []string
 	if len(q.namespaces) > 0 {
-		who = append(who, "named "+clipTo(strings.Join(slices.Sorted(maps.Keys(q.namespaces)), ", "), maxSaid))
+		who = append(who, "named "+some(q.Namespaces, ", "))
 	}
 	has := ""
 	if len(q.inNamespaces) > 0 {
@@ -141,7 +141,25 @@ func (t *Table) relabel(v *View) {
 }
 
 // String says which labels match.
-func (l selectors) String() string { return clipTo(strings.Join(l.texts(), " or "), maxSaid) }
+func (l selectors) String() string {
+	return some(l[:min(len(l), maxSaid)].texts(), " or ")
+}
+
+// some joins texts for messages, as many as there is room for, without a look at the others: there may
+// be thousands, and a message for each of thousands of Services.
+func some(texts []string, sep string) string {
+	var b strings.Builder
+	for i, text := range texts {
+		if i > 0 {
+			b.WriteString(sep)
+		}
+		b.WriteString(text)
+		if b.Len() > maxSaid {
+			break
+		}
+	}
+	return clipTo(b.String(), maxSaid)
+}
 
 // labelsText writes labels for messages.
 func labelsText(labels Labels) string {

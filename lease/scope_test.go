@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestPriorityOfPools(t *testing.T) {
@@ -404,7 +406,7 @@ func TestNamespaceSelectors(t *testing.T) {
 			create b pool=theirs
 			settle
 			a 198.18.65.1
-			events b AllocationFailed: annotation starling-lb.io/address-pool asks for pool "theirs", which is only for namespaces named another, other, and the Service is in ns
+			events b AllocationFailed: annotation starling-lb.io/address-pool asks for pool "theirs", which is only for namespaces named other, another, and the Service is in ns
 		`},
 		{"by name or by label", `
 			namespace env=prod
@@ -558,6 +560,28 @@ func TestNamespaceChangesMarkTheirServices(t *testing.T) {
 	marked("the last time", 10)
 	spaces["n6"] = Labels{"a": "b"}
 	marked("nobody asks for labels any more", 0)
+}
+
+func TestSome(t *testing.T) {
+	long := strings.Repeat("x", 100)
+	for _, tt := range []struct {
+		name  string
+		texts []string
+		want  string
+	}{
+		{"none", nil, ""},
+		{"one", []string{"a"}, "a"},
+		{"several", []string{"a", "b", "c"}, "a, b, c"},
+		{"too many", []string{long, long, long}, long + ", " + long[:maxSaid-102] + "..."},
+		{"just enough", []string{long, long[:maxSaid-102]}, long + ", " + long[:maxSaid-102]},
+		{"one more", []string{long, long[:maxSaid-102], "y"}, long + ", " + long[:maxSaid-102] + "..."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, some(tt.texts, ", ")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
 }
 
 // TestHostileLabelsAreBounded makes sure that what a user writes does not fill an event.
