@@ -293,7 +293,7 @@ func (s *simulation) finish() {
 // fail ends the test with all that led there.
 func (s *simulation) fail(format string, args ...any) {
 	s.t.Helper()
-	s.t.Fatalf("%s\nagain with: go test ./lease -run TestSimulate -seed %d\n%s", fmt.Sprintf(format, args...), s.seed, strings.Join(s.trace, "\n"))
+	s.t.Fatalf("%s\nagain with: go test ./lease -run '^%s$' -seed %d\n%s", fmt.Sprintf(format, args...), s.t.Name(), s.seed, strings.Join(s.trace, "\n"))
 }
 
 func (s *simulation) note(format string, args ...any) {

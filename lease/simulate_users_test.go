@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"testing"
 )
 
 // user does anything to any Service.
@@ -136,4 +137,27 @@ func (s *simulation) restore() {
 		p.outbox, p.lost = nil, true
 	}
 	s.note("restored")
+}
+
+// TestSimulateCalm lets one speaker that misses nothing finish after each thing that users do. It then
+// must have done all that one would do who looks at everything anew: whom an event concerns is known.
+func TestSimulateCalm(t *testing.T) {
+	first, last := uint64(1), *seedsFlag/4
+	if raceDetector {
+		last /= 10
+	}
+	if *seedFlag != 0 {
+		first, last = *seedFlag, *seedFlag
+	}
+	revisions := 0
+	for seed := first; seed <= last; seed++ {
+		s := newSimulation(t, seed)
+		s.speakers = s.speakers[:1]
+		for range 40 {
+			s.user()
+			s.finish()
+		}
+		revisions += len(s.history)
+	}
+	t.Logf("%d seeds, %d revisions", last-first+1, revisions)
 }
