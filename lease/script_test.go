@@ -377,3 +377,12 @@ func list(text string) []string {
 	}
 	return strings.Split(text, ",")
 }
+
+type scriptTest struct{ name, script string }
+
+func runScripts(t *testing.T, tests []scriptTest) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { runScript(t, tt.script) })
+	}
+}
