@@ -237,19 +237,19 @@ func TestMute(t *testing.T) {
 
 // TestManyDiffering: the problem names a few nodes, whatever the size of the cluster, and only live ones.
 func TestManyDiffering(t *testing.T) {
-	w := &world{self: "n1", pools: compiled(t, edge)}
+	w := &world{self: "n1", meta: mesh.Meta{Config: 3}}
 	for _, name := range []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"} {
 		m := mesh.Member{Name: name, State: mesh.Alive, Meta: mesh.Meta{Config: 7}}
 		switch name {
 		case "n1":
-			m.Meta.Config = w.pools.Hash()
+			m.Meta = w.meta
 		case "n3":
 			m.State = mesh.Dead
 		}
 		w.members = append(w.members, m)
 	}
 	got := w.differing()
-	if want := "other pools are in force on n2, n4, n5, n6, n7 and 2 more than on n1: "; len(got) != 1 || !strings.HasPrefix(got[0], want) {
+	if want := "other pools or another class are in force on n2, n4, n5, n6, n7 and 2 more than on n1: "; len(got) != 1 || !strings.HasPrefix(got[0], want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
