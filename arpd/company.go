@@ -19,6 +19,10 @@ type Company struct {
 	// there: 1 to 7, with a meaning that the callers agree on; 0: nothing,
 	// as if there was none.
 	Say uint8
+	// Heals counts how often nodes that were dead came back. What they announced
+	// meanwhile is in the caches of neighbours, so everything is announced again
+	// when it changes.
+	Heals int
 }
 
 // Question asks one station. With an address it asks whether the station
@@ -73,6 +77,11 @@ func (r *Responder) Meet(c Company) {
 	if r.say != c.Say&wordMask {
 		r.say = c.Say & wordMask
 		r.spread()
+	}
+	if r.heals != c.Heals {
+		r.heals = c.Heals
+		r.schedule.restart(now)
+		poke(r.due)
 	}
 	if r.inquiries.set(c.Ask, now) {
 		poke(r.asked)

@@ -286,3 +286,17 @@ func TestWhoHoldsOn(t *testing.T) {
 		})
 	}
 }
+
+// TestHealIsAnnounced: once for each change of the count.
+func TestHealIsAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, arp, _ := met(t, Company{})
+		for _, step := range []struct{ heals, want int }{{0, 0}, {1, 10}, {1, 0}, {3, 10}, {0, 10}} {
+			n.Meet(Company{Heals: step.heals})
+			time.Sleep(10 * time.Second)
+			if got := arp.take(); len(got) != step.want {
+				t.Errorf("%d heals: %d frames, want %d", step.heals, len(got), step.want)
+			}
+		}
+	})
+}

@@ -59,6 +59,7 @@ type Responder struct {
 	quarrels  quarrels
 	peers     map[hw]struct{} // of the nodes of this cluster
 	say       uint8           // see Company
+	heals     int             // see Company
 	speakers  map[hw]Speaker
 	inquiries inquiries
 	ports     map[int]*port // by interface index; changed by the follower only

@@ -215,6 +215,20 @@ func blocked(gossip, members []mesh.Member) []string {
 	return r
 }
 
+// healed counts the members that were dead as of the last turn and are back.
+func (s *Speaker) healed(members []mesh.Member) {
+	dead := map[string]bool{}
+	for _, m := range members {
+		switch {
+		case m.State == mesh.Dead:
+			dead[m.Name] = true
+		case reachable(m) && s.dead[m.Name]:
+			s.heals++
+		}
+	}
+	s.dead = dead
+}
+
 // company is what the wire is to know of the other nodes, and to ask them.
 func (s *Speaker) company(w *world) arpd.Company {
 	for _, m := range w.gossip {
@@ -222,7 +236,9 @@ func (s *Speaker) company(w *world) arpd.Company {
 			w.wake = earlier(w.wake, end)
 		}
 	}
+	s.healed(w.members)
 	return arpd.Company{
+		Heals: s.heals,
 		Peers: peers(w.names, s.cfg.Node),
 		Ask:   append(w.questions(s.cfg.Node), w.ask...),
 		Say:   say(w.meta, !s.barred(w)),

@@ -237,3 +237,34 @@ func TestHold(t *testing.T) {
 		t.Errorf("held for %s after many returns", got)
 	}
 }
+
+func TestHealed(t *testing.T) {
+	s := &Speaker{}
+	for _, step := range []struct {
+		state mesh.State // of n2, "": unknown
+		heals int
+	}{
+		{"", 0},
+		{mesh.Alive, 0}, // joined
+		{mesh.Dead, 0},
+		{mesh.Dead, 0},
+		{onWire, 1},
+		{mesh.Alive, 1},
+		{onWire, 1},
+		{mesh.Left, 1},
+		{mesh.Alive, 1}, // came back as it went
+		{mesh.Dead, 1},
+		{"", 1},
+		{mesh.Alive, 1},
+		{mesh.Dead, 1},
+		{mesh.Alive, 2},
+	} {
+		members := []mesh.Member{{Name: "n1", State: mesh.Alive}}
+		if step.state != "" {
+			members = append(members, mesh.Member{Name: "n2", State: step.state})
+		}
+		if s.healed(members); s.heals != step.heals {
+			t.Errorf("n2 is %q: %d heals, want %d", step.state, s.heals, step.heals)
+		}
+	}
+}

@@ -124,8 +124,10 @@ type Speaker struct {
 	table   *lease.Table
 	touch   touch
 	hold    hold
-	stopped time.Time // end of the last stop of the process
-	called  bool      // has asked everybody on the wire
+	stopped time.Time       // end of the last stop of the process
+	dead    map[string]bool // members, as of the last turn
+	heals   int             // how often one of them came back
+	called  bool            // has asked everybody on the wire
 	yields  map[netip.Addr]yielding
 	spread  spread
 	agreed  *lease.Pools // whose rules on where to announce are in force, see agree

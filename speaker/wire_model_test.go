@@ -199,7 +199,11 @@ func (b *modelWire) Meet(c arpd.Company) {
 	(*node)(b).awake()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
+	if b.card.company.Heals != c.Heals {
+		clear(b.card.gained)
+	}
 	b.card.company = c
+	(*node)(b).assign()
 	keep := map[arpd.Question]bool{}
 	for _, q := range c.Ask {
 		keep[q] = true
