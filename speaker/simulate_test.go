@@ -1,0 +1,364 @@
+package speaker
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/starling-lb/starling/watcher"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "run this seed of the simulation only, and print what happens")
+	seedsFlag = flag.Uint64("seeds", 25, "run so many seeds of the simulation")
+)
+
+// window is for how long after a change an address may have no answer, or two.
+const window = 1500 * time.Millisecond
+
+// crossing is for how long two may answer while nothing happens: contact with
+// the API server and the hold of a returning node end by themselves, and some
+// members know it sooner than others.
+const crossing = 300 * time.Millisecond
+
+// notYet is for how long nobody may answer while nothing happens, if a node sees
+// other endpoints than there are: it may have won the address from the one that
+// the others elect, which goes on asking it and learns so late that it fell silent.
+const notYet = 150 * time.Millisecond
+
+// simulation lets anything happen to a cluster, one thing after the other, and
+// looks whether exactly one node answers for each address once the window after
+// a change is over. The faults of a seed are always the same; the order in which
+// goroutines meet at one instant is not.
+type simulation struct {
+	*model
+	seed  uint64
+	rand  *rand.Rand
+	names []string
+	ips   []string
+	gone  []*node // killed or replaced
+	trace []string
+
+	local  []string        // nodes with an endpoint of the last Service
+	gossip map[link]bool   // blocked
+	cut    map[string]bool // nodes without a link
+	frozen map[string]bool
+	down   map[string]bool // nodes without a speaker
+}
+
+// fault is a thing that may happen to a node; it says what it did, or "" if it
+// cannot happen now.
+type fault struct {
+	name string
+	do   func(s *simulation, node string) bool
+}
+
+func faults() []fault {
+	return []fault{
+		{"gossip blocked between all", func(s *simulation, _ string) bool { return s.block(s.names, s.names, true) }},
+		{"gossip blocked around", func(s *simulation, n string) bool { return s.block([]string{n}, s.names, true) }},
+		{"gossip blocked to", func(s *simulation, n string) bool { return s.block([]string{n}, s.names, false) }},
+		{"gossip blocked from", func(s *simulation, n string) bool { return s.block(s.names, []string{n}, false) }},
+		{"gossip blocked between halves", func(s *simulation, _ string) bool { return s.block(s.names[:2], s.names[2:], true) }},
+		{"gossip healed", func(s *simulation, _ string) bool { healed := len(s.gossip) > 0; clear(s.gossip); return healed }},
+		{"link cut of", func(s *simulation, n string) bool { return flip(s.cut, n, true) }},
+		{"link back of", func(s *simulation, n string) bool { return flip(s.cut, n, false) }},
+		{"process stopped on", (*simulation).stopProcess},
+		{"process continued on", (*simulation).continueProcess},
+		{"speaker leaves", (*simulation).leave},
+		{"speaker killed on", (*simulation).kill},
+		{"speaker started on", (*simulation).begin},
+		{"API away for", func(s *simulation, n string) bool { return s.contact(time.Now(), n) }},
+		{"API back for", func(s *simulation, n string) bool { return s.contact(time.Time{}, n) }},
+		{"API away for all", func(s *simulation, _ string) bool { return s.contact(time.Now(), s.names...) }},
+		{"API back for all", func(s *simulation, _ string) bool { return s.contact(time.Time{}, s.names...) }},
+		{"cordoned", func(s *simulation, n string) bool {
+			s.setNode(n, func(n *watcher.Node) { n.Cordoned = true })
+			return true
+		}},
+		{"uncordoned", func(s *simulation, n string) bool {
+			s.setNode(n, func(n *watcher.Node) { n.Cordoned = false })
+			return true
+		}},
+		{"endpoints only on", func(s *simulation, n string) bool { return s.only(n) }},
+		{"endpoints nowhere else, as believes", func(s *simulation, n string) bool { return s.believe(n, n) }},
+		{"endpoints as they are, as believes", func(s *simulation, n string) bool { return s.believe(n) }},
+		{"endpoints everywhere", func(s *simulation, _ string) bool { return s.only(s.names...) }},
+	}
+}
+
+func flip(set map[string]bool, n string, to bool) bool {
+	was := set[n]
+	set[n] = to
+	return was != to
+}
+
+func (s *simulation) block(listeners, talkers []string, both bool) bool {
+	for _, a := range listeners {
+		for _, b := range talkers {
+			if a != b {
+				s.gossip[link{a, b}] = true
+			}
+			if a != b && both {
+				s.gossip[link{b, a}] = true
+			}
+		}
+	}
+	return true
+}
+
+// apply makes gossip and links what they shall be.
+func (s *simulation) apply() {
+	for _, a := range s.names {
+		if b := s.speakers[a]; b.up == s.cut[a] {
+			s.set(a, func(b *node) { b.up = !s.cut[a] })
+		}
+		for _, b := range s.names {
+			if a == b {
+				continue
+			}
+			switch want, is := s.gossip[link{a, b}] || s.cut[a] || s.cut[b], s.deaf[link{a, b}]; {
+			case want && !is:
+				s.model.block(a, b)
+			case !want && is:
+				s.unblock(a, b)
+			}
+		}
+	}
+}
+
+func (s *simulation) stopProcess(n string) bool {
+	if s.down[n] || s.frozen[n] {
+		return false
+	}
+	s.frozen[n] = true
+	s.freeze(n)
+	return true
+}
+
+func (s *simulation) continueProcess(n string) bool {
+	if !s.frozen[n] {
+		return false
+	}
+	delete(s.frozen, n)
+	s.thaw(n)
+	return true
+}
+
+func (s *simulation) leave(n string) bool {
+	if s.down[n] || s.frozen[n] {
+		return false
+	}
+	s.down[n] = true
+	s.speakers[n].stop()
+	return true
+}
+
+// kill is a stop without an end.
+func (s *simulation) kill(n string) bool {
+	if !s.stopProcess(n) {
+		return false
+	}
+	delete(s.frozen, n)
+	s.down[n] = true
+	return true
+}
+
+func (s *simulation) begin(n string) bool {
+	if !s.down[n] {
+		return false
+	}
+	delete(s.down, n)
+	s.gone = append(s.gone, s.speakers[n])
+	b := s.start(n)
+	s.set(n, func(*node) { b.settled, b.up = false, !s.cut[n] })
+	time.AfterFunc(400*time.Millisecond, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		b.settled = true
+		poke(b.meshed)
+	})
+	return true
+}
+
+func (s *simulation) contact(since time.Time, nodes ...string) bool {
+	for _, n := range nodes {
+		s.set(n, func(b *node) { b.silent = since })
+	}
+	return true
+}
+
+func (s *simulation) only(nodes ...string) bool {
+	s.local = nodes
+	s.serve("local", nodes...)
+	return true
+}
+
+// believe makes a node see other endpoints than there are.
+func (s *simulation) believe(n string, nodes ...string) bool {
+	s.set(n, func(b *node) {
+		b.endpoints = nodes
+		poke(b.kubed)
+	})
+	return true
+}
+
+// lag is for how long nobody may answer. The lock is held.
+func (s *simulation) lag() time.Duration {
+	if slices.ContainsFunc(s.names, func(n string) bool { return s.speakers[n].endpoints != nil }) {
+		return notYet
+	}
+	return 0
+}
+
+// able tells whether some node could answer a client for an address: it lives,
+// and if the address needs a local endpoint it has one and is in touch with the
+// API server. The lock is held.
+func (s *simulation) able(ip string) bool {
+	local := ip == s.ips[len(s.ips)-1]
+	return slices.ContainsFunc(s.names, func(n string) bool {
+		return !s.cut[n] && !s.down[n] && !s.frozen[n] && (!local || slices.Contains(s.local, n) && s.speakers[n].silent.IsZero())
+	})
+}
+
+// step lets one thing happen, waits for the window to pass, and then looks for a
+// while.
+func (s *simulation) step() {
+	all := faults()
+	for {
+		f, n := all[s.rand.IntN(len(all))], s.names[s.rand.IntN(len(s.names))]
+		if f.do(s, n) {
+			s.trace = append(s.trace, fmt.Sprintf("%7.3fs %s %s", time.Since(s.begun()).Seconds(), f.name, n))
+			break
+		}
+	}
+	s.apply()
+	if s.rand.IntN(4) == 0 { // the next one follows closely
+		s.pass(time.Duration(s.rand.IntN(800)) * time.Millisecond)
+		return
+	}
+	s.pass(window)
+	long := time.Duration(s.rand.IntN(5000)) * time.Millisecond
+	if s.rand.IntN(8) == 0 {
+		long = 70 * time.Second // for what is noticed late
+	}
+	s.look(long)
+}
+
+func (s *simulation) begun() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// look watches all addresses for a while in which nothing happens.
+func (s *simulation) look(long time.Duration) {
+	meters := map[string]*meter{}
+	s.mu.Lock()
+	for _, ip := range s.ips {
+		x := &meter{ip: netip.MustParseAddr(ip), since: time.Now(), n: 1}
+		meters[ip], s.meters = x, append(s.meters, x)
+	}
+	s.measure()
+	s.mu.Unlock()
+	s.pass(long)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.measure()
+	s.meters = nil
+	for _, ip := range s.ips {
+		if x := meters[ip]; s.able(ip) && x.longest > s.lag() || x.double > crossing {
+			s.t.Errorf("seed %d: %s: no answer for %s, two for %s, %v answer in the end, after\n%s\n%s", s.seed, ip, x.longest, x.double,
+				s.answering(x.ip), strings.Join(s.trace, "\n"), s.views(ip))
+		}
+	}
+}
+
+// views are what the speakers believe.
+func (s *simulation) views(ip string) string {
+	var b strings.Builder
+	for _, n := range s.names {
+		snap := s.speakers[n].speaker.Snapshot()
+		fmt.Fprintf(&b, "%s (down %v, frozen %v, cut %v): %v", n, s.down[n], s.frozen[n], s.cut[n], snap.Reasons)
+		for _, m := range snap.Members {
+			fmt.Fprintf(&b, " %s=%s", m.Name, m.State)
+			if m.Returning {
+				b.WriteString("(returning)")
+			}
+		}
+		for _, v := range snap.VIPs {
+			if v.IP == ip {
+				fmt.Fprintf(&b, ", owner %s, %s", v.Owner, v.Reason)
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func (s *simulation) finish() {
+	for _, n := range slices.Collect(maps.Keys(s.frozen)) {
+		s.continueProcess(n)
+	}
+	for _, b := range append(s.gone, slices.Collect(maps.Values(s.speakers))...) {
+		s.mu.Lock()
+		if b.ice != nil {
+			close(b.ice)
+			b.ice = nil
+		}
+		s.mu.Unlock()
+		b.stop()
+	}
+	for _, b := range append(s.gone, slices.Collect(maps.Values(s.speakers))...) {
+		<-b.done
+	}
+	s.pass(time.Minute) // for timers
+}
+
+// TestSimulate runs random faults against clusters of five.
+func TestSimulate(t *testing.T) {
+	first, last := uint64(1), *seedsFlag
+	if raceDetector {
+		last /= 10
+	}
+	if *seedFlag != 0 {
+		first, last = *seedFlag, *seedFlag
+	}
+	for seed := first; seed <= last && !t.Failed(); seed++ {
+		synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
+	}
+}
+
+func simulate(t *testing.T, seed uint64) {
+	s := &simulation{
+		model: newModel(t, tenAddresses), seed: seed, rand: rand.New(rand.NewPCG(seed, 0)),
+		names:  []string{"n1", "n2", "n3", "n4", "n5"},
+		gossip: map[link]bool{}, cut: map[string]bool{}, frozen: map[string]bool{}, down: map[string]bool{},
+	}
+	for _, n := range s.names {
+		s.start(n)
+	}
+	s.pass(time.Second)
+	for i, name := range []string{"a", "b", "c", "local"} {
+		s.create(name, func(v *watcher.Service) { v.Local = i == 3 }, s.names...)
+		s.ips = append(s.ips, s.bound(name))
+	}
+	s.local = s.names
+	s.pass(10 * time.Second)
+	for range 40 {
+		s.step()
+		if t.Failed() {
+			break
+		}
+	}
+	if s.strangers > 0 {
+		t.Errorf("seed %d: %d members taken for strangers", seed, s.strangers)
+	}
+	if *seedFlag != 0 {
+		t.Log("\n" + strings.Join(s.trace, "\n"))
+	}
+	s.finish()
+}
