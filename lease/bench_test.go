@@ -192,32 +192,36 @@ func BenchmarkCrowd(b *testing.B) {
 	}
 }
 
-// BenchmarkShelf is the search for a free address alone.
+// BenchmarkShelf is the choice of a free address alone, without and with announcers to choose among.
 func BenchmarkShelf(b *testing.B) {
 	for _, bb := range []struct {
-		name, cidr, first string
-		held              int
+		cidr, first string
+		held        int
 	}{
-		{"v4_16_with_65000_held", "198.18.0.0/16", "198.18.0.0", 65000},
-		{"v6_64_with_10000_held", "2001:db8::/64", "2001:db8::", 10000},
+		{"198.18.0.0/16", "198.18.0.0", 65000},
+		{"2001:db8::/64", "2001:db8::", 10000},
 	} {
-		b.Run(bb.name, func(b *testing.B) {
-			first := netip.MustParseAddr(bb.first)
-			s := newBench(b, Pool{Name: "p", Ranges: []string{bb.cidr}}, family(first))
-			for ip, i := first, 0; i < bb.held; ip, i = ip.Next(), i+1 {
-				s.taken[ip] = true
-			}
-			s.take(1)
-			for b.Loop() {
-				s.now = s.now.Add(time.Second)
-				ip, ok, _ := s.ask()
-				if !ok {
-					b.Fatal("none is free")
+		for _, nodes := range []int{0, 3, 50, 500} {
+			b.Run(fmt.Sprintf("%d held of %s, %d nodes", bb.held, bb.cidr[len(bb.cidr)-2:], nodes), func(b *testing.B) {
+				first := netip.MustParseAddr(bb.first)
+				s := newBench(b, Pool{Name: "p", Ranges: []string{bb.cidr}}, family(first))
+				if nodes > 0 {
+					s.loads = newLoads(hashed(nodes))
 				}
-				s.taken[ip] = true
-				delete(s.taken, ip)
-				s.release(ip, s.now)
-			}
-		})
+				for ip, i := first, 0; i < bb.held; ip, i = ip.Next(), i+1 {
+					s.occupy(ip)
+				}
+				s.ask()
+				for b.Loop() {
+					s.now = s.now.Add(time.Second)
+					ip, ok, _ := s.ask()
+					if !ok {
+						b.Fatal("none is free")
+					}
+					s.occupy(ip)
+					s.vacate(ip)
+				}
+			})
+		}
 	}
 }
