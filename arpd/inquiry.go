@@ -21,6 +21,9 @@ const (
 	askSilent     = time.Second
 	askSilentMost = 10 * time.Second
 	askFlood      = 4
+	// askCalls is how often everybody is called at that pace. Afterwards
+	// askSilentMost will do: every host on the link has to read it.
+	askCalls = 60
 	// askBurst is how many questions there may be at the pace above; where there
 	// are more, each is asked the less often.
 	askBurst = 64
@@ -36,12 +39,14 @@ type inquiry struct {
 // pause is the time from one question to the next, of so many questions. Whether
 // a station still answers for a VIP must be known soon, since the address may be
 // waiting for this node; whether it is there can be thought over.
-func (q *inquiry) pause(vip bool, of int) time.Duration {
+func (q *inquiry) pause(x Question, of int) time.Duration {
 	crowd := time.Duration(max(1, of/askBurst))
 	switch {
+	case x.MAC == Everybody && q.misses > askCalls:
+		return askSilentMost
 	case q.misses > askTries:
 		return min(askSilent*time.Duration(max(1, of/askFlood)), askSilentMost)
-	case q.Last.IsZero() || vip && q.misses > 0:
+	case q.Last.IsZero() || x.IP.IsValid() && q.misses > 0:
 		return askFast * crowd
 	}
 	return askSteady * crowd
@@ -90,7 +95,7 @@ func (q inquiries) next(now time.Time) (ask []Question, wake time.Time, changed 
 			}
 			ask = append(ask, x)
 			i.misses++
-			i.due = now.Add(i.pause(x.IP.IsValid(), len(q)))
+			i.due = now.Add(i.pause(x, len(q)))
 		}
 	}
 	slices.SortFunc(ask, func(a, b Question) int { return cmp.Or(a.IP.Compare(b.IP), cmp.Compare(a.MAC, b.MAC)) })

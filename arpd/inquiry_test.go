@@ -84,6 +84,17 @@ func TestVIPQuestionIsUrgent(t *testing.T) {
 	}
 }
 
+// TestCallsGrowRare: a node that stays alone does not go on calling every second.
+func TestCallsGrowRare(t *testing.T) {
+	q := make(inquiries)
+	q.set([]Question{{MAC: Everybody}}, epoch)
+	first := len(script(q, epoch, at(50), never))
+	script(q, q.wake(), at(100), never)
+	if later := len(script(q, q.wake(), at(160), never)); first < 50 || later != 6 {
+		t.Errorf("%d calls in the first 50 s, %d in a minute afterwards", first, later)
+	}
+}
+
 // TestManySilentOnes: the rate of questions that a switch floods is bounded.
 func TestManySilentOnes(t *testing.T) {
 	for n, most := range map[int]int{1: 1, 4: 4, 8: 4, 40: 4, 60: 6} {
