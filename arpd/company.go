@@ -1,8 +1,10 @@
 package arpd
 
 import (
+	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -47,9 +49,9 @@ type Answer struct {
 
 // Speaker is a station at which a speaker of this cluster said that it is there.
 type Speaker struct {
-	Addr netip.Addr // an IPv4 address of the interface; invalid: it has none
-	Say  uint8      // see Company
-	Last time.Time
+	Addrs []netip.Addr // of the interface: the IPv4 address that it gave, or those that the kernel knows at its MAC
+	Say   uint8        // see Company
+	Last  time.Time
 }
 
 const (
@@ -103,13 +105,55 @@ func (r *Responder) met(c claim, now time.Time) {
 	if !known && len(r.speakers) >= speakersMost {
 		return
 	}
-	is := Speaker{Say: c.says, Last: now}
-	if !c.ip.IsUnspecified() {
-		is.Addr = c.ip
+	is := Speaker{Addrs: was.Addrs, Say: c.says, Last: now}
+	switch {
+	case !c.ip.IsUnspecified():
+		is.Addrs = []netip.Addr{c.ip}
+	case len(is.Addrs) == 0:
+		r.nameless(c.mac, now)
 	}
 	r.speakers[c.mac] = is
-	if r.answered(Question{MAC: c.mac.String()}, now) || !known || was.Say != is.Say || was.Addr != is.Addr {
+	if r.answered(Question{MAC: c.mac.String()}, now) || !known || was.Say != is.Say || !slices.Equal(was.Addrs, is.Addrs) {
 		poke(r.changed)
+	}
+}
+
+// lookEvery is the least time between two looks into the neighbour table.
+const lookEvery = time.Second
+
+// nameless has the addresses of a speaker looked up that gave none, as one without
+// IPv4. The caller holds mu.
+func (r *Responder) nameless(mac hw, now time.Time) {
+	if now.Sub(r.looked) < lookEvery {
+		return
+	}
+	r.looked = now
+	select {
+	case r.lookup <- mac:
+	default:
+	}
+}
+
+// look finds the addresses of speakers in the neighbour table of the kernel. The
+// mesh tries to join every node for ever, so those of nodes are there.
+func (r *Responder) look(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case mac := <-r.lookup:
+			addrs, err := r.sys.Neighbours(mac)
+			if err != nil {
+				r.log.Warn().Err(err).Stringer("mac", mac).Msg("cannot look up a speaker")
+			}
+			r.mu.Lock()
+			if s, known := r.speakers[mac]; known && len(s.Addrs) == 0 && len(addrs) > 0 {
+				s.Addrs = addrs
+				r.speakers[mac] = s
+				poke(r.changed)
+			}
+			r.mu.Unlock()
+		}
 	}
 }
 
@@ -136,7 +180,7 @@ func (r *Responder) forgetSpeakers(now time.Time) {
 func (r *Responder) speakersNow() map[string]Speaker {
 	out := make(map[string]Speaker, len(r.speakers))
 	for mac, s := range r.speakers {
-		out[mac.String()] = s
+		out[mac.String()] = s // Addrs are never written to
 	}
 	return out
 }

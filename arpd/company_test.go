@@ -108,7 +108,7 @@ func TestSpeakerThatAnswers(t *testing.T) {
 		<-n.Changed()
 		s := n.State()
 		heard := begin.Add(10*time.Second + time.Millisecond)
-		if diff := cmp.Diff(map[string]Speaker{peerHW.String(): {Addr: peer4, Say: 3, Last: heard}}, s.Speakers, compare); diff != "" {
+		if diff := cmp.Diff(map[string]Speaker{peerHW.String(): {Addrs: []netip.Addr{peer4}, Say: 3, Last: heard}}, s.Speakers, compare); diff != "" {
 			t.Errorf("speakers (-want +got):\n%s", diff)
 		}
 		if a := s.Answers[ofPresence]; a.Silent || !a.Last.Equal(heard) {
@@ -297,6 +297,29 @@ func TestHealIsAnnounced(t *testing.T) {
 			if got := arp.take(); len(got) != step.want {
 				t.Errorf("%d heals: %d frames, want %d", step.heals, len(got), step.want)
 			}
+		}
+	})
+}
+
+// TestSpeakerWithoutAnAddress: its addresses are looked up, once, and not more
+// often than every second if they are not found.
+func TestSpeakerWithoutAnAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, arp, _ := met(t, Company{Ask: []Question{ofPresence}})
+		hear := func(times int) {
+			for range times {
+				arp.deliver(t, arpFrame(t, testNIC.mac, peerHW, 2, peerHW, netip.IPv4Unspecified(), testNIC.mac, here(1)))
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		hear(25)
+		if s := n.State().Speakers[peerHW.String()]; len(s.Addrs) != 0 || n.sys.looks != 3 {
+			t.Errorf("%+v, looked up %d times", s, n.sys.looks)
+		}
+		n.sys.set(func() { n.sys.neighbours = map[hw][]netip.Addr{peerHW: {other6}} })
+		hear(50)
+		if s := n.State().Speakers[peerHW.String()]; len(s.Addrs) != 1 || s.Addrs[0] != other6 || n.sys.looks != 4 {
+			t.Errorf("%+v, looked up %d times", s, n.sys.looks)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package arpd
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,7 @@ func TestSpeakersFindEachOther(t *testing.T) {
 	p.speaker.Meet(Company{Ask: []Question{{MAC: Everybody}}})
 	p.speaker.await("the other speaker", func() bool {
 		s := p.speaker.State().Speakers
-		return len(s) == 1 && s[mac].Addr == ip && s[mac].Say == 3
+		return len(s) == 1 && slices.Equal(s[mac].Addrs, []netip.Addr{ip}) && s[mac].Say == 3
 	})
 	here, v4, v6, nobody := Question{MAC: mac}, Question{other4, mac}, Question{other6, mac}, Question{MAC: p.wire.mac.String()}
 	p.speaker.Meet(Company{Ask: []Question{here, v4, v6, nobody}})
@@ -60,4 +61,19 @@ func TestQuestionsTeachNothingWrong(t *testing.T) {
 			t.Errorf("the peer learned that %s is at %s", n.IP, n.HardwareAddr)
 		}
 	}
+}
+
+// TestSpeakerWithoutIPv4: the kernel knows by which addresses it was reached.
+func TestSpeakerWithoutIPv4(t *testing.T) {
+	p := newPair(t)
+	second := newHost(t)
+	p.plug(second, "eth0", "2001:db8::3/64")
+	other := second.speak(1)
+	ip := netip.MustParseAddr("2001:db8::3")
+	p.node.reach(ip, second.mac("eth0"))
+	other.Meet(Company{Say: 1})
+	p.speaker.Meet(Company{Ask: []Question{{MAC: Everybody}}})
+	p.speaker.await("the other speaker", func() bool {
+		return slices.Equal(p.speaker.State().Speakers[second.mac("eth0").String()].Addrs, []netip.Addr{ip})
+	})
 }

@@ -29,6 +29,9 @@ type fakeSystem struct {
 	opened  int
 	groups  fakeGroups
 	lists   int
+
+	neighbours map[hw][]netip.Addr
+	looks      int
 }
 
 type fakeKey struct {
@@ -49,6 +52,13 @@ func (f *fakeSystem) Links() ([]link, error) {
 	defer f.mu.Unlock()
 	f.lists++
 	return slices.Clone(f.links), f.listErr
+}
+
+func (f *fakeSystem) Neighbours(mac hw) ([]netip.Addr, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looks++
+	return f.neighbours[mac], f.listErr
 }
 
 func (f *fakeSystem) Watch(ctx context.Context, seen func(change)) error {

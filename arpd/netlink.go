@@ -1,10 +1,12 @@
 package arpd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -35,6 +37,35 @@ func (l linux) Links() ([]link, error) {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
 	return join(raw, addrs), nil
+}
+
+// Neighbours lists the neighbour table anew.
+func (l linux) Neighbours(mac hw) ([]netip.Addr, error) {
+	ns, err := l.handle()
+	if err != nil {
+		return nil, err
+	}
+	if ns.IsOpen() {
+		defer ns.Close()
+	}
+	nl, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	defer nl.Close()
+	list, err := nl.NeighList(0, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list neighbours: %w", err)
+	}
+	var out []netip.Addr
+	for _, n := range list {
+		ip, ok := netip.AddrFromSlice(n.IP)
+		if ip = ip.Unmap(); ok && bytes.Equal(n.HardwareAddr, mac[:]) && !ip.IsLinkLocalUnicast() {
+			out = append(out, ip)
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out), nil
 }
 
 // join brings links and addresses into one list of values.

@@ -44,6 +44,8 @@ type Responder struct {
 	asked   chan struct{} // capacity 1: there is something new to ask
 	claims  chan claim    // from the readers; full: claims are dropped and counted
 
+	lookup chan hw // capacity 1: a speaker whose addresses are to be found
+
 	presence uint32 // see presenceOf
 	pulse    *pulse
 
@@ -61,6 +63,7 @@ type Responder struct {
 	say       uint8           // see Company
 	heals     int             // see Company
 	speakers  map[hw]Speaker
+	looked    time.Time // when one of them was last looked up
 	inquiries inquiries
 	ports     map[int]*port // by interface index; changed by the follower only
 	list      []Interface
@@ -93,6 +96,7 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		sys: sys, log: cfg.Log, metrics: m, choice: choice,
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		asked:     make(chan struct{}, 1),
+		lookup:    make(chan hw, 1),
 		presence:  presenceOf(cfg.Cluster),
 		pulse:     newPulse(time.Now()),
 		claims:    make(chan claim, 256),
@@ -121,7 +125,7 @@ func jitter(d time.Duration) time.Duration {
 // fails on the way is shown by Problems and tried again.
 func (r *Responder) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.inquire, r.live} {
+	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.inquire, r.look, r.live} {
 		g.Go(func() error { task(ctx); return nil })
 	}
 	return g.Wait()

@@ -16,6 +16,9 @@ var errInterrupted = errors.New("interrupted")
 type system interface {
 	// Links lists all interfaces with their addresses.
 	Links() ([]link, error)
+	// Neighbours lists the addresses, but link-local ones, that the kernel knows
+	// at a MAC, sorted.
+	Neighbours(mac hw) ([]netip.Addr, error)
 	// Watch calls seen for every change of a link or an address, from one
 	// goroutine, until ctx ends (nil) or the subscription breaks (an error).
 	Watch(ctx context.Context, seen func(change)) error

@@ -12,7 +12,7 @@ import (
 
 // names says which node is at a MAC: what members tell of themselves, and for
 // nodes that this one has never met by gossip the address that their speakers
-// gave on the wire, looked up among the nodes of Kubernetes. Who is not in it is
+// gave, or the kernel knows, looked up among the nodes of Kubernetes. Who is not in it is
 // a stranger.
 func names(members []mesh.Member, nodes []watcher.Node, speakers map[string]arpd.Speaker) map[string]string {
 	byAddr := make(map[netip.Addr]string)
@@ -28,8 +28,10 @@ func names(members []mesh.Member, nodes []watcher.Node, speakers map[string]arpd
 	}
 	r := make(map[string]string)
 	for mac, s := range speakers {
-		if name := byAddr[s.Addr]; name != "" {
-			r[mac] = name
+		for _, a := range s.Addrs {
+			if name := byAddr[a]; name != "" {
+				r[mac] = name
+			}
 		}
 	}
 	for _, live := range []bool{false, true} { // a MAC that moved is of the one that lives

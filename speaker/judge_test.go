@@ -35,13 +35,13 @@ func TestNames(t *testing.T) {
 		{"members", []mesh.Member{says(mesh.Alive, "n1", mac1), says(mesh.Dead, "n2", mac2, mac3)}, nil, map[string]string{mac1: "n1", mac2: "n2", mac3: "n2"}},
 		{"a card that moved", []mesh.Member{says(mesh.Alive, "n1", mac1), says(mesh.Dead, "n2", mac1)}, nil, map[string]string{mac1: "n1"}},
 		{"a card that moved the other way", []mesh.Member{says(mesh.Left, "n1", mac1), says(mesh.Alive, "n2", mac1)}, nil, map[string]string{mac1: "n2"}},
-		{"never met", nil, map[string]arpd.Speaker{mac2: {Addr: at(2)}}, map[string]string{mac2: "n2"}},
-		{"of no node", nil, map[string]arpd.Speaker{mac2: {Addr: at(9)}}, map[string]string{}},
+		{"never met", nil, map[string]arpd.Speaker{mac2: {Addrs: []netip.Addr{at(2)}}}, map[string]string{mac2: "n2"}},
+		{"of no node", nil, map[string]arpd.Speaker{mac2: {Addrs: []netip.Addr{at(9)}}}, map[string]string{}},
 		{"without an address", []mesh.Member{says(mesh.Alive, "n1")}, map[string]arpd.Speaker{mac2: {}}, map[string]string{}},
 		{
 			"known by its gossip address",
 			[]mesh.Member{{Name: "n3", Addr: netip.AddrPortFrom(at(3), 7927)}},
-			map[string]arpd.Speaker{mac3: {Addr: at(3)}},
+			map[string]arpd.Speaker{mac3: {Addrs: []netip.Addr{at(3)}}},
 			map[string]string{mac3: "n3"},
 		},
 	} {

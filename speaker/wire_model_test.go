@@ -279,7 +279,7 @@ func (b *node) reply(to *node, q arpd.Question) {
 // meet takes the answer of a speaker that is there. The lock is held.
 func (b *node) meet(o *node, word uint8) {
 	was, known := b.card.speakers[o.mac()]
-	b.card.speakers[o.mac()] = arpd.Speaker{Addr: b.m.address(o.name), Say: word, Last: time.Now()}
+	b.card.speakers[o.mac()] = arpd.Speaker{Addrs: []netip.Addr{b.m.address(o.name)}, Say: word, Last: time.Now()}
 	if !known || was.Say != word {
 		poke(b.wired)
 	}
