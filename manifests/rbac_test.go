@@ -35,6 +35,8 @@ func TestRights(t *testing.T) {
 		{"namespace", find[*rbacv1.Role](t).Rules, []string{
 			"create /secrets",
 			"get /secrets starling-gossip",
+			"list /secrets starling-gossip",
+			"watch /secrets starling-gossip",
 		}},
 	}
 	for _, tt := range tests {

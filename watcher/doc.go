@@ -10,7 +10,8 @@
 // informer would not do: its store runs ahead of its handlers, and after a list its handlers see, one object at a
 // time, a mixture that never existed.
 //
-// Nodes, EndpointSlices and the labels of Namespaces need no such order and are handed out as snapshots.
+// Nodes, EndpointSlices, the labels of Namespaces and the Secret of the gossip's keys need no such order and are handed
+// out as snapshots.
 //
 // # Memory
 //
@@ -48,5 +49,5 @@
 // and in starling's own namespace a Role with
 //
 //	""                secrets          create
-//	""                secrets          get, only starling-gossip
+//	""                secrets          get, list, watch, only starling-gossip
 package watcher

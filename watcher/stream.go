@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
@@ -40,6 +41,7 @@ type stream struct {
 	resource string
 	client   rest.Interface
 	selector string // label selector, "" all
+	only     Key    // the one object that is followed, zero all
 	main     bool   // the Services: their watch is what counts as contact
 	health   *health
 	metrics  *metrics
@@ -63,13 +65,23 @@ func (s *stream) run(ctx context.Context, example runtime.Object, into cache.Ref
 	}
 }
 
+// request is a LIST or WATCH of what the stream selects. That one object is selected by its name in a field selector is
+// what a right that is limited to this name allows.
+func (s *stream) request(o metav1.ListOptions) *rest.Request {
+	o.LabelSelector = s.selector
+	if s.only.Name != "" {
+		o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, s.only.Name).String()
+	}
+	return s.client.Get().NamespaceIfScoped(s.only.Namespace, s.only.Namespace != "").Resource(s.resource).
+		VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0)
+}
+
 // list is the reflector's LIST, used where the server has no streaming lists.
 func (s *stream) list(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-	o.LabelSelector = s.selector
 	s.metrics.lists.WithLabelValues(s.resource).Inc()
 	limited, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	list, err := s.client.Get().Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0).Do(limited).Get()
+	list, err := s.request(o).Do(limited).Get()
 	if err != nil && !expired(err) {
 		s.health.report(ctx, "list "+s.resource, err)
 	}
@@ -78,7 +90,7 @@ func (s *stream) list(ctx context.Context, o metav1.ListOptions) (runtime.Object
 
 // watch is the reflector's WATCH. It returns an error only when trying again the same way is of no use.
 func (s *stream) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	o.LabelSelector, o.Watch = s.selector, true
+	o.Watch = true
 	listing := o.SendInitialEvents != nil && *o.SendInitialEvents
 	start, pause := time.Now(), newPause()
 	for {
@@ -107,7 +119,7 @@ func (s *stream) open(ctx context.Context, o metav1.ListOptions) (watch.Interfac
 	ctx, cancel := context.WithCancelCause(ctx)
 	limit := time.AfterFunc(openTimeout, func() { cancel(context.DeadlineExceeded) })
 	ctx, failure := notingErrors(ctx)
-	w, err := s.client.Get().Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0).Watch(ctx)
+	w, err := s.request(o).Watch(ctx)
 	if !limit.Stop() {
 		err = context.Cause(ctx)
 	} else if err == nil {
@@ -130,8 +142,7 @@ func (s *stream) rewound(ctx context.Context, version string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	o := metav1.ListOptions{Limit: 1, LabelSelector: s.selector}
-	head, err := s.client.Get().Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0).Do(ctx).Get()
+	head, err := s.request(metav1.ListOptions{Limit: 1}).Do(ctx).Get()
 	if err != nil {
 		return err
 	}

@@ -25,11 +25,14 @@ type Config struct {
 	Client   *Client
 	NodeName string // appears as the reporter of events
 	StateDir string // directory of the snapshot file; "" for none
-	Log      zerolog.Logger
-	Registry prometheus.Registerer // nil: metrics are not registered
+	// KeyNamespace is where the Secret starling-gossip is followed; "" when it is not.
+	KeyNamespace string
+	Log          zerolog.Logger
+	Registry     prometheus.Registerer // nil: metrics are not registered
 }
 
-// A Watcher follows Services, Nodes, EndpointSlices and Namespaces and writes leases. Its methods may be called from any goroutine.
+// A Watcher follows Services, Nodes, EndpointSlices, Namespaces and the Secret of the gossip's keys, and writes leases.
+// Its methods may be called from any goroutine.
 type Watcher struct {
 	client    *Client
 	log       zerolog.Logger
@@ -39,6 +42,8 @@ type Watcher struct {
 	nodes     *nodeSet
 	endpoints *endpointSet
 	spaces    *namespaceSet
+	keys      *keyText
+	keySpace  string // namespace of the Secret of the keys, "" not followed
 	events    *recorder
 	saved     *snapshotFile
 	metrics   *metrics
@@ -50,7 +55,7 @@ func New(c Config) (*Watcher, error) {
 		return nil, errors.New("watcher: Config.Client is required")
 	}
 	w := &Watcher{
-		client: c.Client, log: c.Log, signal: make(chan struct{}, 1),
+		client: c.Client, log: c.Log, signal: make(chan struct{}, 1), keys: newKeyText(), keySpace: c.KeyNamespace,
 	}
 	w.health = newHealth(c.Client.host, c.Log, w.changed)
 	w.services, w.nodes, w.endpoints = newTable(w.changed), newNodeSet(w.changed), newEndpointSet(w.changed)
@@ -65,7 +70,7 @@ func New(c Config) (*Watcher, error) {
 func (w *Watcher) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		w.followServices, w.followNodes, w.followEndpoints, w.followNamespaces, w.events.run, w.probe, w.keepSnapshot,
+		w.followServices, w.followNodes, w.followEndpoints, w.followNamespaces, w.followKeys, w.events.run, w.probe, w.keepSnapshot,
 	} {
 		g.Go(func() error { return run(ctx) })
 	}
@@ -99,6 +104,18 @@ func (w *Watcher) followEndpoints(ctx context.Context) error {
 func (w *Watcher) followNamespaces(ctx context.Context) error {
 	s := &stream{resource: "namespaces", client: w.client.core, health: w.health, metrics: w.metrics}
 	s.run(ctx, &corev1.Namespace{}, &store[namespace]{sink: w.spaces, convert: readNamespace, log: w.log})
+	return nil
+}
+
+func (w *Watcher) followKeys(ctx context.Context) error {
+	if w.keySpace == "" {
+		return nil
+	}
+	s := &stream{
+		resource: "secrets", client: w.client.core, health: w.health, metrics: w.metrics,
+		only: Key{Namespace: w.keySpace, Name: gossipSecret},
+	}
+	s.run(ctx, &corev1.Secret{}, &store[string]{sink: w.keys, convert: readSecret, log: w.log})
 	return nil
 }
 
