@@ -23,8 +23,9 @@ type Config struct {
 	// Label is the identity of the cluster. Clusters with different labels
 	// never merge, whatever their keys. At most 255 bytes.
 	Label string
-	// Keys is the keyring, the primary key first, 32 bytes each. An empty
-	// ring turns encryption off, which is for tests.
+	// Keys is the keyring to start with, the primary key first, 32 bytes each;
+	// SetKeys changes it. An empty ring turns encryption off for good, which is
+	// for tests.
 	Keys [][]byte
 	// Detection is the failure detector's preset. The zero value is Default.
 	Detection Detection
@@ -61,10 +62,8 @@ func (c Config) check() error {
 	if len(c.Label) > memberlist.LabelMaxSize {
 		wrong("label has %d bytes, at most %d are allowed", len(c.Label), memberlist.LabelMaxSize)
 	}
-	for i, k := range c.Keys {
-		if len(k) != keyBytes {
-			wrong("gossip key %d has %d bytes, want %d", i+1, len(k), keyBytes)
-		}
+	if err := checkKeys(c.Keys); err != nil {
+		wrong("%w", err)
 	}
 	if c.Detection != "" {
 		if _, err := ParseDetection(string(c.Detection)); err != nil {

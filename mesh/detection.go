@@ -73,7 +73,7 @@ func (d Detection) pace(c *memberlist.Config) {
 }
 
 // protocol returns memberlist's configuration without the hooks of a Mesh.
-func (c Config) protocol() (*memberlist.Config, error) {
+func (c Config) protocol() *memberlist.Config {
 	p := memberlist.DefaultLANConfig()
 	c.Detection.pace(p)
 	p.Name = c.Name
@@ -83,13 +83,6 @@ func (c Config) protocol() (*memberlist.Config, error) {
 	p.Label, p.SkipInboundLabelCheck = c.Label, false
 	if c.Advertise.IsValid() {
 		p.AdvertiseAddr, p.AdvertisePort = c.Advertise.Addr().String(), int(c.Advertise.Port())
-	}
-	if len(c.Keys) > 0 {
-		ring, err := memberlist.NewKeyring(c.Keys, c.Keys[0])
-		if err != nil {
-			return nil, fmt.Errorf("make keyring: %w", err)
-		}
-		p.Keyring = ring
 	}
 
 	// Of a stream: how long its reads and writes may take. Dialling has a
@@ -129,5 +122,5 @@ func (c Config) protocol() (*memberlist.Config, error) {
 	p.UDPBufferSize = 1200
 	// Packets are small and encrypted; LZW only costs time and memory.
 	p.EnableCompression = false
-	return p, nil
+	return p
 }

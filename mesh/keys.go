@@ -9,8 +9,13 @@ import (
 	"strings"
 )
 
-// keyBytes selects AES-256-GCM.
-const keyBytes = 32
+const (
+	// keyBytes selects AES-256-GCM.
+	keyBytes = 32
+	// keysMost is how many keys a ring may hold: a member tells the others
+	// which ones it holds, and the room for that is small.
+	keysMost = 8
+)
 
 // GenerateKey returns a fresh key in the form that [ParseKeys] reads: one
 // line of base64. It is what a new key Secret or key file contains.
@@ -23,8 +28,8 @@ func GenerateKey() ([]byte, error) {
 }
 
 // ParseKeys reads a keyring: keys of 32 bytes in base64, one per line, the
-// primary one (which encrypts) first; the others only decrypt. Blank lines
-// and lines that begin with # are skipped. All mistakes are returned
+// primary one (which encrypts) first; the others, seven at most, only decrypt.
+// Blank lines and lines that begin with # are skipped. All mistakes are returned
 // together, one line each; no error contains any part of a key.
 func ParseKeys(text []byte) ([][]byte, error) {
 	var (
@@ -49,6 +54,9 @@ func ParseKeys(text []byte) ([][]byte, error) {
 	}
 	if len(keys) == 0 && len(errs) == 0 {
 		errs = append(errs, errors.New("gossip key: no key found, want 32 bytes in base64 on a line"))
+	}
+	if len(keys) > keysMost {
+		errs = append(errs, fmt.Errorf("gossip key: %d keys, at most %d are allowed", len(keys), keysMost))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

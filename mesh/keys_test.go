@@ -36,6 +36,10 @@ func TestGenerateKeyIsParsed(t *testing.T) {
 func TestParseKeys(t *testing.T) {
 	k1, k2 := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	b1, b2 := base64.StdEncoding.EncodeToString(k1), base64.StdEncoding.EncodeToString(k2)
+	var many string
+	for i := range byte(9) {
+		many += base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{i}, 32)) + "\n"
+	}
 	short := base64.StdEncoding.EncodeToString(k1[:16])
 	tests := []struct {
 		name, text string
@@ -50,6 +54,7 @@ func TestParseKeys(t *testing.T) {
 		{"short", short, nil, "gossip key, line 1: has 16 bytes, want 32"},
 		{"not base64", b1 + "\nhunter2!", nil, "gossip key, line 2: is not base64"},
 		{"duplicate", "\n" + b1 + "\n" + b2 + "\n" + b1, nil, "gossip key, line 4: is the same key as on line 2"},
+		{"too many", many, nil, "gossip key: 9 keys, at most 8 are allowed"},
 		{"all mistakes at once", "??\n" + short, nil, "gossip key, line 1: is not base64\ngossip key, line 2: has 16 bytes, want 32"},
 	}
 	for _, tt := range tests {

@@ -30,7 +30,8 @@
 // # Strangers
 //
 // Everything is encrypted with the first key of the ring and accepted with
-// any of them, and carries the cluster's label. What has another label or
+// any of them, and carries the cluster's label. [Mesh.SetKeys] changes the ring
+// while the mesh runs. What has another label or
 // key is dropped and counted, and its sender named in [Mesh.Problems] until
 // it was not seen for a minute. Nothing of this is fatal.
 package mesh
@@ -41,6 +42,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/rs/zerolog"
 )
 
@@ -53,10 +55,13 @@ type Mesh struct {
 	metrics  *metrics
 	journal  *journal
 	library  *library
+	ring     *memberlist.Keyring // Nil: no encryption.
 	changed  chan struct{}
 	retell   chan struct{}
 	started  atomic.Bool
 	settled  atomic.Bool
+
+	saying sync.Mutex // Makes one of a change and of telling the others.
 
 	mu       sync.Mutex // Guards settling.
 	settling settling
@@ -89,6 +94,9 @@ func New(c Config) (*Mesh, error) {
 	}
 	m.library = newLibrary(m.see, m.journal)
 	var err error
+	if m.ring, err = newRing(c.Keys); err != nil {
+		return nil, err
+	}
 	if m.metrics, err = newMetrics(c.Registry, m.table); err != nil {
 		return nil, err
 	}

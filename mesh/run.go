@@ -90,13 +90,11 @@ func (m *Mesh) cleared(told trouble) {
 }
 
 func (m *Mesh) create() (*memberlist.Memberlist, error) {
-	p, err := m.cfg.protocol()
-	if err != nil {
-		return nil, err
-	}
-	h := hooks{m}
+	p, h := m.cfg.protocol(), hooks{m}
+	p.Keyring = m.ring
 	p.Events, p.Conflict, p.Delegate = h, h, h
 	p.Logger = log.New(m.library, "", 0)
+	var err error
 	p.Transport, err = m.cfg.listen(m.cfg.Bind)
 	if err != nil {
 		return nil, err

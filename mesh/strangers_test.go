@@ -12,6 +12,11 @@ import (
 
 func keyOf(b byte) []byte { return bytes.Repeat([]byte{b}, keyBytes) }
 
+// rejected is how much a member has counted of a kind.
+func rejected(n *node, k kind) float64 {
+	return testutil.ToFloat64(n.metrics.rejected.WithLabelValues(string(k)))
+}
+
 // These tests hold memberlist's words: see saysNoKey and its neighbours.
 
 func TestWrongKeyIsNamed(t *testing.T) {
