@@ -3,7 +3,9 @@ package mesh
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,7 +26,7 @@ func GenerateKey() ([]byte, error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("generate gossip key: %w", err)
 	}
-	return append(base64.StdEncoding.AppendEncode(nil, key), '\n'), nil
+	return FormatKeys([][]byte{key}), nil
 }
 
 // ParseKeys reads a keyring: keys of 32 bytes in base64, one per line, the
@@ -62,6 +64,36 @@ func ParseKeys(text []byte) ([][]byte, error) {
 		return nil, err
 	}
 	return keys, nil
+}
+
+// FormatKeys is the reverse of [ParseKeys].
+func FormatKeys(keys [][]byte) []byte {
+	var text []byte
+	for _, k := range keys {
+		text = append(base64.StdEncoding.AppendEncode(text, k), '\n')
+	}
+	return text
+}
+
+// fingerprintBytes are enough to tell the few keys of one mesh from each other,
+// and far too few to learn anything about a key.
+const fingerprintBytes = 4
+
+// Fingerprints are short names of keys that are no secret: eight hexadecimal
+// digits each.
+func Fingerprints(keys [][]byte) []string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = fingerprint(k)
+	}
+	return out
+}
+
+// fingerprint hashes more than the key, so that it cannot be looked up among
+// hashes made for another purpose.
+func fingerprint(key []byte) string {
+	sum := sha256.Sum256(append([]byte("starling gossip key "), key...))
+	return hex.EncodeToString(sum[:fingerprintBytes])
 }
 
 func parseKey(line string) ([]byte, error) {

@@ -124,6 +124,19 @@ func (r *running) until(path string, code int, text string) {
 	}
 }
 
+// logged waits until the log holds a text.
+func (r *running) logged(text string) {
+	r.t.Helper()
+	deadline := time.After(20 * time.Second)
+	for !strings.Contains(r.log.String(), text) {
+		select {
+		case <-deadline:
+			r.t.Fatalf("never logged %q", text)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // exit stops the program and gives its exit code.
 func (r *running) exit() int {
 	r.t.Helper()
@@ -170,29 +183,70 @@ func TestRunSaysWhatItWaitsFor(t *testing.T) {
 	}
 }
 
-// TestRunWithoutTheAPIServer: a speaker that has a key file and a snapshot of
-// its last life starts while the API server is away.
+// TestRunWithoutTheAPIServer: a speaker that has a snapshot of its last life
+// starts while the API server is away, with the keys of a file or with the copy
+// of those in the Secret.
 func TestRunWithoutTheAPIServer(t *testing.T) {
-	key, err := mesh.GenerateKey()
-	if err != nil {
+	keyFile := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keyFile, []byte(keyText(1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	state, keyFile := t.TempDir(), filepath.Join(t.TempDir(), "keys")
-	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
-		t.Fatal(err)
+	for name, args := range map[string][]string{"key file": {"--gossip-key-file", keyFile}, "Secret": nil} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"--state-dir", t.TempDir()}, args...)
+			api := apitest.Start(t)
+			api.Create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+			r := start(t, api, args...)
+			r.until("/metrics", http.StatusOK, "starling_ready 0") // the loop turns
+			if code := r.exit(); code != exitOK {
+				t.Fatalf("exit code %d", code)
+			}
+			api.Stop()
+			r = start(t, api, args...)
+			r.until("/readyz", http.StatusServiceUnavailable, "nosuch0")
+			if code := r.exit(); code != exitOK {
+				t.Errorf("exit code %d", code)
+			}
+		})
 	}
+}
+
+// TestRunCorrectsItsKeys: a speaker that started from old keys takes those of
+// the Secret as soon as the API server answers, and keeps them for the next time.
+func TestRunCorrectsItsKeys(t *testing.T) {
+	state := t.TempDir()
 	api := apitest.Start(t)
 	api.Create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
-	r := start(t, api, "--state-dir", state, "--gossip-key-file", keyFile)
-	r.until("/metrics", http.StatusOK, "starling_ready 0") // the loop turns
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "starling-system", Name: "starling-gossip"},
+		Data:       map[string][]byte{"keys": []byte(keyText(1))},
+	}
+	api.Create(secret)
+	r := start(t, api, "--state-dir", state)
+	r.until("/metrics", http.StatusOK, "starling_ready 0")
 	if code := r.exit(); code != exitOK {
 		t.Fatalf("exit code %d", code)
 	}
+	apitest.Edit(api, secret, "", func(s *corev1.Secret) { s.Data["keys"] = []byte(keyText(2, 1)) })
 	api.Stop()
-	r = start(t, api, "--state-dir", state, "--gossip-key-file", keyFile)
+	r = start(t, api, "--state-dir", state)
 	r.until("/readyz", http.StatusServiceUnavailable, "nosuch0")
+	if text := r.log.String(); !strings.Contains(text, "started with the last known gossip keys") {
+		t.Error("not told that the keys are the last known ones")
+	}
+	if err := api.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	r.logged("gossip keys changed")
+	apitest.Edit(api, secret, "", func(s *corev1.Secret) { s.Data["keys"] = []byte("oops") })
+	r.until("/api/v1/status", http.StatusOK, "the gossip keys are not followed: Secret starling-system/starling-gossip: gossip key, line 1")
+	r.until("/metrics", http.StatusOK, "starling_gossip_key_reload_failures_total 1")
 	if code := r.exit(); code != exitOK {
 		t.Errorf("exit code %d", code)
+	}
+	text, err := os.ReadFile(filepath.Join(state, "gossip-keys"))
+	if err != nil || !strings.HasSuffix(string(text), "\n"+keyText(2, 1)) {
+		t.Errorf("the copy holds %d bytes, %v, want the keys that were in the Secret", len(text), err)
 	}
 }
 

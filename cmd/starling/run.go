@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -28,15 +27,10 @@ func runCommand() *cli.Command {
 		Flags: runFlags(),
 		Action: func(c *cli.Context) error {
 			cfg, err := parseConfig(c)
-			var keys [][]byte
-			if cfg.keyFile != "" {
-				var keyErr error
-				keys, keyErr = readKeys(cfg.keyFile)
-				err = errors.Join(err, keyErr)
-			}
 			log := newLogger(c.App.ErrWriter, cfg.level, cfg.console)
+			keys, keyErr := newKeyring(cfg, log)
 			set, setErr := newSettings(cfg.pools, cfg.configFile, log)
-			if err = errors.Join(err, setErr); err != nil {
+			if err = errors.Join(err, keyErr, setErr); err != nil {
 				return usageError{command: "run ", err: err}
 			}
 			client, err := watcher.Connect(cfg.kubeconfig, "starling/"+version())
@@ -49,33 +43,23 @@ func runCommand() *cli.Command {
 	}
 }
 
-func readKeys(file string) ([][]byte, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("--gossip-key-file: %w", err)
-	}
-	keys, err := mesh.ParseKeys(b)
-	if err != nil {
-		return nil, fmt.Errorf("--gossip-key-file: %s: %w", file, err)
-	}
-	return keys, nil
-}
-
 // process is one running speaker with all its rooms.
 type process struct {
 	cfg      config
 	settings *settings
 	client   *watcher.Client
-	keys     [][]byte
+	keys     *keyring
 	log      zerolog.Logger
 	registry *prometheus.Registry
 	speaker  atomic.Pointer[speaker.Speaker] // nil until the loop is made
 	waiting  atomic.Pointer[string]          // what the start waits for
 }
 
-func newProcess(cfg config, set *settings, client *watcher.Client, keys [][]byte, log zerolog.Logger) *process {
+func newProcess(cfg config, set *settings, client *watcher.Client, keys *keyring, log zerolog.Logger) *process {
 	p := &process{cfg: cfg, settings: set, client: client, keys: keys, log: log, registry: prometheus.NewRegistry()}
+	keys.wake = set.signal
 	p.registry.MustRegister(set.collectors()...)
+	p.registry.MustRegister(keys.failures)
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return p
 }
@@ -116,6 +100,8 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		StateDir: p.cfg.stateDir,
 		Log:      p.room("watcher"),
 		Registry: p.registry,
+
+		KeyNamespace: p.keys.namespace(p.cfg),
 	})
 	if err != nil {
 		return fmt.Errorf("watcher: %w", err)
@@ -158,13 +144,16 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Wire:          wire,
 		Cluster:       w,
 		API:           w,
-		Settings:      p.settings,
+		Settings:      sources{p.settings, p.keys},
 		Log:           p.room("speaker"),
 		Registry:      p.registry,
 	})
 	p.speaker.Store(s)
 	t.start("arpd", wire.Run)
 	t.start("mesh", m.Run)
+	t.start("keys", func(ctx context.Context) error {
+		return p.keys.follow(ctx, following{b.cluster, w.GossipKeys, w.GossipKeysChanged(), m.SetKeys})
+	})
 	t.start("speaker", s.Run)
 	return nil
 }
@@ -236,7 +225,7 @@ func (p *process) learn(ctx context.Context, w *watcher.Watcher, b *bootstrap) e
 		}
 	}
 	if b.keys == nil {
-		if b.keys, err = p.gossipKeys(ctx); err != nil {
+		if b.keys, err = p.gossipKeys(ctx, b.cluster); err != nil {
 			return fmt.Errorf("gossip key: %w", err)
 		}
 	}
@@ -257,20 +246,11 @@ func (p *process) identity(ctx context.Context, w *watcher.Watcher) (string, err
 }
 
 // gossipKeys are those of --gossip-key-file, else those of the Secret, which
-// the first speaker creates.
-func (p *process) gossipKeys(ctx context.Context) ([][]byte, error) {
-	if p.keys != nil {
-		return p.keys, nil
-	}
-	text, err := watcher.GossipKey(ctx, p.client, p.cfg.namespace, mesh.GenerateKey)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := mesh.ParseKeys(text)
-	if err != nil {
-		return nil, fmt.Errorf("Secret %s/starling-gossip: %w", p.cfg.namespace, err)
-	}
-	return keys, nil
+// the first speaker creates, else those known last.
+func (p *process) gossipKeys(ctx context.Context, cluster string) ([][]byte, error) {
+	return p.keys.begin(cluster, func(generate func() ([]byte, error)) ([]byte, error) {
+		return watcher.GossipKey(ctx, p.client, p.cfg.namespace, generate)
+	})
 }
 
 // gossipBind is --gossip-addr, else the first InternalIP of this node.

@@ -117,10 +117,15 @@ func (s *settings) refresh() {
 		s.have = false // so that the file counts as changed when it is back
 	}
 	if s.set(pools, err) {
-		select {
-		case s.changed <- struct{}{}:
-		default:
-		}
+		s.signal()
+	}
+}
+
+// signal wakes the loop.
+func (s *settings) signal() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
 	}
 }
 
