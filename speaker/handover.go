@@ -24,7 +24,8 @@ const (
 // handing is an address on its way to another node.
 type handing struct{ ask, until time.Time }
 
-// questions ask the successor, at all its MACs, whether it has the address.
+// questions ask the successor, at all its MACs, whether it has the address and
+// whether it is there at all.
 func (h handing) questions(w *world, ip netip.Addr, successor string) []arpd.Question {
 	if w.now.Before(h.ask) {
 		return nil
@@ -33,7 +34,7 @@ func (h handing) questions(w *world, ip netip.Addr, successor string) []arpd.Que
 	for _, m := range w.members {
 		if m.Name == successor {
 			for _, mac := range m.Meta.MACs {
-				r = append(r, arpd.Question{IP: ip, MAC: mac})
+				r = append(r, arpd.Question{IP: ip, MAC: mac}, arpd.Question{MAC: mac})
 			}
 		}
 	}
@@ -46,6 +47,10 @@ func (h handing) questions(w *world, ip netip.Addr, successor string) []arpd.Que
 // heard instead is no reason to fall silent. So the successor speaks first and
 // no packet finds the address unanswered. An address that nobody holds any more,
 // or nobody may own, is dropped at once.
+//
+// The limit is for nodes that do not hear each other. A successor that does
+// answer on the wire, but not for the address, sees things differently: it does
+// not take it, so this node keeps it.
 func (s *Speaker) handOver(w *world, mine map[netip.Addr]bool) []netip.Addr {
 	var still []netip.Addr
 	held := s.handing
@@ -61,23 +66,47 @@ func (s *Speaker) handOver(w *world, mine map[netip.Addr]bool) []netip.Addr {
 				h.until = w.now.Add(drainLimit)
 			}
 		}
-		if w.succeeded(v.IP, s.cfg.Node, w.verdicts[i].Owner) || !w.now.Before(h.until) {
+		ask := h.questions(w, v.IP, w.verdicts[i].Owner)
+		if w.succeeded(v.IP, s.cfg.Node, w.verdicts[i].Owner) || w.taken(ask) {
 			continue
 		}
-		ask := h.questions(w, v.IP, w.verdicts[i].Owner)
-		if slices.ContainsFunc(ask, func(q arpd.Question) bool { a := w.wire.Answers[q]; return !a.Last.IsZero() && !a.Silent }) {
+		if !w.now.Before(h.until) && (w.draining || !w.refused(v.IP, ask)) {
 			continue
 		}
 		w.ask = append(w.ask, ask...)
 		s.handing[v.IP] = h
 		still = append(still, v.IP)
-		w.wake = earlier(w.wake, h.until)
-		if w.now.Before(h.ask) {
-			w.wake = earlier(w.wake, h.ask)
+		for _, t := range []time.Time{h.ask, h.until} {
+			if w.now.Before(t) {
+				w.wake = earlier(w.wake, t)
+			}
 		}
 	}
 	s.mine = mine
 	return still
+}
+
+// taken tells whether a question about an address was answered: it is held.
+func (w *world) taken(ask []arpd.Question) bool {
+	return slices.ContainsFunc(ask, func(q arpd.Question) bool {
+		a := w.wire.Answers[q]
+		return q.IP.IsValid() && !a.Last.IsZero() && !a.Silent
+	})
+}
+
+// refused tells whether the successor is there and does not hold the address, and
+// no other node was heard to have it.
+func (w *world) refused(ip netip.Addr, ask []arpd.Question) bool {
+	there, silent := false, true
+	for _, q := range ask {
+		a := w.wire.Answers[q]
+		if q.IP.IsValid() {
+			silent = silent && a.Silent
+		} else {
+			there = there || !a.Last.IsZero() && !a.Silent
+		}
+	}
+	return there && silent && w.names[w.wire.Heard[ip]] == ""
 }
 
 // answers tells whether the wire has been answering for the address.

@@ -315,3 +315,28 @@ func TestAllFrozen(t *testing.T) {
 		}
 	}, tenAddresses)
 }
+
+// TestNobodyTakesIt: the owner and its successor each take the other for the
+// only one with an endpoint. The owner keeps what the successor does not take.
+func TestNobodyTakesIt(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", func(s *watcher.Service) { s.Local = true }, "n1", "n2", "n3")
+		ip := m.bound("web")
+		top, second, _ := m.rank(ip)
+		m.pass(10 * time.Second)
+		gap, double := m.during(ip, func() {
+			m.set(top, func(b *node) { b.endpoints = []string{second}; poke(b.kubed) })
+			m.pass(20 * time.Second)
+		})
+		if gap > 0 || double > 0 || m.one(ip) != top {
+			t.Errorf("no answer for %s, two for %s, %s answers, want %s", gap, double, m.one(ip), top)
+		}
+		gap, double = m.during(ip, func() {
+			m.serve("web", second) // the others learn it too
+			m.pass(20 * time.Second)
+		})
+		if gap > 0 || double > 100*time.Millisecond || m.one(ip) != second {
+			t.Errorf("agreed: no answer for %s, two for %s, %s answers, want %s", gap, double, m.one(ip), second)
+		}
+	}, tenAddresses)
+}
