@@ -178,7 +178,7 @@ func answered(t *testing.T, p *probe.Prober, more int) {
 // allReady waits until every speaker is ready, and known as such by all others.
 func allReady(t *testing.T) {
 	t.Helper()
-	until(t, 60*time.Second, "speakers", func(ctx context.Context) error { return everybodyReady(ctx) })
+	until(t, 90*time.Second, "speakers", func(ctx context.Context) error { return everybodyReady(ctx) })
 }
 
 func everybodyReady(ctx context.Context) error {
@@ -190,8 +190,8 @@ func everybodyReady(ctx context.Context) error {
 			continue
 		}
 		for _, m := range s.Members {
-			if m.State != "alive" || !m.Ready {
-				errs = append(errs, fmt.Errorf("%s sees %s as %s, ready %v", n.Name, m.Name, m.State, m.Ready))
+			if m.State != "alive" || !m.Ready || m.Returning {
+				errs = append(errs, fmt.Errorf("%s sees %s as %s, ready %v, returning %v", n.Name, m.Name, m.State, m.Ready, m.Returning))
 			}
 		}
 		if len(s.Members) != len(shared.Nodes) {

@@ -183,9 +183,10 @@ type Status struct {
 	Reasons  []string `json:"reasons"`
 	Problems []string `json:"problems"`
 	Members  []struct {
-		Name  string `json:"name"`
-		State string `json:"state"`
-		Ready bool   `json:"ready"`
+		Name      string `json:"name"`
+		State     string `json:"state"`
+		Ready     bool   `json:"ready"`
+		Returning bool   `json:"returning"` // It lets others go first for a while.
 	} `json:"members"`
 	VIPs []struct {
 		IP       string   `json:"ip"`

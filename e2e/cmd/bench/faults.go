@@ -207,7 +207,7 @@ func (f *faulter) healthy(ctx context.Context) error {
 				return err
 			}
 			for _, m := range s.Members {
-				if m.State != "alive" || !m.Ready {
+				if m.State != "alive" || !m.Ready || m.Returning {
 					return fmt.Errorf("%s sees %s as %s, ready %v", n.Name, m.Name, m.State, m.Ready)
 				}
 			}
