@@ -59,12 +59,11 @@ func (d *draft) refusal(q *pool) string {
 func (d *draft) refusals(pools []*pool) string {
 	var texts []string
 	for i, q := range pools {
-		why := d.refusal(q)
-		if why == "" {
+		if serves, known := d.serves(q); serves || !known {
 			return ""
 		}
 		if i < maxRefusals {
-			texts = append(texts, fmt.Sprintf("pool %q %s", q.Name, why))
+			texts = append(texts, fmt.Sprintf("pool %q %s", q.Name, d.refusal(q)))
 		}
 	}
 	if more := len(pools) - maxRefusals; more > 0 {
@@ -166,11 +165,27 @@ func labelsText(labels Labels) string {
 	if len(labels) == 0 {
 		return "no labels"
 	}
-	texts := make([]string, 0, len(labels))
-	for _, k := range slices.Sorted(maps.Keys(labels)) {
+	var texts []string
+	for _, k := range firstKeys(labels) {
 		texts = append(texts, k+"="+labels[k])
 	}
-	return "the labels " + clipTo(strings.Join(texts, ","), maxSaid)
+	return "the labels " + some(texts, ",")
+}
+
+// firstKeys returns the lowest names of labels, no fewer than a message has room for. A Service may have
+// tens of thousands, and sorting all of them for each message would keep the loop from its work.
+func firstKeys(labels Labels) []string {
+	const room = maxSaid/len("k=,") + 1
+	keys := make([]string, 0, room+1)
+	for k := range labels {
+		if len(keys) == room && k > keys[room-1] {
+			continue
+		}
+		i, _ := slices.BinarySearch(keys, k)
+		keys = slices.Insert(keys, i, k)
+		keys = keys[:min(len(keys), room)]
+	}
+	return keys
 }
 
 // A Scope is where the addresses of a pool are announced.

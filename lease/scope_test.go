@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -584,10 +585,11 @@ func TestSome(t *testing.T) {
 	}
 }
 
-// TestHostileLabelsAreBounded makes sure that what a user writes does not fill an event.
+// TestHostileLabelsAreBounded makes sure that what a user writes neither fills an event nor keeps the loop
+// busy: sorting the labels for each pool would take ten times as long as is allowed here.
 func TestHostileLabelsAreBounded(t *testing.T) {
 	var list []Pool
-	for i := range 50 {
+	for i := range 200 {
 		list = append(list, Pool{
 			Name: fmt.Sprint("p", i), Ranges: []string{fmt.Sprintf("198.18.%d.0/24", i)},
 			ServiceSelectors: []Selector{{MatchExpressions: []Requirement{{Key: "a", Operator: "In", Values: strings.Fields(strings.Repeat("x ", 500) + "y z")}}}},
@@ -595,17 +597,47 @@ func TestHostileLabelsAreBounded(t *testing.T) {
 	}
 	s := plainService(0)
 	s.Labels = Labels{}
-	for i := range 1000 {
+	for i := range 40000 {
 		s.Labels[fmt.Sprint("label", i)] = strings.Repeat("v", 63)
 	}
+	v := View{Now: epoch, Installation: "here", Pools: mustPools(t, list...)}
+	begin := time.Now()
 	table := NewTable()
 	table.Apply(true, []Service{s}, nil, epoch)
-	steps, _ := table.Steps(View{Now: epoch, Installation: "here", Pools: mustPools(t, list...)})
+	steps, _ := table.Steps(v)
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("%v for one Service", took)
+	}
 	if len(steps) != 1 || len(steps[0].Events) != 1 {
 		t.Fatalf("%+v", steps)
 	}
 	got := steps[0].Events[0].Message
-	if len(got) > 1000 || !strings.HasSuffix(got, "; and so on for 47 more") {
+	if len(got) > 1000 || !strings.HasSuffix(got, "; and so on for 197 more") {
 		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
+
+func TestLabelsText(t *testing.T) {
+	many := Labels{}
+	for i := range 1000 {
+		many[fmt.Sprintf("l%03d", i)] = ""
+	}
+	for _, tt := range []struct {
+		name   string
+		labels Labels
+		want   string
+	}{
+		{"none", nil, "no labels"},
+		{"in order", Labels{"b": "2", "a": "1", "c": ""}, "the labels a=1,b=2,c="},
+		{"the first ones of many", many, "the labels " + strings.Join([]string{
+			"l000=", "l001=", "l002=", "l003=", "l004=", "l005=", "l006=", "l007=", "l008=", "l009=", "l010=", "l011=", "l012=",
+			"l013=", "l014=", "l015=", "l016=", "l017=", "l018=", "l019=", "l020=", "l021=", "l022=", "l023=", "l024=", "l025=",
+		}, ",") + ",l026..."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, labelsText(tt.labels)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
