@@ -67,7 +67,8 @@ func (s *Speaker) nameAnnouncer(w *world, st lease.Step) {
 
 // vip is the address as it will be when the Service has it too.
 func (s *Speaker) vip(w *world, ip netip.Addr, k lease.Key) lease.VIP {
-	v := lease.VIP{IP: ip, Services: []lease.Key{k}}
+	pool, _ := w.pools.Of(ip)
+	v := lease.VIP{IP: ip, Pool: pool, Services: []lease.Key{k}}
 	if i, ok := w.find(ip); ok {
 		v.Services = append(v.Services, w.vips[i].Services...)
 	}

@@ -84,6 +84,25 @@ func TestNodeSelectors(t *testing.T) {
 	})
 }
 
+// TestNodeSelectorsInEvents: the event of a new address names a node that may announce it.
+func TestNodeSelectorsInEvents(t *testing.T) {
+	for _, only := range []string{"n1", "n2", "n3"} {
+		t.Run(only, func(t *testing.T) {
+			lab(t, func(m *model) {
+				m.configure(compiled(t, edge))
+				m.edges(only)
+				m.create("web", nil, "n1", "n2", "n3")
+				ip := m.bound("web")
+				m.pass(time.Second)
+				want := []string{"web: " + ip + ` from pool "edge", announced by node ` + only}
+				if diff := cmp.Diff(want, m.told("IPAllocated")); diff != "" {
+					t.Errorf("events (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 // TestNodeSelectorsChangeTogether: while a change of the configuration spreads, all
 // elect by the rules that they last agreed on: nobody falls silent before the
 // successor speaks, and there are never two.
