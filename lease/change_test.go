@@ -16,6 +16,7 @@ func TestLiveChanges(t *testing.T) {
 			settle
 			a 198.18.64.1
 			b 198.18.64.2
+			events b IPAllocated: 198.18.64.1 from pool "default"; AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it, and they may not share it: both use port TCP/81; IPAllocated: 198.18.64.2 from pool "default"
 			edit a ports=TCP/80
 			settle
 			b 198.18.64.2
@@ -31,7 +32,7 @@ func TestLiveChanges(t *testing.T) {
 			settle
 			a 198.18.64.1
 			b 198.18.64.2
-			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it; IPAllocated: 198.18.64.2 from pool "default"
+			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it, and they may not share it: their selectors differ and externalTrafficPolicy is Local; IPAllocated: 198.18.64.2 from pool "default"
 		`},
 		{"Local, and a selector that becomes another one", `
 			pool default 198.18.64.1-198.18.64.9

@@ -253,16 +253,19 @@ func (t *Table) obstacle(e *entry, ip netip.Addr) (*entry, string) {
 		if o == e || t.ignores(o, o.at(ip)) {
 			continue
 		}
-		why := t.clash(e, o)
-		switch {
-		case why == "":
-		case e.req.share == "" && o.req.share == "":
-			return o, ""
-		default:
-			return o, ", and they may not share it: " + why
+		if t.clash(e, o) != "" {
+			return o, t.whyNot(e, o)
 		}
 	}
 	return nil, ""
+}
+
+// whyNot says why two Services may not share an address, as the end of a sentence, if one of them wants to.
+func (t *Table) whyNot(e, o *entry) string {
+	if e.req.share == "" && o.req.share == "" {
+		return ""
+	}
+	return ", and they may not share it: " + t.clash(e, o)
 }
 
 func earliest(a, b time.Time) time.Time {

@@ -92,7 +92,7 @@ func TestSharing(t *testing.T) {
 			settle
 			a 198.18.64.1
 			b 198.18.64.2
-			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it; IPAllocated: 198.18.64.2 from pool "default"
+			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it, and they may not share it: their sharing keys differ; IPAllocated: 198.18.64.2 from pool "default"
 		`},
 		{"a full pool serves who may share as soon as the holder lets it", `
 			pool default 198.18.64.1/32

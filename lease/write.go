@@ -147,7 +147,7 @@ func (d *draft) tell(c changes, reason string) {
 		rival := d.rival(h)
 		switch {
 		case rival != nil:
-			why = fmt.Sprintf("%s holds it", rival.key)
+			why = fmt.Sprintf("%s holds it%s", rival.key, d.t.whyNot(d.e, rival))
 		case why == "" && len(c.bound) > 0:
 			why = "replaced by " + c.bound[0].ip.String()
 			if because := d.unfit(h); because != "" {
