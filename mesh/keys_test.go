@@ -74,6 +74,25 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
+func TestFormatKeys(t *testing.T) {
+	want := [][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)}
+	got, err := ParseKeys(FormatKeys(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The fingerprints are a protocol between releases.
+func TestFingerprintsGolden(t *testing.T) {
+	got := Fingerprints([][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)})
+	if diff := cmp.Diff([]string{"b18fcdc9", "b7cf05ae"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func FuzzParseKeys(f *testing.F) {
 	f.Add([]byte("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=\n"))
 	f.Add([]byte("secret\x00\n\n#"))

@@ -85,18 +85,19 @@ func New(c Config) (*Mesh, error) {
 	if c.Seeds == nil {
 		c.Seeds = func() []netip.AddrPort { return []netip.AddrPort{own} }
 	}
+	ring, err := newRing(c.Keys)
+	if err != nil {
+		return nil, err
+	}
 	m := &Mesh{
 		cfg:     c,
-		table:   newTable(c.Name, own, Meta{}.encode(), time.Now()),
+		ring:    ring,
 		journal: newJournal(c.Log),
 		changed: make(chan struct{}, 1),
 		retell:  make(chan struct{}, 1),
 	}
+	m.table = newTable(c.Name, own, Meta{Keys: m.fingerprints()}.encode(), time.Now())
 	m.library = newLibrary(m.see, m.journal)
-	var err error
-	if m.ring, err = newRing(c.Keys); err != nil {
-		return nil, err
-	}
 	if m.metrics, err = newMetrics(c.Registry, m.table); err != nil {
 		return nil, err
 	}
@@ -112,9 +113,17 @@ func (m *Mesh) Members() []Member { return m.table.list() }
 // a single seed known, not even this node's own, and seeds appear.
 func (m *Mesh) Settled() bool { return m.settled.Load() }
 
-// SetMeta changes what this member says of itself. The others are told at
+// SetMeta changes what this member says of itself, its keys left out. The others are told at
 // once if it differs; Members shows at once what they will see.
 func (m *Mesh) SetMeta(meta Meta) {
+	m.saying.Lock()
+	defer m.saying.Unlock()
+	m.say(meta)
+}
+
+// say is called with m.saying locked.
+func (m *Mesh) say(meta Meta) {
+	meta.Keys = m.fingerprints()
 	if m.table.setMeta(meta.encode()) {
 		poke(m.retell)
 	}

@@ -3,6 +3,7 @@ package mesh
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/netip"
@@ -25,7 +26,7 @@ type Meta struct {
 	Config uint64
 	// Segments are the L2 networks of the node: masked, sorted, without
 	// duplicates. When there are too many, the first ones in sorting order
-	// are told (about 75 of IPv4, 40 of IPv6).
+	// are told (about 70 of IPv4, 35 of IPv6).
 	Segments []netip.Prefix
 	// APIAge is the age of the last contact with the API server, rounded
 	// down to 30 s so that it does not cause an update every second.
@@ -34,6 +35,10 @@ type Meta struct {
 	// "02:00:00:00:00:01": sorted, without duplicates, the first eight of
 	// them. By them the others tell a member on the wire from a stranger.
 	MACs []string
+	// Keys are the fingerprints of the gossip keys that the member holds (see
+	// [Fingerprints]), the one that it encrypts with first. The mesh fills it
+	// in; none means that the member's release does not tell.
+	Keys []string
 }
 
 // The encoding is one version byte, then fields: tag, length, value. A field
@@ -60,6 +65,7 @@ const (
 	tagSegment4                 // Prefix length, then the bytes that it covers.
 	tagSegment6                 // The same for IPv6.
 	tagMACs                     // Ethernet addresses of six bytes each.
+	tagKeys                     // Fingerprints of four bytes each, the primary key's first.
 )
 
 const (
@@ -90,6 +96,9 @@ func (m Meta) encode() []byte {
 		for _, mac := range macs {
 			out = append(out, mac...)
 		}
+	}
+	if keys := tidyKeys(m.Keys); len(keys) > 0 {
+		out = append(append(out, tagKeys, byte(len(keys))), keys...)
 	}
 	for _, p := range tidy(m.Segments) {
 		f := segmentField(p)
@@ -175,7 +184,11 @@ func (m *Meta) set(tag byte, value []byte) error {
 		for mac := range slices.Chunk(value, macBytes) {
 			m.MACs = append(m.MACs, net.HardwareAddr(mac).String())
 		}
-	case tag < tagFlags || tag > tagMACs:
+	case tag == tagKeys && len(value)%fingerprintBytes == 0:
+		for key := range slices.Chunk(value[:min(len(value), keysMost*fingerprintBytes)], fingerprintBytes) {
+			m.Keys = append(m.Keys, hex.EncodeToString(key))
+		}
+	case tag < tagFlags || tag > tagKeys:
 		return nil // A later release's field.
 	default:
 		return errMeta
@@ -226,6 +239,18 @@ func tidyMACs(in []string) []net.HardwareAddr {
 	slices.SortFunc(out, func(a, b net.HardwareAddr) int { return bytes.Compare(a, b) })
 	out = slices.CompactFunc(out, func(a, b net.HardwareAddr) bool { return bytes.Equal(a, b) })
 	return out[:min(len(out), macsMost)]
+}
+
+// tidyKeys are the fingerprints as bytes, in their order, at most keysMost,
+// without what is none.
+func tidyKeys(in []string) (out []byte) {
+	for _, text := range in {
+		key, err := hex.DecodeString(text)
+		if err == nil && len(key) == fingerprintBytes && len(out) < keysMost*fingerprintBytes {
+			out = append(out, key...)
+		}
+	}
+	return out
 }
 
 // cutText returns at most limit bytes of valid UTF-8.

@@ -40,6 +40,7 @@ func TestMetaGolden(t *testing.T) {
 			Meta{Segments: prefixes("198.18.0.0/15", "0.0.0.0/0", "2001:db8:1::/48")},
 			"\x01\x05\x01\x00\x05\x03\x0f\xc6\x12\x06\x07\x30\x20\x01\x0d\xb8\x00\x01",
 		},
+		{"keys", Meta{Keys: []string{"fe010203", "00000001"}}, "\x01\x08\x08\xfe\x01\x02\x03\x00\x00\x00\x01"},
 		{"macs", Meta{MACs: []string{"02:00:00:00:00:01", "fe:01:02:03:04:05"}}, "\x01\x07\x0c\x02\x00\x00\x00\x00\x01\xfe\x01\x02\x03\x04\x05"},
 	}
 	for _, tt := range tests {
@@ -57,6 +58,10 @@ func TestMetaGolden(t *testing.T) {
 }
 
 func TestMetaNormal(t *testing.T) {
+	var nineKeys []string
+	for i := range 9 {
+		nineKeys = append(nineKeys, fmt.Sprintf("%08x", i))
+	}
 	tests := []struct {
 		name     string
 		in, want Meta
@@ -78,6 +83,12 @@ func TestMetaNormal(t *testing.T) {
 			Meta{MACs: []string{"02-00-00-00-00-02", "02:00:00:00:00:01", "02:00:00:00:00:02", "01:00:00:00:00:01", "00:00:00:00:00:00", "nonsense", "02:00:00:00:00:00:00:01"}},
 			Meta{MACs: []string{"02:00:00:00:00:01", "02:00:00:00:00:02"}},
 		},
+		{
+			"fingerprints keep their order, and are fingerprints",
+			Meta{Keys: []string{"fe010203", "nonsense", "0102", "00000001", "FE010204"}},
+			Meta{Keys: []string{"fe010203", "00000001", "fe010204"}},
+		},
+		{"at most eight fingerprints", Meta{Keys: nineKeys}, Meta{Keys: nineKeys[:8]}},
 		{"mapped IPv4 with a short prefix is dropped", Meta{Segments: prefixes("::ffff:198.18.0.0/90")}, Meta{}},
 	}
 	for _, tt := range tests {
@@ -94,11 +105,11 @@ func TestMetaTruncatesSegments(t *testing.T) {
 	for i := range 300 {
 		many = append(many, prefixes(fmt.Sprintf("198.18.%d.%d/32", i/256, i%256), fmt.Sprintf("2001:db8:%x::/64", i))...)
 	}
-	var macs []string
+	var macs, keys []string
 	for i := range 20 {
-		macs = append(macs, fmt.Sprintf("02:00:00:00:00:%02x", i))
+		macs, keys = append(macs, fmt.Sprintf("02:00:00:00:00:%02x", i)), append(keys, fmt.Sprintf("%08x", i))
 	}
-	m := Meta{Ready: true, Version: strings.Repeat("v", 64), Config: 1, APIAge: time.Hour, Segments: many, MACs: macs}
+	m := Meta{Ready: true, Version: strings.Repeat("v", 64), Config: 1, APIAge: time.Hour, Segments: many, MACs: macs, Keys: keys}
 	b := m.encode()
 	if len(b) > metaLimit || len(b) < metaLimit-11 {
 		t.Errorf("%d bytes, want just below %d", len(b), metaLimit)
@@ -111,7 +122,7 @@ func TestMetaTruncatesSegments(t *testing.T) {
 	if n := len(got.Segments); n < 40 || !slices.Equal(got.Segments, tidy(many)[:n]) {
 		t.Errorf("%d segments that are not the first in order: %v", n, got.Segments)
 	}
-	if !got.Ready || got.Config != 1 || got.APIAge != time.Hour || !slices.Equal(got.MACs, macs[:macsMost]) {
+	if !got.Ready || got.Config != 1 || got.APIAge != time.Hour || !slices.Equal(got.MACs, macs[:macsMost]) || !slices.Equal(got.Keys, keys[:keysMost]) {
 		t.Errorf("other fields lost: %+v", got)
 	}
 }
@@ -128,7 +139,7 @@ func TestMetaGarbage(t *testing.T) {
 		{"cut in a value", string(good[:len(good)-1]), Meta{}},
 		{"cut after a tag", string(good) + "\x05", Meta{}},
 		{"unknown field is skipped", "\x01\xc8\x03abc" + string(good[1:]), Meta{Ready: true, Version: "v1"}},
-		{"unknown tail is skipped", string(good) + "\x08\x02zz", Meta{Ready: true, Version: "v1"}},
+		{"unknown tail is skipped", string(good) + "\x09\x02zz", Meta{Ready: true, Version: "v1"}},
 		{"tag zero is skipped", "\x01\x00\x00" + string(good[1:]), Meta{Ready: true, Version: "v1"}},
 		{"flags may grow", "\x01\x01\x02\x01\xff", Meta{Ready: true}},
 		{"empty flags", "\x01\x01\x00", Meta{}},
@@ -139,9 +150,12 @@ func TestMetaGarbage(t *testing.T) {
 		{"segment with bytes left over", string(good) + "\x05\x03\x08\x01\x02", Meta{}},
 		{"segment of 129 bits", string(good) + "\x06\x12\x81" + strings.Repeat("x", 17), Meta{}},
 		{"MAC of seven bytes", string(good) + "\x07\x07\x02\x00\x00\x00\x00\x01\x02", Meta{}},
+		{"half a fingerprint", string(good) + "\x08\x06\x01\x02\x03\x04\x05\x06", Meta{}},
+		{"no fingerprint", string(good) + "\x08\x00", Meta{Ready: true, Version: "v1"}},
+		{"nine fingerprints", "\x01\x08\x24" + strings.Repeat("abcd", 9), Meta{Keys: slices.Repeat([]string{"61626364"}, 8)}},
 		{"no MAC", string(good) + "\x07\x00", Meta{Ready: true, Version: "v1"}},
 		{"group address", string(good) + "\x07\x06\xff\xff\xff\xff\xff\xff", Meta{Ready: true, Version: "v1"}},
-		{"too long", string(good) + strings.Repeat("\x08\x00", 260), Meta{}},
+		{"too long", string(good) + strings.Repeat("\x09\x00", 260), Meta{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -171,6 +185,9 @@ func TestMetaRoundTrip(t *testing.T) {
 		for i := range rapid.IntRange(0, macsMost).Draw(t, "MACs") {
 			m.MACs = append(m.MACs, fmt.Sprintf("02:00:00:00:%02x:%02x", i, rapid.Byte().Draw(t, "MAC")))
 		}
+		for range rapid.IntRange(0, keysMost).Draw(t, "keys") {
+			m.Keys = append(m.Keys, fmt.Sprintf("%08x", rapid.Uint32().Draw(t, "key")))
+		}
 		if diff := cmp.Diff(m, decodeMeta(m.encode()), cmpPrefix()); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
@@ -183,6 +200,8 @@ func FuzzDecodeMeta(f *testing.F) {
 	f.Add([]byte("\x01\x05\x00\x06\x12\x81"))
 	f.Add(Meta{MACs: []string{"02:00:00:00:00:01", "fe:01:02:03:04:05"}, Segments: prefixes("198.18.0.0/15")}.encode())
 	f.Add([]byte("\x01\x07\x0c\x02\x00\x00\x00\x00\x01\x01\x00\x00\x00\x00\x00"))
+	f.Add(Meta{Ready: true, Keys: []string{"01020304", "fffefdfc"}, MACs: []string{"02:00:00:00:00:01"}}.encode())
+	f.Add([]byte("\x01\x08\x04abcd\x08\x04efgh\x08\x03abc"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := decodeMeta(b)
 		again := m.encode()

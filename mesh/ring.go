@@ -27,7 +27,16 @@ func (m *Mesh) SetKeys(keys [][]byte) error {
 	if err := refit(m.ring, keys); err != nil {
 		return fmt.Errorf("mesh: set keys: %w", err)
 	}
+	m.say(decodeMeta(m.table.ownMeta())) // After the change: who tells of a key can read it.
 	return nil
+}
+
+// fingerprints are those of the ring in force.
+func (m *Mesh) fingerprints() []string {
+	if m.ring == nil {
+		return nil
+	}
+	return Fingerprints(m.ring.GetKeys())
 }
 
 func checkKeys(keys [][]byte) error {

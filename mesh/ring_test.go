@@ -162,6 +162,38 @@ func TestSetKeysRefuses(t *testing.T) {
 	}
 }
 
+// Everybody knows who holds which key, and who encrypts with which one.
+func TestKeysAreTold(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.tune = func(c *Config) { c.Keys = keysOf(1) }
+		nodes := w.cluster(3)
+		nodes[1].SetMeta(Meta{Version: "v1", Keys: []string{"ffffffff"}})
+		if err := nodes[1].SetKeys(keysOf(1, 2)); err != nil {
+			t.Fatal(err)
+		}
+		if err := nodes[2].SetKeys(keysOf(1, 2, 3)); err != nil {
+			t.Fatal(err)
+		}
+		nodes[2].SetMeta(Meta{Version: "v2"})
+		want := map[string][]string{
+			"n1": Fingerprints(keysOf(1)), "n2": Fingerprints(keysOf(1, 2)), "n3": Fingerprints(keysOf(1, 2, 3)),
+		}
+		for _, n := range nodes {
+			told := func() (map[string][]string, map[string]string) {
+				keys, versions := map[string][]string{}, map[string]string{}
+				for _, m := range n.Members() {
+					keys[m.Name], versions[m.Name] = m.Meta.Keys, m.Meta.Version
+				}
+				return keys, versions
+			}
+			w.within(2*time.Second, n.cfg.Name+" knows the keys", func() bool { keys, _ := told(); return cmp.Equal(want, keys) })
+			if _, versions := told(); versions["n2"] != "v1" || versions["n3"] != "v2" {
+				t.Errorf("%s: versions %v: keys and the rest of the metadata do not go together", n.cfg.Name, versions)
+			}
+		}
+	})
+}
+
 // A rotation under the traffic that there always is, probes every tenth of a
 // second and gossip: no member is lost, nothing is dropped for its key.
 func TestRotation(t *testing.T) {

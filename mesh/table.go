@@ -173,16 +173,16 @@ func (t *table) expire(now time.Time) (changed bool) {
 func (t *table) list() []Member {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	segments, macs := 0, 0
+	segments, texts := 0, 0
 	for i := range t.members {
 		segments += len(t.members[i].Meta.Segments)
-		macs += len(t.members[i].Meta.MACs)
+		texts += len(t.members[i].Meta.MACs) + len(t.members[i].Meta.Keys)
 	}
-	out, nets, stations := make([]Member, len(t.members)), make([]netip.Prefix, 0, segments), make([]string, 0, macs)
+	out, nets, words := make([]Member, len(t.members)), make([]netip.Prefix, 0, segments), make([]string, 0, texts)
 	for i := range t.members {
 		out[i] = t.members[i].Member
 		out[i].Meta.Segments = carve(&nets, out[i].Meta.Segments)
-		out[i].Meta.MACs = carve(&stations, out[i].Meta.MACs)
+		out[i].Meta.MACs, out[i].Meta.Keys = carve(&words, out[i].Meta.MACs), carve(&words, out[i].Meta.Keys)
 	}
 	return out
 }

@@ -29,6 +29,7 @@ type Member struct {
 	Draining  bool     `json:"draining"`  // about to leave
 	Returning bool     `json:"returning"` // came back a moment ago, others go first
 	Segments  []string `json:"segments"`  // L2 networks of the node as prefixes
+	Keys      []string `json:"keys"`      // fingerprints of its gossip keys, the one that encrypts first
 }
 
 // VIP is an address that at least one Service holds.
@@ -73,7 +74,7 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 func (m Member) MarshalJSON() ([]byte, error) {
 	type plain Member
 	p := plain(m)
-	p.Segments = list(m.Segments)
+	p.Segments, p.Keys = list(m.Segments), list(m.Keys)
 	return json.Marshal(p)
 }
 

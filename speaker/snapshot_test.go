@@ -25,7 +25,7 @@ func TestSnapshotJSON(t *testing.T) {
 			name: "lists inside of lists are never null",
 			in:   Snapshot{Members: []Member{{Name: "n1"}}, VIPs: []VIP{{IP: "198.18.64.1", Since: since}}, Pools: []Pool{{Name: "p"}}},
 			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],` +
-				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"returning":false,"segments":[]}],` +
+				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"returning":false,"segments":[],"keys":[]}],` +
 				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","since":"2026-01-02T03:04:05Z"}],` +
 				`"pools":[{"name":"p","ranges":[],"rules":[],"size":0,"used":0,"waiting":0}],"conflicts":[]}`,
 		},
@@ -33,7 +33,7 @@ func TestSnapshotJSON(t *testing.T) {
 			name: "full",
 			in:   full(since),
 			want: `{"node":"n1","version":"v1","ready":true,"reasons":["a"],"problems":["b"],` +
-				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"returning":false,"segments":["198.18.0.0/24"]}],` +
+				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"returning":false,"segments":["198.18.0.0/24"],"keys":["0a0b0c0d"]}],` +
 				`"vips":[{"ip":"198.18.64.1","services":["a/b"],"pool":"p","owner":"n2","next":"n1","reason":"highest score","since":"2026-01-02T03:04:05Z"}],` +
 				`"pools":[{"name":"p","ranges":["2001:db8::/64"],"rules":["priority 1"],"size":18446744073709551615,"used":2,"waiting":3}],` +
 				`"conflicts":[{"ip":"198.18.64.1","kind":"stranger","mac":"02:00:00:00:00:01","since":"2026-01-02T03:04:05Z"}]}`,
@@ -74,7 +74,7 @@ func full(since time.Time) Snapshot {
 		Node: "n1", Version: "v1", Ready: true, Reasons: []string{"a"}, Problems: []string{"b"},
 		Members: []Member{{
 			Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Draining: true,
-			Segments: []string{"198.18.0.0/24"},
+			Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"},
 		}},
 		VIPs: []VIP{{
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n2", Next: "n1",

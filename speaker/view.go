@@ -102,7 +102,7 @@ func (s *Speaker) Snapshot() Snapshot {
 }
 
 func member(m mesh.Member) Member {
-	r := Member{Name: m.Name, Addr: m.Addr.String(), State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining, Returning: m.Meta.Returning}
+	r := Member{Name: m.Name, Addr: m.Addr.String(), State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining, Returning: m.Meta.Returning, Keys: slices.Clone(m.Meta.Keys)}
 	for _, p := range m.Meta.Segments {
 		r.Segments = append(r.Segments, p.String())
 	}

@@ -20,7 +20,7 @@ func TestFetch(t *testing.T) {
 	t.Parallel()
 	want := speaker.Snapshot{
 		Node: "n1", Ready: true, Reasons: []string{}, Problems: []string{},
-		Members:   []speaker.Member{{Name: "n1", State: "alive", Segments: []string{"198.18.0.0/24"}}},
+		Members:   []speaker.Member{{Name: "n1", State: "alive", Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}}},
 		VIPs:      []speaker.VIP{{IP: "198.18.64.1", Services: []string{"a/b"}, Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)}},
 		Pools:     []speaker.Pool{},
 		Conflicts: []speaker.Conflict{},

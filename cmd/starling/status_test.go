@@ -20,7 +20,7 @@ import (
 func example() speaker.Snapshot {
 	return speaker.Snapshot{
 		Node: "n1", Version: "v1", Ready: true, Reasons: []string{}, Problems: []string{},
-		Members: []speaker.Member{{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24"}}},
+		Members: []speaker.Member{{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}}},
 		VIPs: []speaker.VIP{{
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n1", Reason: "the only one eligible",
 			Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
