@@ -28,11 +28,11 @@ demo-down: root ## remove what a kept or interrupted demo left behind
 .PHONY: test
 test: root deps lint unit e2e ## linters, unit and wire tests with the race detector, and the cluster tests
 
-# The explorations of the lease protocol are run whole only without the race detector.
+# The explorations of the lease protocol are run whole only without the race detector. They print what they have seen.
 .PHONY: unit
 unit: ## unit tests and, as root, wire tests in network namespaces, with the race detector
 	go test -race ./...
-	go test -count=1 -run 'TestExplore|TestEveryGuardMatters|TestSimulate' -v ./lease
+	go test -count=1 -run 'TestExplore|TestEveryGuardMatters|TestSimulate|TestChoiceSpreads' -v ./lease
 
 # cmd/kube and its like are a few lines around all of Kubernetes, without tests: naming them would compile and vet
 # everything once more. The linters vet the rest.
