@@ -115,7 +115,8 @@ func WithPools(manifest string, pools ...Pool) (string, error) {
 	return strings.Replace(manifest, empty, b.String(), 1), nil
 }
 
-// Install applies the manifest and waits until every node's speaker is ready.
+// Install applies the manifest and waits until every node's speaker is ready and none of them lets others go first
+// any more, so that addresses are at rest.
 func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool) error {
 	text, err := p.Manifest()
 	if err != nil {
@@ -127,7 +128,23 @@ func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool
 	if _, err := c.Kubectl(ctx, text, "apply", "-f", "-"); err != nil {
 		return err
 	}
-	return WaitReady(ctx, c, 60*time.Second)
+	if err := WaitReady(ctx, c, 60*time.Second); err != nil {
+		return err
+	}
+	return cluster.Until(ctx, 20*time.Second, "steady speakers", func(ctx context.Context) error {
+		for _, n := range c.Nodes {
+			s, err := StatusOf(ctx, c, n)
+			if err != nil {
+				return err
+			}
+			for _, m := range s.Members {
+				if m.Returning {
+					return fmt.Errorf("%s has just returned, says %s", m.Name, n.Name)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // Remove deletes the DaemonSet, if there is one, and waits until its pods are gone. All else stays.
