@@ -3,6 +3,7 @@ package speaker
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/starling-lb/starling/lease"
@@ -35,7 +36,7 @@ func (s *Speaker) lease(w *world) {
 	v.Rank = func(pool string) int { return w.writers.Rank(s.cfg.Node, pool) }
 	v.Reserved = w.reserved()
 	v.Spread = s.spread.of(w)
-	v.Freeze = configsDiffer(w.members)
+	v.Freeze = configsDiffer(w.members) || w.aside()
 	steps, wake := s.table.Steps(v)
 	w.wake = earlier(w.wake, wake)
 	for _, st := range steps {
@@ -98,6 +99,12 @@ func configsDiffer(members []mesh.Member) bool {
 		}
 	}
 	return false
+}
+
+// aside tells whether the wire alone reaches a member, and not just since it died. Which pools that one
+// has is not known then; with others it would undo each claim that this node makes beside a bound address.
+func (w *world) aside() bool {
+	return slices.ContainsFunc(w.members, func(m mesh.Member) bool { return m.State == onWire && w.now.Sub(m.Since) >= doubt })
 }
 
 // write takes a step beside the loop and hands the result back to it.

@@ -350,3 +350,24 @@ func TestRules(t *testing.T) {
 		t.Error("another class is no other rule")
 	}
 }
+
+// TestPoolsChangeWhileGossipIsBlocked: nobody knows then who has read the file, so nobody undoes what others do.
+func TestPoolsChangeWhileGossipIsBlocked(t *testing.T) {
+	lab(t, func(m *model) {
+		m.configure(compiled(t, lease.Pool{Name: "old", Ranges: []string{"198.18.64.1-198.18.64.10"}}))
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		between([]string{"n1"}, []string{"n2", "n3"}, m.block)
+		m.pass(10 * time.Second)
+		writes, next := m.writes, compiled(t, lease.Pool{Name: "new", Ranges: []string{"198.18.65.1-198.18.65.10"}})
+		m.configure(next, "n2", "n3")
+		m.pass(time.Minute)
+		m.configure(next)
+		m.pass(time.Minute)
+		if m.ip("web") != ip || m.writes > writes {
+			t.Errorf("%s after %s, %d writes", m.ip("web"), ip, m.writes-writes)
+		}
+		between([]string{"n1"}, []string{"n2", "n3"}, m.unblock)
+		m.until("web moves", 10*time.Second, func() bool { return m.ip("web") == "198.18.65.1" })
+	})
+}
