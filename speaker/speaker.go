@@ -136,6 +136,7 @@ type Speaker struct {
 	owned   map[netip.Addr]ownership
 	handing map[netip.Addr]handing // answered for still, but owned by another
 	told    map[netip.Addr]bool    // addresses for which a conflict was told
+	kernels map[netip.Addr]bool    // bound addresses that are also a node's own, as of the last turn
 	mine    map[netip.Addr]bool    // owned as of the last turn
 	ended   time.Time              // when the last turn ended
 	took    time.Duration          // how long it was

@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -344,6 +345,20 @@ starling_ready 1
 			"starling_owned_addresses", "starling_ownership_changes_total", "starling_ready")
 		if err != nil {
 			t.Error(err)
+		}
+	}, tenAddresses)
+}
+
+// TestNodeWithABoundAddress: the user is told, once, and the address stays.
+func TestNodeWithABoundAddress(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		m.setNode("n3", func(n *watcher.Node) { n.Addresses = append(n.Addresses, netip.MustParseAddr(ip)) })
+		m.pass(time.Minute)
+		want := []string{"web: " + ip + " is also an address of node n3: exclude it from its pool, or give the node another one"}
+		if diff := cmp.Diff(want, m.told("AddressConflict")); diff != "" || m.ip("web") != ip {
+			t.Errorf("%s after %s; events (-want +got):\n%s", m.ip("web"), ip, diff)
 		}
 	}, tenAddresses)
 }

@@ -74,9 +74,29 @@ func (s *Speaker) tell(w *world) {
 		}
 	}
 	s.told = current
+	s.tellNodes(w)
 	s.tellMute(w)
 	s.tellDiffering(w)
 	s.tellReady(w)
+}
+
+// tellNodes warns once, from one node, when a bound address is a node's own, as when a node joins with it:
+// it is not handed out, but its Service has it, and the node's kernel answers for it too.
+func (s *Speaker) tellNodes(w *world) {
+	current := map[netip.Addr]bool{}
+	for _, n := range w.cluster.Nodes {
+		for _, ip := range slices.Concat(n.Addresses, n.Others) {
+			i, bound := w.find(ip)
+			if !bound {
+				continue
+			}
+			current[ip] = true
+			if !s.kernels[ip] && w.writers.Rank(s.cfg.Node, ip.String()) == 0 {
+				s.event(w.vips[i].Services, true, "AddressConflict", fmt.Sprintf("%s is also an address of node %s: exclude it from its pool, or give the node another one", ip, n.Name))
+			}
+		}
+	}
+	s.kernels = current
 }
 
 // ownerless warns once, from one node, when an address stays without an owner.
