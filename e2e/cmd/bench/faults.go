@@ -52,6 +52,9 @@ func faults(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 			return err
 		}
 	}
+	if err := external(ctx, c); err != nil {
+		return err
+	}
 	for _, adverts := range []string{"1", "0.1"} {
 		if err := f.keepalived(ctx, adverts); err != nil {
 			return err
@@ -90,7 +93,7 @@ func (f *faulter) silentDeath(ctx context.Context) (gap time.Duration, err error
 	if err != nil {
 		return 0, err
 	}
-	return f.during(ctx, "80", func() error { return f.cut(ctx, owner) }, owner.Heal)
+	return f.during(ctx, func() error { return f.cut(ctx, owner) }, owner.Heal)
 }
 
 func (f *faulter) cut(ctx context.Context, owner *cluster.Node) error {
@@ -110,7 +113,7 @@ func (f *faulter) deleted(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	return f.during(ctx, "80", func() error {
+	return f.during(ctx, func() error {
 		if err := f.c.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, meta.DeleteOptions{}); err != nil {
 			return err
 		}
@@ -152,8 +155,8 @@ func (f *faulter) killed(ctx context.Context) (time.Duration, error) {
 }
 
 // during asks by TCP while something happens, and for a while after it, and returns the longest silence.
-func (f *faulter) during(ctx context.Context, port string, happens, undo func() error) (gap time.Duration, err error) {
-	client, err := probe.Start(probe.Config{Dial: f.c.Client.Dial, Network: "tcp", Address: net.JoinHostPort(f.ip.String(), port)})
+func (f *faulter) during(ctx context.Context, happens, undo func() error) (gap time.Duration, err error) {
+	client, err := probe.Start(probe.Config{Dial: f.c.Client.Dial, Network: "tcp", Address: net.JoinHostPort(f.ip.String(), "80")})
 	if err != nil {
 		return 0, err
 	}
@@ -208,7 +211,7 @@ func (f *faulter) healthy(ctx context.Context) error {
 			}
 			for _, m := range s.Members {
 				if m.State != "alive" || !m.Ready || m.Returning {
-					return fmt.Errorf("%s sees %s as %s, ready %v", n.Name, m.Name, m.State, m.Ready)
+					return fmt.Errorf("%s sees %s as %s, ready %v, returning %v", n.Name, m.Name, m.State, m.Ready, m.Returning)
 				}
 			}
 			if len(s.Members) != len(f.c.Nodes) {

@@ -11,19 +11,34 @@ import (
 	"strings"
 	"time"
 
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/workload"
 )
 
 // virtual is the address that keepalived moves, beside those of starling, on the same nodes and the same wire.
 var virtual = netip.MustParseAddr("198.18.65.1")
 
-// echoPort is where the backends listen on every node's own addresses, and so on keepalived's.
-const echoPort = "8080"
+// external is the Service behind it: the way to the backends is the same as that of starling's Services.
+func external(ctx context.Context, c *cluster.Cluster) error {
+	s := workload.Service("external", backend, func(s *core.Service) {
+		s.Spec.Type, s.Spec.ExternalIPs = core.ServiceTypeClusterIP, []string{virtual.String()}
+	})
+	if _, err := c.Kube.CoreV1().Services(workload.Namespace).Create(ctx, s, meta.CreateOptions{}); err != nil {
+		return err
+	}
+	return workload.Programmed(ctx, c, virtual)
+}
 
 // keepalived measures the silent death of the master, with adverts as often as told.
 func (f *faulter) keepalived(ctx context.Context, adverts string) (err error) {
 	if _, err := exec.LookPath("keepalived"); err != nil {
 		return fmt.Errorf("%w: apt-get install keepalived", err)
+	}
+	if err := workload.Avoid(ctx, f.c, backend, f.c.Nodes[0]); err != nil {
+		return err
 	}
 	for i, n := range f.c.Nodes {
 		if err := startKeepalived(ctx, f.c, n, 200-i, adverts); err != nil {
@@ -38,7 +53,7 @@ func (f *faulter) keepalived(ctx context.Context, adverts string) (err error) {
 		if err != nil {
 			return 0, err
 		}
-		return g.during(ctx, echoPort, func() error { return g.cut(ctx, master) }, master.Heal)
+		return g.during(ctx, func() error { return g.cut(ctx, master) }, master.Heal)
 	})
 }
 
