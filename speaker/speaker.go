@@ -124,6 +124,7 @@ type Speaker struct {
 	table   *lease.Table
 	touch   touch
 	hold    hold
+	roll    roll            // of the last turn
 	stopped time.Time       // end of the last stop of the process
 	dead    map[string]bool // members, as of the last turn
 	heals   int             // how often one of them came back

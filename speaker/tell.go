@@ -19,18 +19,25 @@ type ownership struct {
 	warned bool // that nobody is eligible
 }
 
+// move is a change of owner: of which address in w.vips, from whom, and whether the address was known at all.
+type move struct {
+	at    int
+	was   string
+	known bool
+}
+
 // moved logs and counts a change of owner. Only the new owner sends the event,
 // so there is one for each change; who announces a new address first is told by
 // the event IPAllocated, and after a restart there is nothing to tell.
-func (s *Speaker) moved(w *world, i int, was string, known bool) {
-	v, verdict := w.vips[i], w.verdicts[i]
-	now := verdict.Owner
-	reason := cause(w, was, known)
+func (s *Speaker) moved(w *world, m move) {
+	v, verdict := w.vips[m.at], w.verdicts[m.at]
+	was, now := m.was, verdict.Owner
+	reason := cause(w, was, m.known)
 	s.metrics.changes.WithLabelValues(reason).Inc()
 	switch {
 	case now == s.cfg.Node:
 		s.log.Info().Stringer("vip", v.IP).Str("from", was).Str("reason", reason).Msg("announcing")
-		if known {
+		if m.known {
 			s.event(v.Services, false, "NodeAssigned", fmt.Sprintf("node %s announces %s: %s", now, v.IP, verdict.Reason))
 		}
 	case was == s.cfg.Node:
@@ -51,9 +58,12 @@ func cause(w *world, was string, known bool) string {
 	return "moved"
 }
 
-// tell sends the events that concern this node's own view: addresses without an
-// owner and strangers on the wire.
+// tell sends the events that concern this node's own view: addresses that moved,
+// addresses without an owner, and strangers on the wire.
 func (s *Speaker) tell(w *world) {
+	for _, m := range w.moves {
+		s.moved(w, m)
+	}
 	for i, v := range w.vips {
 		if o := s.owned[v.IP]; o.owner == "" {
 			s.ownerless(w, i, o)

@@ -19,7 +19,7 @@ func (s *Speaker) turn(now time.Time) *world {
 	}
 	s.elect(w)
 	s.yields = w.yields
-	s.speak(w)
+	s.speak(w) // first of all: somebody may be waiting for an answer
 	s.lease(w)
 	s.tell(w)
 	s.publish(w)
@@ -31,15 +31,16 @@ func (s *Speaker) turn(now time.Time) *world {
 
 // elect names the owner of every bound address and remembers since when.
 func (s *Speaker) elect(w *world) {
+	elected := s.call(w)
 	w.verdicts = make([]owner.Verdict, len(w.vips))
 	for i, v := range w.vips {
-		w.verdicts[i] = s.yield(w, v.IP, w.voters.Elect(s.candidate(w, v)))
+		w.verdicts[i] = s.yield(w, v.IP, elected[i])
 		was, known := s.owned[v.IP]
 		if known && was.owner == w.verdicts[i].Owner {
 			continue
 		}
 		s.owned[v.IP] = ownership{owner: w.verdicts[i].Owner, since: w.now}
-		s.moved(w, i, was.owner, known)
+		w.moves = append(w.moves, move{i, was.owner, known})
 	}
 	if len(s.owned) > len(w.vips) {
 		maps.DeleteFunc(s.owned, func(ip netip.Addr, _ ownership) bool { _, bound := w.find(ip); return !bound })

@@ -3,10 +3,13 @@ package speaker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/arpd"
@@ -23,6 +26,7 @@ type still struct {
 	pools    *lease.Pools
 	wire     arpd.State
 	answered int
+	set      time.Time // when the wire was told last
 }
 
 func (s *still) Members() []mesh.Member   { return append([]mesh.Member(nil), s.members...) }
@@ -37,7 +41,7 @@ func (s *still) Event(watcher.Event)                        {}
 
 type stillWire struct{ *still }
 
-func (s stillWire) Set(vips []netip.Addr) { s.answered = len(vips) }
+func (s stillWire) Set(vips []netip.Addr) { s.answered, s.set = len(vips), time.Now() }
 func (s stillWire) Watch([]netip.Addr)    {}
 func (s stillWire) Confine([]arpd.Limit)  {}
 func (s stillWire) Meet(arpd.Company)     {}
@@ -70,6 +74,67 @@ func BenchmarkTurn(b *testing.B) {
 	}
 }
 
+// BenchmarkTakeOver is what passes from the news that a member is dead until the wire is told of its addresses.
+func BenchmarkTakeOver(b *testing.B) {
+	for _, count := range []int{100, 1000, 10000} {
+		b.Run(fmt.Sprint(count, " addresses"), func(b *testing.B) {
+			s, w := stillSpeaker(b, count)
+			now := time.Now()
+			s.turn(now)
+			s.turn(now.Add(time.Minute))
+			all, took := w.answered, time.Duration(0)
+			for i := 0; b.Loop(); i++ {
+				w.members[2].State = mesh.Dead
+				w.set = time.Time{}
+				begun := time.Now()
+				s.turn(now.Add(time.Minute))
+				took += w.set.Sub(begun)
+				if w.answered <= all {
+					b.Fatalf("answers for %d addresses after another died, %d before", w.answered, all)
+				}
+				w.members[2].State = mesh.Alive
+				s.turn(now.Add(time.Minute))
+			}
+			b.ReportMetric(float64(took.Microseconds())/float64(b.N)/1000, "ms-to-wire")
+		})
+	}
+}
+
+// TestRollForgetsNothing holds elections of which some are kept from turn to turn against all held anew.
+func TestRollForgetsNothing(t *testing.T) {
+	const count = 30
+	r := rand.New(rand.NewPCG(1, 2))
+	s, w := stillSpeaker(t, count)
+	now := time.Now()
+	nodes := [][]string{nil, {"n1"}, {"n2"}, {"n2", "n3"}}
+	local := make([]bool, count)
+	for step := range 500 {
+		switch i := r.IntN(count); r.IntN(6) {
+		case 0:
+			w.cluster.Endpoints = maps.Clone(w.cluster.Endpoints)
+			w.cluster.Endpoints[boundService(i, 0).Key()] = watcher.Endpoints{Nodes: nodes[r.IntN(len(nodes))]}
+		case 1:
+			local[i] = !local[i]
+			svc := boundService(i, count+step+1)
+			svc.Local = local[i]
+			w.changes.Put = []watcher.Service{svc}
+		case 2:
+			w.changes.Deleted = []watcher.Key{boundService(i, 0).Key()}
+		case 3:
+			w.members[1+r.IntN(2)].Meta.Ready = r.IntN(2) == 0
+		case 4:
+			w.members[1+r.IntN(2)].Meta.Draining = r.IntN(2) == 0
+		case 5: // Nothing has changed.
+		}
+		got := s.turn(now.Add(time.Minute))
+		for i, v := range got.vips {
+			if diff := cmp.Diff(got.voters.Elect(s.candidate(got, v)), got.verdicts[i]); diff != "" {
+				t.Fatalf("step %d, %s (-anew +got):\n%s", step, v.IP, diff)
+			}
+		}
+	}
+}
+
 func boundService(i, version int) watcher.Service {
 	ip := netip.AddrFrom4([4]byte{198, 18, byte(128 + i/256), byte(i)})
 	lease := fmt.Sprintf(`{"v":1,"by":"here","holder":"n1","ips":[{"ip":%q,"pool":"p","state":"bound"}]}`, ip)
@@ -80,7 +145,7 @@ func boundService(i, version int) watcher.Service {
 	}
 }
 
-func stillSpeaker(b *testing.B, count int) (*Speaker, *still) {
+func stillSpeaker(b testing.TB, count int) (*Speaker, *still) {
 	b.Helper()
 	pools, err := lease.NewPools([]lease.Pool{{Name: "p", Ranges: []string{"198.18.128.0/17"}}})
 	if err != nil {
