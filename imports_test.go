@@ -19,7 +19,7 @@ const module = "github.com/starling-lb/starling"
 // room but the loop can be understood, and tested, alone. A folder inside of a room belongs to it.
 var rooms = map[string][]string{
 	".":         {},
-	"cmd":       {"arpd", "lease", "mesh", "metallb", "owner", "speaker", "status", "watcher"},
+	"cmd":       {"arpd", "lease", "mesh", "metallb", "owner", "rotate", "speaker", "status", "watcher"},
 	"speaker":   {"arpd", "lease", "mesh", "owner", "watcher"},
 	"status":    {"speaker"}, // its snapshot
 	"owner":     {},
@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"mesh":      {},
 	"arpd":      {},
 	"metallb":   {"lease"},
+	"rotate":    {},
 	"watcher":   {},
 	"manifests": {},
 	"scripts":   {"manifests"},
@@ -45,7 +46,7 @@ var borders = []struct {
 
 // pure rooms do no input or output and log nothing, and their answers depend on no chance. That
 // they read no clock is for the linter to hold: they need package time for its types.
-var pure = []string{"owner", "lease", "metallb"}
+var pure = []string{"owner", "lease", "metallb", "rotate"}
 
 // impure are packages, or with a slash at the end everything below.
 var impure = []string{

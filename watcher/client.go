@@ -46,6 +46,19 @@ func Connect(kubeconfig, userAgent string) (*Client, error) {
 	return NewClient(config)
 }
 
+// ConnectUser makes a Client as kubectl does: from the kubeconfig file, else from those in $KUBECONFIG, else from
+// ~/.kube/config, else from the Pod's ServiceAccount.
+func ConnectUser(kubeconfig, userAgent string) (*Client, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	config.UserAgent = userAgent
+	return NewClient(config)
+}
+
 func loadConfig(kubeconfig string) (*rest.Config, error) {
 	if kubeconfig == "" {
 		config, err := rest.InClusterConfig()

@@ -38,6 +38,7 @@ func kinds() []kind {
 		{"services", "Service", core, true, func() Object { return new(corev1.Service) }, func() runtime.Object { return new(corev1.ServiceList) }},
 		{"nodes", "Node", core, false, func() Object { return new(corev1.Node) }, func() runtime.Object { return new(corev1.NodeList) }},
 		{"secrets", "Secret", core, true, func() Object { return new(corev1.Secret) }, func() runtime.Object { return new(corev1.SecretList) }},
+		{"pods", "Pod", core, true, func() Object { return new(corev1.Pod) }, func() runtime.Object { return new(corev1.PodList) }},
 		{"events", "Event", core, true, func() Object { return new(corev1.Event) }, func() runtime.Object { return new(corev1.EventList) }},
 		{"namespaces", "Namespace", core, false, func() Object { return new(corev1.Namespace) }, func() runtime.Object { return new(corev1.NamespaceList) }},
 		{

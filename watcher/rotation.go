@@ -1,0 +1,110 @@
+package watcher
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What is in this file is done with the rights of a user who replaces the key, never by a speaker.
+
+// annotationMark names the new key while a rotation is under way, by its fingerprint.
+const annotationMark = "starling-lb.io/new-key"
+
+// KeySecret is the Secret of the gossip's keys as it was read.
+type KeySecret struct {
+	Text string // keys, one a line
+	Mark string // fingerprint of the new key, "" when no rotation is under way
+
+	object corev1.Secret
+}
+
+// ReadKeySecret reads the Secret.
+func ReadKeySecret(ctx context.Context, c *Client, namespace string) (KeySecret, error) {
+	var s KeySecret
+	err := c.core.Get().Namespace(namespace).Resource("secrets").Name(gossipSecret).MaxRetries(0).Do(ctx).Into(&s.object)
+	if err != nil {
+		return s, fmt.Errorf("read Secret %s/%s: %w", namespace, gossipSecret, err)
+	}
+	s.Text, s.Mark = string(s.object.Data[gossipKeys]), s.object.Annotations[annotationMark]
+	return s, nil
+}
+
+// WriteKeySecret writes what differs from the Secret as it was read. If somebody has changed it since, nothing is
+// written and the error is ErrConflict.
+func WriteKeySecret(ctx context.Context, c *Client, s KeySecret) error {
+	o := s.object.DeepCopy()
+	o.Data = map[string][]byte{gossipKeys: []byte(s.Text)}
+	for name, value := range s.object.Data {
+		if name != gossipKeys {
+			o.Data[name] = value
+		}
+	}
+	if delete(o.Annotations, annotationMark); s.Mark != "" {
+		metav1.SetMetaDataAnnotation(&o.ObjectMeta, annotationMark, s.Mark)
+	}
+	err := c.core.Put().Namespace(o.Namespace).Resource("secrets").Name(o.Name).Body(o).MaxRetries(0).Do(ctx).Error()
+	if apierrors.IsConflict(err) {
+		err = fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	if err != nil {
+		return fmt.Errorf("write Secret %s/%s: %w", o.Namespace, o.Name, err)
+	}
+	return nil
+}
+
+// SpeakerPod is a pod of the DaemonSet.
+type SpeakerPod struct {
+	Node, Namespace, Name string
+	Port                  int32 // of its status
+}
+
+// String returns namespace/name.
+func (p SpeakerPod) String() string { return p.Namespace + "/" + p.Name }
+
+// SpeakerPods returns the pods of speakers, sorted by node, without those that have ended.
+func SpeakerPods(ctx context.Context, c *Client, namespace string) ([]SpeakerPod, error) {
+	var list corev1.PodList
+	o := metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=starling"}
+	err := c.core.Get().Namespace(namespace).Resource("pods").VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0).Do(ctx).Into(&list)
+	if err != nil {
+		return nil, fmt.Errorf("list the pods of speakers in namespace %s: %w", namespace, err)
+	}
+	var out []SpeakerPod
+	for _, p := range list.Items {
+		if p.Spec.NodeName == "" || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+			continue
+		}
+		out = append(out, SpeakerPod{Node: p.Spec.NodeName, Namespace: p.Namespace, Name: p.Name, Port: statusPort(p)})
+	}
+	slices.SortFunc(out, func(a, b SpeakerPod) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Name, b.Name)) })
+	return out, nil
+}
+
+// statusPort is the port of that name, else the default.
+func statusPort(p corev1.Pod) int32 {
+	for _, c := range p.Spec.Containers {
+		for _, port := range c.Ports {
+			if port.Name == "status" {
+				return port.ContainerPort
+			}
+		}
+	}
+	return 7928
+}
+
+// AskPod sends a GET to the status port of a speaker through the API server, and returns the body of the answer.
+func AskPod(ctx context.Context, c *Client, p SpeakerPod, path string) ([]byte, error) {
+	name := p.Name + ":" + strconv.Itoa(int(p.Port))
+	body, err := c.core.Get().Namespace(p.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(path).MaxRetries(0).DoRaw(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask pod %s on %s: %w", p, p.Node, err)
+	}
+	return body, nil
+}
