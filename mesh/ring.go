@@ -28,6 +28,7 @@ func (m *Mesh) SetKeys(keys [][]byte) error {
 		return fmt.Errorf("mesh: set keys: %w", err)
 	}
 	m.say(decodeMeta(m.table.ownMeta())) // After the change: who tells of a key can read it.
+	m.signal()
 	return nil
 }
 

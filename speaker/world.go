@@ -170,6 +170,7 @@ func withSelf(members []mesh.Member, name string, meta mesh.Meta) []mesh.Member 
 	if !ok {
 		members = slices.Insert(members, i, mesh.Member{Name: name})
 	}
+	meta.Keys = members[i].Meta.Keys // the mesh knows them, not we
 	members[i].State, members[i].Meta = mesh.Alive, meta
 	return members
 }

@@ -1,7 +1,7 @@
 // Command starling gives Services of type LoadBalancer an external IP on a
 // layer 2 network. `starling run` is the speaker that runs on every node,
-// `starling status` asks a running speaker, and `starling convert` reads
-// MetalLB's configuration.
+// `starling status` asks a running speaker, `starling key` replaces the key of
+// the gossip, and `starling convert` reads MetalLB's configuration.
 //
 // This package turns flags into the Config values of the rooms, starts them in
 // order and stops them in the reverse order. It decides nothing.
@@ -74,7 +74,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:     func(*cli.Context, error) {},
 		OnUsageError:       onUsageError,
 		SliceFlagSeparator: ";", // a pool has commas of its own
-		Commands:           []*cli.Command{runCommand(), statusCommand(), convertCommand(), versionCommand()},
+		Commands:           []*cli.Command{runCommand(), statusCommand(), keyCommand(), convertCommand(), versionCommand()},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{err: fmt.Errorf("unknown command %q", c.Args().First())}
@@ -84,6 +84,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = onUsageError
+		for _, sub := range c.Subcommands {
+			sub.OnUsageError = onUsageError
+		}
 	}
 	return app
 }
@@ -91,7 +94,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 func onUsageError(c *cli.Context, err error, _ bool) error {
 	name := ""
 	if c.Command != nil && c.Command.Name != "starling" {
-		name = c.Command.Name + " "
+		name = strings.TrimPrefix(c.Command.HelpName, "starling ") + " "
 	}
 	return usageError{command: name, err: err}
 }

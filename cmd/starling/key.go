@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/rotate"
+	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// askLimit is how long one speaker may take to answer.
+const askLimit = 5 * time.Second
+
+func keyCommand() *cli.Command {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "`FILE` with the way to the API server", DefaultText: "as kubectl finds it, else in-cluster"},
+		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "namespace of the speakers and of the Secret starling-gossip", DefaultText: "own, else " + defaultNamespace},
+		&cli.StringSliceFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a speaker to ask, repeatable, in the variable separated by ;", DefaultText: "all, through the API server"},
+	}
+	return &cli.Command{
+		Name:  "key",
+		Usage: "show or replace the key that encrypts the gossip",
+		Subcommands: []*cli.Command{{
+			Name:  "status",
+			Usage: "show the keys in the Secret and those that the members hold",
+			Description: "Keys are named by fingerprints, which are no secret.\n\n" +
+				"Needs the rights of rotate, but not to write the Secret.",
+			Flags:  flags,
+			Action: func(c *cli.Context) error { return withKeys(c, "key status ", 0, showKeys) },
+		}, {
+			Name:  "rotate",
+			Usage: "replace the key in the Secret, each step confirmed by all members",
+			Description: "Adds a new key, waits until every member holds it, lets it encrypt, waits until every member uses it,\n" +
+				"removes the old ones. May be interrupted at any time: run again, it goes on from there.\n\n" +
+				"Uses your rights, in the namespace of the speakers: get and update Secrets, and, unless --server is\n" +
+				"given, list pods and get pods/proxy. Speakers with a --gossip-key-file are not reached by it.\n\n" +
+				"Exit codes: 0 replaced, 1 a step was not confirmed in time or failed, 2 a wrong command line.",
+			Flags:  append(slices.Clone(flags), &cli.DurationFlag{Name: "timeout", Value: time.Minute, Usage: "how long each step may take"}),
+			Action: func(c *cli.Context) error { return withKeys(c, "key rotate ", c.Duration("timeout"), rotateKey) },
+		}},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usageError{command: "key ", err: fmt.Errorf("unknown command %q", "key "+c.Args().First())}
+			}
+			return cli.ShowSubcommandHelp(c)
+		},
+	}
+}
+
+// withKeys checks the command line, connects, and runs a command.
+func withKeys(c *cli.Context, command string, limit time.Duration, do func(context.Context, *rotation) error) error {
+	var errs []error
+	if c.Args().Present() {
+		errs = append(errs, fmt.Errorf("unexpected argument %q", c.Args().First()))
+	}
+	namespace, err := ownNamespace(c.String("namespace"))
+	if err != nil {
+		errs = append(errs, prefixed("--namespace", err))
+	}
+	if c.IsSet("timeout") && limit <= 0 {
+		errs = append(errs, fmt.Errorf("--timeout: %s is not a time to wait", limit))
+	}
+	servers := c.StringSlice("server")
+	for _, s := range servers {
+		if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
+			errs = append(errs, fmt.Errorf("--server: %q is not a URL like %s", s, defaultServer))
+		}
+	}
+	client, err := watcher.ConnectUser(c.String("kubeconfig"), "starling/"+version())
+	if err != nil {
+		errs = append(errs, fmt.Errorf("--kubeconfig: %w", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return usageError{command: command, err: err}
+	}
+	r := &rotation{
+		read: func(ctx context.Context) (watcher.KeySecret, error) {
+			return watcher.ReadKeySecret(ctx, client, namespace)
+		},
+		write:    func(ctx context.Context, s watcher.KeySecret) error { return watcher.WriteKeySecret(ctx, client, s) },
+		ask:      func(ctx context.Context) (hearing, error) { return askPods(ctx, client, namespace) },
+		generate: mesh.GenerateKey,
+		out:      c.App.Writer,
+		limit:    limit,
+		pause:    time.Second,
+	}
+	if len(servers) > 0 {
+		r.ask = func(ctx context.Context) (hearing, error) { return askServers(ctx, servers) }
+	}
+	return do(c.Context, r)
+}
+
+func rotateKey(ctx context.Context, r *rotation) error { return r.run(ctx) }
+
+// askServers asks the speakers at the URLs.
+func askServers(ctx context.Context, servers []string) (hearing, error) {
+	return askAll(ctx, servers, status.Fetch)
+}
+
+// askPods asks every speaker through the API server, since whoever may rotate
+// the key reaches that, and often not the nodes.
+func askPods(ctx context.Context, client *watcher.Client, namespace string) (hearing, error) {
+	pods, err := watcher.SpeakerPods(ctx, client, namespace)
+	if err != nil {
+		return hearing{}, err
+	}
+	if len(pods) == 0 {
+		return hearing{}, fmt.Errorf("no speaker runs in namespace %s", namespace)
+	}
+	return askAll(ctx, pods, func(ctx context.Context, p watcher.SpeakerPod) (s speaker.Snapshot, err error) {
+		body, err := watcher.AskPod(ctx, client, p, "api/v1/status")
+		if err != nil {
+			return s, err
+		}
+		if err := json.Unmarshal(body, &s); err != nil {
+			return s, fmt.Errorf("ask pod %s on %s: read the answer: %w", p, p.Node, err)
+		}
+		return s, nil
+	})
+}
+
+// askAll asks side by side. It is an error only when nobody answers: who knows
+// somebody knows who else is there.
+func askAll[T any](ctx context.Context, all []T, ask func(context.Context, T) (speaker.Snapshot, error)) (hearing, error) {
+	answers, errs := make([]speaker.Snapshot, len(all)), make([]error, len(all))
+	var asking sync.WaitGroup
+	for i := range all {
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeoutCause(ctx, askLimit, fmt.Errorf("waited %s", askLimit))
+			defer cancel()
+			answers[i], errs[i] = ask(ctx, all[i])
+		})
+	}
+	asking.Wait()
+	var h hearing
+	for i, err := range errs {
+		if err != nil {
+			h.silent = append(h.silent, oneLine(err))
+			continue
+		}
+		h.views = append(h.views, viewOf(answers[i]))
+	}
+	if len(h.views) == 0 {
+		return h, fmt.Errorf("no speaker answers: %w", errors.Join(errs...))
+	}
+	return h, nil
+}
+
+func viewOf(s speaker.Snapshot) rotate.View {
+	v := rotate.View{Node: s.Node}
+	for _, m := range s.Members {
+		v.Members = append(v.Members, rotate.Seen{Name: m.Name, State: m.State, Keys: m.Keys})
+	}
+	return v
+}
+
+// showKeys prints who holds what.
+func showKeys(ctx context.Context, r *rotation) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*askLimit)
+	defer cancel()
+	s, err := r.state(ctx)
+	if err != nil {
+		return err
+	}
+	heard, err := r.ask(ctx)
+	if err != nil {
+		return err
+	}
+	return printKeys(r.out, s, heard)
+}
+
+func printKeys(out io.Writer, s secretRing, heard hearing) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SECRET\tUSE")
+	for i, key := range s.ring.Keys {
+		use := "decrypts"
+		if i == 0 {
+			use = "encrypts and decrypts"
+		}
+		if key == s.ring.Mark {
+			use += ", new: a rotation is under way"
+		}
+		fmt.Fprintf(w, "%s\t%s\n", key, use)
+	}
+	members := rotate.Members(heard.views)
+	fmt.Fprintln(w, "\nMEMBER\tKEYS")
+	for _, m := range members {
+		keys := strings.Join(m.Keys, " ")
+		if m.Unknown != "" {
+			keys = m.Unknown
+		}
+		fmt.Fprintf(w, "%s\t%s\n", m.Name, keys)
+	}
+	for _, name := range rotate.Dead(heard.views) {
+		fmt.Fprintf(w, "%s\tis dead\n", name)
+	}
+	fmt.Fprintln(w)
+	if s.ring.Next() != rotate.Add {
+		fmt.Fprintln(w, "A rotation was begun: `starling key rotate` goes on with it.")
+	}
+	for _, why := range s.ring.Lacking(members) {
+		fmt.Fprintln(w, why)
+	}
+	for _, who := range heard.silent {
+		fmt.Fprintln(w, "did not answer:", who)
+	}
+	return w.Flush()
+}
