@@ -166,10 +166,19 @@ func BenchmarkWaiting(b *testing.B) {
 
 // BenchmarkCrowd has 1,000 Services created at once, claimed and bound.
 func BenchmarkCrowd(b *testing.B) {
+	b.Run("strangers", func(b *testing.B) { crowd(b, "") })
+	b.Run("one sharing key and one port", func(b *testing.B) { crowd(b, "k") })
+}
+
+func crowd(b *testing.B, key string) {
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(b, Pool{Name: "p", Ranges: []string{"198.18.0.0/16"}})}
 	var list []Service
 	for i := range 1000 {
-		list = append(list, plainService(i))
+		s := plainService(i)
+		if key != "" {
+			s.Annotations[wishShare[0]] = key
+		}
+		list = append(list, s)
 	}
 	for b.Loop() {
 		t := NewTable()

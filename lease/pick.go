@@ -2,7 +2,6 @@ package lease
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -213,19 +212,19 @@ func (d *draft) free(q *pool, f int) (netip.Addr, bool, time.Time) {
 	})
 }
 
-func (d *draft) shared(q *pool, f int) (netip.Addr, bool) {
+func (d *draft) shared(q *pool, f int) (best netip.Addr, ok bool) {
 	if d.e.req.share == "" {
 		return netip.Addr{}, false
 	}
-	for _, ip := range slices.SortedFunc(maps.Keys(d.t.keys[d.e.req.share]), netip.Addr.Compare) {
-		if family(ip) != f || d.v.Pools.of(ip) != q || d.v.reserved(ip) != "" {
+	for ip := range d.t.keys[d.e.req.share] { // there may be thousands: the lowest one is found without sorting
+		if family(ip) != f || ok && best.Less(ip) || d.v.Pools.of(ip) != q || d.v.reserved(ip) != "" {
 			continue
 		}
-		if o, _ := d.t.obstacle(d.e, ip); o == nil && !d.t.inFlight(d.e, ip) {
-			return ip, true
+		if !d.t.hindered(d.e, ip) && !d.t.inFlight(d.e, ip) {
+			best, ok = ip, true
 		}
 	}
-	return netip.Addr{}, false
+	return best, ok
 }
 
 // unpick takes back the picks of a Service that needs all of its addresses or none.
@@ -245,6 +244,13 @@ func (t *Table) taken(ip netip.Addr) bool {
 // inFlight reports whether the address was just picked for somebody that e may not share it with.
 func (t *Table) inFlight(e *entry, ip netip.Addr) bool {
 	return slices.ContainsFunc(t.flying[ip], func(o *entry) bool { return t.clash(e, o) != "" })
+}
+
+// hindered reports whether somebody holds the address whom e may not share it with.
+func (t *Table) hindered(e *entry, ip netip.Addr) bool {
+	return slices.ContainsFunc(t.holds[ip], func(o *entry) bool {
+		return o != e && !t.ignores(o, o.at(ip)) && t.clash(e, o) != ""
+	})
 }
 
 // obstacle returns a Service that holds the address and that e may not share it with, and why not.

@@ -73,6 +73,7 @@ func startKeepalived(ctx context.Context, c *cluster.Cluster, n *cluster.Node, p
 	file := keepalivedFile(c, n, "conf")
 	text := fmt.Sprintf(`global_defs {
   script_user root
+  vrrp_version 3
 }
 vrrp_instance reference {
   state BACKUP
