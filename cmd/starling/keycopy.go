@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -62,28 +61,7 @@ func (c keyCopy) write(cluster string, keys [][]byte) {
 	if old, err := os.ReadFile(c.path()); err == nil && bytes.Equal(old, text) {
 		return
 	}
-	if err := c.replace(text); err != nil {
+	if err := replaceFile(c.path(), text); err != nil {
 		c.log.Warn().Err(err).Str("file", c.path()).Msg("copy of the gossip keys not written")
 	}
-}
-
-// replace writes beside the file and renames, so that a crash leaves the old
-// one or the new one. A temporary file has the mode 0600.
-func (c keyCopy) replace(text []byte) error {
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return fmt.Errorf("create %s: %w", c.dir, err)
-	}
-	tmp, err := os.CreateTemp(c.dir, keyCopyName+".*")
-	if err != nil {
-		return fmt.Errorf("create beside %s: %w", c.path(), err)
-	}
-	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), c.path())
-	}
-	if err != nil {
-		return fmt.Errorf("replace %s: %w", c.path(), errors.Join(err, os.Remove(tmp.Name())))
-	}
-	return nil
 }

@@ -29,7 +29,7 @@ func runCommand() *cli.Command {
 			cfg, err := parseConfig(c)
 			log := newLogger(c.App.ErrWriter, cfg.level, cfg.console)
 			keys, keyErr := newKeyring(cfg, log)
-			set, setErr := newSettings(cfg.pools, cfg.configFile, log)
+			set, setErr := newSettings(cfg.pools, cfg.configFile, cfg.stateDir, log)
 			if err = errors.Join(err, keyErr, setErr); err != nil {
 				return usageError{command: "run ", err: err}
 			}

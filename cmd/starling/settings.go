@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -21,11 +22,16 @@ import (
 // notifications are known to miss; reading a small file is cheap.
 const reread = 2 * time.Second
 
+// configCopyName is the copy of the last good configuration file in --state-dir.
+const configCopyName = "configuration.yaml"
+
 // settings holds the pools in force: those of the flags and those of the
-// configuration file. A bad edit of the file keeps the last good pools.
+// configuration file. A bad edit of the file keeps the last good pools, also
+// over a restart if there is a folder to keep a copy of the file in.
 type settings struct {
 	flags   []lease.Pool
 	file    string
+	copy    string // path, "" for none
 	log     zerolog.Logger
 	changed chan struct{}
 	read    []byte // content last looked at; only Run uses it and have after newSettings
@@ -39,21 +45,70 @@ type settings struct {
 }
 
 // newSettings reads the file once. Its error joins one line for each mistake.
-func newSettings(flags []lease.Pool, file string, log zerolog.Logger) (*settings, error) {
+func newSettings(flags []lease.Pool, file, stateDir string, log zerolog.Logger) (*settings, error) {
 	s := &settings{flags: flags, file: file, log: log, changed: make(chan struct{}, 1)}
 	s.failures = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "starling_config_reload_failures_total", Help: "Changes of the configuration file that could not be put in force.",
 	})
-	if file != "" {
-		b, err := os.ReadFile(file)
+	if file != "" && stateDir != "" {
+		s.copy = filepath.Join(stateDir, configCopyName)
+	}
+	pools, err := s.load()
+	if err == nil {
+		s.pools = pools
+		return s, nil
+	}
+	if s.pools = s.earlier(); s.pools == nil {
+		return s, err
+	}
+	s.set(nil, err)
+	return s, nil
+}
+
+// load reads the file, if there is one, and makes the pools.
+func (s *settings) load() (*lease.Pools, error) {
+	if s.file != "" {
+		content, err := os.ReadFile(s.file)
 		if err != nil {
 			return nil, fmt.Errorf("--config: %w", err)
 		}
-		s.read, s.have = b, true
+		s.read, s.have = content, true
 	}
-	var err error
-	s.pools, err = s.compile(s.read)
-	return s, err
+	pools, err := s.compile(s.read)
+	if err == nil {
+		s.keep(s.read)
+	}
+	return pools, err
+}
+
+// earlier gives the pools of the copy, nil if there are none.
+func (s *settings) earlier() *lease.Pools {
+	if s.copy == "" {
+		return nil
+	}
+	content, err := os.ReadFile(s.copy)
+	if err != nil {
+		return nil
+	}
+	pools, err := s.compile(content)
+	if err != nil {
+		return nil // of another release, or the flags do not go with it
+	}
+	s.log.Warn().Str("file", s.copy).Msg("starting with the configuration of before")
+	return pools
+}
+
+// keep copies what is in force. An error is logged: the copy is a convenience.
+func (s *settings) keep(content []byte) {
+	if s.copy == "" {
+		return
+	}
+	if old, err := os.ReadFile(s.copy); err == nil && bytes.Equal(old, content) {
+		return
+	}
+	if err := replaceFile(s.copy, content); err != nil {
+		s.log.Warn().Err(err).Msg("copy of the configuration not written")
+	}
 }
 
 // collectors are the metrics about the configuration.
@@ -112,7 +167,9 @@ func (s *settings) refresh() {
 	switch {
 	case err == nil:
 		s.read, s.have = content, true
-		pools, err = s.compile(content)
+		if pools, err = s.compile(content); err == nil {
+			s.keep(content)
+		}
 	case !errors.Is(err, errSame):
 		s.have = false // so that the file counts as changed when it is back
 	}

@@ -42,7 +42,7 @@ func TestReload(t *testing.T) {
 	write(onePool)
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s, err := newSettings([]lease.Pool{{Name: "flag", Ranges: []string{"198.19.0.0/24"}}}, file, zerolog.New(&log))
+		s, err := newSettings([]lease.Pool{{Name: "flag", Ranges: []string{"198.19.0.0/24"}}}, file, "", zerolog.New(&log))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,4 +115,66 @@ func successful(t *testing.T, s *settings) bool {
 	}
 	t.Fatal("the gauge is missing")
 	return false
+}
+
+// TestStartWithABadFile: a node that restarts while the file has a mistake goes on with what was in force.
+func TestStartWithABadFile(t *testing.T) {
+	none := func(*testing.T, string) {}
+	for _, tt := range []struct {
+		name  string
+		spoil func(t *testing.T, file string)
+		also  func(t *testing.T, stored string) // done to the copy
+		flags []lease.Pool
+		pools []string // nil: the start is refused
+		told  string
+	}{
+		{"mistake", writes("pools: 7\n"), none, nil, []string{"lab", "more"}, "not in force"},
+		{"file gone", removes, none, nil, []string{"lab", "more"}, "no such file"},
+		{"no mistake", writes(onePool), none, nil, []string{"lab"}, ""},
+		{"copy gone", writes("pools: 7\n"), removes, nil, nil, "pools"},
+		{"copy damaged", writes("pools: 7\n"), writes("pools: ["), nil, nil, "pools"},
+		{"flags that do not go with the copy", writes("pools: 7\n"), none, []lease.Pool{{Name: "lab", Ranges: []string{"198.19.0.0/24"}}}, nil, "pools"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file, state := filepath.Join(t.TempDir(), "starling.yaml"), filepath.Join(t.TempDir(), "state")
+			writes(twoPools)(t, file)
+			if _, err := newSettings(nil, file, state, zerolog.Nop()); err != nil {
+				t.Fatal(err)
+			}
+			tt.spoil(t, file)
+			tt.also(t, filepath.Join(state, configCopyName))
+			s, err := newSettings(tt.flags, file, state, zerolog.Nop())
+			if tt.pools == nil {
+				if err == nil || !strings.Contains(err.Error(), tt.told) {
+					t.Errorf("error %v, want one about %q", err, tt.told)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.pools, poolNames(s.Pools())); diff != "" {
+				t.Errorf("pools (-want +got):\n%s", diff)
+			}
+			if p := strings.Join(s.Problems(), "\n"); (p == "") != (tt.told == "") || !strings.Contains(p, tt.told) {
+				t.Errorf("problem %q, want %q", p, tt.told)
+			}
+		})
+	}
+}
+
+func writes(content string) func(*testing.T, string) {
+	return func(t *testing.T, file string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func removes(t *testing.T, file string) {
+	t.Helper()
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
 }
