@@ -486,7 +486,7 @@ func (x *explorer) changes(s Service, in *moment) []Service {
 		}
 	}
 	edit("label", func(c *Service) {
-		c.Labels = map[bool]Labels{true: nil, false: {"tier": "q"}}[c.Labels != nil]
+		c.Labels = map[bool]string{true: "", false: "tier=q"}[c.Labels != ""]
 	})
 	edit("share+", func(c *Service) {
 		c.Annotations[wishShare[0]] = map[string]string{"k": "other", "other": "k", "": "k"}[c.Annotations[wishShare[0]]]

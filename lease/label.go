@@ -46,6 +46,17 @@ type Requirement struct {
 // Labels are the labels of a Kubernetes object.
 type Labels = map[string]string
 
+// labelOf finds a label in the canonical text "k=v,k=v" that Services have.
+func labelOf(text, key string) (value string, has bool) {
+	key += "="
+	for label := range strings.SplitSeq(text, ",") {
+		if value, has := strings.CutPrefix(label, key); has {
+			return value, true
+		}
+	}
+	return "", false
+}
+
 // Match reports whether labels match. The error says what is wrong with the selector.
 func (s Selector) Match(labels Labels) (bool, error) {
 	compiled, errs := compileSelectors("selector", []Selector{s})
@@ -177,8 +188,7 @@ func (r Requirement) String() string {
 	return r.Key + " notin (" + strings.Join(values, ",") + ")"
 }
 
-func (r Requirement) matches(labels Labels) bool {
-	value, has := labels[r.Key]
+func (r Requirement) matches(value string, has bool) bool {
 	switch r.Operator {
 	case opIn:
 		return has && slices.Contains(r.Values, value)
@@ -190,13 +200,25 @@ func (r Requirement) matches(labels Labels) bool {
 	return !has
 }
 
-func (s selector) matches(labels Labels) bool {
-	return !slices.ContainsFunc(s.reqs, func(r Requirement) bool { return !r.matches(labels) })
+func (s selector) matches(label func(key string) (string, bool)) bool {
+	return !slices.ContainsFunc(s.reqs, func(r Requirement) bool { return !r.matches(label(r.Key)) })
 }
 
-// match reports whether labels match one of the selectors; without any they do.
+// matches reports whether an object with these labels matches one of the selectors; without any it does.
+func (l selectors) matches(label func(key string) (string, bool)) bool {
+	return len(l) == 0 || slices.ContainsFunc(l, func(s selector) bool { return s.matches(label) })
+}
+
 func (l selectors) match(labels Labels) bool {
-	return len(l) == 0 || slices.ContainsFunc(l, func(s selector) bool { return s.matches(labels) })
+	return l.matches(func(key string) (string, bool) {
+		value, has := labels[key]
+		return value, has
+	})
+}
+
+// matchText is match for the labels of a Service.
+func (l selectors) matchText(text string) bool {
+	return l.matches(func(key string) (string, bool) { return labelOf(text, key) })
 }
 
 // texts returns the selectors as kubectl writes them, nil for none.

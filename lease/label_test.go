@@ -124,3 +124,32 @@ func TestSelectorMatch(t *testing.T) {
 		t.Errorf("an operator that there is not: %v", err)
 	}
 }
+
+// TestLabelsOfServices finds labels in the text that the watcher writes of them.
+func TestLabelsOfServices(t *testing.T) {
+	const text = "a.b/c=d,e=,f=g"
+	for _, tt := range []struct {
+		name, text, key, value string
+		has                    bool
+	}{
+		{"no labels", "", "a", "", false},
+		{"the only one", "a=b", "a", "b", true},
+		{"the first", text, "a.b/c", "d", true},
+		{"an empty one", text, "e", "", true},
+		{"the last", text, "f", "g", true},
+		{"the end of a name", text, "c", "", false},
+		{"the beginning of a name", text, "a.b", "", false},
+		{"a value", text, "g", "", false},
+		{"no name", text, "", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if value, has := labelOf(tt.text, tt.key); value != tt.value || has != tt.has {
+				t.Errorf("%q %t, want %q %t", value, has, tt.value, tt.has)
+			}
+			list := selectors{{reqs: []Requirement{{Key: tt.key, Operator: opExists}}}}
+			if got := list.matchText(tt.text); got != tt.has {
+				t.Errorf("Exists %t, want %t", got, tt.has)
+			}
+		})
+	}
+}

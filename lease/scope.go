@@ -18,7 +18,7 @@ const (
 // serves reports whether a pool is for the Service. Known is false while only the labels of its
 // namespace could tell, and these are not known: then nothing is picked and nothing given up.
 func (d *draft) serves(q *pool) (serves, known bool) {
-	if !q.ofServices.match(d.e.s.Labels) {
+	if !q.ofServices.matchText(d.e.s.Labels) {
 		return false, true
 	}
 	space := d.e.key.Namespace
@@ -40,8 +40,8 @@ func (d *draft) refusal(q *pool) string {
 	switch {
 	case serves || !known:
 		return ""
-	case !q.ofServices.match(d.e.s.Labels):
-		return fmt.Sprintf("is only for Services that match %s, and this one has %s", q.ofServices, labelsText(d.e.s.Labels))
+	case !q.ofServices.matchText(d.e.s.Labels):
+		return fmt.Sprintf("is only for Services that match %s, and this one has %s", q.ofServices, labelsSaid(d.e.s.Labels))
 	}
 	var who []string
 	if len(q.namespaces) > 0 {
@@ -162,14 +162,19 @@ func some(texts []string, sep string) string {
 
 // labelsText writes labels for messages.
 func labelsText(labels Labels) string {
-	if len(labels) == 0 {
-		return "no labels"
-	}
 	var texts []string
 	for _, k := range firstKeys(labels) {
 		texts = append(texts, k+"="+labels[k])
 	}
-	return "the labels " + some(texts, ",")
+	return labelsSaid(some(texts, ","))
+}
+
+// labelsSaid is labelsText for the labels of a Service.
+func labelsSaid(text string) string {
+	if text == "" {
+		return "no labels"
+	}
+	return "the labels " + clipTo(text, maxSaid)
 }
 
 // firstKeys returns the lowest names of labels, no fewer than a message has room for. A Service may have

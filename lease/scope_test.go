@@ -596,10 +596,11 @@ func TestHostileLabelsAreBounded(t *testing.T) {
 		})
 	}
 	s := plainService(0)
-	s.Labels = Labels{}
+	var labels []string
 	for i := range 40000 {
-		s.Labels[fmt.Sprint("label", i)] = strings.Repeat("v", 63)
+		labels = append(labels, fmt.Sprintf("label%d=%s", i, strings.Repeat("v", 63)))
 	}
+	s.Labels = strings.Join(labels, ",")
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(t, list...)}
 	begin := time.Now()
 	table := NewTable()

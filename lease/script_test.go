@@ -2,7 +2,6 @@ package lease
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -356,13 +355,9 @@ func wishes(s *Service, words []string) {
 		case "selector":
 			s.Selector = value
 		case "label":
-			s.Labels = maps.Clone(s.Labels)
-			if s.Labels == nil {
-				s.Labels = Labels{}
-			}
-			maps.Copy(s.Labels, labelled([]string{value}))
+			s.Labels = strings.TrimPrefix(s.Labels+","+value, ",")
 		case "nolabel":
-			s.Labels = nil
+			s.Labels = ""
 		default:
 			s.Annotations[name] = value
 		}

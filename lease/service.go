@@ -37,14 +37,14 @@ type Service struct {
 	Deleting        bool
 	Type, Class     string            // spec.type; spec.loadBalancerClass or ""
 	Annotations     map[string]string // only starling-lb.io/, metallb.io/, metallb.universe.tf/
-	Labels          map[string]string
-	LoadBalancerIP  string   // spec.loadBalancerIP
-	Families        []string // spec.ipFamilies: "IPv4", "IPv6", the primary one first
-	FamilyPolicy    string   // "SingleStack", "PreferDualStack", "RequireDualStack"
-	Ports           []string // "TCP/80"
-	Selector        string   // canonical text, equal iff the selectors are equal; "" none
-	Local           bool     // externalTrafficPolicy: Local
-	Ingress         []string // status.loadBalancer.ingress[].ip
+	Labels          string            // canonical text "k=v,k=v"; "" none
+	LoadBalancerIP  string            // spec.loadBalancerIP
+	Families        []string          // spec.ipFamilies: "IPv4", "IPv6", the primary one first
+	FamilyPolicy    string            // "SingleStack", "PreferDualStack", "RequireDualStack"
+	Ports           []string          // "TCP/80"
+	Selector        string            // canonical text, equal iff the selectors are equal; "" none
+	Local           bool              // externalTrafficPolicy: Local
+	Ingress         []string          // status.loadBalancer.ingress[].ip
 }
 
 // Key returns the name of the Service.
@@ -54,7 +54,7 @@ func (s Service) Key() Key { return Key{Namespace: s.Namespace, Name: s.Name} }
 func (s *Service) same(o *Service) bool {
 	return s.Version == o.Version && s.UID == o.UID && s.Key() == o.Key() &&
 		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
-		maps.Equal(s.Annotations, o.Annotations) && maps.Equal(s.Labels, o.Labels) &&
+		maps.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
 		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector && s.Local == o.Local &&
 		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress)
 }

@@ -71,7 +71,7 @@ func hungry(svc Service, all map[Key]Service, pools *Pools, space Labels) string
 		return "" // what is in use is not given up, neither for a pool with both families nor to a foreign claim
 	}
 	for _, q := range pools.list {
-		if e.req.pool == "" && !q.AutoAssign || e.req.pool != "" && e.req.pool != q.Name || space == nil || !q.ofServices.match(svc.Labels) || !q.inNamespaces.match(space) {
+		if e.req.pool == "" && !q.AutoAssign || e.req.pool != "" && e.req.pool != q.Name || space == nil || !q.ofServices.matchText(svc.Labels) || !q.inNamespaces.match(space) {
 			continue
 		}
 		n := 0

@@ -104,7 +104,7 @@ func (s *simulation) wish(c *Service, what, ip string) {
 	case "pool":
 		c.Annotations[wishPool[0]] = oneOf(s.rand, []string{"", "one", "two", "three", "four"})
 	case "label":
-		c.Labels = Labels{"tier": oneOf(s.rand, []string{"", "3"})}
+		c.Labels = oneOf(s.rand, []string{"tier=", "tier=3"})
 	case "families":
 		wishes(c, oneOf(s.rand, [][]string{{"families=4", "policy=SingleStack"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
 	}

@@ -135,8 +135,8 @@ func TestSetBack(t *testing.T) {
 	before := len(asked(srv))
 	srv.Restore(backup)
 	w.has("a", "b")
-	if got := w.services[Key{"d", "a"}].Labels; got != nil {
-		t.Errorf("labels of a are %v", got)
+	if got := w.services[Key{"d", "a"}].Labels; got != "" {
+		t.Errorf("labels of a are %s", got)
 	}
 	if diff := cmp.Diff([]string{"head", "head", "stream"}, asked(srv)[before:]); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)

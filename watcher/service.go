@@ -34,14 +34,14 @@ type Service struct {
 	Deleting        bool              // has a deletionTimestamp: finalizers still hold it
 	Type, Class     string            // spec.type; spec.loadBalancerClass or ""
 	Annotations     map[string]string // those of starling-lb.io/, metallb.io/ and metallb.universe.tf/ alone
-	Labels          map[string]string
-	LoadBalancerIP  string   // spec.loadBalancerIP
-	Families        []string // spec.ipFamilies: "IPv4", "IPv6"
-	FamilyPolicy    string   // "SingleStack", "PreferDualStack", "RequireDualStack"
-	Ports           []string // "TCP/80", sorted
-	Selector        string   // canonical text, equal if and only if the selectors are; "" is none
-	Local           bool     // externalTrafficPolicy: Local
-	Ingress         []string // status.loadBalancer.ingress[].ip, in the order of the status
+	Labels          string            // canonical text, as of Selector
+	LoadBalancerIP  string            // spec.loadBalancerIP
+	Families        []string          // spec.ipFamilies: "IPv4", "IPv6"
+	FamilyPolicy    string            // "SingleStack", "PreferDualStack", "RequireDualStack"
+	Ports           []string          // "TCP/80", sorted
+	Selector        string            // canonical text, equal if and only if the selectors are; "" is none
+	Local           bool              // externalTrafficPolicy: Local
+	Ingress         []string          // status.loadBalancer.ingress[].ip, in the order of the status
 }
 
 // Key returns the Service's name.
@@ -52,7 +52,7 @@ func (s Service) equal(o Service) bool {
 	return s.Namespace == o.Namespace && s.Name == o.Name && s.UID == o.UID && s.Version == o.Version &&
 		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
 		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector &&
-		s.Local == o.Local && maps.Equal(s.Annotations, o.Annotations) && maps.Equal(s.Labels, o.Labels) &&
+		s.Local == o.Local && maps.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
 		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress)
 }
 
@@ -85,7 +85,7 @@ func fromService(o *corev1.Service) Service {
 		Deleting:       o.DeletionTimestamp != nil,
 		Type:           intern(string(o.Spec.Type)),
 		Annotations:    ownAnnotations(o.Annotations),
-		Labels:         internKeys(o.Labels),
+		Labels:         canonical(o.Labels),
 		LoadBalancerIP: o.Spec.LoadBalancerIP,
 		Ports:          ports(o.Spec.Ports),
 		Selector:       canonical(o.Spec.Selector),
@@ -138,10 +138,11 @@ func ports(all []corev1.ServicePort) []string {
 	return slices.Compact(out)
 }
 
-// canonical renders a selector as "k=v,k=v" sorted by key. Label keys and values contain neither '=' nor ','.
-func canonical(selector map[string]string) string {
-	pairs := make([]string, 0, len(selector))
-	for k, v := range selector {
+// canonical renders labels or a selector as a sorted "k=v,k=v": neither keys nor values contain '=' or ','. A map
+// of one label would take ten times the memory.
+func canonical(labels map[string]string) string {
+	pairs := make([]string, 0, len(labels))
+	for k, v := range labels {
 		pairs = append(pairs, k+"="+v)
 	}
 	slices.Sort(pairs)

@@ -61,7 +61,7 @@ func TestFromService(t *testing.T) {
 				Annotations: map[string]string{
 					"starling-lb.io/lease": "{}", "metallb.io/address-pool": "p", "metallb.universe.tf/address-pool": "q",
 				},
-				Labels: map[string]string{"app": "web"}, LoadBalancerIP: "198.18.64.3",
+				Labels: "app=web", LoadBalancerIP: "198.18.64.3",
 				Families: []string{"IPv6", "IPv4"}, FamilyPolicy: "PreferDualStack",
 				Ports: []string{"TCP/53", "TCP/80", "UDP/53"}, Selector: "app=web,tier=front", Local: true,
 				Ingress: []string{"198.18.64.3", "2001:db8::1"},

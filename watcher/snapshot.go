@@ -20,7 +20,7 @@ import (
 // One JSON value per line: a header, any number of objects, and a trailer by which a file that was cut short is known.
 const (
 	snapshotName   = "cluster.jsonl"
-	snapshotFormat = 1
+	snapshotFormat = 2
 )
 
 // saved is the content of the file in memory.

@@ -17,7 +17,7 @@ import (
 func sample() saved {
 	a := at("a", "u1", "7")
 	a.Created = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
-	a.Annotations, a.Labels = map[string]string{leaseAnnotation: "{\"v\":1}\n"}, map[string]string{"app": "a"}
+	a.Annotations, a.Labels = map[string]string{leaseAnnotation: "{\"v\":1}\n"}, "app=a"
 	a.Families, a.Ports, a.Ingress = []string{"IPv4"}, []string{"TCP/80"}, []string{"198.18.64.3"}
 	a.Selector, a.Local, a.FamilyPolicy, a.Class, a.LoadBalancerIP = "app=a", true, "SingleStack", "x/y", "198.18.64.3"
 	return saved{
@@ -73,7 +73,8 @@ func TestDamagedSnapshot(t *testing.T) {
 	}
 	lines := strings.SplitAfter(good, "\n")
 	tests := []struct{ name, in, want string }{
-		{"a later format", strings.Replace(good, `"format":1`, `"format":2`, 1), "snapshot file of format 2, want 1"},
+		{"a later format", strings.Replace(good, `"format":2`, `"format":3`, 1), "snapshot file of format 3, want 2"},
+		{"an earlier format", strings.Replace(good, `"format":2`, `"format":1`, 1), "snapshot file of format 1, want 2"},
 		{"no header", strings.Join(lines[1:], ""), "no header"},
 		{"a line is missing", lines[0] + strings.Join(lines[2:], ""), "3 objects of 4"},
 		{"a line twice", lines[0] + lines[1] + strings.Join(lines[1:], ""), "5 objects of 4"},
@@ -96,7 +97,7 @@ func FuzzSnapshot(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
-	f.Add([]byte(`{"header":{"format":1}}{"objects":0}`))
+	f.Add([]byte(`{"header":{"format":2}}{"objects":0}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s, err := decode(bytes.NewReader(in))
 		if err != nil {
