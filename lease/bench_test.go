@@ -52,14 +52,14 @@ func BenchmarkPick(b *testing.B) {
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			t := NewTable()
-			t.Apply(true, boundServices(bb.held, netip.MustParseAddr(bb.first)), nil, epoch)
+			t.Apply(true, refs(boundServices(bb.held, netip.MustParseAddr(bb.first))...), nil, epoch)
 			v := View{Now: epoch, Installation: "here", Pools: mustPools(b, Pool{Name: "p", Ranges: []string{bb.cidr}})}
 			t.Steps(v)
 			s := plainService(99999)
 			s.Families = []string{familyName(family(netip.MustParseAddr(bb.first)))}
 			for i := 0; b.Loop(); i++ {
 				s.UID = fmt.Sprint("uid-", i)
-				t.Apply(false, []Service{s}, nil, epoch)
+				t.Apply(false, refs(s), nil, epoch)
 				if steps, _ := t.Steps(v); len(steps) != 1 || steps[0].Kind != Claim {
 					b.Fatal("no claim")
 				}
@@ -71,28 +71,28 @@ func BenchmarkPick(b *testing.B) {
 // BenchmarkPickWithChurn holds and releases every picked address.
 func BenchmarkPickWithChurn(b *testing.B) {
 	t := NewTable()
-	t.Apply(true, boundServices(60000, netip.MustParseAddr("198.18.0.0")), nil, epoch)
+	t.Apply(true, refs(boundServices(60000, netip.MustParseAddr("198.18.0.0"))...), nil, epoch)
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(b, Pool{Name: "p", Ranges: []string{"198.18.0.0/16"}})}
 	t.Steps(v)
 	s := plainService(99999)
 	for i := 0; b.Loop(); i++ {
 		v.Now = v.Now.Add(time.Second)
 		s.UID, s.Version = fmt.Sprint("uid-", i), "1"
-		t.Apply(false, []Service{s}, nil, v.Now)
+		t.Apply(false, refs(s), nil, v.Now)
 		steps, _ := t.Steps(v)
 		if len(steps) != 1 {
 			b.Fatal("no claim")
 		}
 		held := applyStep(s, steps[0])
 		held.Version = "2"
-		t.Apply(false, []Service{held}, nil, v.Now)
+		t.Apply(false, refs(held), nil, v.Now)
 		t.Apply(false, nil, []Key{s.Key()}, v.Now)
 	}
 }
 
 // BenchmarkRestart lists 10,000 bound Services and finds nothing to do.
 func BenchmarkRestart(b *testing.B) {
-	list := boundServices(10000, netip.MustParseAddr("198.18.0.0"))
+	list := refs(boundServices(10000, netip.MustParseAddr("198.18.0.0"))...)
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(b, Pool{Name: "p", Ranges: []string{"198.18.0.0/16"}})}
 	for b.Loop() {
 		t := NewTable()
@@ -110,9 +110,9 @@ func BenchmarkRestart(b *testing.B) {
 func BenchmarkRelist(b *testing.B) {
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(b, Pool{Name: "p", Ranges: []string{"198.18.0.0/16"}})}
 	t := NewTable()
-	t.Apply(true, boundServices(10000, netip.MustParseAddr("198.18.0.0")), nil, epoch)
+	t.Apply(true, refs(boundServices(10000, netip.MustParseAddr("198.18.0.0"))...), nil, epoch)
 	t.Steps(v)
-	again := boundServices(10000, netip.MustParseAddr("198.18.0.0"))
+	again := refs(boundServices(10000, netip.MustParseAddr("198.18.0.0"))...)
 	for b.Loop() {
 		t.Apply(true, again, nil, epoch)
 		if len(t.dirty) > 0 {
@@ -126,13 +126,13 @@ func BenchmarkEdit(b *testing.B) {
 	list := boundServices(10000, netip.MustParseAddr("198.18.0.0"))
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(b, Pool{Name: "p", Ranges: []string{"198.18.0.0/16"}})}
 	t := NewTable()
-	t.Apply(true, list, nil, epoch)
+	t.Apply(true, refs(list...), nil, epoch)
 	t.Steps(v)
 	t.VIPs(v)
 	for i := 0; b.Loop(); i++ {
 		s := list[i%len(list)]
 		s.Version = fmt.Sprint(i + 2)
-		t.Apply(false, []Service{s}, nil, epoch)
+		t.Apply(false, refs(s), nil, epoch)
 		t.Steps(v)
 		t.VIPs(v)
 	}
@@ -148,7 +148,7 @@ func BenchmarkWaiting(b *testing.B) {
 	for i := range 10000 {
 		list = append(list, plainService(i))
 	}
-	t.Apply(true, list, nil, epoch)
+	t.Apply(true, refs(list...), nil, epoch)
 	t.Steps(v)
 	for i := 0; b.Loop(); i++ {
 		t.Apply(false, nil, []Key{holder.Key()}, v.Now)
@@ -159,7 +159,7 @@ func BenchmarkWaiting(b *testing.B) {
 		holder.Version = fmt.Sprint(i + 2)
 		back := plainService(0)
 		back.Version = holder.Version
-		t.Apply(false, []Service{holder, back}, nil, v.Now)
+		t.Apply(false, refs(holder, back), nil, v.Now)
 		t.Steps(v)
 	}
 }
@@ -184,7 +184,7 @@ func crowd(b *testing.B, key string) {
 		t := NewTable()
 		now := list
 		for round := range 2 {
-			t.Apply(false, now, nil, epoch)
+			t.Apply(false, refs(now...), nil, epoch)
 			steps, _ := t.Steps(v)
 			next := make([]Service, 0, len(steps))
 			for i, st := range steps {
@@ -194,7 +194,7 @@ func crowd(b *testing.B, key string) {
 			}
 			now = next
 		}
-		t.Apply(false, now, nil, epoch)
+		t.Apply(false, refs(now...), nil, epoch)
 		if n := len(t.VIPs(v)); n != 1000 {
 			b.Fatal(n)
 		}

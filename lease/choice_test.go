@@ -322,7 +322,7 @@ func TestChoiceSpreads(t *testing.T) {
 			for i := range tt.services {
 				list = append(list, plainService(i))
 			}
-			table.Apply(true, list, nil, epoch)
+			table.Apply(true, refs(list...), nil, epoch)
 			steps, _ := table.Steps(v)
 			by := map[string]int{}
 			for _, st := range steps {

@@ -27,18 +27,18 @@ func (t *Table) inconsistent() string {
 	}
 	for _, e := range t.entries {
 		for _, h := range e.holds {
-			holds[h.ip] = append(holds[h.ip], e.key.Name)
+			holds[h.ip] = append(holds[h.ip], e.s.Name)
 			count(e.req.share, h.ip)
 		}
 		if e.flight != nil {
 			for _, ip := range e.flight.picks {
-				flying[ip] = append(flying[ip], e.key.Name)
+				flying[ip] = append(flying[ip], e.s.Name)
 				count(e.flight.share, ip)
 			}
 		}
 		if e.wait != nil && e.wait.share != "" {
 			if _, ok := t.sharers[e.wait.share][e]; !ok {
-				return fmt.Sprintf("%s waits to share and is not known", e.key)
+				return fmt.Sprintf("%s waits to share and is not known", e.s.Key())
 			}
 		}
 		if e.wait != nil && e.wait.pool != "" {
@@ -47,13 +47,13 @@ func (t *Table) inconsistent() string {
 	}
 	for key, es := range t.sharers {
 		for e := range es {
-			if t.entries[e.key] != e || e.wait == nil || e.wait.share != key || key == "" {
-				return fmt.Sprintf("%s waits to share with %q and does not know", e.key, key)
+			if t.entries[e.s.Key()] != e || e.wait == nil || e.wait.share != key || key == "" {
+				return fmt.Sprintf("%s waits to share with %q and does not know", e.s.Key(), key)
 			}
 		}
 	}
 	for e := range t.parked {
-		if t.entries[e.key] != e {
+		if t.entries[e.s.Key()] != e {
 			return "a Service that is gone is parked"
 		}
 	}
@@ -62,8 +62,8 @@ func (t *Table) inconsistent() string {
 			return fmt.Sprintf("queue %q is empty or not in order", q.name)
 		}
 		for _, e := range q.list {
-			if t.entries[e.key] != e || e.wait == nil || e.wait.queue != q {
-				return fmt.Sprintf("%s is in a queue and does not know", e.key)
+			if t.entries[e.s.Key()] != e || e.wait == nil || e.wait.queue != q {
+				return fmt.Sprintf("%s is in a queue and does not know", e.s.Key())
 			}
 		}
 	}
@@ -105,7 +105,7 @@ func names(index map[netip.Addr][]*entry) map[netip.Addr][]string {
 	all := map[netip.Addr][]string{}
 	for ip, es := range index {
 		for _, e := range es {
-			all[ip] = append(all[ip], e.key.Name)
+			all[ip] = append(all[ip], e.s.Name)
 		}
 		slices.Sort(all[ip])
 	}
@@ -120,13 +120,13 @@ func TestOneWaiterSetsTheAlarm(t *testing.T) {
 	for i := range 100 {
 		list = append(list, plainService(i+1))
 	}
-	table.Apply(true, list, nil, v.Now)
+	table.Apply(true, refs(list...), nil, v.Now)
 	table.Steps(v)
 	var late []Service
 	for i := range 100 {
 		late = append(late, plainService(i+200))
 	}
-	table.Apply(false, late, []Key{list[0].Key()}, v.Now)
+	table.Apply(false, refs(late...), []Key{list[0].Key()}, v.Now)
 	steps, wake := table.Steps(v)
 	if writes := slices.DeleteFunc(steps, func(s Step) bool { return s.Kind == Tell }); len(writes) != 0 || !wake.Equal(v.Now.Add(rest)) {
 		t.Errorf("%d writes, wakes at %v", len(writes), wake)
@@ -150,7 +150,7 @@ func TestProgressDoesNotStarve(t *testing.T) {
 	table := NewTable()
 	other := boundServices(1, netip.MustParseAddr("198.18.0.0"))[0]
 	other.Name = "other"
-	table.Apply(true, []Service{plainService(0)}, nil, v.Now)
+	table.Apply(true, refs(plainService(0)), nil, v.Now)
 	for i := 0; ; i++ {
 		steps, wake := table.Steps(v)
 		if len(steps) == 1 {
@@ -162,7 +162,7 @@ func TestProgressDoesNotStarve(t *testing.T) {
 		v.Now = v.Now.Add(interval / 2)
 		other.Version = fmt.Sprint(i + 2)
 		other.Annotations = map[string]string{LeaseAnnotation: Lease{V: 1, By: "here", Holder: fmt.Sprint(i), IPs: []Item{{IP: netip.MustParseAddr("198.18.0.0"), State: stateBound}}}.Encode()}
-		table.Apply(false, []Service{other}, nil, v.Now)
+		table.Apply(false, refs(other), nil, v.Now)
 	}
 	if waited := v.Now.Sub(epoch); waited < slack*interval || waited > (slack+1)*interval {
 		t.Errorf("overdue after %v", waited)
@@ -174,7 +174,7 @@ func TestVIPs(t *testing.T) {
 	v := View{Now: epoch, Installation: "here", Pools: pools}
 	table := NewTable()
 	list := boundServices(3, netip.MustParseAddr("198.18.0.254"))
-	table.Apply(true, list, nil, epoch)
+	table.Apply(true, refs(list...), nil, epoch)
 	addr := func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, i / 2, 254 + i%2}) }
 	before := []VIP{
 		{IP: addr(0), Pool: "one", Services: []Key{list[0].Key()}},
@@ -222,7 +222,7 @@ func TestVIPsLeaveStepsAlone(t *testing.T) {
 	}
 	waiting := plainService(9)
 	waiting.Class = v.Class
-	table.Apply(true, append(list, waiting), nil, v.Now)
+	table.Apply(true, refs(append(list, waiting)...), nil, v.Now)
 	table.Steps(v)
 	spread := table.loads
 	if n := len(table.VIPs(View{Now: epoch, Installation: "here", Pools: v.Pools})); n != len(list) {
@@ -236,7 +236,7 @@ func TestVIPsLeaveStepsAlone(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	table := NewTable()
-	table.Apply(true, boundServices(3, netip.MustParseAddr("198.18.0.1")), nil, epoch)
+	table.Apply(true, refs(boundServices(3, netip.MustParseAddr("198.18.0.1"))...), nil, epoch)
 	one := mustPools(t, Pool{Name: "one", Ranges: []string{"198.18.0.0/24"}}, Pool{Name: "two", Ranges: []string{"2001:db8::/32"}})
 	want := []Usage{{Pool: "one", Size: 256, Used: 3}, {Pool: "two", Size: 1<<64 - 1}}
 	if diff := cmp.Diff(want, table.Usage(one)); diff != "" {
@@ -255,11 +255,11 @@ func TestUsage(t *testing.T) {
 func TestGet(t *testing.T) {
 	table := NewTable()
 	list := boundServices(2, netip.MustParseAddr("198.18.0.1"))
-	table.Apply(false, list, nil, epoch)
+	table.Apply(false, refs(list...), nil, epoch)
 	if s, ok := table.Get(list[1].Key()); !ok || s.UID != list[1].UID || table.Len() != 2 {
 		t.Errorf("%+v %t of %d", s, ok, table.Len())
 	}
-	table.Apply(true, list[:1], nil, epoch)
+	table.Apply(true, refs(list[:1]...), nil, epoch)
 	if s, ok := table.Get(list[1].Key()); ok || s.UID != "" || table.Len() != 1 {
 		t.Errorf("%+v %t of %d", s, ok, table.Len())
 	}
@@ -269,7 +269,7 @@ func TestGet(t *testing.T) {
 func TestSilence(t *testing.T) {
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.0.0/16"}})}
 	table := NewTable()
-	table.Apply(true, []Service{plainService(0)}, nil, v.Now)
+	table.Apply(true, refs(plainService(0)), nil, v.Now)
 	first, wake := table.Steps(v)
 	if len(first) != 1 || wake.Sub(v.Now) != answer {
 		t.Fatalf("%d steps, next look in %v", len(first), wake.Sub(v.Now))

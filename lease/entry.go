@@ -14,8 +14,7 @@ const maxShown = 64
 // entry is a Service of the table with everything that is read from its revision, and what the
 // table remembers about it.
 type entry struct {
-	s     Service
-	key   Key
+	s     *Service
 	lease Lease  // empty when there is none or it cannot be read
 	bad   string // what is wrong with the lease as it is written, or ""
 	holds []hold // lease first, then ingress
@@ -49,7 +48,7 @@ type hold struct {
 }
 
 // read takes over a revision.
-func (e *entry) read(s Service, together bool) {
+func (e *entry) read(s *Service, together bool) {
 	e.s, e.lease, e.bad, e.holds = s, Lease{}, "", nil
 	if text := s.Annotations[LeaseAnnotation]; text != "" {
 		l, odd, err := decode(text)
@@ -119,7 +118,7 @@ func (e *entry) foreign(v *View) bool {
 // older is the order of precedence: creation, then UID. It is total.
 func older(a, b *entry) int {
 	return cmp.Or(a.s.Created.Compare(b.s.Created), strings.Compare(a.s.UID, b.s.UID),
-		strings.Compare(a.key.Namespace, b.key.Namespace), strings.Compare(a.key.Name, b.key.Name))
+		strings.Compare(a.s.Namespace, b.s.Namespace), strings.Compare(a.s.Name, b.s.Name))
 }
 
 // clash says why two Services may not share an address, or "" when they may.

@@ -302,7 +302,7 @@ func (x *explorer) ask(view []int, j, four, six int) (Step, bool) {
 // enterEntry enters a Service that was read before, as put does.
 func (t *Table) enterEntry(e *entry) {
 	e.judge(t.off.perAddress)
-	t.entries[e.key] = e
+	t.entries[e.s.Key()] = e
 	t.link(e)
 	t.mark(e)
 }
@@ -406,8 +406,8 @@ func boundTo(s Service, ip netip.Addr) bool {
 func held(s Service) []hold { return read(s).holds }
 
 func read(s Service) *entry {
-	e := &entry{key: s.Key()}
-	e.read(s, false)
+	e := &entry{}
+	e.read(&s, false)
 	return e
 }
 

@@ -19,7 +19,7 @@ func TestAlarmDuringFlight(t *testing.T) {
 		Families: []string{ipv4}, Ports: []string{"TCP/80"},
 	}
 	table := NewTable()
-	table.Apply(false, []Service{svc}, nil, v.Now)
+	table.Apply(false, refs(svc), nil, v.Now)
 	steps, _ := table.Steps(v)
 	if len(steps) != 1 || steps[0].Kind != Claim {
 		t.Fatalf("steps %+v, want a claim", steps)

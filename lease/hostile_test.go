@@ -55,7 +55,7 @@ func FuzzHostileService(f *testing.F) {
 // round takes the steps that are due, and counts the events.
 func round(t *testing.T, table *Table, api *server, v View, told int) (bool, int) {
 	t.Helper()
-	table.Apply(false, api.list(), nil, v.Now)
+	table.Apply(false, refs(api.list()...), nil, v.Now)
 	steps, _ := table.Steps(v)
 	for _, st := range steps {
 		if st.Kind != Tell {

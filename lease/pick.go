@@ -41,7 +41,7 @@ func (d *draft) pickAsked(s *filled) {
 		text = fmt.Sprintf("%s asks for %s, which is reserved: %s", d.e.req.source, ip, why)
 		d.failing().wake = d.v.Now.Add(recheck)
 	} else if o, why := d.t.obstacle(d.e, ip); o != nil {
-		text = fmt.Sprintf("%s asks for %s, which is held by %s%s", d.e.req.source, ip, o.key, why)
+		text = fmt.Sprintf("%s asks for %s, which is held by %s%s", d.e.req.source, ip, o.s.Key(), why)
 	} else if !d.t.inFlight(d.e, ip) {
 		s.ip, s.pool, s.fresh = ip, q.Name, true
 		return

@@ -38,7 +38,7 @@ type slot struct {
 }
 
 // parseRequest reads annotations and spec. Its error is for the user: it names rule and value.
-func parseRequest(s Service) (request, error) {
+func parseRequest(s *Service) (request, error) {
 	var r request
 	var err error
 	if r.share, _, err = wish(s, wishShare); err != nil {
@@ -59,7 +59,7 @@ func parseRequest(s Service) (request, error) {
 
 // wish returns a wish and the annotation that it came from. The same wish may be written under
 // several prefixes, but not a different one.
-func wish(s Service, names [3]string) (value, from string, err error) {
+func wish(s *Service, names [3]string) (value, from string, err error) {
 	for _, key := range names {
 		v := strings.TrimSpace(s.Annotations[key])
 		switch {
@@ -76,7 +76,7 @@ func wish(s Service, names [3]string) (value, from string, err error) {
 }
 
 // readIPs returns the addresses asked for, by annotation or by spec.loadBalancerIP.
-func (r *request) readIPs(s Service) ([]netip.Addr, error) {
+func (r *request) readIPs(s *Service) ([]netip.Addr, error) {
 	text, from, err := wish(s, wishIPs)
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func parseIPs(text, from string) ([]netip.Addr, error) {
 }
 
 // fill makes the slots: one for each family that the Service is to have.
-func (r *request) fill(s Service, ips []netip.Addr) error {
+func (r *request) fill(s *Service, ips []netip.Addr) error {
 	families := familiesOf(s)
 	for _, f := range families {
 		r.slots = append(r.slots, slot{family: f})
@@ -150,7 +150,7 @@ func (r *request) fill(s Service, ips []netip.Addr) error {
 }
 
 // familiesOf returns the wanted families, the primary one first; without any it is IPv4.
-func familiesOf(s Service) []int {
+func familiesOf(s *Service) []int {
 	var fs []int
 	for _, name := range s.Families {
 		f := btoi(name == ipv6)

@@ -40,7 +40,7 @@ func TestParseRequest(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := Service{Families: []string{ipv4}, Annotations: map[string]string{}}
 			wishes(&s, strings.Fields(tt.wishes))
-			got, err := parseRequest(s)
+			got, err := parseRequest(&s)
 			if diff := cmp.Diff(tt.err, text(err)); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}

@@ -21,7 +21,7 @@ func (d *draft) serves(q *pool) (serves, known bool) {
 	if !q.ofServices.matchText(d.e.s.Labels) {
 		return false, true
 	}
-	space := d.e.key.Namespace
+	space := d.e.s.Namespace
 	_, named := q.namespaces[space]
 	switch {
 	case named || len(q.namespaces) == 0 && len(q.inNamespaces) == 0:
@@ -50,9 +50,9 @@ func (d *draft) refusal(q *pool) string {
 	has := ""
 	if len(q.inNamespaces) > 0 {
 		who = append(who, "that match "+q.inNamespaces.String())
-		has = ", which has " + labelsText(d.t.labelsOf(d.v, d.e.key.Namespace))
+		has = ", which has " + labelsText(d.t.labelsOf(d.v, d.e.s.Namespace))
 	}
-	return fmt.Sprintf("is only for namespaces %s, and the Service is in %s%s", strings.Join(who, " or "), d.e.key.Namespace, has)
+	return fmt.Sprintf("is only for namespaces %s, and the Service is in %s%s", strings.Join(who, " or "), d.e.s.Namespace, has)
 }
 
 // refusals says why none of some pools is for the Service, "" when that is not known of all.

@@ -216,7 +216,7 @@ func TestKeptAddressIsOfItsPool(t *testing.T) {
 	table := NewTable()
 	s := boundServices(1, netip.MustParseAddr("198.18.0.1"))[0]
 	s.Annotations = map[string]string{LeaseAnnotation: `{"v":1,"by":"here","ips":[{"ip":"198.18.0.1","pool":"p","state":"bound"}]}`}
-	table.Apply(true, []Service{s}, nil, epoch)
+	table.Apply(true, refs(s), nil, epoch)
 	for keep, want := range map[bool]string{true: "p", false: ""} {
 		pools := mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.9.0/24"}, Keep: keep})
 		vips := table.VIPs(View{Now: epoch, Installation: "here", Pools: pools})
@@ -535,7 +535,7 @@ func TestNamespaceChangesMarkTheirServices(t *testing.T) {
 		spaces[s.Namespace] = Labels{"a": "b"}
 		list = append(list, s)
 	}
-	table.Apply(true, list, nil, epoch)
+	table.Apply(true, refs(list...), nil, epoch)
 	if steps, _ := table.Steps(v); len(steps) != 100 {
 		t.Fatalf("%d steps", len(steps))
 	}
@@ -604,7 +604,7 @@ func TestHostileLabelsAreBounded(t *testing.T) {
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(t, list...)}
 	begin := time.Now()
 	table := NewTable()
-	table.Apply(true, []Service{s}, nil, epoch)
+	table.Apply(true, refs(s), nil, epoch)
 	steps, _ := table.Steps(v)
 	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("%v for one Service", took)

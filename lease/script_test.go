@@ -217,7 +217,7 @@ func (s *script) watch() {
 			gone = append(gone, k)
 		}
 	}
-	s.table.Apply(false, s.api.list(), gone, s.view.Now)
+	s.table.Apply(false, refs(s.api.list()...), gone, s.view.Now)
 }
 
 // round takes the steps that are due now and returns them as "kind name".

@@ -113,7 +113,7 @@ func preferred(a, b *hold) bool {
 func (d *draft) check(h *hold) verdict {
 	verdict, rival := d.t.check(d.e, h)
 	if verdict == waits && !h.bound {
-		d.waiting = fmt.Sprintf("%s is held by %s too, which has to give it up", h.ip, rival.key)
+		d.waiting = fmt.Sprintf("%s is held by %s too, which has to give it up", h.ip, rival.s.Key())
 		if !h.shown && d.e.impatient(d.v.Now) {
 			verdict = loses
 		}

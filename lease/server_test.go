@@ -86,6 +86,15 @@ func applyStep(s Service, st Step) Service {
 	return s
 }
 
+// refs are Services as tables take them.
+func refs(all ...Service) []*Service {
+	out := make([]*Service, len(all))
+	for i, s := range all {
+		out[i] = &s
+	}
+	return out
+}
+
 // list returns all Services, sorted.
 func (a *server) list() []Service {
 	return slices.SortedFunc(maps.Values(a.services), func(x, y Service) int {

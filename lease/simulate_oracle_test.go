@@ -92,7 +92,7 @@ func anyFree(e *entry, q *pool, f int, all map[Key]Service) bool {
 			taken := false
 			for _, svc := range all {
 				o := read(svc)
-				taken = taken || o.key != e.key && o.at(ip) != nil && clashHere(e, o) != ""
+				taken = taken || o.s.Key() != e.s.Key() && o.at(ip) != nil && clashHere(e, o) != ""
 			}
 			if !taken {
 				return true

@@ -117,7 +117,7 @@ func (s *simulation) watch(p *speaker, to int, reset bool) {
 	if reset {
 		gone = nil
 	}
-	p.table.Apply(reset, put, gone, s.now)
+	p.table.Apply(reset, refs(put...), gone, s.now)
 }
 
 // land carries out a write and checks what it has bound.

@@ -50,7 +50,7 @@ func (t *Table) Steps(v View) (steps []Step, wake time.Time) {
 	var w work
 	for t.gather(&w); len(w) > 0; t.gather(&w) {
 		e := heap.Pop(&w).(*entry)
-		if t.entries[e.key] != e {
+		if t.entries[e.s.Key()] != e {
 			continue
 		}
 		if s, ok := t.look(e, &v); ok {
@@ -180,7 +180,7 @@ func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
 	}
 	delete(t.parked, e)
 	return Step{
-		Kind: Tell, Service: e.key, UID: e.s.UID, Version: e.s.Version,
+		Kind: Tell, Service: e.s.Key(), UID: e.s.UID, Version: e.s.Version,
 		Events: []Event{{Warning: true, Reason: AllocationFailed, Message: text}},
 	}, true
 }

@@ -67,7 +67,7 @@ func NewTable() *Table {
 
 // Apply advances the table along the ordered stream by one atomic step: what was deleted goes first,
 // then put is entered; with reset, put is everything that exists. It costs what has changed.
-func (t *Table) Apply(reset bool, put []Service, deleted []Key, now time.Time) {
+func (t *Table) Apply(reset bool, put []*Service, deleted []Key, now time.Time) {
 	for _, k := range deleted {
 		t.remove(t.entries[k], now)
 	}
@@ -79,7 +79,7 @@ func (t *Table) Apply(reset bool, put []Service, deleted []Key, now time.Time) {
 	}
 }
 
-func (t *Table) keepOnly(put []Service, now time.Time) {
+func (t *Table) keepOnly(put []*Service, now time.Time) {
 	exists := make(map[Key]struct{}, len(put))
 	for _, s := range put {
 		exists[s.Key()] = struct{}{}
@@ -100,7 +100,7 @@ func (t *Table) remove(e *entry, now time.Time) {
 	if e == nil {
 		return
 	}
-	delete(t.entries, e.key)
+	delete(t.entries, e.s.Key())
 	delete(t.parked, e)
 	held := e.holds
 	t.unlink(e)
@@ -110,19 +110,23 @@ func (t *Table) remove(e *entry, now time.Time) {
 	t.changed(e, held, now)
 }
 
-func (t *Table) put(s Service, now time.Time) {
+func (t *Table) put(s *Service, now time.Time) {
 	e := t.entries[s.Key()]
 	if e != nil && e.s.UID != s.UID {
 		t.remove(e, now)
 		e = nil
 	}
-	if e == nil {
-		e = &entry{key: s.Key()}
-		t.entries[e.key] = e
-	} else if e.s.same(&s) {
+	var lease string
+	switch {
+	case e == nil:
+		e = &entry{}
+		t.entries[s.Key()] = e
+	case e.s.same(s):
 		return // a relist shows it again
+	default:
+		lease = e.s.Annotations[LeaseAnnotation]
 	}
-	held, lease := e.holds, e.s.Annotations[LeaseAnnotation]
+	held := e.holds
 	t.unlink(e)
 	e.read(s, t.off.perAddress)
 	t.link(e)
@@ -243,7 +247,7 @@ func (t *Table) share(key string, ip netip.Addr, by int) {
 // Get returns a Service as the table shows it.
 func (t *Table) Get(k Key) (Service, bool) {
 	if e := t.entries[k]; e != nil {
-		return e.s, true
+		return *e.s, true
 	}
 	return Service{}, false
 }

@@ -211,7 +211,7 @@ func (t *Table) ring(now time.Time) {
 func (t *Table) nextAlarm() time.Time {
 	for len(t.alarms) > 0 {
 		a := t.alarms[0]
-		if a.e.alarm.Equal(a.at) && t.entries[a.e.key] == a.e {
+		if a.e.alarm.Equal(a.at) && t.entries[a.e.s.Key()] == a.e {
 			return a.at
 		}
 		heap.Pop(&t.alarms)

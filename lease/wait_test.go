@@ -21,7 +21,7 @@ func crowded(t *testing.T, n int, change func(int, *Service)) (*Table, View, Ser
 	}
 	slices.Reverse(all) // the order of creation counts, not that of the stream
 	table := NewTable()
-	table.Apply(true, all, nil, v.Now)
+	table.Apply(true, refs(all...), nil, v.Now)
 	table.Steps(v)
 	if u := table.Usage(v.Pools); u[0].Waiting != uint64(n) {
 		t.Fatalf("%d wait, want %d", u[0].Waiting, n)
@@ -65,7 +65,7 @@ func TestWaitingIsNoWork(t *testing.T) {
 					s, _ := table.Get(steps[0].Service)
 					s = applyStep(s, steps[0])
 					s.Version += "+"
-					table.Apply(false, []Service{s}, nil, v.Now)
+					table.Apply(false, refs(s), nil, v.Now)
 					steps, _ = table.Steps(v)
 					holder = s
 				}
@@ -86,7 +86,7 @@ func TestWaitingForAPartner(t *testing.T) {
 	holder.Version = "2"
 	holder.Annotations[wishShare[0]] = "250"
 	holder.Ports = []string{"TCP/9999"}
-	table.Apply(false, []Service{holder}, nil, v.Now)
+	table.Apply(false, refs(holder), nil, v.Now)
 	steps, _ := table.Steps(v)
 	var served []string
 	for _, s := range steps {

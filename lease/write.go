@@ -147,7 +147,7 @@ func (d *draft) tell(c changes, reason string) {
 		rival := d.rival(h)
 		switch {
 		case rival != nil:
-			why = fmt.Sprintf("%s holds it%s", rival.key, d.t.whyNot(d.e, rival))
+			why = fmt.Sprintf("%s holds it%s", rival.s.Key(), d.t.whyNot(d.e, rival))
 		case why == "" && len(c.bound) > 0:
 			why = "replaced by " + c.bound[0].ip.String()
 			if because := d.unfit(h); because != "" {
@@ -157,7 +157,7 @@ func (d *draft) tell(c changes, reason string) {
 			why = "the Service does not ask for it any more"
 		}
 		if h.bound && rival != nil {
-			d.say(true, AddressConflict, "%s was bound to %s too, which keeps it", h.ip, rival.key)
+			d.say(true, AddressConflict, "%s was bound to %s too, which keeps it", h.ip, rival.s.Key())
 		}
 		d.say(false, IPReleased, "%s: %s", h.ip, why)
 	}
@@ -176,7 +176,7 @@ func state(bound bool) string {
 
 // step makes the write of a plan.
 func (p *plan) step(e *entry, v *View) Step {
-	s := Step{Kind: p.kind, Service: e.key, UID: e.s.UID, Version: e.s.Version, Annotations: map[string]string{}, Events: p.events}
+	s := Step{Kind: p.kind, Service: e.s.Key(), UID: e.s.UID, Version: e.s.Version, Annotations: map[string]string{}, Events: p.events}
 	lease := ""
 	if len(p.lease) > 0 {
 		lease = Lease{V: codecVersion, By: v.Installation, Holder: v.Self, IPs: p.lease}.Encode()

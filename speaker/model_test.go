@@ -485,7 +485,7 @@ func (b *modelCluster) Drain() watcher.Changes {
 		if s == nil {
 			c.Deleted = append(c.Deleted, k)
 		} else {
-			c.Put = append(c.Put, *s)
+			c.Put = append(c.Put, s)
 		}
 	}
 	b.reset = false

@@ -51,9 +51,10 @@ func terms(t testing.TB, pool string, s *lease.Spread) lease.View {
 func picks(t testing.TB, v lease.View, services int) []netip.Addr {
 	t.Helper()
 	table := lease.NewTable()
-	var list []lease.Service
+	var list []*lease.Service
 	for i := range services {
-		list = append(list, newService(i))
+		s := newService(i)
+		list = append(list, &s)
 	}
 	table.Apply(true, list, nil, v.Now)
 	var ips []netip.Addr
@@ -168,8 +169,9 @@ func BenchmarkSpread(b *testing.B) {
 				table.Apply(true, inUse(pool, 10000), nil, v.Now)
 				table.Steps(v)
 				pick := func(i int) {
-					one.UID = fmt.Sprint("uid-", i)
-					table.Apply(false, []lease.Service{one}, nil, v.Now)
+					s := one
+					s.UID = fmt.Sprint("uid-", i)
+					table.Apply(false, []*lease.Service{&s}, nil, v.Now)
 					if steps, _ := table.Steps(v); len(steps) != 1 {
 						b.Fatal("no claim")
 					}
@@ -184,8 +186,8 @@ func BenchmarkSpread(b *testing.B) {
 }
 
 // inUse are Services that are bound to the first addresses of a pool.
-func inUse(pool string, n int) []lease.Service {
-	var list []lease.Service
+func inUse(pool string, n int) []*lease.Service {
+	var list []*lease.Service
 	ip := netip.MustParsePrefix(pool).Addr()
 	for i := range n {
 		ip = ip.Next()
@@ -196,7 +198,7 @@ func inUse(pool string, n int) []lease.Service {
 		}
 		s.Annotations = map[string]string{lease.LeaseAnnotation: l.Encode(), lease.PoolAnnotation: "default"}
 		s.Ingress = []string{ip.String()}
-		list = append(list, s)
+		list = append(list, &s)
 	}
 	return list
 }

@@ -67,7 +67,7 @@ func BenchmarkTurn(b *testing.B) {
 				b.Fatalf("answers for %d of %d", w.answered, count)
 			}
 			for i := 0; b.Loop(); i++ {
-				w.changes.Put = []watcher.Service{boundService(i%count, 1000000+i)}
+				w.changes.Put = []*watcher.Service{boundService(i%count, 1000000+i)}
 				s.turn(now.Add(time.Minute))
 			}
 		})
@@ -117,7 +117,7 @@ func TestRollForgetsNothing(t *testing.T) {
 			local[i] = !local[i]
 			svc := boundService(i, count+step+1)
 			svc.Local = local[i]
-			w.changes.Put = []watcher.Service{svc}
+			w.changes.Put = []*watcher.Service{svc}
 		case 2:
 			w.changes.Deleted = []watcher.Key{boundService(i, 0).Key()}
 		case 3:
@@ -135,10 +135,10 @@ func TestRollForgetsNothing(t *testing.T) {
 	}
 }
 
-func boundService(i, version int) watcher.Service {
+func boundService(i, version int) *watcher.Service {
 	ip := netip.AddrFrom4([4]byte{198, 18, byte(128 + i/256), byte(i)})
 	lease := fmt.Sprintf(`{"v":1,"by":"here","holder":"n1","ips":[{"ip":%q,"pool":"p","state":"bound"}]}`, ip)
-	return watcher.Service{
+	return &watcher.Service{
 		Namespace: "default", Name: fmt.Sprint("s", i), UID: fmt.Sprint("u", i), Version: fmt.Sprint(version), Created: time.Unix(int64(i), 0),
 		Type: "LoadBalancer", Families: []string{"IPv4"}, Ports: []string{"TCP/80"}, Ingress: []string{ip.String()},
 		Annotations: map[string]string{"starling-lb.io/lease": lease, "starling-lb.io/ip-allocated-from-pool": "p"},

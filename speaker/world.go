@@ -229,10 +229,11 @@ func (w *world) find(ip netip.Addr) (int, bool) {
 	return slices.BinarySearchFunc(w.vips, ip, func(v lease.VIP, ip netip.Addr) int { return v.IP.Compare(ip) })
 }
 
-func services(in []watcher.Service) []lease.Service {
-	out := make([]lease.Service, len(in))
+// services are the very Services of the watcher, for both tables keep all of them.
+func services(in []*watcher.Service) []*lease.Service {
+	out := make([]*lease.Service, len(in))
 	for i, s := range in {
-		out[i] = lease.Service(s)
+		out[i] = (*lease.Service)(s)
 	}
 	return out
 }

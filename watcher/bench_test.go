@@ -70,7 +70,7 @@ func BenchmarkTableMemory(b *testing.B) {
 func BenchmarkRelist(b *testing.B) {
 	const n = 10_000
 	t := newTable(func() {})
-	all := make([]Service, n)
+	all := make([]*Service, n)
 	for i := range n {
 		all[i] = fromService(decodedService(b, i))
 	}
@@ -78,7 +78,9 @@ func BenchmarkRelist(b *testing.B) {
 	t.drain()
 	for i := 0; b.Loop(); i++ {
 		for k := range 10 {
-			all[k].Version = strconv.Itoa(i)
+			s := *all[k]
+			s.Version = strconv.Itoa(i)
+			all[k] = &s
 		}
 		t.replace("2", all)
 		if c, _ := t.drain(); c.Reset || len(c.Put) != 10 {

@@ -78,7 +78,7 @@ func set(m map[string]string) map[string]bool {
 // TestServerComesBack: what came from the file is reset by the first list.
 func TestServerComesBack(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, saved{Cluster: "", Services: []Service{at("old", "u1", "5")}})
+	write(t, dir, saved{Cluster: "", Services: []*Service{at("old", "u1", "5")}})
 	srv := apitest.Start(t)
 	srv.Create(lb("web"))
 	config := srv.Config()
@@ -119,7 +119,7 @@ func TestSlowStart(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, dir, saved{Cluster: tt.cluster, Services: []Service{at("old", "u1", "5")}})
+			write(t, dir, saved{Cluster: tt.cluster, Services: []*Service{at("old", "u1", "5")}})
 			virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 				srv.Create(lb("web"))
 				srv.Forbid(tt.denied...)

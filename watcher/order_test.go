@@ -113,7 +113,7 @@ func prefix(w *running, srv *apitest.Server, last uint64) uint64 {
 		delete(w.services, k)
 	}
 	for _, s := range c.Put {
-		w.services[s.Key()] = s
+		w.services[s.Key()] = *s
 	}
 	position, err := strconv.ParseUint(version, 10, 64)
 	if err != nil {

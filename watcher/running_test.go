@@ -82,9 +82,9 @@ func (r *running) apply() Changes {
 		if !s.relevant() {
 			r.t.Errorf("%s is handed out and holds nothing", s.Key())
 		}
-		r.services[s.Key()] = s
+		r.services[s.Key()] = *s
 	}
-	if !slices.IsSortedFunc(c.Put, func(a, b Service) int { return a.Key().compare(b.Key()) }) || !slices.IsSortedFunc(c.Deleted, Key.compare) {
+	if !slices.IsSortedFunc(c.Put, byKey) || !slices.IsSortedFunc(c.Deleted, Key.compare) {
 		r.t.Errorf("changes are not sorted: %v %v", c.Put, c.Deleted)
 	}
 	return c

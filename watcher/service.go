@@ -25,8 +25,8 @@ func (k Key) compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
 }
 
-// A Service is what starling needs to know of a Kubernetes Service. Maps and slices are shared with the watcher's
-// table and must not be written to.
+// A Service is what starling needs to know of a Kubernetes Service. Those handed out are the watcher's own and must
+// not be written to: 10,000 of them are not worth a second copy.
 type Service struct {
 	Namespace, Name string
 	UID, Version    string // metadata.uid and metadata.resourceVersion
@@ -48,7 +48,7 @@ type Service struct {
 func (s Service) Key() Key { return Key{s.Namespace, s.Name} }
 
 // equal compares everything. A list of 10,000 Services is compared with the table after each lost watch.
-func (s Service) equal(o Service) bool {
+func (s *Service) equal(o *Service) bool {
 	return s.Namespace == o.Namespace && s.Name == o.Name && s.UID == o.UID && s.Version == o.Version &&
 		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
 		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector &&
@@ -58,16 +58,16 @@ func (s Service) equal(o Service) bool {
 
 // relevant says whether a Service can hold or want an address. One that is not of type LoadBalancer and carries
 // neither lease nor ingress holds nothing, wants nothing and is not kept.
-func (s Service) relevant() bool {
+func (s *Service) relevant() bool {
 	_, leased := s.Annotations[leaseAnnotation]
 	return s.Type == string(corev1.ServiceTypeLoadBalancer) || leased || len(s.Ingress) > 0
 }
 
 // readService is the conversion of the stream.
-func readService(o any) (Key, Service, bool) {
+func readService(o any) (Key, *Service, bool) {
 	svc, ok := o.(*corev1.Service)
 	if !ok {
-		return Key{}, Service{}, false
+		return Key{}, nil, false
 	}
 	s := fromService(svc)
 	return s.Key(), s, true
@@ -75,8 +75,8 @@ func readService(o any) (Key, Service, bool) {
 
 // fromService copies what is needed out of a Service, so that the decoded object can be collected at once. Texts that
 // most Services share (namespaces, types, label names) are kept once.
-func fromService(o *corev1.Service) Service {
-	s := Service{
+func fromService(o *corev1.Service) *Service {
+	s := &Service{
 		Namespace:      intern(o.Namespace),
 		Name:           o.Name,
 		UID:            string(o.UID),

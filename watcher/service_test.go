@@ -70,7 +70,7 @@ func TestFromService(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, fromService(&tt.in)); diff != "" {
+			if diff := cmp.Diff(&tt.want, fromService(&tt.in)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -111,17 +111,17 @@ func TestInterning(t *testing.T) {
 
 // TestEqual changes every field in turn, also those to come.
 func TestEqual(t *testing.T) {
-	full := func() Service { return sample().Services[0] }
+	full := func() *Service { return sample().Services[0] }
 	if a, b := full(), full(); !a.equal(b) {
 		t.Error("two copies differ")
 	}
 	typ := reflect.TypeFor[Service]()
 	for i := range typ.NumField() {
 		other := full()
-		f := reflect.ValueOf(&other).Elem().Field(i)
+		f := reflect.ValueOf(other).Elem().Field(i)
 		f.SetZero()
 		if f.Kind() == reflect.Bool {
-			f.SetBool(!reflect.ValueOf(full()).Field(i).Bool())
+			f.SetBool(!reflect.ValueOf(full()).Elem().Field(i).Bool())
 		}
 		if full().equal(other) {
 			t.Errorf("%s does not matter", typ.Field(i).Name)

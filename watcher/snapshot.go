@@ -27,7 +27,7 @@ const (
 type saved struct {
 	Cluster   string
 	Contact   time.Time // the last contact: the file's modification time
-	Services  []Service
+	Services  []*Service
 	Nodes     []Node
 	Endpoints map[Key]Endpoints // of the Services above
 }
@@ -66,7 +66,7 @@ func (s saved) encode(w io.Writer) error {
 		line(savedLine{Node: &s.Nodes[i]})
 	}
 	for i := range s.Services {
-		line(savedLine{Service: &s.Services[i]})
+		line(savedLine{Service: s.Services[i]})
 		if at, ok := s.Endpoints[s.Services[i].Key()]; ok {
 			line(savedLine{Endpoints: &savedEndpoints{s.Services[i].Key(), at.Nodes}})
 		}
@@ -107,7 +107,7 @@ func decode(r io.Reader) (saved, error) {
 func (s *saved) add(l savedLine) {
 	switch {
 	case l.Service != nil:
-		s.Services = append(s.Services, *l.Service)
+		s.Services = append(s.Services, l.Service)
 	case l.Node != nil:
 		s.Nodes = append(s.Nodes, *l.Node)
 	case l.Endpoints != nil:

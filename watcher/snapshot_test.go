@@ -22,7 +22,7 @@ func sample() saved {
 	a.Selector, a.Local, a.FamilyPolicy, a.Class, a.LoadBalancerIP = "app=a", true, "SingleStack", "x/y", "198.18.64.3"
 	return saved{
 		Cluster:  "c1",
-		Services: []Service{a, at("b", "u2", "8")},
+		Services: []*Service{a, at("b", "u2", "8")},
 		Nodes: []Node{{
 			Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1"), netip.MustParseAddr("2001:db8::1")},
 			Labels: map[string]string{"k": "v"}, Cordoned: true, Excluded: true, NetworkUnavailable: true,

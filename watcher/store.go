@@ -23,9 +23,9 @@ type store[V any] struct {
 }
 
 var (
-	_ cache.ReflectorStore         = (*store[Service])(nil)
-	_ cache.ReflectorBookmarkStore = (*store[Service])(nil)
-	_ cache.TransformingStore      = (*store[Service])(nil)
+	_ cache.ReflectorStore         = (*store[*Service])(nil)
+	_ cache.ReflectorBookmarkStore = (*store[*Service])(nil)
+	_ cache.TransformingStore      = (*store[*Service])(nil)
 )
 
 // kept stands in for an API object while the reflector collects a streamed list, which would otherwise hold every full

@@ -16,10 +16,10 @@ import (
 // A scribe writes down what a sink is told.
 type scribe []string
 
-func (s *scribe) put(version string, v Service) { *s = append(*s, "put "+version+" "+v.Name) }
-func (s *scribe) remove(version string, k Key)  { *s = append(*s, "remove "+version+" "+k.Name) }
-func (s *scribe) position(version string)       { *s = append(*s, "position "+version) }
-func (s *scribe) replace(v string, all []Service) {
+func (s *scribe) put(version string, v *Service) { *s = append(*s, "put "+version+" "+v.Name) }
+func (s *scribe) remove(version string, k Key)   { *s = append(*s, "remove "+version+" "+k.Name) }
+func (s *scribe) position(version string)        { *s = append(*s, "position "+version) }
+func (s *scribe) replace(v string, all []*Service) {
 	*s = append(*s, fmt.Sprintf("replace %s %d", v, len(all)))
 }
 
@@ -30,7 +30,7 @@ func versioned(name, version string) *corev1.Service {
 func TestStore(t *testing.T) {
 	var told scribe
 	var log bytes.Buffer
-	s := &store[Service]{sink: &told, convert: readService, log: zerolog.New(&log)}
+	s := &store[*Service]{sink: &told, convert: readService, log: zerolog.New(&log)}
 	light, err := s.Transformer()(versioned("b", "2"))
 	if err != nil {
 		t.Fatal(err)
@@ -67,14 +67,14 @@ func TestStore(t *testing.T) {
 
 // TestTransformer: what a streamed list is collected in keeps the converted object and the name, nothing else.
 func TestTransformer(t *testing.T) {
-	s := &store[Service]{sink: new(scribe), convert: readService, log: zerolog.Nop()}
+	s := &store[*Service]{sink: new(scribe), convert: readService, log: zerolog.Nop()}
 	in := versioned("a", "7")
 	in.Annotations = map[string]string{"example.com/large": "x", leaseAnnotation: "{}"}
 	out, err := s.Transformer()(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, ok := out.(*kept[Service])
+	got, ok := out.(*kept[*Service])
 	if !ok {
 		t.Fatalf("got a %T", out)
 	}

@@ -11,7 +11,7 @@ import (
 // Put, with its new UID; Deleted may name Services that the reader never saw. Both are sorted by key.
 type Changes struct {
 	Reset   bool // forget everything: Put is all there is
-	Put     []Service
+	Put     []*Service
 	Deleted []Key
 }
 
@@ -20,7 +20,7 @@ type table struct {
 	changed func() // called without the lock held
 
 	mu       sync.Mutex // guards all following fields
-	services map[Key]Service
+	services map[Key]*Service
 	touched  map[Key]struct{} // changed since the last drain
 	reset    bool             // the next drain hands out everything
 	at       string           // position: the last resourceVersion of the stream seen
@@ -30,24 +30,24 @@ type table struct {
 }
 
 func newTable(changed func()) *table {
-	return &table{changed: changed, services: map[Key]Service{}, touched: map[Key]struct{}{}}
+	return &table{changed: changed, services: map[Key]*Service{}, touched: map[Key]struct{}{}}
 }
 
-var _ sink[Service] = (*table)(nil)
+var _ sink[*Service] = (*table)(nil)
 
-func (t *table) put(version string, s Service) {
+func (t *table) put(version string, s *Service) {
 	if t.apply(version, s.Key(), s, s.relevant()) {
 		t.changed()
 	}
 }
 
 func (t *table) remove(version string, k Key) {
-	if t.apply(version, k, Service{}, false) {
+	if t.apply(version, k, nil, false) {
 		t.changed()
 	}
 }
 
-func (t *table) apply(version string, k Key, s Service, keep bool) bool {
+func (t *table) apply(version string, k Key, s *Service, keep bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at = version
@@ -73,9 +73,9 @@ func (t *table) position(version string) {
 
 // replace takes a list. The first one resets the reader; later ones, after a watch was lost, are handed on as the
 // difference that they make.
-func (t *table) replace(version string, all []Service) {
+func (t *table) replace(version string, all []*Service) {
 	t.mu.Lock()
-	next := make(map[Key]Service, len(all))
+	next := make(map[Key]*Service, len(all))
 	for _, s := range all {
 		if s.relevant() {
 			next[s.Key()] = s
@@ -94,7 +94,7 @@ func (t *table) replace(version string, all []Service) {
 
 // touchDifference compares contents, not versions: after an API server was restored from a backup, a version may name
 // something else than before.
-func (t *table) touchDifference(next map[Key]Service) {
+func (t *table) touchDifference(next map[Key]*Service) {
 	for k := range t.services {
 		if _, ok := next[k]; !ok {
 			t.touched[k] = struct{}{}
@@ -108,7 +108,7 @@ func (t *table) touchDifference(next map[Key]Service) {
 }
 
 // load fills the table from a snapshot file, unless the API server was faster.
-func (t *table) load(all []Service) bool {
+func (t *table) load(all []*Service) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.listed {
@@ -131,13 +131,13 @@ func (t *table) drain() (Changes, string) {
 	} else {
 		c.Put, c.Deleted = t.sorted()
 	}
-	slices.SortFunc(c.Put, func(a, b Service) int { return a.Key().compare(b.Key()) })
+	slices.SortFunc(c.Put, byKey)
 	slices.SortFunc(c.Deleted, Key.compare)
 	t.touched, t.reset, t.handed = map[Key]struct{}{}, false, t.listed
 	return c, t.at
 }
 
-func (t *table) sorted() (put []Service, deleted []Key) {
+func (t *table) sorted() (put []*Service, deleted []Key) {
 	for k := range t.touched {
 		if s, ok := t.services[k]; ok {
 			put = append(put, s)
@@ -147,6 +147,8 @@ func (t *table) sorted() (put []Service, deleted []Key) {
 	}
 	return put, deleted
 }
+
+func byKey(a, b *Service) int { return a.Key().compare(b.Key()) }
 
 // stale says whether what the last drain handed out did not come from the API server.
 func (t *table) stale() bool {
@@ -162,10 +164,10 @@ func (t *table) synced() bool {
 }
 
 // all returns every Service of the table, sorted.
-func (t *table) all() []Service {
+func (t *table) all() []*Service {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.SortedFunc(maps.Values(t.services), func(a, b Service) int { return a.Key().compare(b.Key()) })
+	return slices.SortedFunc(maps.Values(t.services), byKey)
 }
 
 func (t *table) revision() uint64 {

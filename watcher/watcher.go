@@ -82,7 +82,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 func (w *Watcher) followServices(ctx context.Context) error {
 	s := &stream{resource: "services", client: w.client.core, main: true, health: w.health, metrics: w.metrics}
-	s.run(ctx, &corev1.Service{}, &store[Service]{sink: w.services, convert: readService, log: w.log})
+	s.run(ctx, &corev1.Service{}, &store[*Service]{sink: w.services, convert: readService, log: w.log})
 	return nil
 }
 
