@@ -24,7 +24,8 @@ func boundServices(n int, first netip.Addr) []Service {
 		l := Lease{V: 1, By: "here", Holder: "n1", IPs: []Item{{IP: ip, Pool: "p", State: stateBound}}}
 		s := plainService(i)
 		s.Families = []string{familyName(family(ip))}
-		s.Annotations[LeaseAnnotation], s.Annotations[PoolAnnotation] = l.Encode(), "p"
+		s.annotate(LeaseAnnotation, l.Encode())
+		s.annotate(PoolAnnotation, "p")
 		s.Ingress = []string{ip.String()}
 		all = append(all, s)
 		ip = ip.Next()
@@ -35,7 +36,7 @@ func boundServices(n int, first netip.Addr) []Service {
 func plainService(i int) Service {
 	return Service{
 		Namespace: "ns", Name: fmt.Sprintf("s%05d", i), UID: fmt.Sprintf("uid-%05d", i), Version: "1", Type: typeLoadBalancer,
-		Created: epoch.Add(time.Duration(i) * time.Millisecond), Families: []string{ipv4}, Ports: []string{"TCP/80"}, Annotations: map[string]string{},
+		Created: epoch.Add(time.Duration(i) * time.Millisecond), Families: []string{ipv4}, Ports: []string{"TCP/80"},
 	}
 }
 

@@ -161,7 +161,7 @@ func TestProgressDoesNotStarve(t *testing.T) {
 		}
 		v.Now = v.Now.Add(interval / 2)
 		other.Version = fmt.Sprint(i + 2)
-		other.Annotations = map[string]string{LeaseAnnotation: Lease{V: 1, By: "here", Holder: fmt.Sprint(i), IPs: []Item{{IP: netip.MustParseAddr("198.18.0.0"), State: stateBound}}}.Encode()}
+		other.annotate(LeaseAnnotation, Lease{V: 1, By: "here", Holder: fmt.Sprint(i), IPs: []Item{{IP: netip.MustParseAddr("198.18.0.0"), State: stateBound}}}.Encode())
 		table.Apply(false, refs(other), nil, v.Now)
 	}
 	if waited := v.Now.Sub(epoch); waited < slack*interval || waited > (slack+1)*interval {

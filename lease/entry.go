@@ -50,7 +50,7 @@ type hold struct {
 // read takes over a revision.
 func (e *entry) read(s *Service, together bool) {
 	e.s, e.lease, e.bad, e.holds = s, Lease{}, "", nil
-	if text := s.Annotations[LeaseAnnotation]; text != "" {
+	if text := s.note(LeaseAnnotation); text != "" {
 		l, odd, err := decode(text)
 		if e.lease = l; err != nil {
 			e.bad = "it could not be read: " + err.Error()

@@ -349,7 +349,7 @@ func (x *explorer) enough() int {
 	case x.may("label"):
 		return 1 // all may be for the same pool
 	}
-	if slices.ContainsFunc(x.templates, func(s Service) bool { return s.Annotations[wishShare[0]] != "" }) {
+	if slices.ContainsFunc(x.templates, func(s Service) bool { return s.note(wishShare[0]) != "" }) {
 		return len(x.templates)
 	}
 	var n [2]int
@@ -399,7 +399,7 @@ func boundTo(s Service, ip netip.Addr) bool {
 	if s.Type != typeLoadBalancer || !slices.Contains(s.Ingress, ip.String()) {
 		return false
 	}
-	l, _ := DecodeLease(s.Annotations[LeaseAnnotation])
+	l, _ := DecodeLease(s.note(LeaseAnnotation))
 	return slices.ContainsFunc(l.IPs, func(n Item) bool { return n.IP == ip && n.State == stateBound })
 }
 
@@ -474,14 +474,14 @@ func (x *explorer) changes(s Service, in *moment) []Service {
 	edit("flip", func(c *Service) {
 		c.Type = map[string]string{typeLoadBalancer: "ClusterIP", "ClusterIP": typeLoadBalancer}[c.Type]
 	})
-	edit("strip", func(c *Service) { delete(c.Annotations, LeaseAnnotation) })
+	edit("strip", func(c *Service) { c.strip(LeaseAnnotation) })
 	edit("ingress", func(c *Service) { c.Ingress = nil })
 	for _, ip := range x.ips {
 		edit("ingress", func(c *Service) { c.Ingress = []string{ip.String()} })
 		edit("wish", func(c *Service) { c.LoadBalancerIP = ip.String() })
 		for _, st := range []string{stateClaimed, stateBound} {
 			edit("forge", func(c *Service) {
-				c.Annotations[LeaseAnnotation] = Lease{V: 1, By: "here", Holder: "n1", IPs: []Item{{IP: ip, Pool: "p", State: st}}}.Encode()
+				c.annotate(LeaseAnnotation, Lease{V: 1, By: "here", Holder: "n1", IPs: []Item{{IP: ip, Pool: "p", State: st}}}.Encode())
 			})
 		}
 	}
@@ -489,12 +489,12 @@ func (x *explorer) changes(s Service, in *moment) []Service {
 		c.Labels = map[bool]string{true: "", false: "tier=q"}[c.Labels != ""]
 	})
 	edit("share+", func(c *Service) {
-		c.Annotations[wishShare[0]] = map[string]string{"k": "other", "other": "k", "": "k"}[c.Annotations[wishShare[0]]]
+		c.annotate(wishShare[0], map[string]string{"k": "other", "other": "k", "": "k"}[c.note(wishShare[0])])
 	})
 	for _, id := range in.now {
 		if id != absent {
-			lease := x.services.of(id).Annotations[LeaseAnnotation]
-			edit("copy", func(c *Service) { c.Annotations[LeaseAnnotation] = lease })
+			other := x.services.of(id)
+			edit("copy", func(c *Service) { c.annotate(LeaseAnnotation, other.note(LeaseAnnotation)) })
 		}
 	}
 	return all
@@ -536,12 +536,12 @@ func (x *explorer) fail(why string, s *moment, trail []hop) {
 
 // show writes down everything about a Service that a decision depends on.
 func show(s Service) string {
-	return fmt.Sprintf("%s uid=%s %s lease=%s ingress=%v %v %s %v %v", s.Name, s.UID, s.Type, s.Annotations[LeaseAnnotation], s.Ingress, s.Annotations, s.LoadBalancerIP, s.Ports, s.Labels)
+	return fmt.Sprintf("%s uid=%s %s lease=%s ingress=%v %v %s %v %v", s.Name, s.UID, s.Type, s.note(LeaseAnnotation), s.Ingress, s.Annotations, s.LoadBalancerIP, s.Ports, s.Labels)
 }
 
 // brief says the same for people.
 func brief(s Service) string {
-	l, _ := DecodeLease(s.Annotations[LeaseAnnotation])
+	l, _ := DecodeLease(s.note(LeaseAnnotation))
 	text := fmt.Sprintf("%s(uid %s %s", s.Name, s.UID, s.Type)
 	for _, n := range l.IPs {
 		text += fmt.Sprintf(" %s %s", n.State, n.IP)

@@ -3,7 +3,6 @@ package lease
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -23,7 +22,10 @@ func FuzzHostileService(f *testing.F) {
 	pools := mustPools(f, Pool{Name: "p", Ranges: []string{"192.0.2.1-192.0.2.9", "2001:db8::/64"}})
 	f.Fuzz(func(t *testing.T, lease, ips, pool, share, spec string, bits uint8) {
 		hostile := plainService(1)
-		hostile.Annotations = map[string]string{LeaseAnnotation: lease, wishIPs[bits%3]: ips, wishPool[bits%3]: pool, wishShare[0]: share}
+		hostile.Annotations = nil
+		for name, value := range map[string]string{LeaseAnnotation: lease, wishIPs[bits%3]: ips, wishPool[bits%3]: pool, wishShare[0]: share} {
+			hostile.annotate(name, value)
+		}
 		hostile.LoadBalancerIP = spec
 		hostile.Ingress = strings.Split(ips, ",")
 		hostile.Families = [][]string{{ipv4}, {ipv6}, {ipv4, ipv6}, {share}}[bits>>2&3]
@@ -96,7 +98,7 @@ func TestHugeServices(t *testing.T) {
 		change func(i int, s *Service)
 	}{
 		{"ports of two that share", func(i int, s *Service) {
-			s.Annotations[wishShare[0]] = "k"
+			s.annotate(wishShare[0], "k")
 			if s.Ports = ports; i > 0 {
 				s.Ports = append([]string{"UDP/1"}, ports[1:]...)
 			}
@@ -105,7 +107,9 @@ func TestHugeServices(t *testing.T) {
 		{"annotations", func(_ int, s *Service) {
 			text := strings.Repeat(`{"a":[`, much)
 			for _, names := range [][3]string{wishIPs, wishPool, wishShare, {LeaseAnnotation, PoolAnnotation, "metallb.io/other"}} {
-				maps.Copy(s.Annotations, map[string]string{names[0]: text, names[1]: text, names[2]: text})
+				for _, name := range names {
+					s.annotate(name, text)
+				}
 			}
 		}},
 		{"families", func(_ int, s *Service) { s.Families = ports }},

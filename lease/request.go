@@ -61,7 +61,7 @@ func parseRequest(s *Service) (request, error) {
 // several prefixes, but not a different one.
 func wish(s *Service, names [3]string) (value, from string, err error) {
 	for _, key := range names {
-		v := strings.TrimSpace(s.Annotations[key])
+		v := strings.TrimSpace(s.note(key))
 		switch {
 		case v == "":
 		case len(v) > maxWish:

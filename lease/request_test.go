@@ -38,7 +38,7 @@ func TestParseRequest(t *testing.T) {
 		{"a bad request still has its key", "share=k ips=x", request{share: "k"}, `annotation starling-lb.io/loadBalancerIPs: "x" is no IP address`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := Service{Families: []string{ipv4}, Annotations: map[string]string{}}
+			s := Service{Families: []string{ipv4}}
 			wishes(&s, strings.Fields(tt.wishes))
 			got, err := parseRequest(&s)
 			if diff := cmp.Diff(tt.err, text(err)); diff != "" {
@@ -78,7 +78,7 @@ func TestClash(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var es [2]*entry
 			for i, w := range []string{tt.a, tt.b} {
-				s := Service{Name: w, Annotations: map[string]string{}}
+				s := Service{Name: w}
 				wishes(&s, strings.Fields(w))
 				es[i] = read(s)
 			}

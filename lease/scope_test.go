@@ -215,7 +215,7 @@ func TestKeep(t *testing.T) {
 func TestKeptAddressIsOfItsPool(t *testing.T) {
 	table := NewTable()
 	s := boundServices(1, netip.MustParseAddr("198.18.0.1"))[0]
-	s.Annotations = map[string]string{LeaseAnnotation: `{"v":1,"by":"here","ips":[{"ip":"198.18.0.1","pool":"p","state":"bound"}]}`}
+	s.annotate(LeaseAnnotation, `{"v":1,"by":"here","ips":[{"ip":"198.18.0.1","pool":"p","state":"bound"}]}`)
 	table.Apply(true, refs(s), nil, epoch)
 	for keep, want := range map[bool]string{true: "p", false: ""} {
 		pools := mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.9.0/24"}, Keep: keep})

@@ -75,7 +75,6 @@ func (s *script) do(line string) string {
 		s.configure(verb, words)
 	case "create":
 		svc := Service{Namespace: "ns", Name: words[0], Type: typeLoadBalancer, Families: []string{ipv4}, Ports: []string{"TCP/80"}}
-		svc.Annotations = map[string]string{}
 		wishes(&svc, words[1:])
 		s.api.create(svc)
 	case "edit":
@@ -87,7 +86,7 @@ func (s *script) do(line string) string {
 	case "ingress":
 		s.api.edit(key(words[0]), func(svc *Service) { svc.Ingress = list(words[1]) })
 	case "lease":
-		s.api.edit(key(words[0]), func(svc *Service) { svc.Annotations[LeaseAnnotation] = strings.TrimPrefix(words[1], "-") })
+		s.api.edit(key(words[0]), func(svc *Service) { svc.annotate(LeaseAnnotation, strings.TrimPrefix(words[1], "-")) })
 	case "restart":
 		s.table = NewTable()
 	case "restore":
@@ -105,8 +104,9 @@ func (s *script) do(line string) string {
 func (s *script) restore(k Key, ip netip.Addr) {
 	version := s.api.services[k].Version
 	s.api.edit(k, func(svc *Service) {
-		svc.Annotations[LeaseAnnotation] = Lease{V: 1, By: "here", IPs: []Item{{IP: ip, Pool: "default", State: stateBound}}}.Encode()
-		svc.Annotations[PoolAnnotation], svc.Ingress = "default", []string{ip.String()}
+		svc.annotate(LeaseAnnotation, Lease{V: 1, By: "here", IPs: []Item{{IP: ip, Pool: "default", State: stateBound}}}.Encode())
+		svc.annotate(PoolAnnotation, "default")
+		svc.Ingress = []string{ip.String()}
 	})
 	svc := s.api.services[k]
 	svc.Version = version
@@ -298,8 +298,8 @@ func (s *script) addresses(name string) string {
 	if len(bound) != len(svc.Ingress) {
 		return fmt.Sprintf("announced %v, shown %v", bound, svc.Ingress)
 	}
-	if (svc.Annotations[PoolAnnotation] == "") != (len(bound) == 0) {
-		return fmt.Sprintf("announced %v, pool annotation %q", bound, svc.Annotations[PoolAnnotation])
+	if (svc.note(PoolAnnotation) == "") != (len(bound) == 0) {
+		return fmt.Sprintf("announced %v, pool annotation %q", bound, svc.note(PoolAnnotation))
 	}
 	if len(svc.Ingress) == 0 {
 		return "-"
@@ -333,11 +333,11 @@ func wishes(s *Service, words []string) {
 		name, value, _ := strings.Cut(w, "=")
 		switch name {
 		case "ips":
-			s.Annotations[wishIPs[0]] = value
+			s.annotate(wishIPs[0], value)
 		case "pool":
-			s.Annotations[wishPool[0]] = value
+			s.annotate(wishPool[0], value)
 		case "share":
-			s.Annotations[wishShare[0]] = value
+			s.annotate(wishShare[0], value)
 		case "ports":
 			s.Ports = list(value)
 		case "spec":
@@ -359,7 +359,7 @@ func wishes(s *Service, words []string) {
 		case "nolabel":
 			s.Labels = ""
 		default:
-			s.Annotations[name] = value
+			s.annotate(name, value)
 		}
 	}
 }

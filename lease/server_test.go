@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -47,10 +48,6 @@ func (a *server) put(s Service) {
 // edit changes a Service as users and other controllers do.
 func (a *server) edit(k Key, change func(*Service)) {
 	s := a.services[k]
-	s.Annotations = maps.Clone(s.Annotations)
-	if s.Annotations == nil {
-		s.Annotations = map[string]string{}
-	}
 	change(&s)
 	a.put(s)
 }
@@ -71,19 +68,27 @@ func (a *server) write(st Step) error {
 
 // applyStep returns a Service as a step leaves it.
 func applyStep(s Service, st Step) Service {
-	s.Annotations = maps.Clone(s.Annotations)
-	if s.Annotations == nil {
-		s.Annotations = map[string]string{}
-	}
 	for k, v := range st.Annotations {
-		if s.Annotations[k] = v; v == "" {
-			delete(s.Annotations, k)
+		if s.annotate(k, v); v == "" {
+			s.strip(k)
 		}
 	}
 	if st.SetIngress {
 		s.Ingress = slices.Clone(st.Ingress)
 	}
 	return s
+}
+
+// annotate sets an annotation, and leaves the list alone that other revisions of the Service share.
+func (s *Service) annotate(name, value string) {
+	s.strip(name)
+	s.Annotations = append(s.Annotations, [2]string{name, value})
+	slices.SortFunc(s.Annotations, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+}
+
+// strip takes an annotation away.
+func (s *Service) strip(name string) {
+	s.Annotations = slices.DeleteFunc(slices.Clone(s.Annotations), func(a [2]string) bool { return a[0] == name })
 }
 
 // refs are Services as tables take them.

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -35,26 +34,42 @@ type Service struct {
 	UID, Version    string // metadata.uid, metadata.resourceVersion
 	Created         time.Time
 	Deleting        bool
-	Type, Class     string            // spec.type; spec.loadBalancerClass or ""
-	Annotations     map[string]string // only starling-lb.io/, metallb.io/, metallb.universe.tf/
-	Labels          string            // canonical text "k=v,k=v"; "" none
-	LoadBalancerIP  string            // spec.loadBalancerIP
-	Families        []string          // spec.ipFamilies: "IPv4", "IPv6", the primary one first
-	FamilyPolicy    string            // "SingleStack", "PreferDualStack", "RequireDualStack"
-	Ports           []string          // "TCP/80"
-	Selector        string            // canonical text, equal iff the selectors are equal; "" none
-	Local           bool              // externalTrafficPolicy: Local
-	Ingress         []string          // status.loadBalancer.ingress[].ip
+	Type, Class     string      // spec.type; spec.loadBalancerClass or ""
+	Annotations     [][2]string // name and value, sorted: only starling-lb.io/, metallb.io/, metallb.universe.tf/
+	Labels          string      // canonical text "k=v,k=v"; "" none
+	LoadBalancerIP  string      // spec.loadBalancerIP
+	Families        []string    // spec.ipFamilies: "IPv4", "IPv6", the primary one first
+	FamilyPolicy    string      // "SingleStack", "PreferDualStack", "RequireDualStack"
+	Ports           []string    // "TCP/80"
+	Selector        string      // canonical text, equal iff the selectors are equal; "" none
+	Local           bool        // externalTrafficPolicy: Local
+	Ingress         []string    // status.loadBalancer.ingress[].ip
 }
 
 // Key returns the name of the Service.
 func (s Service) Key() Key { return Key{Namespace: s.Namespace, Name: s.Name} }
 
+// annotation returns the value of an annotation, and whether there is one.
+func (s *Service) annotation(name string) (string, bool) {
+	for _, a := range s.Annotations {
+		if a[0] == name {
+			return a[1], true
+		}
+	}
+	return "", false
+}
+
+// note is the value of an annotation, or "".
+func (s *Service) note(name string) string {
+	value, _ := s.annotation(name)
+	return value
+}
+
 // same compares contents, not versions alone: after a restored backup one version may name two of them.
 func (s *Service) same(o *Service) bool {
 	return s.Version == o.Version && s.UID == o.UID && s.Key() == o.Key() &&
 		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
-		maps.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
+		slices.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
 		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector && s.Local == o.Local &&
 		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress)
 }

@@ -9,10 +9,10 @@ import (
 // TestSame changes each field of a Service: none may be overlooked.
 func TestSame(t *testing.T) {
 	one, other := plainService(1), plainService(1)
-	if other.Annotations = map[string]string{}; !one.same(&other) {
+	if other.Annotations = [][2]string{}; !one.same(&other) {
 		t.Error("equal Services differ")
 	}
-	text, list, table := "other", []string{"other"}, map[string]string{"other": ""}
+	text, list, table := "other", []string{"other"}, [][2]string{{"other", ""}}
 	for f := range reflect.TypeFor[Service]().Fields() {
 		changed := plainService(1)
 		v := reflect.ValueOf(&changed).Elem().FieldByIndex(f.Index)
@@ -23,7 +23,7 @@ func TestSame(t *testing.T) {
 			v.SetBool(!v.Bool())
 		case []string:
 			v.Set(reflect.ValueOf(list))
-		case map[string]string:
+		case [][2]string:
 			v.Set(reflect.ValueOf(table))
 		case time.Time:
 			v.Set(reflect.ValueOf(epoch.Add(time.Hour)))

@@ -106,7 +106,7 @@ func anyFree(e *entry, q *pool, f int, all map[Key]Service) bool {
 func naiveVIPs(services map[Key]Service) []string {
 	by := map[netip.Addr][]string{}
 	for k, svc := range services {
-		l, _ := DecodeLease(svc.Annotations[LeaseAnnotation])
+		l, _ := DecodeLease(svc.note(LeaseAnnotation))
 		for _, n := range l.IPs {
 			if boundTo(svc, n.IP) && l.By == "here" {
 				by[n.IP] = append(by[n.IP], k.String())

@@ -13,7 +13,7 @@ func (s *simulation) user() {
 	k := key(oneOf(s.rand, []string{"a", "b", "c", "d"}))
 	old, ok := s.api.services[k]
 	if !ok {
-		svc := Service{Namespace: k.Namespace, Name: k.Name, Type: typeLoadBalancer, Families: []string{ipv4}, Annotations: map[string]string{}}
+		svc := Service{Namespace: k.Namespace, Name: k.Name, Type: typeLoadBalancer, Families: []string{ipv4}}
 		svc.Ports = []string{oneOf(s.rand, []string{"TCP/80", "TCP/81"})}
 		wishes(&svc, oneOf(s.rand, [][]string{nil, {"share=k"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
 		s.api.create(svc)
@@ -47,7 +47,7 @@ func (s *simulation) change(k Key) {
 		case "flip":
 			c.Type = map[string]string{typeLoadBalancer: "ClusterIP", "ClusterIP": typeLoadBalancer}[c.Type]
 		case "note":
-			c.Annotations["metallb.io/note"] = strconv.Itoa(s.api.revision)
+			c.annotate("metallb.io/note", strconv.Itoa(s.api.revision))
 		case "strip", "copy", "forge", "foreign", "garbage":
 			s.tamper(c, what, ip)
 		case "ingress":
@@ -69,7 +69,8 @@ func (s *simulation) tamper(c *Service, what, ip string) {
 	text := ""
 	switch what {
 	case "copy":
-		text = oneOf(s.rand, s.api.list()).Annotations[LeaseAnnotation]
+		other := oneOf(s.rand, s.api.list())
+		text = other.note(LeaseAnnotation)
 	case "forge":
 		text = fmt.Sprintf(`{"v":1,"by":"here","ips":[{"ip":%q,"state":%q}]}`, ip, state)
 	case "foreign":
@@ -77,8 +78,8 @@ func (s *simulation) tamper(c *Service, what, ip string) {
 	case "garbage":
 		text = oneOf(s.rand, []string{"{{", "[]", `{"v":0}`, `{"v":1,"by":"here","ips":[{"ip":7}]}`})
 	}
-	if c.Annotations[LeaseAnnotation] = text; text == "" {
-		delete(c.Annotations, LeaseAnnotation)
+	if c.annotate(LeaseAnnotation, text); text == "" {
+		c.strip(LeaseAnnotation)
 	}
 }
 
@@ -92,7 +93,7 @@ func (s *simulation) wish(c *Service, what, ip string) {
 	case "nonsense":
 		c.LoadBalancerIP = "nonsense"
 	case "share":
-		c.Annotations[wishShare[0]] = oneOf(s.rand, []string{"", "k"})
+		c.annotate(wishShare[0], oneOf(s.rand, []string{"", "k"}))
 	case "class":
 		c.Class = oneOf(s.rand, []string{"", "other"})
 	case "ports":
@@ -102,7 +103,7 @@ func (s *simulation) wish(c *Service, what, ip string) {
 	case "selector":
 		c.Selector = oneOf(s.rand, []string{"app=x", "app=y"})
 	case "pool":
-		c.Annotations[wishPool[0]] = oneOf(s.rand, []string{"", "one", "two", "three", "four"})
+		c.annotate(wishPool[0], oneOf(s.rand, []string{"", "one", "two", "three", "four"}))
 	case "label":
 		c.Labels = oneOf(s.rand, []string{"tier=", "tier=3"})
 	case "families":

@@ -124,13 +124,13 @@ func (t *Table) put(s *Service, now time.Time) {
 	case e.s.same(s):
 		return // a relist shows it again
 	default:
-		lease = e.s.Annotations[LeaseAnnotation]
+		lease = e.s.note(LeaseAnnotation)
 	}
 	held := e.holds
 	t.unlink(e)
 	e.read(s, t.off.perAddress)
 	t.link(e)
-	if lease != s.Annotations[LeaseAnnotation] {
+	if lease != s.note(LeaseAnnotation) {
 		t.progressed(e, now)
 	}
 	e.dueFor, e.fails = "", 0

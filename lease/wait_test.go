@@ -38,11 +38,11 @@ func TestWaitingIsNoWork(t *testing.T) {
 		change func(int, *Service)
 	}{
 		{"alike", func(int, *Service) {}},
-		{"each with a sharing key of its own", func(i int, s *Service) { s.Annotations[wishShare[0]] = fmt.Sprint(i) }},
-		{"all with one sharing key", func(_ int, s *Service) { s.Annotations[wishShare[0]] = "k" }},
+		{"each with a sharing key of its own", func(i int, s *Service) { s.annotate(wishShare[0], fmt.Sprint(i)) }},
+		{"all with one sharing key", func(_ int, s *Service) { s.annotate(wishShare[0], "k") }},
 		{"for one of two reasons", func(i int, s *Service) {
 			if i%2 == 0 {
-				s.Annotations[wishPool[0]] = "p"
+				s.annotate(wishPool[0], "p")
 			}
 		}},
 		{"for one family or the other", func(i int, s *Service) {
@@ -80,11 +80,11 @@ func TestWaitingIsNoWork(t *testing.T) {
 // TestWaitingForAPartner: an address that may be shared from now on is for those with its key only.
 func TestWaitingForAPartner(t *testing.T) {
 	table, v, holder := crowded(t, 1000, func(i int, s *Service) {
-		s.Annotations[wishShare[0]] = fmt.Sprint(i / 2)
+		s.annotate(wishShare[0], fmt.Sprint(i/2))
 		s.Ports = []string{fmt.Sprint("TCP/", i)}
 	})
 	holder.Version = "2"
-	holder.Annotations[wishShare[0]] = "250"
+	holder.annotate(wishShare[0], "250")
 	holder.Ports = []string{"TCP/9999"}
 	table.Apply(false, refs(holder), nil, v.Now)
 	steps, _ := table.Steps(v)

@@ -194,7 +194,7 @@ func (p *plan) step(e *entry, v *View) Step {
 
 // set writes an annotation if it differs.
 func (s *Step) set(e *entry, key, value string) {
-	if old, ok := e.s.Annotations[key]; old != value || ok && value == "" {
+	if old, ok := e.s.annotation(key); old != value || ok && value == "" {
 		s.Annotations[key] = value
 	}
 }

@@ -523,15 +523,13 @@ func (b *node) Write(_ context.Context, w watcher.Write) error {
 		return watcher.ErrConflict
 	}
 	b.m.writes++
-	s.Annotations = maps.Clone(s.Annotations)
-	if s.Annotations == nil {
-		s.Annotations = map[string]string{}
-	}
-	for k, v := range w.Annotations {
-		if v == "" {
-			delete(s.Annotations, k)
-		} else {
-			s.Annotations[k] = v
+	s.Annotations = slices.DeleteFunc(slices.Clone(s.Annotations), func(a [2]string) bool {
+		_, written := w.Annotations[a[0]]
+		return written
+	})
+	for _, name := range slices.Sorted(maps.Keys(w.Annotations)) {
+		if value := w.Annotations[name]; value != "" {
+			s.Annotations = append(s.Annotations, [2]string{name, value})
 		}
 	}
 	if w.SetIngress {

@@ -196,7 +196,7 @@ func inUse(pool string, n int) []*lease.Service {
 		if ip.Is6() {
 			s.Families = []string{"IPv6"}
 		}
-		s.Annotations = map[string]string{lease.LeaseAnnotation: l.Encode(), lease.PoolAnnotation: "default"}
+		s.Annotations = [][2]string{{lease.PoolAnnotation, "default"}, {lease.LeaseAnnotation, l.Encode()}}
 		s.Ingress = []string{ip.String()}
 		list = append(list, &s)
 	}

@@ -141,7 +141,7 @@ func boundService(i, version int) *watcher.Service {
 	return &watcher.Service{
 		Namespace: "default", Name: fmt.Sprint("s", i), UID: fmt.Sprint("u", i), Version: fmt.Sprint(version), Created: time.Unix(int64(i), 0),
 		Type: "LoadBalancer", Families: []string{"IPv4"}, Ports: []string{"TCP/80"}, Ingress: []string{ip.String()},
-		Annotations: map[string]string{"starling-lb.io/lease": lease, "starling-lb.io/ip-allocated-from-pool": "p"},
+		Annotations: [][2]string{{"starling-lb.io/ip-allocated-from-pool", "p"}, {"starling-lb.io/lease", lease}},
 	}
 }
 

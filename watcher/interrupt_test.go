@@ -263,8 +263,8 @@ func TestHugeObjects(t *testing.T) {
 	w.has("huge")
 	w.awaitSynced()
 	got := w.services[Key{"d", "huge"}]
-	if len(got.Annotations) != 1 || len(got.Annotations[leaseAnnotation]) != 50<<10 {
-		t.Errorf("%d annotations kept, lease of %d bytes", len(got.Annotations), len(got.Annotations[leaseAnnotation]))
+	if len(got.Annotations) != 1 || len(got.Annotations[0][1]) != 50<<10 {
+		t.Errorf("%d annotations kept, lease of %d bytes", len(got.Annotations), len(got.Annotations[0][1]))
 	}
 	if n := len(w.State().Endpoints[Key{"d", "huge"}].Nodes); n != 26 {
 		t.Errorf("%d nodes, want 26", n)

@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,17 +30,17 @@ type Service struct {
 	Namespace, Name string
 	UID, Version    string // metadata.uid and metadata.resourceVersion
 	Created         time.Time
-	Deleting        bool              // has a deletionTimestamp: finalizers still hold it
-	Type, Class     string            // spec.type; spec.loadBalancerClass or ""
-	Annotations     map[string]string // those of starling-lb.io/, metallb.io/ and metallb.universe.tf/ alone
-	Labels          string            // canonical text, as of Selector
-	LoadBalancerIP  string            // spec.loadBalancerIP
-	Families        []string          // spec.ipFamilies: "IPv4", "IPv6"
-	FamilyPolicy    string            // "SingleStack", "PreferDualStack", "RequireDualStack"
-	Ports           []string          // "TCP/80", sorted
-	Selector        string            // canonical text, equal if and only if the selectors are; "" is none
-	Local           bool              // externalTrafficPolicy: Local
-	Ingress         []string          // status.loadBalancer.ingress[].ip, in the order of the status
+	Deleting        bool        // has a deletionTimestamp: finalizers still hold it
+	Type, Class     string      // spec.type; spec.loadBalancerClass or ""
+	Annotations     [][2]string // name and value, sorted: those of starling-lb.io/, metallb.io/ and metallb.universe.tf/ alone
+	Labels          string      // canonical text, as of Selector
+	LoadBalancerIP  string      // spec.loadBalancerIP
+	Families        []string    // spec.ipFamilies: "IPv4", "IPv6"
+	FamilyPolicy    string      // "SingleStack", "PreferDualStack", "RequireDualStack"
+	Ports           []string    // "TCP/80", sorted
+	Selector        string      // canonical text, equal if and only if the selectors are; "" is none
+	Local           bool        // externalTrafficPolicy: Local
+	Ingress         []string    // status.loadBalancer.ingress[].ip, in the order of the status
 }
 
 // Key returns the Service's name.
@@ -52,14 +51,14 @@ func (s *Service) equal(o *Service) bool {
 	return s.Namespace == o.Namespace && s.Name == o.Name && s.UID == o.UID && s.Version == o.Version &&
 		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
 		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector &&
-		s.Local == o.Local && maps.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
+		s.Local == o.Local && slices.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
 		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress)
 }
 
 // relevant says whether a Service can hold or want an address. One that is not of type LoadBalancer and carries
 // neither lease nor ingress holds nothing, wants nothing and is not kept.
 func (s *Service) relevant() bool {
-	_, leased := s.Annotations[leaseAnnotation]
+	leased := slices.ContainsFunc(s.Annotations, func(a [2]string) bool { return a[0] == leaseAnnotation })
 	return s.Type == string(corev1.ServiceTypeLoadBalancer) || leased || len(s.Ingress) > 0
 }
 
@@ -110,18 +109,15 @@ func fromService(o *corev1.Service) *Service {
 
 // ownAnnotations keeps the annotations that starling reads or writes. Everything else, kubectl's copy of the whole
 // object first of all, is not worth its memory.
-func ownAnnotations(all map[string]string) map[string]string {
-	var own map[string]string
+func ownAnnotations(all map[string]string) [][2]string {
+	var own [][2]string
 	for k, v := range all {
-		if !ownAnnotation(k) {
-			continue
+		if ownAnnotation(k) {
+			own = append(own, [2]string{intern(k), v})
 		}
-		if own == nil {
-			own = make(map[string]string)
-		}
-		own[intern(k)] = v
 	}
-	return own
+	slices.SortFunc(own, func(a, b [2]string) int { return cmp.Compare(a[0], b[0]) })
+	return slices.Clip(own)
 }
 
 func ownAnnotation(key string) bool {

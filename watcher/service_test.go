@@ -58,8 +58,8 @@ func TestFromService(t *testing.T) {
 				Namespace: "d", Name: "web", UID: "u1", Version: "7",
 				Created:  time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC),
 				Deleting: true, Type: "LoadBalancer", Class: "example.com/other",
-				Annotations: map[string]string{
-					"starling-lb.io/lease": "{}", "metallb.io/address-pool": "p", "metallb.universe.tf/address-pool": "q",
+				Annotations: [][2]string{
+					{"metallb.io/address-pool", "p"}, {"metallb.universe.tf/address-pool", "q"}, {"starling-lb.io/lease", "{}"},
 				},
 				Labels: "app=web", LoadBalancerIP: "198.18.64.3",
 				Families: []string{"IPv6", "IPv4"}, FamilyPolicy: "PreferDualStack",
@@ -86,9 +86,9 @@ func TestRelevant(t *testing.T) {
 		{"LoadBalancer", Service{Type: "LoadBalancer"}, true},
 		{"LoadBalancer of another class", Service{Type: "LoadBalancer", Class: "x/y"}, true},
 		{"ClusterIP", Service{Type: "ClusterIP"}, false},
-		{"ClusterIP with a lease", Service{Type: "ClusterIP", Annotations: map[string]string{leaseAnnotation: ""}}, true},
+		{"ClusterIP with a lease", Service{Type: "ClusterIP", Annotations: [][2]string{{leaseAnnotation, ""}}}, true},
 		{"ClusterIP with ingress", Service{Type: "ClusterIP", Ingress: []string{"198.18.64.3"}}, true},
-		{"ClusterIP with a request", Service{Type: "ClusterIP", Annotations: map[string]string{"starling-lb.io/address-pool": "p"}}, false},
+		{"ClusterIP with a request", Service{Type: "ClusterIP", Annotations: [][2]string{{"starling-lb.io/address-pool", "p"}}}, false},
 		{"no type", Service{}, false},
 	}
 	for _, tt := range tests {

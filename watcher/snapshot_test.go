@@ -17,7 +17,7 @@ import (
 func sample() saved {
 	a := at("a", "u1", "7")
 	a.Created = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
-	a.Annotations, a.Labels = map[string]string{leaseAnnotation: "{\"v\":1}\n"}, "app=a"
+	a.Annotations, a.Labels = [][2]string{{leaseAnnotation, "{\"v\":1}\n"}}, "app=a"
 	a.Families, a.Ports, a.Ingress = []string{"IPv4"}, []string{"TCP/80"}, []string{"198.18.64.3"}
 	a.Selector, a.Local, a.FamilyPolicy, a.Class, a.LoadBalancerIP = "app=a", true, "SingleStack", "x/y", "198.18.64.3"
 	return saved{

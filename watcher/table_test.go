@@ -101,7 +101,7 @@ func TestTableLists(t *testing.T) {
 
 func TestTableChanges(t *testing.T) {
 	leased := still("a", "u1", "3")
-	leased.Annotations = map[string]string{leaseAnnotation: "{}"}
+	leased.Annotations = [][2]string{{leaseAnnotation, "{}"}}
 	for _, tt := range []tableTest{
 		{
 			"put, deleted, sorted",

@@ -171,11 +171,11 @@ func TestWriteArrives(t *testing.T) {
 		}
 	}
 	pool := "starling-lb.io/address-pool"
-	write(map[string]string{leaseAnnotation: "claimed"}, nil, Service{Annotations: map[string]string{pool: "p", leaseAnnotation: "claimed"}})
+	write(map[string]string{leaseAnnotation: "claimed"}, nil, Service{Annotations: [][2]string{{pool, "p"}, {leaseAnnotation, "claimed"}}})
 	write(map[string]string{leaseAnnotation: "bound"}, []string{"198.18.64.3", "2001:db8::1"},
-		Service{Annotations: map[string]string{pool: "p", leaseAnnotation: "bound"}, Ingress: []string{"198.18.64.3", "2001:db8::1"}})
-	write(nil, []string{"198.18.64.4"}, Service{Annotations: map[string]string{pool: "p", leaseAnnotation: "bound"}, Ingress: []string{"198.18.64.4"}})
-	write(map[string]string{leaseAnnotation: ""}, []string{}, Service{Annotations: map[string]string{pool: "p"}})
+		Service{Annotations: [][2]string{{pool, "p"}, {leaseAnnotation, "bound"}}, Ingress: []string{"198.18.64.3", "2001:db8::1"}})
+	write(nil, []string{"198.18.64.4"}, Service{Annotations: [][2]string{{pool, "p"}, {leaseAnnotation, "bound"}}, Ingress: []string{"198.18.64.4"}})
+	write(map[string]string{leaseAnnotation: ""}, []string{}, Service{Annotations: [][2]string{{pool, "p"}}})
 	stored, _ := apitest.Get(srv, in)
 	if stored.Annotations["example.com/theirs"] != "kept" || stored.Spec.Type != corev1.ServiceTypeLoadBalancer {
 		t.Errorf("stored %+v", stored)
