@@ -177,7 +177,7 @@ func crowd(b *testing.B, key string) {
 	for i := range 1000 {
 		s := plainService(i)
 		if key != "" {
-			s.Annotations[wishShare[0]] = key
+			s.annotate(wishShare[0], key)
 		}
 		list = append(list, s)
 	}
