@@ -32,8 +32,8 @@
 // Everything is encrypted with the first key of the ring and accepted with
 // any of them, and carries the cluster's label. [Mesh.SetKeys] changes the ring
 // while the mesh runs. What has another label or
-// key is dropped and counted, and its sender named in [Mesh.Problems] until
-// it was not seen for a minute. Nothing of this is fatal.
+// key is dropped and counted, and its sender named, in [Mesh.Problems] and the
+// metric starling_mesh_trouble, until it was not seen for a minute. Nothing of this is fatal.
 package mesh
 
 import (
@@ -98,7 +98,7 @@ func New(c Config) (*Mesh, error) {
 	}
 	m.table = newTable(c.Name, own, Meta{Keys: m.fingerprints()}.encode(), time.Now())
 	m.library = newLibrary(m.see, m.journal)
-	if m.metrics, err = newMetrics(c.Registry, m.table); err != nil {
+	if m.metrics, err = newMetrics(c.Registry, m.table, &m.troubles); err != nil {
 		return nil, err
 	}
 	return m, nil

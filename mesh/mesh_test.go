@@ -192,7 +192,16 @@ starling_mesh_members{state="left"} 1
 	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "starling_mesh_members", "starling_mesh_joins_attempted_total", "starling_mesh_joins_failed_total"); err != nil {
 		t.Error(err)
 	}
-	for k, want := range map[kind]float64{kindKey: 1, kindUnlabeled: 1, kindLabel: 0} {
+	m.see(trouble{kind: kindKey, who: "198.18.0.3"})
+	m.see(trouble{kind: kindName, who: "n3", other: "a and b"})
+	m.see(trouble{kind: kindName, who: "n3", other: "a and c"})
+	m.see(trouble{kind: kindUDP, who: "n4"}) // Once is no trouble.
+	want = "# HELP starling_mesh_trouble " + troubleHelp + "\n# TYPE starling_mesh_trouble gauge\n" +
+		"starling_mesh_trouble{peer=\"198.18.0.3\",reason=\"key\"} 1\nstarling_mesh_trouble{peer=\"n3\",reason=\"name\"} 1\n"
+	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "starling_mesh_trouble"); err != nil {
+		t.Error(err)
+	}
+	for k, want := range map[kind]float64{kindKey: 2, kindUnlabeled: 1, kindLabel: 0} {
 		if got := testutil.ToFloat64(m.metrics.rejected.WithLabelValues(string(k))); got != want {
 			t.Errorf("rejected %s: %v, want %v", k, got, want)
 		}

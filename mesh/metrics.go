@@ -3,6 +3,7 @@ package mesh
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -14,7 +15,7 @@ type metrics struct {
 }
 
 // newMetrics registers unless the registry is nil.
-func newMetrics(r prometheus.Registerer, t *table) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, t *table, lately *troubles) (*metrics, error) {
 	m := &metrics{
 		joins: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "starling_mesh_joins_attempted_total",
@@ -37,7 +38,7 @@ func newMetrics(r prometheus.Registerer, t *table) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	all := []prometheus.Collector{m.joins, m.failed, m.rejected}
+	all := []prometheus.Collector{m.joins, m.failed, m.rejected, newTroubleCollector(lately)}
 	for _, s := range []State{Alive, Dead, Left} {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "starling_mesh_members",
@@ -52,4 +53,39 @@ func newMetrics(r prometheus.Registerer, t *table) (*metrics, error) {
 		}
 	}
 	return m, errors.Join(errs...)
+}
+
+// troubleCollector names the peers that something is wrong with, one series for
+// each as long as status tells of it: however many packets a peer sends, it is
+// counted once. There are troubleLimit series at most at a time.
+type troubleCollector struct {
+	troubles *troubles
+	desc     *prometheus.Desc
+}
+
+const troubleHelp = "1 for each peer, by address or node name, that something is wrong with: key (uses another gossip key), " +
+	"label (of another cluster), refused, udp, name; until a minute after it was last seen."
+
+func newTroubleCollector(t *troubles) troubleCollector {
+	return troubleCollector{t, prometheus.NewDesc("starling_mesh_trouble", troubleHelp, []string{"reason", "peer"}, nil)}
+}
+
+// Describe implements prometheus.Collector.
+func (c troubleCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
+
+// Collect implements prometheus.Collector. Two troubles of one kind and peer,
+// such as a third node of one name, make one series.
+func (c troubleCollector) Collect(ch chan<- prometheus.Metric) {
+	type series struct {
+		kind kind
+		who  string
+	}
+	seen := map[series]bool{}
+	all, _ := c.troubles.current(time.Now())
+	for _, what := range all {
+		if one := (series{what.kind, what.who}); what.kind != kindBind && !seen[one] {
+			seen[one] = true
+			ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, 1, string(what.kind), what.who)
+		}
+	}
 }

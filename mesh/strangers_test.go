@@ -2,11 +2,14 @@ package mesh
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -166,6 +169,67 @@ func TestOtherClusterIsNamed(t *testing.T) {
 			t.Errorf("n1 wrote %d lines in 20 s:\n%s", c, n1.logs)
 		}
 	})
+}
+
+// Two clusters on one LAN, each knowing the addresses of both, as a wrong --join
+// or a node that changed its cluster makes it, and with or without a common key:
+// they stay apart, also when members die and come back, and each names the others.
+func TestTwoClustersOnOneLAN(t *testing.T) {
+	for name, otherKey := range map[string]byte{"keys of their own": 2, "one key": 1} {
+		t.Run(name, func(t *testing.T) { inWorld(t, func(w *world) { twoClusters(t, w, otherKey) }) })
+	}
+}
+
+func twoClusters(t *testing.T, w *world, otherKey byte) {
+	w.seed(addrNos(1, 6)...)
+	registries := map[string]*prometheus.Registry{}
+	w.tune = func(c *Config) {
+		registries[c.Name] = prometheus.NewRegistry()
+		c.Registry, c.Keys = registries[c.Name], keysOf(1)
+		if c.Name > "n3" {
+			c.Label, c.Keys = "another", keysOf(otherKey)
+		}
+	}
+	var nodes []*node
+	for i := range 6 {
+		nodes = append(nodes, w.start(fmt.Sprintf("n%d", i+1), i+1))
+	}
+	views := []string{"n1 alive n2 alive n3 alive", "n4 alive n5 alive n6 alive"}
+	apart := func() bool {
+		for i, n := range nodes {
+			if !n.Settled() || n.view() != views[i/3] {
+				return false
+			}
+		}
+		return true
+	}
+	w.within(5*time.Second, "both clusters are whole", apart)
+	time.Sleep(30 * time.Second)
+	w.stop("n3")
+	w.stop("n4")
+	nodes[2], nodes[3] = w.start("n3", 3), w.start("n4", 4)
+	w.within(10*time.Second, "both are whole again", apart)
+	time.Sleep(30 * time.Second)
+	if !apart() {
+		t.Errorf("n1 sees %q, n6 sees %q", nodes[0].view(), nodes[5].view())
+	}
+	for i, n := range nodes {
+		var others []string
+		series := "# HELP starling_mesh_trouble " + troubleHelp + "\n# TYPE starling_mesh_trouble gauge\n"
+		for _, at := range addrNos(4-i/3*3, 6-i/3*3) {
+			others = append(others, "peer "+at.Addr().String()+" belongs to another cluster")
+			series += fmt.Sprintf("starling_mesh_trouble{peer=%q,reason=\"label\"} 1\n", at.Addr())
+		}
+		if diff := cmp.Diff(others, n.Problems()); diff != "" {
+			t.Errorf("problems of %s (-want +got):\n%s", n.cfg.Name, diff)
+		}
+		if err := testutil.GatherAndCompare(registries[n.cfg.Name], strings.NewReader(series), "starling_mesh_trouble"); err != nil {
+			t.Errorf("%s: %v", n.cfg.Name, err)
+		}
+		if rejected(n, kindLabel) < 10 || rejected(n, kindKey) > 0 {
+			t.Errorf("%s counted %v of another cluster and %v of another key", n.cfg.Name, rejected(n, kindLabel), rejected(n, kindKey))
+		}
+	}
 }
 
 // Only one side knows the other: it sees a peer that closes its connections.

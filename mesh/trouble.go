@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -133,19 +134,44 @@ func (t *troubles) forget(which func(trouble, sighting) bool) (told []trouble) {
 	return told
 }
 
-// words are the troubles for people, sorted.
-func (t *troubles) words(now time.Time) []string {
+// current are the troubles that are told at present, sorted, and whether others
+// had no room. That a peer refuses us needs no words where it is known why.
+func (t *troubles) current(now time.Time) (out []trouble, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var out []string
 	for what, s := range t.seen {
-		fresh := what.kind == kindBind || now.Sub(s.last) < troubleTime
-		if fresh && s.times >= what.kind.threshold() {
-			out = append(out, what.String())
+		if told(what, s, now) && (what.kind != kindRefused || !t.explainedLocked(what.who, now)) {
+			out = append(out, what)
 		}
 	}
-	slices.Sort(out)
-	if !t.lost.IsZero() && now.Sub(t.lost) < troubleTime {
+	slices.SortFunc(out, func(a, b trouble) int { return cmp.Compare(a.String(), b.String()) })
+	return out, !t.lost.IsZero() && now.Sub(t.lost) < troubleTime
+}
+
+func told(what trouble, s sighting, now time.Time) bool {
+	fresh := what.kind == kindBind || now.Sub(s.last) < troubleTime
+	return fresh && s.times >= what.kind.threshold()
+}
+
+// explainedLocked says whether a peer is known to be of another cluster or key.
+func (t *troubles) explainedLocked(who string, now time.Time) bool {
+	for _, k := range []kind{kindLabel, kindKey} {
+		what := trouble{kind: k, who: who}
+		if s, seen := t.seen[what]; seen && told(what, s, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// words are the troubles for people, sorted.
+func (t *troubles) words(now time.Time) []string {
+	var out []string
+	all, more := t.current(now)
+	for _, what := range all {
+		out = append(out, what.String())
+	}
+	if more {
 		out = append(out, fmt.Sprintf("more than %d gossip troubles, others are not listed", troubleLimit))
 	}
 	return out

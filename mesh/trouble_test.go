@@ -13,6 +13,7 @@ func TestTroubles(t *testing.T) {
 	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
 	key := trouble{kind: kindKey, who: "198.18.0.3"}
 	refused := trouble{kind: kindRefused, who: "198.18.0.4"}
+	foreign := trouble{kind: kindLabel, who: "198.18.0.4"}
 	udp := trouble{kind: kindUDP, who: "n5"}
 	bind := trouble{kind: kindBind, who: "198.18.0.1:7927", other: "gossip port 7927 is in use"}
 	type step struct {
@@ -36,6 +37,14 @@ func TestTroubles(t *testing.T) {
 				3, refused, false,
 				[]string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"},
 			},
+		}},
+		{"a refusal that is explained", []step{
+			{0, refused, false, nil},
+			{0, refused, false, nil},
+			{0, refused, true, []string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"}},
+			{30, foreign, true, []string{"peer 198.18.0.4 belongs to another cluster"}},
+			{59, refused, false, []string{"peer 198.18.0.4 belongs to another cluster"}},
+			{90, trouble{}, false, []string{"peer 198.18.0.4 takes connections but does not answer as a speaker of this cluster"}},
 		}},
 		{"rare refusals do not count", []step{{0, refused, false, nil}, {60, refused, false, nil}, {120, refused, false, nil}, {180, refused, false, nil}}},
 		{"udp counts from the fifth", []step{
