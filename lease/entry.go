@@ -111,8 +111,8 @@ func (e *entry) managed(v *View) bool {
 }
 
 // foreign reports whether the lease is not for this installation to change.
-func (e *entry) foreign(v *View) bool {
-	return e.lease.V > codecVersion || e.lease.By != "" && e.lease.By != v.Installation
+func (e *entry) foreign(installation string) bool {
+	return e.lease.V > codecVersion || e.lease.By != "" && e.lease.By != installation
 }
 
 // older is the order of precedence: creation, then UID. It is total.

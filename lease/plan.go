@@ -85,7 +85,7 @@ type out struct {
 func (t *Table) plan(e *entry, v *View) plan {
 	d := &draft{t: t, v: v, e: e}
 	switch {
-	case e.foreign(v):
+	case e.foreign(v.Installation):
 		d.leaveAlone()
 	case v.Freeze && e.s.Type == typeLoadBalancer && e.s.Class != v.Class: // another member may serve that class
 	case !e.managed(v):

@@ -35,6 +35,8 @@ type Table struct {
 	spaces   map[string]Labels // of namespaces, as decisions were told them
 	spacesAt uint64            // NamespaceEdits of the last View
 
+	elsewhere elsewhere
+
 	vips  []VIP // never changed in place
 	stale map[netip.Addr]struct{}
 
@@ -199,6 +201,7 @@ func (t *Table) mark(e *entry) {
 
 // link enters the holds of a Service into the index, unlink takes them out.
 func (t *Table) link(e *entry) {
+	t.elsewhere.link(e, t.seen.installation)
 	for _, h := range e.holds {
 		t.share(e.req.share, h.ip, 1)
 		list := t.holds[h.ip]
@@ -211,6 +214,7 @@ func (t *Table) link(e *entry) {
 }
 
 func (t *Table) unlink(e *entry) {
+	t.elsewhere.unlink(e)
 	for _, h := range e.holds {
 		t.share(e.req.share, h.ip, -1)
 		t.holds[h.ip] = without(t.holds[h.ip], e)

@@ -57,9 +57,14 @@ func (t *Table) adopt(v *View) {
 	if now.pools != t.seen.pools {
 		t.reload(v.Pools)
 	}
+	moved := now.installation != t.seen.installation
 	t.seen = now
 	for _, e := range t.entries {
 		t.mark(e)
+		if moved {
+			t.elsewhere.unlink(e)
+			t.elsewhere.link(e, now.installation)
+		}
 	}
 	for ip := range t.holds {
 		t.stale[ip] = struct{}{}

@@ -371,3 +371,27 @@ func TestPoolsChangeWhileGossipIsBlocked(t *testing.T) {
 		m.until("web moves", 10*time.Second, func() bool { return m.ip("web") == "198.18.65.1" })
 	})
 }
+
+// TestLeasesOfOthersAreReported: they take addresses away for ever, so status has to say it.
+func TestLeasesOfOthersAreReported(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("theirs", func(s *watcher.Service) {
+			s.Type = "ClusterIP"
+			s.Annotations = [][2]string{{lease.LeaseAnnotation, `{"v":1,"by":"elsewhere","ips":[{"ip":"198.18.64.1"}]}`}}
+		})
+		m.pass(time.Second) // Else the claim may cross it on the way, and waits half a minute for it to be given up.
+		m.create("ours", nil, "n1")
+		if got := m.bound("ours"); got != "198.18.64.2" {
+			t.Errorf("got %s, want the first address that nobody holds", got)
+		}
+		problems := m.speakers["n1"].speaker.Snapshot().Problems
+		if len(problems) != 1 || !strings.Contains(problems[0], "default/theirs") || !strings.Contains(problems[0], `"elsewhere"`) {
+			t.Errorf("problems %q, want one that names the Service and the installation", problems)
+		}
+		m.remove("theirs")
+		m.pass(time.Second)
+		if got := m.speakers["n1"].speaker.Snapshot().Problems; len(got) != 0 {
+			t.Errorf("problems %q after it is gone", got)
+		}
+	}, tenAddresses)
+}

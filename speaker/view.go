@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/starling-lb/starling/arpd"
@@ -44,13 +45,22 @@ func (s *Speaker) publish(w *world) {
 	} else {
 		v.reasons = append(v.reasons, s.cfg.Mesh.Problems()...)
 	}
-	v.problems = slices.Concat(v.problems, s.muted, w.differing())
+	v.problems = slices.Concat(v.problems, s.muted, w.differing(), elsewhere(s.table.Elsewhere()))
 	v.owned = make([]ownership, len(w.vips))
 	for i, vip := range w.vips {
 		v.owned[i] = s.owned[vip.IP]
 	}
 	v.mine = len(s.mine)
 	s.view.Store(v)
+}
+
+// elsewhere says what leases of other installations hold of our pools.
+func elsewhere(e lease.Elsewhere) []string {
+	if e.Services == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d addresses of our pools are held by the leases of %d Services that another installation wrote, the oldest being %s (by %q), and are not handed out: if that installation is gone, remove the annotation %s there",
+		e.Addresses, e.Services, e.First, e.By, lease.LeaseAnnotation)}
 }
 
 // ownerless counts the addresses that nobody may announce.
