@@ -200,10 +200,11 @@ type Status struct {
 	Reasons  []string `json:"reasons"`
 	Problems []string `json:"problems"`
 	Members  []struct {
-		Name      string `json:"name"`
-		State     string `json:"state"`
-		Ready     bool   `json:"ready"`
-		Returning bool   `json:"returning"` // It lets others go first for a while.
+		Name      string   `json:"name"`
+		State     string   `json:"state"`
+		Ready     bool     `json:"ready"`
+		Returning bool     `json:"returning"` // It lets others go first for a while.
+		Keys      []string `json:"keys"`      // Fingerprints of its gossip keys.
 	} `json:"members"`
 	VIPs []struct {
 		IP       string   `json:"ip"`
