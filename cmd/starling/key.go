@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -21,8 +22,13 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// askLimit is how long one speaker may take to answer.
-const askLimit = 5 * time.Second
+const (
+	// askLimit is how long one speaker may take to answer.
+	askLimit = 5 * time.Second
+	// askMost is how many speakers are asked at a time, others each time: an
+	// answer tells of all members, and in a large cluster it is megabytes.
+	askMost = 16
+)
 
 func keyCommand() *cli.Command {
 	flags := []cli.Flag{
@@ -110,8 +116,8 @@ func askServers(ctx context.Context, servers []string) (hearing, error) {
 	return askAll(ctx, servers, status.Fetch)
 }
 
-// askPods asks every speaker through the API server, since whoever may rotate
-// the key reaches that, and often not the nodes.
+// askPods asks the speakers, in a large cluster some of them, through the API
+// server, since whoever may rotate the key reaches that, and often not the nodes.
 func askPods(ctx context.Context, client *watcher.Client, namespace string) (hearing, error) {
 	pods, err := watcher.SpeakerPods(ctx, client, namespace)
 	if err != nil {
@@ -120,7 +126,8 @@ func askPods(ctx context.Context, client *watcher.Client, namespace string) (hea
 	if len(pods) == 0 {
 		return hearing{}, fmt.Errorf("no speaker runs in namespace %s", namespace)
 	}
-	return askAll(ctx, pods, func(ctx context.Context, p watcher.SpeakerPod) (s speaker.Snapshot, err error) {
+	rand.Shuffle(len(pods), func(i, j int) { pods[i], pods[j] = pods[j], pods[i] })
+	return askAll(ctx, pods[:min(len(pods), askMost)], func(ctx context.Context, p watcher.SpeakerPod) (s speaker.Snapshot, err error) {
 		body, err := watcher.AskPod(ctx, client, p, "api/v1/status")
 		if err != nil {
 			return s, err

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -285,7 +286,11 @@ func TestAskPods(t *testing.T) {
 		pod.Spec.NodeName = n
 		api.Create(pod)
 	}
+	var asked atomic.Int32
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/proxy/") {
+			asked.Add(1)
+		}
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/api/v1/namespaces/ns/pods/s-n1:7928/proxy/"):
 			fmt.Fprint(w, `{"node":"n1","members":[{"name":"n1","state":"alive","keys":["0a0b0c0d"]}]}`)
@@ -307,6 +312,15 @@ func TestAskPods(t *testing.T) {
 	want := []rotate.View{{Node: "n1", Members: []rotate.Seen{{Name: "n1", State: "alive", Keys: []string{"0a0b0c0d"}}}}}
 	if diff := cmp.Diff(want, got.views); diff != "" || len(got.silent) != 1 || !strings.HasPrefix(got.silent[0], "ask pod ns/s-n2 on n2: ") {
 		t.Errorf("silent %q, views (-want +got):\n%s", got.silent, diff)
+	}
+	for i := range 3 * askMost {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "many", Name: fmt.Sprint("s", i), Labels: map[string]string{"app.kubernetes.io/name": "starling"}}}
+		pod.Spec.NodeName = fmt.Sprint("n", i)
+		api.Create(pod)
+	}
+	asked.Store(0)
+	if _, err := askPods(t.Context(), client, "many"); err == nil || asked.Load() != askMost {
+		t.Errorf("%d of many speakers asked, want %d: %v", asked.Load(), askMost, err)
 	}
 	if _, err := askPods(t.Context(), client, "empty"); err == nil || err.Error() != "no speaker runs in namespace empty" {
 		t.Errorf("an empty namespace: %v", err)
