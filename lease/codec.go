@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"unique"
 )
 
 const (
@@ -79,7 +80,7 @@ func decode(text string) (l Lease, odd string, err error) {
 	case len(raw.IPs) > maxLeaseIPs:
 		return Lease{}, "", fmt.Errorf("lease of %d addresses: more than %d", len(raw.IPs), maxLeaseIPs)
 	}
-	l = Lease{V: raw.V, By: raw.By, Holder: raw.Holder}
+	l = Lease{V: raw.V, By: intern(raw.By), Holder: intern(raw.Holder)}
 	for _, r := range raw.IPs {
 		ip, err := parseAddr(r.IP)
 		if err != nil {
@@ -89,12 +90,15 @@ func decode(text string) (l Lease, odd string, err error) {
 		if r.State != stateBound && r.State != stateClaimed {
 			odd = fmt.Sprintf("%s has the state %q, want %q or %q", ip, clip(r.State), stateClaimed, stateBound)
 		}
-		if n := len(l.IPs); l.add(Item{IP: ip, Pool: clip(r.Pool), State: r.State}) == n {
+		if n := len(l.IPs); l.add(Item{IP: ip, Pool: intern(clip(r.Pool)), State: intern(r.State)}) == n {
 			odd = fmt.Sprintf("%s is there twice", ip)
 		}
 	}
 	return l, odd, nil
 }
+
+// intern returns one shared copy of a text that thousands of leases have.
+func intern(s string) string { return unique.Make(s).Value() }
 
 // add adds an address and returns how many there are then.
 func (l *Lease) add(n Item) int {

@@ -34,6 +34,7 @@ type Service struct {
 	UID, Version    string // metadata.uid, metadata.resourceVersion
 	Created         time.Time
 	Deleting        bool
+	Local           bool        // externalTrafficPolicy: Local
 	Type, Class     string      // spec.type; spec.loadBalancerClass or ""
 	Annotations     [][2]string // name and value, sorted: only starling-lb.io/, metallb.io/, metallb.universe.tf/
 	Labels          string      // canonical text "k=v,k=v"; "" none
@@ -42,7 +43,6 @@ type Service struct {
 	FamilyPolicy    string      // "SingleStack", "PreferDualStack", "RequireDualStack"
 	Ports           []string    // "TCP/80"
 	Selector        string      // canonical text, equal iff the selectors are equal; "" none
-	Local           bool        // externalTrafficPolicy: Local
 	Ingress         []string    // status.loadBalancer.ingress[].ip
 }
 

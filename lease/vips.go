@@ -20,7 +20,7 @@ func (t *Table) VIPs(v View) []VIP {
 			again = append(again, ip)
 		}
 	}
-	clear(t.stale)
+	t.stale = make(map[netip.Addr]struct{}) // not cleared, which would keep the room of the largest step
 	if len(again) == 0 {
 		return t.vips
 	}

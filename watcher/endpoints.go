@@ -19,6 +19,12 @@ type slice struct {
 	nodes        []string
 }
 
+// A part is a slice as it is kept under its key.
+type part struct {
+	service string // in the namespace of the slice
+	nodes   []string
+}
+
 // readSlice is the conversion of the stream.
 func readSlice(o any) (Key, slice, bool) {
 	eps, ok := o.(*discoveryv1.EndpointSlice)
@@ -72,8 +78,8 @@ type endpointSet struct {
 	changed func() // called without the lock held
 
 	mu        sync.Mutex // guards all following fields
-	slices    map[Key]slice
-	ofService map[Key][]Key // the slices of a Service, sorted
+	slices    map[Key]part
+	ofService map[Key][]string // the names of the slices of a Service, sorted
 	merged    map[Key]Endpoints
 	shared    bool // merged was handed out: copy before the next write
 	listed    bool // from the API server, not from a snapshot file
@@ -89,7 +95,7 @@ func newEndpointSet(changed func()) *endpointSet {
 var _ sink[slice] = (*endpointSet)(nil)
 
 func (s *endpointSet) empty(room int) {
-	s.slices, s.ofService = make(map[Key]slice, room), make(map[Key][]Key, room)
+	s.slices, s.ofService = make(map[Key]part, room), make(map[Key][]string, room)
 	s.merged, s.shared = make(map[Key]Endpoints, room), false
 }
 
@@ -97,10 +103,10 @@ func (s *endpointSet) empty(room int) {
 func (s *endpointSet) put(_ string, next slice) {
 	s.update(func() bool {
 		old, ok := s.slices[next.key]
-		if ok && old.service == next.service && slices.Equal(old.nodes, next.nodes) {
+		if ok && old.service == next.service.Name && slices.Equal(old.nodes, next.nodes) {
 			return false
 		}
-		moved := ok && old.service != next.service && s.take(next.key)
+		moved := ok && old.service != next.service.Name && s.take(next.key)
 		s.add(next)
 		return s.merge(next.service) || moved
 	})
@@ -141,9 +147,10 @@ func (s *endpointSet) update(edit func() bool) {
 }
 
 func (s *endpointSet) add(one slice) {
-	s.slices[one.key] = one
-	if at, found := slices.BinarySearchFunc(s.ofService[one.service], one.key, Key.compare); !found {
-		s.ofService[one.service] = slices.Insert(s.ofService[one.service], at, one.key)
+	s.slices[one.key] = part{one.service.Name, one.nodes}
+	of := s.ofService[one.service]
+	if at, found := slices.BinarySearch(of, one.key.Name); !found {
+		s.ofService[one.service] = slices.Insert(of, at, one.key.Name)
 	}
 }
 
@@ -154,11 +161,12 @@ func (s *endpointSet) take(k Key) bool {
 		return false
 	}
 	delete(s.slices, k)
-	rest := s.ofService[old.service]
-	if at, found := slices.BinarySearchFunc(rest, k, Key.compare); found {
-		s.ofService[old.service] = slices.Delete(rest, at, at+1)
+	service := Key{k.Namespace, old.service}
+	of := s.ofService[service]
+	if at, found := slices.BinarySearch(of, k.Name); found {
+		s.ofService[service] = slices.Delete(of, at, at+1)
 	}
-	return s.merge(old.service)
+	return s.merge(service)
 }
 
 // merge recomputes the endpoints of one Service and says whether they differ.
@@ -172,12 +180,12 @@ func (s *endpointSet) merge(service Key) bool {
 		}
 		return had
 	}
-	nodes := s.slices[of[0]].nodes // one slice, the usual case, is shared
-	for i, k := range of[1:] {
+	nodes := s.slices[Key{service.Namespace, of[0]}].nodes // one slice, the usual case, is shared
+	for i, name := range of[1:] {
 		if i == 0 {
 			nodes = slices.Clone(nodes)
 		}
-		nodes = append(nodes, s.slices[k].nodes...)
+		nodes = append(nodes, s.slices[Key{service.Namespace, name}].nodes...)
 	}
 	if len(of) > 1 {
 		nodes = normal(nodes)

@@ -31,6 +31,7 @@ type Service struct {
 	UID, Version    string // metadata.uid and metadata.resourceVersion
 	Created         time.Time
 	Deleting        bool        // has a deletionTimestamp: finalizers still hold it
+	Local           bool        // externalTrafficPolicy: Local
 	Type, Class     string      // spec.type; spec.loadBalancerClass or ""
 	Annotations     [][2]string // name and value, sorted: those of starling-lb.io/, metallb.io/ and metallb.universe.tf/ alone
 	Labels          string      // canonical text, as of Selector
@@ -39,7 +40,6 @@ type Service struct {
 	FamilyPolicy    string      // "SingleStack", "PreferDualStack", "RequireDualStack"
 	Ports           []string    // "TCP/80", sorted
 	Selector        string      // canonical text, equal if and only if the selectors are; "" is none
-	Local           bool        // externalTrafficPolicy: Local
 	Ingress         []string    // status.loadBalancer.ingress[].ip, in the order of the status
 }
 
