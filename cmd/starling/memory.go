@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -26,6 +27,7 @@ func thrift(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-pause:
+			runtime.GC() // what lies in a sync.Pool goes only with the second collection
 			debug.FreeOSMemory()
 		}
 	}
