@@ -172,3 +172,14 @@ func stillSpeaker(b testing.TB, count int) (*Speaker, *still) {
 		Node: "n1", Installation: "here", Mesh: w, Wire: stillWire{w}, Cluster: stillCluster{w}, API: w, Settings: w, Log: zerolog.Nop(),
 	}), w
 }
+
+// This node's entry is what it is in this turn, but for its keys, which the mesh knows.
+func TestSelfTellsItsKeys(t *testing.T) {
+	t.Parallel()
+	others := []mesh.Member{{Name: "n1", State: mesh.Dead, Meta: mesh.Meta{Keys: []string{"0a0b0c0d"}}}, {Name: "n2", State: mesh.Alive}}
+	got := withSelf(others, "n1", mesh.Meta{Ready: true})
+	want := []mesh.Member{{Name: "n1", State: mesh.Alive, Meta: mesh.Meta{Ready: true, Keys: []string{"0a0b0c0d"}}}, {Name: "n2", State: mesh.Alive}}
+	if diff := cmp.Diff(want, got, comparePrefix); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -59,6 +59,9 @@ func WriteKeySecret(ctx context.Context, c *Client, s KeySecret) error {
 	return nil
 }
 
+// Refused says whether an error is the API server's answer that the user has no right to this: asking again is of no use.
+func Refused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
+
 // SpeakerPod is a pod of the DaemonSet.
 type SpeakerPod struct {
 	Node, Namespace, Name string

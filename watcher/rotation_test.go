@@ -44,7 +44,7 @@ func TestKeySecret(t *testing.T) {
 			t.Errorf("read %q %q %v, want %q %q", got.Text, got.Mark, err, step.text, step.mark)
 		}
 		old.Text = "late"
-		if err := WriteKeySecret(t.Context(), c, old); !errors.Is(err, ErrConflict) {
+		if err := WriteKeySecret(t.Context(), c, old); !errors.Is(err, ErrConflict) || Refused(err) {
 			t.Errorf("a write from an old state: %v", err)
 		}
 	}
@@ -57,7 +57,7 @@ func TestKeySecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteKeySecret(t.Context(), c, s); err == nil || errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "forbidden") {
+	if err := WriteKeySecret(t.Context(), c, s); !Refused(err) || errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "forbidden") {
 		t.Errorf("forbidden: %v", err)
 	}
 }

@@ -86,6 +86,9 @@ func (r *rotation) step(ctx context.Context) (rotate.Step, error) {
 		if ctx.Err() != nil {
 			return "", errors.New("interrupted; run it again to go on from here")
 		}
+		if watcher.Refused(waiting) {
+			return "", waiting
+		}
 		if text := oneLine(waiting); text != r.told {
 			r.told = text
 			r.say("waiting: %s", text)

@@ -18,7 +18,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/rotate"
@@ -203,6 +205,12 @@ func TestRotateMeets(t *testing.T) {
 	}{
 		{"somebody else's write", keyText(1), func(w *ringWorld) { w.refused = watcher.ErrConflict }, "", "waiting: somebody else changes the Secret\n"},
 		{"an API server that stumbles", keyText(1), func(w *ringWorld) { w.refused = errors.New("timeout") }, "", "waiting: timeout\n"},
+		{
+			"no right to write", keyText(1), func(w *ringWorld) {
+				w.refused = fmt.Errorf("write Secret: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "starling-gossip", errors.New("no")))
+			},
+			"write Secret: secrets \"starling-gossip\" is forbidden: no", "",
+		},
 		{"spare keys", keyText(1, 2, 3), func(*ringWorld) {}, "", "removed " + fps(1, 2, 3) + "\n"},
 		{"no room", keyText(1, 2, 3, 4, 5, 6, 7, 8), func(*ringWorld) {}, "gossip key: 9 keys, at most 8 are allowed", ""},
 		{"nobody answers", keyText(1), func(w *ringWorld) { w.broken = errors.New("no speaker answers") }, "waited 10s: no speaker answers", ""},
@@ -219,6 +227,9 @@ func TestRotateMeets(t *testing.T) {
 				}
 				if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err) || w.edits > 0) {
 					t.Errorf("error %v after %d writes, want %q before any", err, w.edits, tt.err)
+				}
+				if tt.told == "" && strings.Contains(tt.err, "forbidden") && out.Len() > 0 {
+					t.Errorf("told before it gave up at once:\n%s", out)
 				}
 				if !strings.Contains(out.String(), tt.told) {
 					t.Errorf("told\n%s\nwant %s", out, tt.told)
