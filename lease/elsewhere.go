@@ -58,7 +58,7 @@ func (t *Table) Elsewhere() Elsewhere {
 		}
 	}
 	if first != nil {
-		s.sum.First, s.sum.By = first.s.Key(), clip(first.lease.By)
+		s.sum.First, s.sum.By = first.s.Key(), clip(first.by)
 	}
 	return s.sum
 }

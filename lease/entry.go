@@ -15,7 +15,8 @@ const maxShown = 64
 // table remembers about it.
 type entry struct {
 	s     *Service
-	lease Lease  // empty when there is none or it cannot be read
+	v     int    // version of the lease, 0 when there is none or it cannot be read
+	by    string // installation of the lease
 	bad   string // what is wrong with the lease as it is written, or ""
 	holds []hold // lease first, then ingress
 	req   request
@@ -49,16 +50,18 @@ type hold struct {
 
 // read takes over a revision.
 func (e *entry) read(s *Service, together bool) {
-	e.s, e.lease, e.bad, e.holds = s, Lease{}, "", nil
+	e.s, e.bad, e.holds = s, "", nil
+	var lease Lease
 	if text := s.note(LeaseAnnotation); text != "" {
 		l, odd, err := decode(text)
-		if e.lease = l; err != nil {
+		if lease = l; err != nil {
 			e.bad = "it could not be read: " + err.Error()
 		} else if l.V == codecVersion {
 			e.bad = odd
 		}
 	}
-	for _, l := range e.lease.IPs {
+	e.v, e.by = lease.V, lease.By
+	for _, l := range lease.IPs {
 		e.holds = append(e.holds, hold{ip: l.IP, pool: l.Pool, leased: true, said: l.State == stateBound})
 	}
 	for _, text := range s.Ingress[:min(len(s.Ingress), maxShown)] {
@@ -95,6 +98,9 @@ func (e *entry) show(ip netip.Addr) {
 	e.holds = append(e.holds, hold{ip: ip, shown: true})
 }
 
+// leased reports whether the lease has an address.
+func (e *entry) leased() bool { return len(e.holds) > 0 && e.holds[0].leased }
+
 // at returns the hold on an address, or nil.
 func (e *entry) at(ip netip.Addr) *hold {
 	for i := range e.holds {
@@ -112,7 +118,7 @@ func (e *entry) managed(v *View) bool {
 
 // foreign reports whether the lease is not for this installation to change.
 func (e *entry) foreign(installation string) bool {
-	return e.lease.V > codecVersion || e.lease.By != "" && e.lease.By != installation
+	return e.v > codecVersion || e.by != "" && e.by != installation
 }
 
 // older is the order of precedence: creation, then UID. It is total.
@@ -157,8 +163,8 @@ func common(a, b []string) string {
 // by is the installation that has or will have the lease of a Service. That one without a lease counts
 // as ours makes the answer the same before and after the first claim.
 func (t *Table) by(e *entry) string {
-	if e.lease.By == "" {
+	if e.by == "" {
 		return t.seen.installation
 	}
-	return e.lease.By
+	return e.by
 }

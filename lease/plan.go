@@ -103,19 +103,19 @@ func (d *draft) leaveAlone() {
 	if !d.e.managed(d.v) {
 		return
 	}
-	text := fmt.Sprintf("its lease belongs to the installation %q, not to this one: remove the annotation %s if that one is gone", clip(d.e.lease.By), LeaseAnnotation)
-	if d.e.lease.By == d.v.Installation {
+	text := fmt.Sprintf("its lease belongs to the installation %q, not to this one: remove the annotation %s if that one is gone", clip(d.e.by), LeaseAnnotation)
+	if d.e.by == d.v.Installation {
 		if slices.ContainsFunc(d.e.holds, func(h hold) bool { return h.bound }) {
 			return // and is announced
 		}
-		text = fmt.Sprintf("its lease has version %d, of a later release", d.e.lease.V)
+		text = fmt.Sprintf("its lease has version %d, of a later release", d.e.v)
 	}
 	d.failing().say(text)
 }
 
 // giveUp releases what our lease holds of a Service that is not ours any more.
 func (d *draft) giveUp() {
-	if len(d.e.lease.IPs) == 0 || d.e.lease.By != d.v.Installation {
+	if !d.e.leased() || d.e.by != d.v.Installation {
 		return
 	}
 	for _, h := range d.e.holds {

@@ -61,7 +61,7 @@ func (s *simulation) settled(p *speaker) {
 // hungry names a pool that could serve a Service which has no simple wish granted.
 func hungry(svc Service, all map[Key]Service, pools *Pools, space Labels) string {
 	e := read(svc)
-	if svc.Type != typeLoadBalancer || svc.Class != "" || svc.Deleting || e.wrong != nil || e.lease.By != "" && e.lease.By != "here" {
+	if svc.Type != typeLoadBalancer || svc.Class != "" || svc.Deleting || e.wrong != nil || e.by != "" && e.by != "here" {
 		return ""
 	}
 	if slices.ContainsFunc(e.req.slots, func(s slot) bool { return s.ip.IsValid() }) {

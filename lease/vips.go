@@ -52,7 +52,7 @@ func (t *Table) sameVIP(ip netip.Addr) bool {
 func (t *Table) vip(ip netip.Addr) (VIP, bool) {
 	vip := VIP{IP: ip, Pool: t.poolName(ip)}
 	for _, e := range t.holds[ip] {
-		if h := e.at(ip); h.bound && e.lease.By == t.seen.installation {
+		if h := e.at(ip); h.bound && e.by == t.seen.installation {
 			vip.Services = append(vip.Services, e.s.Key())
 			if q := t.seen.pools.byName[h.pool]; vip.Pool == "" && q != nil && q.Keep {
 				vip.Pool = q.Name

@@ -56,7 +56,7 @@ func (d *draft) position(ip netip.Addr) int {
 
 func (d *draft) compare() changes {
 	e := d.e
-	c := changes{orphan: len(e.lease.IPs) > 0 && e.lease.By == "" || e.bad != ""}
+	c := changes{orphan: e.leased() && e.by == "" || e.bad != ""}
 	for i := range e.holds {
 		h := &e.holds[i]
 		o := d.out(h.ip)

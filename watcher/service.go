@@ -90,6 +90,9 @@ func fromService(o *corev1.Service) *Service {
 		Selector:       canonical(o.Spec.Selector),
 		Local:          o.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 	}
+	if s.Labels == s.Selector {
+		s.Labels = s.Selector // most often they are equal; now they are one
+	}
 	if c := o.Spec.LoadBalancerClass; c != nil {
 		s.Class = intern(*c)
 	}
