@@ -32,6 +32,7 @@ test: root deps lint unit e2e ## linters, unit and wire tests with the race dete
 .PHONY: unit
 unit: ## unit tests and, as root, wire tests in network namespaces, with the race detector
 	go test -race ./...
+	go test -count=1 ./mesh
 	go test -count=1 -run 'TestExplore|TestEveryGuardMatters|TestSimulate|TestChoiceSpreads' -v ./lease
 
 # cmd/kube and its like are a few lines around all of Kubernetes, without tests: naming them would compile and vet
