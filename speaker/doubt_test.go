@@ -49,10 +49,7 @@ func TestNothingKnownIsNotReady(t *testing.T) {
 		<-m.speakers[owner].done
 		m.pass(time.Second)
 		gap, _ := m.during(ip, func() {
-			b := m.start(owner)
-			m.mu.Lock()
-			b.stale, b.changes = true, map[watcher.Key]*watcher.Service{}
-			m.mu.Unlock()
+			m.start(owner, func(b *node) { b.stale, b.changes = true, map[watcher.Key]*watcher.Service{} })
 			m.pass(10 * time.Second)
 		})
 		if got := m.one(ip); got == owner || gap > 0 {

@@ -119,8 +119,9 @@ func (m *model) later(f func()) {
 	})
 }
 
-// start adds a node with a speaker, or starts a new speaker on a known one.
-func (m *model) start(name string) *node {
+// start adds a node with a speaker, or starts a new speaker on a known one, of which edits say how it finds
+// its world.
+func (m *model) start(name string, edits ...func(*node)) *node {
 	b := &node{
 		registry: prometheus.NewRegistry(),
 		m:        m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
@@ -139,6 +140,9 @@ func (m *model) start(name string) *node {
 		if pair.listener == name {
 			b.lost[pair.talker] = mesh.Member{} // never met
 		}
+	}
+	for _, edit := range edits {
+		edit(b)
 	}
 	m.speakers[name] = b
 	m.measure()
