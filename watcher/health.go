@@ -59,10 +59,11 @@ func (h *health) set(what, text, topic string) {
 	if !known {
 		p.since = time.Now()
 	}
-	words := !h.hasLocked(func(p problem) bool { return p.text == text })
+	before := h.textsLocked()
 	news := !h.hasLocked(func(p problem) bool { return p.topic == topic })
 	p.text, p.topic = text, topic
 	h.problems[what] = p
+	words := !maps.Equal(before, h.textsLocked())
 	h.mu.Unlock()
 	if news {
 		h.log.Warn().Str("reason", text).Msg("cannot work with the API server")
@@ -82,8 +83,18 @@ func (h *health) hasLocked(match func(problem) bool) bool {
 	return false
 }
 
+// textsLocked are the lines that list shows.
+func (h *health) textsLocked() map[string]bool {
+	texts := map[string]bool{}
+	for _, p := range h.problems {
+		texts[p.text] = true
+	}
+	return texts
+}
+
 func (h *health) clear(whats ...string) {
 	h.mu.Lock()
+	before := h.textsLocked()
 	var ended []problem
 	for _, what := range whats {
 		p, known := h.problems[what]
@@ -92,9 +103,12 @@ func (h *health) clear(whats ...string) {
 			ended = append(ended, p)
 		}
 	}
+	words := !maps.Equal(before, h.textsLocked())
 	h.mu.Unlock()
 	for _, p := range ended {
 		h.log.Info().Str("reason", p.text).Stringer("after", since(p.since)).Msg("works again")
+	}
+	if words {
 		h.changed()
 	}
 }

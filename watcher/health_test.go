@@ -84,7 +84,7 @@ func TestHealth(t *testing.T) {
 			{"the same", func() { h.report(t.Context(), "list services", refused) }, []string{"API server https://h unreachable: connection refused (since 10s)"}, 0, ""},
 			{"another stream, too", func() { h.report(t.Context(), "list nodes", refused) }, []string{"API server https://h unreachable: connection refused (since 15s)"}, 0, ""},
 			{"it differently", func() { h.report(t.Context(), "list nodes", io.EOF) }, []string{"API server https://h unreachable: connection closed (since 10s)", "API server https://h unreachable: connection refused (since 20s)"}, 1, ""},
-			{"and back", func() { h.report(t.Context(), "list nodes", refused) }, []string{"API server https://h unreachable: connection refused (since 25s)"}, 0, ""},
+			{"and back", func() { h.report(t.Context(), "list nodes", refused) }, []string{"API server https://h unreachable: connection refused (since 25s)"}, 1, ""},
 			{
 				"another problem", func() { h.report(t.Context(), "create events", forbidden) },
 				[]string{"API server https://h unreachable: connection refused (since 30s)", "forbidden by RBAC: create events (no) (since 5s)"},
