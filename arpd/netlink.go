@@ -12,10 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Links lists links and addresses anew, over a socket of its own. A dump that
-// the kernel calls inconsistent is an error: what was wrong in it cannot be told,
-// and another attempt costs little.
-func (l linux) Links() ([]link, error) {
+// route opens a netlink socket in the namespace, to be closed by the caller.
+func (l linux) route() (*netlink.Handle, error) {
 	ns, err := l.handle()
 	if err != nil {
 		return nil, err
@@ -26,6 +24,17 @@ func (l linux) Links() ([]link, error) {
 	nl, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	return nl, nil
+}
+
+// Links lists links and addresses anew, over a socket of its own. A dump that
+// the kernel calls inconsistent is an error: what was wrong in it cannot be told,
+// and another attempt costs little.
+func (l linux) Links() ([]link, error) {
+	nl, err := l.route()
+	if err != nil {
+		return nil, err
 	}
 	defer nl.Close()
 	raw, err := nl.LinkList()
@@ -41,16 +50,9 @@ func (l linux) Links() ([]link, error) {
 
 // Neighbours lists the neighbour table anew.
 func (l linux) Neighbours(mac hw) ([]netip.Addr, error) {
-	ns, err := l.handle()
+	nl, err := l.route()
 	if err != nil {
 		return nil, err
-	}
-	if ns.IsOpen() {
-		defer ns.Close()
-	}
-	nl, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
 	defer nl.Close()
 	list, err := nl.NeighList(0, netlink.FAMILY_ALL)
