@@ -58,9 +58,6 @@ func (c keyCopy) write(cluster string, keys [][]byte) {
 		return
 	}
 	text := append([]byte(keyCopyHeader+cluster+"\n"), mesh.FormatKeys(keys)...)
-	if old, err := os.ReadFile(c.path()); err == nil && bytes.Equal(old, text) {
-		return
-	}
 	if err := replaceFile(c.path(), text); err != nil {
 		c.log.Warn().Err(err).Str("file", c.path()).Msg("copy of the gossip keys not written")
 	}

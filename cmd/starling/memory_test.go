@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -42,7 +43,14 @@ func TestThrift(t *testing.T) {
 				if got := debug.SetGCPercent(tt.want); got != tt.want {
 					t.Errorf("the heap grows by %d percent, want %d", got, tt.want)
 				}
-				<-time.After(firstTrim + laterTrims)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				<-time.After(firstTrim + laterTrims + 1)
+				synctest.Wait()
+				runtime.ReadMemStats(&after)
+				if got := after.NumForcedGC - before.NumForcedGC; got < 4 {
+					t.Errorf("%d collections in the time of two trims, want two for each", got)
+				}
 				stop()
 				if err := <-done; err != nil {
 					t.Error(err)

@@ -103,9 +103,6 @@ func (s *settings) keep(content []byte) {
 	if s.copy == "" {
 		return
 	}
-	if old, err := os.ReadFile(s.copy); err == nil && bytes.Equal(old, content) {
-		return
-	}
 	if err := replaceFile(s.copy, content); err != nil {
 		s.log.Warn().Err(err).Msg("copy of the configuration not written")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -8,9 +9,12 @@ import (
 )
 
 // replaceFile writes beside the file and renames, so that a crash leaves the old
-// content or the new one. It makes the folder if need be; only the owner may
+// content or the new one. A file that holds just that is left alone. It makes the folder if need be; only the owner may
 // read either.
 func replaceFile(path string, text []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
 	dir, name := filepath.Split(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create %s: %w", dir, err)
