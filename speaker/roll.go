@@ -8,8 +8,9 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// roll keeps what elections were held on and what came out, so that a turn costs what has changed: with ten
-// thousand addresses most turns elect nobody anew, and when a member dies the candidates are at hand.
+// roll keeps what elections were held on and what came out: a turn in which nothing of it has changed elects
+// nobody anew, and when a member dies the candidates are at hand. A change of any Service or endpoint still
+// costs the candidates and the elections of all addresses.
 type roll struct {
 	vips      []lease.VIP
 	endpoints map[watcher.Key]watcher.Endpoints
