@@ -1,4 +1,4 @@
-// Image packs static binaries into one image archive, without a container engine and without a
+// Command image packs static binaries into one image archive, without a container engine and without a
 // registry. Run it in the module's root:
 //
 //	go run ./scripts/image -ref ghcr.io/starling-lb/starling:v0.1.0 -out dist/image.tar amd64=bin/a arm64=bin/b

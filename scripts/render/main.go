@@ -1,4 +1,4 @@
-// Render writes manifests/starling.yaml from manifests/base. Run it in the module's root:
+// Command render writes manifests/starling.yaml from manifests/base. Run it in the module's root:
 //
 //	go run ./scripts/render
 package main
