@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -181,25 +180,7 @@ func allReady(t *testing.T) {
 	until(t, 90*time.Second, "speakers", func(ctx context.Context) error { return everybodyReady(ctx) })
 }
 
-func everybodyReady(ctx context.Context) error {
-	var errs []error
-	for _, n := range shared.Nodes {
-		s, err := starling.StatusOf(ctx, shared, n)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, m := range s.Members {
-			if m.State != "alive" || !m.Ready || m.Returning {
-				errs = append(errs, fmt.Errorf("%s sees %s as %s, ready %v, returning %v", n.Name, m.Name, m.State, m.Ready, m.Returning))
-			}
-		}
-		if len(s.Members) != len(shared.Nodes) {
-			errs = append(errs, fmt.Errorf("%s sees %d members", n.Name, len(s.Members)))
-		}
-	}
-	return errors.Join(errs...)
-}
+func everybodyReady(ctx context.Context) error { return starling.Steady(ctx, shared) }
 
 // missed returns nil when gossip does not bring the one node to the other any more, which says so, and that it is
 // alive on the wire.

@@ -131,20 +131,28 @@ func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool
 	if err := WaitReady(ctx, c, 60*time.Second); err != nil {
 		return err
 	}
-	return cluster.Until(ctx, 20*time.Second, "steady speakers", func(ctx context.Context) error {
-		for _, n := range c.Nodes {
-			s, err := StatusOf(ctx, c, n)
-			if err != nil {
-				return err
-			}
-			for _, m := range s.Members {
-				if m.Returning {
-					return fmt.Errorf("%s has just returned, says %s", m.Name, n.Name)
-				}
+	return cluster.Until(ctx, 20*time.Second, "steady speakers", func(ctx context.Context) error { return Steady(ctx, c) })
+}
+
+// Steady returns nil when every speaker sees all others alive and ready, and none of them lets others go first.
+func Steady(ctx context.Context, c *cluster.Cluster) error {
+	var errs []error
+	for _, n := range c.Nodes {
+		s, err := StatusOf(ctx, c, n)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, m := range s.Members {
+			if m.State != "alive" || !m.Ready || m.Returning {
+				errs = append(errs, fmt.Errorf("%s sees %s as %s, ready %v, returning %v", n.Name, m.Name, m.State, m.Ready, m.Returning))
 			}
 		}
-		return nil
-	})
+		if len(s.Members) != len(c.Nodes) {
+			errs = append(errs, fmt.Errorf("%s sees %d members", n.Name, len(s.Members)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Remove deletes the DaemonSet, if there is one, and waits until its pods are gone. All else stays.

@@ -201,25 +201,9 @@ func (f *faulter) prepare(ctx context.Context) (owner *cluster.Node, err error) 
 	return owner, workload.Programmed(ctx, f.c, f.ip)
 }
 
-// healthy waits until every speaker is ready in the eyes of all.
+// healthy waits until every speaker is steady in the eyes of all.
 func (f *faulter) healthy(ctx context.Context) error {
-	return cluster.Until(ctx, 3*time.Minute, "speakers", func(ctx context.Context) error {
-		for _, n := range f.c.Nodes {
-			s, err := starling.StatusOf(ctx, f.c, n)
-			if err != nil {
-				return err
-			}
-			for _, m := range s.Members {
-				if m.State != "alive" || !m.Ready || m.Returning {
-					return fmt.Errorf("%s sees %s as %s, ready %v, returning %v", n.Name, m.Name, m.State, m.Ready, m.Returning)
-				}
-			}
-			if len(s.Members) != len(f.c.Nodes) {
-				return fmt.Errorf("%s sees %d members", n.Name, len(s.Members))
-			}
-		}
-		return nil
-	})
+	return cluster.Until(ctx, 3*time.Minute, "speakers", func(ctx context.Context) error { return starling.Steady(ctx, f.c) })
 }
 
 // moved waits until another node than before answers, alone.

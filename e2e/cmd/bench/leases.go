@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +48,7 @@ func leases(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 			return err
 		}
 	}
-	return throttled(ctx, p, c)
+	return nil
 }
 
 // oneByOne creates Services one after the other, each beside a raw write of a status.
@@ -170,24 +169,6 @@ func restart(ctx context.Context, p *step.Printer, c *cluster.Cluster, _ *tracke
 	p.Say("\n  a speaker restarted among %d Services", all)
 	p.Say("    knows all of them after             %8.2f s", at.Sub(before).Seconds())
 	p.Say("    writes of all speakers meanwhile    %8d", writes.done+writes.refused)
-	return nil
-}
-
-// throttled counts what the speakers' logs say of waiting for their own client's limits.
-func throttled(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
-	count := 0
-	for _, n := range c.Nodes {
-		pod, err := starling.PodOn(ctx, c, n)
-		if err != nil {
-			return err
-		}
-		log, err := c.Kubectl(ctx, "", "-n", starling.Namespace, "logs", pod)
-		if err != nil {
-			return err
-		}
-		count += strings.Count(log, "throttl")
-	}
-	p.Say("\n  log lines about throttling             %8d", count)
 	return nil
 }
 

@@ -1,7 +1,8 @@
 // Command bench measures starling on a real cluster of this machine and prints figures, each beside a
 // reference of the same run: this machine may be slow or busy, the ratio tells.
 //
-//	go -C e2e run ./cmd/bench leases    how soon Services get addresses, and what 10,000 of them cost
+//	go -C e2e run ./cmd/bench leases    how soon Services get addresses, and what 10,000 of them cost: on two
+//	                                    cores their creation alone takes longer than ten minutes
 //	go -C e2e run ./cmd/bench faults    how long an address is silent when its node dies, beside keepalived
 package main
 
