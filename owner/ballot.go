@@ -6,64 +6,65 @@ import (
 	"strconv"
 )
 
-// ballot is what the rules say of one address: which of them bind, and what was
-// left after each.
+// ballot is what the rules say of one address: how many nodes were left by each.
 type ballot struct {
 	vip    VIP
-	routed bool   // on nobody's segment
-	tier   Tier   // best tier that is not empty
-	left   int    // eligible nodes
-	why    string // if left is 0, the rule that left nobody
+	routed bool // on nobody's segment
+	tier   Tier // best tier that is not empty
+	left   int  // eligible nodes
+
+	fit, allowed, close, local int
 }
 
 // ballot applies the rules of the package comment one after the other.
-func (e *Electorate) ballot(v VIP) ballot {
-	b := ballot{vip: v, routed: true, tier: Draining + 1}
-	var fit, allowed, near, local int
+func (e *Electorate) ballot(v VIP, routed bool) ballot {
+	b := ballot{vip: v, routed: routed, tier: Draining + 1}
 	for i := range e.nodes {
-		b.routed = b.routed && !onSegment(e.nodes[i].Segments, v.IP)
-	}
-	for i := range e.nodes {
-		n := &e.nodes[i]
-		if n.Unfit != "" {
-			continue
-		}
-		fit++
-		if !b.allows(n) {
-			continue
-		}
-		allowed++
-		if !b.near(n) {
-			continue
-		}
-		near++
-		if !b.serves(n) {
-			continue
-		}
-		local++
-		switch {
-		case n.Tier < b.tier:
-			b.tier, b.left = n.Tier, 1
-		case n.Tier == b.tier:
-			b.left++
-		}
-	}
-	switch {
-	case b.left > 0:
-	case fit == 0:
-		b.why = "no node is ready"
-	case allowed == 0:
-		b.why = "no ready node matches " + v.Scope.Rule
-	case near == 0 && v.Scope != nil:
-		b.why = "no ready node that matches " + v.Scope.Rule + " is on the network of " + v.IP.String()
-	case near == 0:
-		b.why = "no ready node is on the network of " + v.IP.String()
-	case !v.Serving:
-		b.why = "no serving endpoint"
-	case local == 0:
-		b.why = "no ready node has a local endpoint"
+		b.count(&e.nodes[i])
 	}
 	return b
+}
+
+func (b *ballot) count(n *voter) {
+	if n.Unfit != "" {
+		return
+	}
+	b.fit++
+	if !b.allows(n) {
+		return
+	}
+	b.allowed++
+	if !b.near(n) {
+		return
+	}
+	b.close++
+	if !b.serves(n) {
+		return
+	}
+	b.local++
+	switch {
+	case n.Tier < b.tier:
+		b.tier, b.left = n.Tier, 1
+	case n.Tier == b.tier:
+		b.left++
+	}
+}
+
+// why names the rule that left nobody.
+func (b *ballot) why(ip netip.Addr) string {
+	switch {
+	case b.fit == 0:
+		return "no node is ready"
+	case b.allowed == 0:
+		return "no ready node matches " + b.vip.Scope.Rule
+	case b.close == 0 && b.vip.Scope != nil:
+		return "no ready node that matches " + b.vip.Scope.Rule + " is on the network of " + ip.String()
+	case b.close == 0:
+		return "no ready node is on the network of " + ip.String()
+	case !b.vip.Serving:
+		return "no serving endpoint"
+	}
+	return "no ready node has a local endpoint"
 }
 
 func (b *ballot) near(n *voter) bool { return b.routed || onSegment(n.Segments, b.vip.IP) }
@@ -136,6 +137,11 @@ func (b *ballot) reason() string {
 		r += ", all " + b.tier.String()
 	}
 	return r
+}
+
+// routed tells whether the address is on no known node's network.
+func (e *Electorate) routed(ip netip.Addr) bool {
+	return !slices.ContainsFunc(e.nodes, func(n voter) bool { return onSegment(n.Segments, ip) })
 }
 
 // onSegment tells whether one of the prefixes holds the address.

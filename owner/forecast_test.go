@@ -19,7 +19,7 @@ func TestForecast(t *testing.T) {
 		for range 10 { // so that some are answered from memory
 			v := drawVIP(t, nodes)
 			want := e.Elect(VIP{IP: v.IP, Serving: true, Scope: v.Scope}).Owner
-			if got := f.Owner(v, fmt.Sprint(v.Scope)); got != want {
+			if got := f.Owner(v); got != want {
 				t.Fatalf("%v: %q, want %q", v.IP, got, want)
 			}
 			if v.Scope == nil && want != "" && !slices.Contains(f.Nodes(), want) && !outranked(nodes, want) {
@@ -68,7 +68,7 @@ func BenchmarkForecast(b *testing.B) {
 			f := New(nodes).Forecast()
 			b.ReportAllocs()
 			for b.Loop() {
-				f.Owner(VIP{IP: ip}, "")
+				f.Owner(VIP{IP: ip})
 			}
 		})
 	}

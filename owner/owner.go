@@ -24,6 +24,12 @@
 //     other endpoints than the others, and both sides would elect somebody;
 //  5. tier: of those left, only the best tier that is not empty.
 //
+// Many addresses are elected by a [Poll], which finds the eligible nodes once for
+// all that are on the same networks and of the same scope. After a change of the
+// members a [Shift] brings the verdicts up to date: an address is compared with
+// the nodes that became eligible, and elected anew only if its owner or the next
+// in line is eligible no longer.
+//
 // Everything here is a pure function of its arguments: no clock, no I/O, no
 // log, and the order of the input does not matter.
 package owner
@@ -123,69 +129,14 @@ func New(nodes []Node) *Electorate {
 	return e
 }
 
-// Elect names the owner of an address and the next in line.
-func (e *Electorate) Elect(v VIP) Verdict {
-	b := e.ballot(v)
-	if b.left == 0 {
-		return Verdict{Reason: b.why}
-	}
-	key := hashAddr(v.IP)
-	var first, second *voter
-	var s1, s2 uint64
-	for i := range e.nodes {
-		n := &e.nodes[i]
-		if !b.eligible(n) {
-			continue
-		}
-		switch s := score(n.hash, key); {
-		case first == nil || s > s1:
-			first, second, s1, s2 = n, first, s, s1
-		case second == nil || s > s2:
-			second, s2 = n, s
-		}
-	}
-	r := Verdict{Owner: first.Name, Reason: b.reason()}
-	if second != nil {
-		r.Next = second.Name
-	} else {
-		r.Next = e.without(first.Name).heir(v)
-	}
-	return r
-}
-
-// heir is who would own the address if a whole tier had gone.
-func (e *Electorate) heir(v VIP) string {
-	b := e.ballot(v)
-	if b.left == 0 {
-		return ""
-	}
-	key, best := hashAddr(v.IP), ""
-	var top uint64
-	for i := range e.nodes {
-		n := &e.nodes[i]
-		if s := score(n.hash, key); b.eligible(n) && (best == "" || s > top) {
-			best, top = n.Name, s
-		}
-	}
-	return best
-}
-
-// without is the electorate in which one node is dead. The node stays known,
-// because its segments still tell which network the address is on.
-func (e *Electorate) without(name string) *Electorate {
-	nodes := slices.Clone(e.nodes)
-	for i := range nodes {
-		if nodes[i].Name == name {
-			nodes[i].Unfit = "gone"
-		}
-	}
-	return &Electorate{nodes: nodes}
-}
+// Elect names the owner of an address and the next in line. For many addresses
+// [Electorate.Poll] is faster.
+func (e *Electorate) Elect(v VIP) Verdict { return e.Poll().Elect(v) }
 
 // Ranking gives every node with its score: the eligible ones first, the owner
 // at the top, then the others with the reason why they may not own the address.
 func (e *Electorate) Ranking(v VIP) []Candidate {
-	b, key := e.ballot(v), hashAddr(v.IP)
+	b, key := e.ballot(v, e.routed(v.IP)), hashAddr(v.IP)
 	r := make([]Candidate, 0, len(e.nodes))
 	for i := range e.nodes {
 		n := &e.nodes[i]
@@ -213,7 +164,7 @@ func (e *Electorate) Ranking(v VIP) []Candidate {
 // that the node is unknown or unfit.
 func (e *Electorate) Rank(name, key string) int {
 	h := hashString(key)
-	i, ok := slices.BinarySearchFunc(e.nodes, name, func(v voter, n string) int { return strings.Compare(v.Name, n) })
+	i, ok := e.find(name)
 	if !ok || e.nodes[i].Unfit != "" {
 		return -1
 	}

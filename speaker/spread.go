@@ -29,10 +29,10 @@ func (s *spread) of(w *world) *lease.Spread {
 		Nodes: f.Nodes(),
 		Announcer: func(ip netip.Addr) string {
 			if len(scopes) == 0 {
-				return f.Owner(owner.VIP{IP: ip}, "")
+				return f.Owner(owner.VIP{IP: ip})
 			}
 			pool, _ := pools.Of(ip)
-			return f.Owner(owner.VIP{IP: ip, Scope: scopes.of(pool)}, pool)
+			return f.Owner(owner.VIP{IP: ip, Scope: scopes.of(pool)})
 		},
 	}
 	return s.terms

@@ -1,0 +1,165 @@
+package owner
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Poll elects the owners of many addresses. It remembers who is eligible for
+// addresses that have all in common but themselves, so that of a further one only
+// the scores remain to be compared. It belongs to one goroutine.
+type Poll struct {
+	electorate *Electorate
+	segments   []netip.Prefix // of all nodes, sorted
+	groups     map[place]*group
+}
+
+// place is what addresses have in common for which the same nodes are eligible.
+type place struct {
+	on      string // one byte for each segment: is the address on it
+	scope   *Scope
+	serving bool
+}
+
+// group are the nodes that are eligible for some addresses.
+type group struct {
+	ballot ballot
+	seats  []seat // sorted by name
+	reason string // of an owner
+	heirs  *group // if there is one seat: who would be eligible without it
+}
+
+// seat is an eligible node, small enough for many of them to be gone through.
+type seat struct {
+	hash uint64
+	name string
+}
+
+// Poll begins one among these nodes.
+func (e *Electorate) Poll() *Poll {
+	p := &Poll{electorate: e, groups: make(map[place]*group)}
+	for i := range e.nodes {
+		for _, s := range e.nodes[i].Segments {
+			if at, known := slices.BinarySearchFunc(p.segments, s, netip.Prefix.Compare); !known {
+				p.segments = slices.Insert(p.segments, at, s)
+			}
+		}
+	}
+	return p
+}
+
+// Elect names the owner of an address and the next in line.
+func (p *Poll) Elect(v VIP) Verdict { return p.group(v).elect(v.IP) }
+
+// group finds the eligible nodes, of a place that it knows without looking at them.
+// Local endpoints differ from Service to Service and are few.
+func (p *Poll) group(v VIP) *group {
+	var room [64]byte
+	on := room[:0]
+	for _, s := range p.segments {
+		on = append(on, yes(s.Contains(v.IP)))
+	}
+	routed := !slices.Contains(on, 1)
+	if len(v.Local) > 0 {
+		return p.electorate.local(v, routed)
+	}
+	at := place{string(on), v.Scope, v.Serving}
+	g, known := p.groups[at]
+	if !known {
+		g = p.electorate.group(v, routed)
+		p.groups[at] = g
+	}
+	return g
+}
+
+func yes(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// local makes the group of an address with local endpoints, from the nodes that have them. If none of these is
+// eligible all nodes are asked, for the reason.
+func (e *Electorate) local(v VIP, routed bool) *group {
+	few := &Electorate{}
+	for _, name := range v.Local[0] {
+		if i, known := e.find(name); known {
+			few.nodes = append(few.nodes, e.nodes[i])
+		}
+	}
+	if g := few.group(v, routed); len(g.seats) > 0 {
+		return g
+	}
+	return e.group(v, routed)
+}
+
+// group makes the group of an address and of all that are like it.
+func (e *Electorate) group(v VIP, routed bool) *group {
+	g := e.without("", v, routed)
+	if len(g.seats) == 1 {
+		g.heirs = e.without(g.seats[0].name, v, routed)
+	}
+	return g
+}
+
+// without makes a group in which one node is dead. The node stays known, because its segments still tell which
+// network the address is on.
+func (e *Electorate) without(gone string, v VIP, routed bool) *group {
+	g := &group{ballot: ballot{vip: v, routed: routed, tier: Draining + 1}}
+	for i := range e.nodes {
+		if n := &e.nodes[i]; n.Name != gone {
+			g.ballot.count(n)
+		}
+	}
+	if g.ballot.left == 0 {
+		return g
+	}
+	g.seats, g.reason = make([]seat, 0, g.ballot.left), g.ballot.reason()
+	for i := range e.nodes {
+		if n := &e.nodes[i]; n.Name != gone && g.ballot.eligible(n) {
+			g.seats = append(g.seats, seat{n.hash, n.Name})
+		}
+	}
+	return g
+}
+
+func (g *group) elect(ip netip.Addr) Verdict {
+	if len(g.seats) == 0 {
+		return Verdict{Reason: g.ballot.why(ip)}
+	}
+	key := hashAddr(ip)
+	first, second := g.best(key)
+	r := Verdict{Owner: g.seats[first].name, Reason: g.reason}
+	if second >= 0 {
+		r.Next = g.seats[second].name
+	} else if len(g.heirs.seats) > 0 {
+		next, _ := g.heirs.best(key)
+		r.Next = g.heirs.seats[next].name
+	}
+	return r
+}
+
+// routed tells whether the address is on no known node's network.
+func (p *Poll) routed(ip netip.Addr) bool { return !onSegment(p.segments, ip) }
+
+// best returns the two seats with the highest scores, -1 for one that is missing.
+func (g *group) best(key uint64) (first, second int) {
+	var s1, s2 uint64
+	first, second = -1, -1
+	for i := range g.seats {
+		switch s := score(g.seats[i].hash, key); {
+		case first < 0 || s > s1:
+			first, second, s1, s2 = i, first, s, s1
+		case second < 0 || s > s2:
+			second, s2 = i, s
+		}
+	}
+	return first, second
+}
+
+// find returns where the node of that name is.
+func (e *Electorate) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(e.nodes, name, func(v voter, n string) int { return strings.Compare(v.Name, n) })
+}

@@ -1,0 +1,167 @@
+package owner
+
+import (
+	"slices"
+	"strings"
+)
+
+// Shift brings the verdicts of one poll up to another, at the cost of what has changed between the two.
+// It belongs to one goroutine.
+//
+//	owner and next in line   among those that became eligible   ->
+//	both still eligible      none has a higher score            as it was
+//	both still eligible      some have                          these go before
+//	one is not               -                                  elected anew
+type Shift struct {
+	from, to *Poll
+	changed  []string // nodes that are not the same in both, sorted
+	turnouts map[[2]*group]turnout
+	agrees   map[[2]*Scope]bool
+}
+
+// turnout is how two groups differ.
+type turnout struct {
+	anew bool   // every address is to be elected anew
+	came []seat // sorted by name
+	left map[string]bool
+}
+
+// Since compares a poll with an earlier one.
+func (p *Poll) Since(before *Poll) *Shift {
+	return &Shift{
+		from: before, to: p, changed: differing(before.electorate.nodes, p.electorate.nodes),
+		turnouts: make(map[[2]*group]turnout), agrees: make(map[[2]*Scope]bool),
+	}
+}
+
+// Elect is [Poll.Elect] of the later poll. The earlier one came to the verdict that is given, of the address as
+// it was then; a zero VIP means that there was none.
+func (s *Shift) Elect(v, before VIP, was Verdict) Verdict {
+	switch {
+	case v.IP != before.IP || v.Serving != before.Serving || !slices.EqualFunc(v.Local, before.Local, slices.Equal[[]string]):
+		return s.to.Elect(v)
+	case len(v.Local) > 0:
+		return s.local(v, before, was)
+	}
+	from, to := s.from.group(before), s.to.group(v)
+	t, known := s.turnouts[[2]*group{from, to}]
+	if !known {
+		t = compare(from, to)
+		s.turnouts[[2]*group{from, to}] = t
+	}
+	if t.anew || t.left[was.Owner] || t.left[was.Next] {
+		return to.elect(v.IP)
+	}
+	r := Verdict{Owner: was.Owner, Next: was.Next, Reason: to.reason}
+	if len(t.came) > 0 {
+		r.challenge(v, t.came)
+	}
+	return r
+}
+
+// challenge compares the owner and the next in line with others.
+func (r *Verdict) challenge(v VIP, others []seat) {
+	key := hashAddr(v.IP)
+	first, second := seat{hashString(r.Owner), r.Owner}, seat{hashString(r.Next), r.Next}
+	for _, o := range others {
+		switch {
+		case o.before(first, key):
+			first, second = o, first
+		case o.before(second, key):
+			second = o
+		}
+	}
+	r.Owner, r.Next = first.name, second.name
+}
+
+// before tells whether the seat goes before another.
+func (s seat) before(o seat, key uint64) bool {
+	a, b := score(s.hash, key), score(o.hash, key)
+	return a > b || a == b && s.name < o.name
+}
+
+// compare finds out what has become of a group. Where fewer than two are eligible, others count as well.
+func compare(from, to *group) turnout {
+	if len(from.seats) < 2 || len(to.seats) < 2 {
+		return turnout{anew: true}
+	}
+	t := turnout{left: make(map[string]bool)}
+	i, j := 0, 0
+	for i < len(from.seats) || j < len(to.seats) {
+		switch {
+		case j == len(to.seats) || i < len(from.seats) && from.seats[i].name < to.seats[j].name:
+			t.left[from.seats[i].name] = true
+			i++
+		case i == len(from.seats) || to.seats[j].name < from.seats[i].name:
+			t.came = append(t.came, to.seats[j])
+			j++
+		default:
+			i, j = i+1, j+1
+		}
+	}
+	return t
+}
+
+// local keeps the verdict of an address with local endpoints, unless a node with one has changed.
+func (s *Shift) local(v, before VIP, was Verdict) Verdict {
+	touched := slices.ContainsFunc(s.changed, func(name string) bool {
+		_, has := slices.BinarySearch(v.Local[0], name)
+		return has
+	})
+	if touched || was.Owner == "" || !s.agree(before.Scope, v.Scope) || s.from.routed(v.IP) != s.to.routed(v.IP) {
+		return s.to.Elect(v)
+	}
+	return was
+}
+
+// agree tells whether two scopes say the same of all nodes that are the same.
+func (s *Shift) agree(a, b *Scope) bool {
+	if a == b {
+		return true
+	}
+	if a == nil || b == nil {
+		return false
+	}
+	same, known := s.agrees[[2]*Scope{a, b}]
+	if !known {
+		same = a.Rule == b.Rule && slices.Equal(s.steady(a.Nodes), s.steady(b.Nodes))
+		s.agrees[[2]*Scope{a, b}] = same
+	}
+	return same
+}
+
+// steady leaves out the nodes that have changed.
+func (s *Shift) steady(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, changed := slices.BinarySearch(s.changed, name)
+		return changed
+	})
+}
+
+// differing names the nodes that are in only one of two sorted lists, or not the same in both.
+func differing(a, b []voter) []string {
+	var names []string
+	for len(a) > 0 || len(b) > 0 {
+		order := 0
+		switch {
+		case len(a) == 0:
+			order = 1
+		case len(b) == 0:
+			order = -1
+		default:
+			order = strings.Compare(a[0].Name, b[0].Name)
+		}
+		switch {
+		case order < 0:
+			names, a = append(names, a[0].Name), a[1:]
+		case order > 0:
+			names, b = append(names, b[0].Name), b[1:]
+		default:
+			if !a[0].equal(b[0]) {
+				names = append(names, a[0].Name)
+			}
+			a, b = a[1:], b[1:]
+		}
+	}
+	return names
+}
