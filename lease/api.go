@@ -68,10 +68,15 @@ type Event struct {
 
 // Reasons of events.
 const (
-	IPAllocated      = "IPAllocated"
-	IPReleased       = "IPReleased"
+	// IPAllocated tells that the Service has an address now, from which pool, and who announces it.
+	IPAllocated = "IPAllocated"
+	// IPReleased tells that the Service has given up an address, and why.
+	IPReleased = "IPReleased"
+	// AllocationFailed tells which rule or which full pool keeps the Service from an address.
 	AllocationFailed = "AllocationFailed"
-	AddressConflict  = "AddressConflict"
+	// AddressConflict tells that somebody else has the address too: another machine, a node itself, or
+	// another Service by an edited lease.
+	AddressConflict = "AddressConflict"
 )
 
 // VIP is a bound address.

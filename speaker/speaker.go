@@ -133,7 +133,8 @@ type Speaker struct {
 	spread  spread
 	agreed  *lease.Pools // whose rules on where to announce are in force, see agree
 	differ  []string     // members with another configuration, as of the last turn
-	muted   []string     // addresses without an interface, in words, as of the last turn
+	overlap overlap
+	muted   []string // addresses without an interface, in words, as of the last turn
 	owned   map[netip.Addr]ownership
 	handing map[netip.Addr]handing // answered for still, but owned by another
 	told    map[netip.Addr]bool    // addresses for which a conflict was told

@@ -335,6 +335,9 @@ starling_allocator_addresses_total{pool="default"} 10
 starling_owned_addresses 1
 # HELP starling_ownership_changes_total Changes of the owner of an address as seen by this speaker, by reason.
 # TYPE starling_ownership_changes_total counter
+starling_ownership_changes_total{reason="eligible"} 0
+starling_ownership_changes_total{reason="member-lost"} 0
+starling_ownership_changes_total{reason="moved"} 0
 starling_ownership_changes_total{reason="new"} 1
 # HELP starling_ready 1 if this node may own addresses.
 # TYPE starling_ready gauge

@@ -6,11 +6,21 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/starling-lb/starling/lease"
 )
 
 // ownerlessFor is how long an address may be without an owner before an event
 // says so: a new Service usually exists before its endpoints serve.
 const ownerlessFor = 10 * time.Second
+
+// Reasons of events, besides those of lease.
+const (
+	// NodeAssigned tells that another node announces the address from now on, and why.
+	NodeAssigned = "NodeAssigned"
+	// NoEligibleNode tells that no node may announce the address for ten seconds, and why.
+	NoEligibleNode = "NoEligibleNode"
+)
 
 // ownership is who owns an address, and since when.
 type ownership struct {
@@ -38,24 +48,32 @@ func (s *Speaker) moved(w *world, m move) {
 	case now == s.cfg.Node:
 		s.log.Info().Stringer("vip", v.IP).Str("from", was).Str("reason", reason).Msg("announcing")
 		if m.known {
-			s.event(v.Services, false, "NodeAssigned", fmt.Sprintf("node %s announces %s: %s", now, v.IP, verdict.Reason))
+			s.event(v.Services, false, NodeAssigned, fmt.Sprintf("node %s announces %s: %s", now, v.IP, verdict.Reason))
 		}
 	case was == s.cfg.Node:
 		s.log.Info().Stringer("vip", v.IP).Str("to", now).Str("reason", reason).Msg("handing over")
 	}
 }
 
+// Why an address has another owner than before.
+const (
+	causeNew      = "new"         // it was not known before
+	causeEligible = "eligible"    // nobody was eligible before
+	causeLost     = "member-lost" // the owner is gone
+	causeMoved    = "moved"       // another node is to have it now
+)
+
 // cause puts a change of owner into one of a few words.
 func cause(w *world, was string, known bool) string {
 	switch {
 	case !known:
-		return "new"
+		return causeNew
 	case was == "":
-		return "eligible"
+		return causeEligible
 	case !alive(w.members, was):
-		return "member-lost"
+		return causeLost
 	}
-	return "moved"
+	return causeMoved
 }
 
 // tell sends the events that concern this node's own view: addresses that moved,
@@ -80,7 +98,7 @@ func (s *Speaker) tell(w *world) {
 			continue // the nodes settle it between them
 		}
 		if i, ok := w.find(c.IP); ok {
-			s.event(w.vips[i].Services, true, "AddressConflict", fmt.Sprintf("%s also answers for %s on the network of node %s", c.MAC, c.IP, s.cfg.Node))
+			s.event(w.vips[i].Services, true, lease.AddressConflict, fmt.Sprintf("%s also answers for %s on the network of node %s", c.MAC, c.IP, s.cfg.Node))
 		}
 	}
 	s.told = current
@@ -102,7 +120,7 @@ func (s *Speaker) tellNodes(w *world) {
 			}
 			current[ip] = true
 			if !s.kernels[ip] && w.writers.Rank(s.cfg.Node, ip.String()) == 0 {
-				s.event(w.vips[i].Services, true, "AddressConflict", fmt.Sprintf("%s is also an address of node %s: exclude it from its pool, or give the node another one", ip, n.Name))
+				s.event(w.vips[i].Services, true, lease.AddressConflict, fmt.Sprintf("%s is also an address of node %s: exclude it from its pool, or give the node another one", ip, n.Name))
 			}
 		}
 	}
@@ -123,7 +141,7 @@ func (s *Speaker) ownerless(w *world, i int, o ownership) {
 	o.warned = true
 	s.owned[v.IP] = o
 	if w.writers.Rank(s.cfg.Node, v.IP.String()) == 0 {
-		s.event(v.Services, true, "NoEligibleNode", fmt.Sprintf("no node may announce %s: %s", v.IP, w.verdicts[i].Reason))
+		s.event(v.Services, true, NoEligibleNode, fmt.Sprintf("no node may announce %s: %s", v.IP, w.verdicts[i].Reason))
 	}
 	s.log.Warn().Stringer("vip", v.IP).Str("reason", w.verdicts[i].Reason).Msg("nobody may announce the address")
 }

@@ -23,7 +23,9 @@ type view struct {
 	pools     []lease.Usage
 	about     []lease.PoolInfo // the pools, in the same order
 	conflicts []arpd.Conflict
-	mine      int // addresses that this node owns
+	mine      int            // addresses that this node owns
+	differing int            // members with another configuration
+	ofNodes   map[string]int // nodes' addresses in a pool, see overlap
 }
 
 // publish makes the outcome of the turn visible to Snapshot and the metrics.
@@ -45,7 +47,9 @@ func (s *Speaker) publish(w *world) {
 	} else {
 		v.reasons = append(v.reasons, s.cfg.Mesh.Problems()...)
 	}
-	v.problems = slices.Concat(v.problems, s.muted, w.differing(), elsewhere(s.table.Elsewhere()))
+	s.overlap.of(w)
+	v.differing, v.ofNodes = len(w.others()), s.overlap.counts
+	v.problems = slices.Concat(v.problems, s.muted, w.differing(), s.overlap.words, elsewhere(s.table.Elsewhere()))
 	v.owned = make([]ownership, len(w.vips))
 	for i, vip := range w.vips {
 		v.owned[i] = s.owned[vip.IP]
@@ -70,6 +74,16 @@ func (v *view) ownerless() int {
 		if e.Owner == "" {
 			n++
 		}
+	}
+	return n
+}
+
+// disputed counts the addresses of this node that others answer for, by kind. Both kinds are always there, so that
+// their series are, too.
+func (v *view) disputed() map[string]int {
+	n := map[string]int{"stranger": 0, "member": 0}
+	for _, c := range v.conflicts {
+		n[c.Kind]++
 	}
 	return n
 }

@@ -1,0 +1,105 @@
+package speaker
+
+import (
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/owner"
+)
+
+// TestGauges: what is wrong can be alerted on.
+func TestGauges(t *testing.T) {
+	t.Parallel()
+	var last atomic.Pointer[view]
+	last.Store(&view{
+		problems:  []string{"a", "b"},
+		members:   []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: onWire}},
+		vips:      make([]lease.VIP, 3),
+		verdicts:  []owner.Verdict{{Owner: "n1"}, {}, {}},
+		pools:     []lease.Usage{{Pool: "lan", Size: 4, Used: 3, Waiting: 1}},
+		conflicts: []arpd.Conflict{{IP: netip.MustParseAddr("198.18.64.1"), Kind: "stranger"}},
+		differing: 5,
+		ofNodes:   map[string]int{"lan": 6},
+	})
+	reg := prometheus.NewRegistry()
+	newMetrics(reg, &last)
+	want := map[string]float64{
+		"starling_addresses":                           3,
+		"starling_addresses_without_owner":             2,
+		"starling_allocator_addresses_in_use_total":    3, // of lan, as all below
+		"starling_allocator_addresses_of_nodes":        6,
+		"starling_allocator_addresses_total":           4,
+		"starling_allocator_services_waiting":          1,
+		"starling_conflicts member":                    0,
+		"starling_conflicts stranger":                  1,
+		"starling_members_on_wire":                     1,
+		"starling_members_with_other_config":           5,
+		"starling_owned_addresses":                     0,
+		"starling_ownership_changes_total eligible":    0,
+		"starling_ownership_changes_total member-lost": 0,
+		"starling_ownership_changes_total moved":       0,
+		"starling_ownership_changes_total new":         0,
+		"starling_problems":                            2,
+		"starling_ready":                               0,
+	}
+	if diff := cmp.Diff(want, values(t, reg)); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
+	}
+}
+
+// values are those of all counters and gauges, by name and, but for the pool, label.
+func values(t *testing.T, reg *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			name := f.GetName()
+			if len(m.Label) > 0 && m.Label[0].GetName() != "pool" {
+				name += " " + m.Label[0].GetValue()
+			}
+			if m.Histogram == nil {
+				out[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return out
+}
+
+// TestCardinality: Services, addresses and nodes make no series; only pools do.
+func TestCardinality(t *testing.T) {
+	lab(t, func(m *model) {
+		count := func() int {
+			n, err := testutil.GatherAndCount(m.speakers["n1"].registry)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		m.create("first", nil, "n1", "n2", "n3")
+		m.bound("first")
+		before := count()
+		for i := range 50 {
+			m.create(fmt.Sprintf("web-%d", i), nil, "n1", "n2", "n3")
+		}
+		m.until("all have an address", 20*time.Second, func() bool { return m.ip("web-49") != "" })
+		m.start("n4")
+		m.pass(10 * time.Second)
+		if after := count(); after != before {
+			t.Errorf("%d series with 51 Services and 4 nodes, %d with one and 3", after, before)
+		}
+	}, "default=198.18.64.0/24")
+}
