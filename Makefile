@@ -71,6 +71,10 @@ $(BINARIES): dist/starling-linux-%:
 manifests: ## manifests/starling.yaml from the kustomize base
 	go run ./scripts/render
 
+.PHONY: reference
+reference: ## docs/reference.md from flags, comments and metrics of the code
+	UPDATE_REFERENCE=1 go test -count=1 -run '^TestReference$$' ./cmd/starling
+
 .PHONY: deps
 deps: ## the Debian packages that demo and tests need
 	@scripts/deps

@@ -12,13 +12,14 @@ const maxWish = 256
 
 // The annotations under which wishes are understood, in order of precedence.
 var (
-	wishPool  = wishNames("address-pool")
-	wishIPs   = wishNames("loadBalancerIPs")
-	wishShare = wishNames("allow-shared-ip")
+	wishPool  = wishNames(AskPoolAnnotation)
+	wishIPs   = wishNames(AskIPsAnnotation)
+	wishShare = wishNames(AskShareAnnotation)
 )
 
-func wishNames(name string) [3]string {
-	return [3]string{Prefix + name, "metallb.io/" + name, "metallb.universe.tf/" + name}
+func wishNames(annotation string) [3]string {
+	name := strings.TrimPrefix(annotation, Prefix)
+	return [3]string{annotation, "metallb.io/" + name, "metallb.universe.tf/" + name}
 }
 
 // request is what a Service wishes, read once for each revision of it.

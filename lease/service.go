@@ -9,10 +9,16 @@ import (
 const (
 	// Prefix begins every annotation of starling.
 	Prefix = "starling-lb.io/"
-	// LeaseAnnotation holds the lease.
+	// LeaseAnnotation holds the lease: which addresses the Service has. Written by the speakers.
 	LeaseAnnotation = Prefix + "lease"
-	// PoolAnnotation tells the pool that the bound addresses came from.
+	// PoolAnnotation names the pool that the addresses came from. Written by the speakers.
 	PoolAnnotation = Prefix + "ip-allocated-from-pool"
+	// AskPoolAnnotation asks for an address of this pool.
+	AskPoolAnnotation = Prefix + "address-pool"
+	// AskIPsAnnotation asks for these addresses: one, or one of each family with a comma between.
+	AskIPsAnnotation = Prefix + "loadBalancerIPs"
+	// AskShareAnnotation allows Services with the same value to have one address, if their ports differ.
+	AskShareAnnotation = Prefix + "allow-shared-ip"
 
 	typeLoadBalancer = "LoadBalancer"
 	ipv4             = "IPv4"
