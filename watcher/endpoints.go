@@ -81,20 +81,23 @@ type endpointSet struct {
 	slices    map[Key]part
 	ofService map[Key][]string // the names of the slices of a Service, sorted
 	merged    map[Key]Endpoints
-	shared    bool // merged was handed out: copy before the next write
-	listed    bool // from the API server, not from a snapshot file
+	shared    bool             // merged was handed out: copy before the next write
+	touched   map[Key]struct{} // Services whose merged endpoints changed since the last drain
+	listed    bool             // from the API server, not from a snapshot file
 	edits     uint64
 }
 
 func newEndpointSet(changed func()) *endpointSet {
-	s := &endpointSet{changed: changed}
+	s := &endpointSet{changed: changed, touched: make(map[Key]struct{})}
 	s.empty(0)
 	return s
 }
 
 var _ sink[slice] = (*endpointSet)(nil)
 
+// empty forgets everything, to be filled anew.
 func (s *endpointSet) empty(room int) {
+	s.touch(s.merged)
 	s.slices, s.ofService = make(map[Key]part, room), make(map[Key][]string, room)
 	s.merged, s.shared = make(map[Key]Endpoints, room), false
 }
@@ -177,6 +180,7 @@ func (s *endpointSet) merge(service Key) bool {
 		delete(s.ofService, service)
 		if had {
 			delete(s.own(), service)
+			s.touched[service] = struct{}{}
 		}
 		return had
 	}
@@ -194,7 +198,26 @@ func (s *endpointSet) merge(service Key) bool {
 		return false
 	}
 	s.own()[service] = Endpoints{Nodes: nodes}
+	s.touched[service] = struct{}{}
 	return true
+}
+
+func (s *endpointSet) touch(all map[Key]Endpoints) {
+	for service := range all {
+		s.touched[service] = struct{}{}
+	}
+}
+
+// drain names the Services whose endpoints may have changed since the last drain, sorted.
+func (s *endpointSet) drain() []Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.touched) == 0 {
+		return nil
+	}
+	keys := slices.SortedFunc(maps.Keys(s.touched), Key.compare)
+	s.touched = make(map[Key]struct{}) // not cleared, which would keep the room of a whole list
+	return keys
 }
 
 // own returns the merged map for writing.
@@ -218,7 +241,9 @@ func (s *endpointSet) load(merged map[Key]Endpoints) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.listed {
+		s.touch(s.merged)
 		s.merged, s.shared = merged, true
+		s.touch(merged)
 	}
 }
 

@@ -125,11 +125,31 @@ func TestEndpointSetAgainstOracle(t *testing.T) {
 			if diff := cmp.Diff(copied, before); diff != "" {
 				t.Fatalf("a snapshot changed (-before +after):\n%s", diff)
 			}
-			if diff := cmp.Diff(naive(model), s.snapshot(), cmpopts.EquateEmpty()); diff != "" {
+			want := naive(model)
+			if diff := cmp.Diff(want, s.snapshot(), cmpopts.EquateEmpty()); diff != "" {
 				t.Fatalf("(-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(differ(copied, want), s.drain(), cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("drained (-want +got):\n%s", diff)
 			}
 		}
 	})
+}
+
+// differ names the Services that do not have the same endpoints in both, sorted.
+func differ(a, b map[Key]Endpoints) []Key {
+	var keys []Key
+	for _, both := range []map[Key]Endpoints{a, b} {
+		for k := range both {
+			x, inA := a[k]
+			y, inB := b[k]
+			if inA != inB || !slices.Equal(x.Nodes, y.Nodes) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	slices.SortFunc(keys, Key.compare)
+	return slices.Compact(keys)
 }
 
 func naive(all map[Key]slice) map[Key]Endpoints {

@@ -13,6 +13,9 @@ type Changes struct {
 	Reset   bool // forget everything: Put is all there is
 	Put     []*Service
 	Deleted []Key
+	// Endpoints are the Services whose endpoints may have changed too; the State taken after the Drain has them at
+	// least as new.
+	Endpoints []Key
 }
 
 // A table holds the relevant Services at one position of the stream.

@@ -129,9 +129,10 @@ func (w *Watcher) changed() {
 // Changed tells one reader that something may have changed.
 func (w *Watcher) Changed() <-chan struct{} { return w.signal }
 
-// Drain returns the changes of Services since the last Drain as one atomic step.
+// Drain returns the changes of Services since the last Drain as one atomic step, and names those whose endpoints changed.
 func (w *Watcher) Drain() Changes {
 	c, _ := w.services.drain()
+	c.Endpoints = w.endpoints.drain()
 	return c
 }
 
