@@ -24,8 +24,22 @@ func (s *simulation) shares(a, b Key) bool {
 // check compares a table with the naive oracle.
 func (s *simulation) check(p *speaker) {
 	var got []string
+	listed := 0
 	for _, v := range p.table.VIPs(s.view(p)) {
 		got = append(got, fmt.Sprint(v.IP, v.Services))
+		listed += len(v.Services)
+		for _, k := range v.Services {
+			if !slices.Contains(p.table.Bound(k), v.IP) {
+				s.fail("%s has bound %v, but not %s", k, p.table.Bound(k), v.IP)
+			}
+		}
+	}
+	bound := 0
+	for k := range p.table.entries {
+		bound += len(p.table.Bound(k))
+	}
+	if bound != listed {
+		s.fail("Services have bound %d addresses, listed are %d", bound, listed)
 	}
 	if diff := cmp.Diff(naiveVIPs(s.history[p.at]), got); diff != "" {
 		s.fail("VIPs (-want +got):\n%s", diff)

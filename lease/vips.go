@@ -63,6 +63,21 @@ func (t *Table) vip(ip netip.Addr) (VIP, bool) {
 	return vip, len(vip.Services) > 0
 }
 
+// Bound returns the bound addresses of one Service, as VIPs lists them.
+func (t *Table) Bound(k Key) []netip.Addr {
+	e := t.entries[k]
+	if e == nil || e.by != t.seen.installation {
+		return nil
+	}
+	var ips []netip.Addr
+	for _, h := range e.holds {
+		if h.bound {
+			ips = append(ips, h.ip)
+		}
+	}
+	return ips
+}
+
 // Usage returns the use of each pool, in the order of the configuration.
 func (t *Table) Usage(p *Pools) []Usage {
 	used := t.used
