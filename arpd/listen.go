@@ -56,6 +56,9 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 	if s := r.heard[c.ip]; s.mac != c.mac || r.roles[c.ip].ours() && !s.fresh(now) {
 		poke(r.changed)
 	}
+	if ours := r.roles[c.ip].ours(); ours || r.heard[c.ip].mac != c.mac {
+		r.hearsay.macs = nil
+	}
 	r.heard[c.ip] = sighting{c.mac, now}
 	if !r.defended(c.ip) {
 		return time.Time{}
@@ -82,6 +85,7 @@ func (r *Responder) judge(now time.Time) time.Time {
 	}
 	for _, ip := range against { // who gives way will not be heard; who does not, will be again
 		delete(r.heard, ip)
+		r.hearsay.macs = nil
 	}
 	for _, ip := range j.fresh {
 		r.log.Warn().Stringer("vip", ip).Stringer("mac", r.disputes[ip].mac).Msg("another station claims the address")

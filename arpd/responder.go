@@ -52,11 +52,13 @@ type Responder struct {
 	mu        sync.Mutex // guards all following fields; never held across a system call but the change of a filter
 	own       []netip.Addr
 	watched   []netip.Addr
+	given     [2][]netip.Addr // the same as Set and Watch were given them
 	roles     map[netip.Addr]role
 	limits    []Limit                 // see Confine
 	only      map[netip.Addr][]string // the same by address
 	schedule  *schedule
 	heard     map[netip.Addr]sighting
+	hearsay   hearsay // the same for State
 	disputes  disputes
 	quarrels  quarrels
 	peers     map[hw]struct{} // of the nodes of this cluster
@@ -132,11 +134,16 @@ func (r *Responder) Run(ctx context.Context) error {
 }
 
 // Set makes vips the whole set of addresses that this node answers for. When it
-// returns, no other address is answered; new ones are announced at once.
+// returns, no other address is answered; new ones are announced at once. The
+// list must not change afterwards: given again, it costs nothing.
 func (r *Responder) Set(vips []netip.Addr) {
-	vips = normalise(vips)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.muted && sameList(r.given[0], vips) {
+		return
+	}
+	r.given[0] = vips
+	vips = normalise(vips)
 	if r.muted || !slices.Equal(r.own, vips) {
 		r.own, r.muted = vips, false
 		r.assign()
@@ -145,15 +152,25 @@ func (r *Responder) Set(vips []netip.Addr) {
 
 // Watch makes vips the addresses that belong to other nodes and whose announcers
 // are to be remembered for Heard. An address that is in the set of Set as well is
-// being handed over: it is answered, but not announced and not defended.
+// being handed over: it is answered, but not announced and not defended. The
+// list must not change afterwards.
 func (r *Responder) Watch(vips []netip.Addr) {
-	vips = normalise(vips)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if sameList(r.given[1], vips) {
+		return
+	}
+	r.given[1] = vips
+	vips = normalise(vips)
 	if !slices.Equal(r.watched, vips) {
 		r.watched = vips
 		r.assign()
 	}
+}
+
+// sameList tells whether both are one list, without looking into it.
+func sameList(a, b []netip.Addr) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // normalise returns the unicast addresses of ips, plain, sorted, each once.
@@ -182,7 +199,7 @@ func (r *Responder) assign() {
 		roles[ip] |= watch
 	}
 	maps.DeleteFunc(r.heard, func(ip netip.Addr, s sighting) bool { return s.past(r.roles[ip], roles[ip], now) })
-	r.roles = roles
+	r.roles, r.hearsay.macs = roles, nil
 	r.spread()
 	r.schedule.set(r.announced(), now)
 	r.forgetClaims(now)

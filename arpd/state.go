@@ -1,6 +1,7 @@
 package arpd
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,7 +11,7 @@ import (
 type State struct {
 	Interfaces []Interface           // all of the node, sorted by name
 	Conflicts  []Conflict            // sorted by address
-	Heard      map[netip.Addr]string // see Responder.Heard
+	Heard      map[netip.Addr]string // see Responder.Heard; read-only, the next State may have the same
 	Problems   []string              // in words
 	Stop       Stop                  // the last time in which the process did not run
 	Answers    map[Question]Answer   // to the questions of Meet
@@ -67,18 +68,35 @@ func (r *Responder) conflicts() []Conflict {
 func (r *Responder) Heard() map[netip.Addr]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.heardNow(time.Now())
+	return maps.Clone(r.heardNow(time.Now()))
 }
 
-// heardNow is what Heard tells. The caller holds mu.
+// heardNow is what Heard tells, made anew only when that has changed: of 10,000
+// addresses most are watched, and each turn of the loop asks. The caller holds mu.
 func (r *Responder) heardNow(now time.Time) map[netip.Addr]string {
-	out := make(map[netip.Addr]string, len(r.heard))
-	for ip, s := range r.heard {
-		if !r.roles[ip].ours() || s.fresh(now) {
-			out[ip] = s.mac.String()
-		}
+	if l := &r.hearsay; l.macs != nil && (l.until.IsZero() || now.Before(l.until)) {
+		return l.macs
 	}
-	return out
+	texts := make(map[hw]string)
+	r.hearsay = hearsay{macs: make(map[netip.Addr]string, len(r.heard))}
+	for ip, s := range r.heard {
+		if ours := r.roles[ip].ours(); ours && !s.fresh(now) {
+			continue
+		} else if ours {
+			r.hearsay.until = sooner(r.hearsay.until, s.at.Add(sightingFresh+1))
+		}
+		if texts[s.mac] == "" {
+			texts[s.mac] = s.mac.String()
+		}
+		r.hearsay.macs[ip] = texts[s.mac]
+	}
+	return r.hearsay.macs
+}
+
+// hearsay is what was heard in the form of State.
+type hearsay struct {
+	macs  map[netip.Addr]string // never changed; nil: to be made anew
+	until time.Time             // when something of it is too old; zero: never
 }
 
 // Problems says in words what keeps this node from answering; none when all is
