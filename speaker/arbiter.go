@@ -56,7 +56,7 @@ func arbitrate(w *world, self string, ip netip.Addr, mine bool, y yielding) yiel
 
 // yield applies arbitrate to the verdict on an address.
 func (s *Speaker) yield(w *world, ip netip.Addr, v owner.Verdict) owner.Verdict {
-	if v.Owner != s.cfg.Node {
+	if v.Owner != s.cfg.Node || w.wire.Heard[ip] == "" && s.yields[ip].to == "" {
 		return v
 	}
 	y := arbitrate(w, s.cfg.Node, ip, s.mine[ip], s.yields[ip])

@@ -51,39 +51,58 @@ func (h handing) questions(w *world, ip netip.Addr, successor string) []arpd.Que
 // The limit is for nodes that do not hear each other. A successor that does
 // answer on the wire, but not for the address, sees things differently: it does
 // not take it, so this node keeps it.
-func (s *Speaker) handOver(w *world, mine map[netip.Addr]bool) []netip.Addr {
+func (s *Speaker) handOver(w *world) []netip.Addr {
 	var still []netip.Addr
 	held := s.handing
 	s.handing = map[netip.Addr]handing{}
-	for i, v := range w.vips {
-		if mine[v.IP] || !s.answers(v.IP, held) || !alive(w.members, w.verdicts[i].Owner) {
-			continue
-		}
-		h, ok := held[v.IP]
+	for _, i := range s.leaving(w, held) {
+		ip, successor := w.vips[i].IP, w.seats[i].verdict.Owner
+		h, ok := held[ip]
 		if !ok {
 			h = handing{ask: w.now.Add(askAfter), until: w.now.Add(moveLimit)}
 			if w.draining {
 				h.until = w.now.Add(drainLimit)
 			}
 		}
-		ask := h.questions(w, v.IP, w.verdicts[i].Owner)
-		if w.succeeded(v.IP, s.cfg.Node, w.verdicts[i].Owner) || w.taken(ask) {
+		ask := h.questions(w, ip, successor)
+		if w.succeeded(ip, s.cfg.Node, successor) || w.taken(ask) {
 			continue
 		}
-		if !w.now.Before(h.until) && (w.draining || !w.refused(v.IP, ask)) {
+		if !w.now.Before(h.until) && (w.draining || !w.refused(ip, ask)) {
 			continue
 		}
 		w.ask = append(w.ask, ask...)
-		s.handing[v.IP] = h
-		still = append(still, v.IP)
+		s.handing[ip] = h
+		still = append(still, ip)
 		for _, t := range []time.Time{h.ask, h.until} {
 			if w.now.Before(t) {
 				w.wake = earlier(w.wake, t)
 			}
 		}
 	}
-	s.mine = mine
 	return still
+}
+
+// leaving are the positions of the addresses that this node answered for in the last turn and that another live
+// node owns in this one, sorted.
+func (s *Speaker) leaving(w *world, held map[netip.Addr]handing) []int {
+	var at []int
+	for _, m := range w.moves {
+		if s.mine[w.vips[m.at].IP] {
+			at = append(at, m.at)
+		}
+	}
+	for ip := range held {
+		if i, ok := w.find(ip); ok {
+			at = append(at, i)
+		}
+	}
+	at = slices.DeleteFunc(at, func(i int) bool {
+		owner := w.seats[i].verdict.Owner
+		return owner == s.cfg.Node || !alive(w.members, owner)
+	})
+	slices.Sort(at)
+	return slices.Compact(at)
 }
 
 // taken tells whether a question about an address was answered: it is held.
@@ -107,12 +126,6 @@ func (w *world) refused(ip netip.Addr, ask []arpd.Question) bool {
 		}
 	}
 	return there && silent && w.names[w.wire.Heard[ip]] == ""
-}
-
-// answers tells whether the wire has been answering for the address.
-func (s *Speaker) answers(ip netip.Addr, held map[netip.Addr]handing) bool {
-	_, ok := held[ip]
-	return ok || s.mine[ip]
 }
 
 // drained tells whether a leaving speaker may fall silent: every address has

@@ -59,7 +59,7 @@ func (s *Speaker) wake(stop arpd.Stop) {
 	s.stopped = stop.End
 	if stop.Length >= awayAfter {
 		s.hold.fit = false
-		clear(s.mine)
+		s.mine = nil
 		clear(s.handing)
 		clear(s.yields)
 	}

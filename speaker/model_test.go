@@ -65,12 +65,13 @@ type node struct {
 	ice      chan struct{}          // the process is stopped until it is closed; nil: it runs
 	frozen   time.Time              // since when it is or was last stopped
 
-	endpoints []string     // of all Services as this node sees them, nil: those of the model
-	stale     bool         // what the table holds is from the snapshot file
-	silent    time.Time    // of the API server since then, zero: in contact
-	pools     *lease.Pools // nil: those of the model
-	troubles  []string     // of the mesh
-	mistakes  []string     // of the configuration file
+	endpoints []string                          // of all Services as this node sees them, nil: those of the model
+	served    map[watcher.Key]watcher.Endpoints // as of the last Drain
+	stale     bool                              // what the table holds is from the snapshot file
+	silent    time.Time                         // of the API server since then, zero: in contact
+	pools     *lease.Pools                      // nil: those of the model
+	troubles  []string                          // of the mesh
+	mistakes  []string                          // of the configuration file
 	conflicts []arpd.Conflict
 
 	reset   bool
@@ -494,7 +495,26 @@ func (b *modelCluster) Drain() watcher.Changes {
 	}
 	b.reset = false
 	clear(b.changes)
+	now := b.serving()
+	for k := range now {
+		if !slices.Equal(now[k].Nodes, b.served[k].Nodes) {
+			c.Endpoints = append(c.Endpoints, k)
+		}
+	}
+	b.served = now
 	return c
+}
+
+// serving are the endpoints as this node sees them.
+func (b *modelCluster) serving() map[watcher.Key]watcher.Endpoints {
+	if b.endpoints == nil {
+		return b.m.endpoints
+	}
+	all := maps.Clone(b.m.endpoints)
+	for k := range all {
+		all[k] = watcher.Endpoints{Nodes: b.endpoints}
+	}
+	return all
 }
 
 func (b *modelCluster) State() watcher.State {
@@ -504,14 +524,7 @@ func (b *modelCluster) State() watcher.State {
 	if contact.IsZero() {
 		contact = time.Now()
 	}
-	endpoints := b.m.endpoints
-	if b.endpoints != nil {
-		endpoints = maps.Clone(endpoints)
-		for k := range endpoints {
-			endpoints[k] = watcher.Endpoints{Nodes: b.endpoints}
-		}
-	}
-	return watcher.State{Synced: true, Stale: b.stale, Nodes: b.m.nodes, Endpoints: endpoints, LastContact: contact, Namespaces: b.m.spaces, NamespaceEdits: b.m.edits}
+	return watcher.State{Synced: true, Stale: b.stale, Nodes: b.m.nodes, Endpoints: b.serving(), LastContact: contact, Namespaces: b.m.spaces, NamespaceEdits: b.m.edits}
 }
 func (b *modelCluster) Changed() <-chan struct{} { return b.kubed }
 

@@ -134,12 +134,13 @@ type Speaker struct {
 	agreed  *lease.Pools // whose rules on where to announce are in force, see agree
 	differ  []string     // members with another configuration, as of the last turn
 	overlap overlap
-	muted   []string // addresses without an interface, in words, as of the last turn
-	owned   map[netip.Addr]ownership
+	muted   []string               // addresses without an interface, in words, as of the last turn
 	handing map[netip.Addr]handing // answered for still, but owned by another
 	told    map[netip.Addr]bool    // addresses for which a conflict was told
 	kernels map[netip.Addr]bool    // bound addresses that are also a node's own, as of the last turn
-	mine    map[netip.Addr]bool    // owned as of the last turn
+	mine    map[netip.Addr]bool    // owned as of the last turn; nil: answers for nothing
+	answer  []netip.Addr           // the same as a list; never changed in place
+	watch   []netip.Addr           // and those of others
 	ended   time.Time              // when the last turn ended
 	took    time.Duration          // how long it was
 	drain   time.Time              // when draining began, zero before
@@ -155,7 +156,6 @@ func New(cfg Config) *Speaker {
 		results: make(chan result),
 		writing: make(chan struct{}, writers),
 		table:   lease.NewTable(),
-		owned:   map[netip.Addr]ownership{},
 		handing: map[netip.Addr]handing{},
 		told:    map[netip.Addr]bool{},
 	}
@@ -202,11 +202,11 @@ func (s *Speaker) Run(ctx context.Context) error {
 }
 
 // rest lets changes gather after a turn, so that a flood of them, be it pods
-// that come and go or a stranger on the wire, costs at most half a core. After
+// that come and go or a stranger on the wire, costs at most a quarter of a core. After
 // a quiet moment the first change is acted upon at once. A turn in which the
 // process was stopped took long for another reason.
 func (s *Speaker) rest() {
-	if rest := time.Until(s.ended.Add(min(max(pause, s.took), pauseMost))); rest > 0 {
+	if rest := time.Until(s.ended.Add(min(max(pause, 3*s.took), pauseMost))); rest > 0 {
 		time.Sleep(rest)
 	}
 }

@@ -22,13 +22,6 @@ const (
 	NoEligibleNode = "NoEligibleNode"
 )
 
-// ownership is who owns an address, and since when.
-type ownership struct {
-	owner  string
-	since  time.Time
-	warned bool // that nobody is eligible
-}
-
 // move is a change of owner: of which address in w.vips, from whom, and whether the address was known at all.
 type move struct {
 	at    int
@@ -40,7 +33,7 @@ type move struct {
 // so there is one for each change; who announces a new address first is told by
 // the event IPAllocated, and after a restart there is nothing to tell.
 func (s *Speaker) moved(w *world, m move) {
-	v, verdict := w.vips[m.at], w.verdicts[m.at]
+	v, verdict := w.vips[m.at], w.seats[m.at].verdict
 	was, now := m.was, verdict.Owner
 	reason := cause(w, was, m.known)
 	s.metrics.changes.WithLabelValues(reason).Inc()
@@ -82,9 +75,9 @@ func (s *Speaker) tell(w *world) {
 	for _, m := range w.moves {
 		s.moved(w, m)
 	}
-	for i, v := range w.vips {
-		if o := s.owned[v.IP]; o.owner == "" {
-			s.ownerless(w, i, o)
+	for i, t := range w.seats {
+		if t.verdict.Owner == "" && !t.warned {
+			s.ownerless(w, i)
 		}
 	}
 	current := make(map[netip.Addr]bool, len(w.wire.Conflicts))
@@ -128,22 +121,18 @@ func (s *Speaker) tellNodes(w *world) {
 }
 
 // ownerless warns once, from one node, when an address stays without an owner.
-func (s *Speaker) ownerless(w *world, i int, o ownership) {
-	v := w.vips[i]
-	due := o.since.Add(ownerlessFor)
-	if o.warned {
-		return
-	}
-	if w.now.Before(due) {
+func (s *Speaker) ownerless(w *world, i int) {
+	v, t := w.vips[i], w.seats[i].copied()
+	if due := t.since.Add(ownerlessFor); w.now.Before(due) {
 		w.wake = earlier(w.wake, due)
 		return
 	}
-	o.warned = true
-	s.owned[v.IP] = o
+	t.warned = true
+	w.seats[i] = t
 	if w.writers.Rank(s.cfg.Node, v.IP.String()) == 0 {
-		s.event(v.Services, true, NoEligibleNode, fmt.Sprintf("no node may announce %s: %s", v.IP, w.verdicts[i].Reason))
+		s.event(v.Services, true, NoEligibleNode, fmt.Sprintf("no node may announce %s: %s", v.IP, t.verdict.Reason))
 	}
-	s.log.Warn().Stringer("vip", v.IP).Str("reason", w.verdicts[i].Reason).Msg("nobody may announce the address")
+	s.log.Warn().Stringer("vip", v.IP).Str("reason", t.verdict.Reason).Msg("nobody may announce the address")
 }
 
 // tellReady logs a change of this node's readiness.

@@ -1,12 +1,9 @@
 package speaker
 
 import (
-	"maps"
 	"net/netip"
+	"slices"
 	"time"
-
-	"github.com/starling-lb/starling/lease"
-	"github.com/starling-lb/starling/owner"
 )
 
 // turn reads the world, decides and applies. The lease steps that are due are
@@ -31,36 +28,23 @@ func (s *Speaker) turn(now time.Time) *world {
 
 // elect names the owner of every bound address and remembers since when.
 func (s *Speaker) elect(w *world) {
-	elected := s.call(w)
-	w.verdicts = make([]owner.Verdict, len(w.vips))
-	for i, v := range w.vips {
-		w.verdicts[i] = s.yield(w, v.IP, elected[i])
-		was, known := s.owned[v.IP]
-		if known && was.owner == w.verdicts[i].Owner {
+	s.call(w)
+	for i, old := range w.seats {
+		next := s.vote(w, i)
+		verdict := s.yield(w, w.vips[i].IP, next.elected)
+		if next == old && verdict == old.verdict {
 			continue
 		}
-		s.owned[v.IP] = ownership{owner: w.verdicts[i].Owner, since: w.now}
-		w.moves = append(w.moves, move{i, was.owner, known})
-	}
-	if len(s.owned) > len(w.vips) {
-		maps.DeleteFunc(s.owned, func(ip netip.Addr, _ ownership) bool { _, bound := w.find(ip); return !bound })
-	}
-}
-
-// candidate joins the Services of an address into what election needs.
-func (s *Speaker) candidate(w *world, v lease.VIP) owner.VIP {
-	c := owner.VIP{IP: v.IP, Scope: w.scopes.of(v.Pool)}
-	for _, k := range v.Services {
-		nodes := w.cluster.Endpoints[watcherKey(k)].Nodes
-		if len(nodes) == 0 {
-			continue // has no say where the others go
+		if next == old {
+			next = old.copied() // views show the old one
 		}
-		c.Serving = true
-		if svc, ok := s.table.Get(k); ok && svc.Local {
-			c.Local = append(c.Local, nodes)
+		if was, known := next.verdict.Owner, !next.since.IsZero(); !known || verdict.Owner != was {
+			w.moves = append(w.moves, move{i, was, known})
+			next.since, next.warned = w.now, false
 		}
+		next.verdict = verdict
+		w.seats[i] = next
 	}
-	return c
 }
 
 // speak tells the wire which addresses to answer for: those that this node
@@ -68,19 +52,31 @@ func (s *Speaker) candidate(w *world, v lease.VIP) owner.VIP {
 // that no address is for an instant answered and defended against its successor,
 // and before it where none may be.
 func (s *Speaker) speak(w *world) {
-	var answer, watch []netip.Addr
-	mine := make(map[netip.Addr]bool)
-	for i, v := range w.vips {
-		if w.verdicts[i].Owner == s.cfg.Node {
-			mine[v.IP] = true
-			answer = append(answer, v.IP)
-		} else {
-			watch = append(watch, v.IP)
-		}
+	still := s.handOver(w)
+	s.settle(w)
+	answer := s.answer
+	if len(still) > 0 {
+		answer = slices.Concat(answer, still)
 	}
-	answer = append(answer, s.handOver(w, mine)...)
 	s.cfg.Wire.Meet(s.company(w))
 	s.cfg.Wire.Confine(w.limits())
-	s.cfg.Wire.Watch(watch)
+	s.cfg.Wire.Watch(s.watch)
 	s.cfg.Wire.Set(answer)
+}
+
+// settle notes which addresses are this node's. The lists that the wire was given stay the same as long as
+// nothing moves.
+func (s *Speaker) settle(w *world) {
+	if s.mine != nil && len(w.moves) == 0 && len(w.gone) == 0 {
+		return
+	}
+	s.mine, s.answer, s.watch = make(map[netip.Addr]bool, len(s.mine)), nil, nil
+	for i, v := range w.vips {
+		if w.seats[i].verdict.Owner == s.cfg.Node {
+			s.mine[v.IP] = true
+			s.answer = append(s.answer, v.IP)
+		} else {
+			s.watch = append(s.watch, v.IP)
+		}
+	}
 }

@@ -6,10 +6,12 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/arpd"
@@ -25,7 +27,8 @@ type still struct {
 	cluster  watcher.State
 	pools    *lease.Pools
 	wire     arpd.State
-	answered int
+	answered []netip.Addr
+	watched  []netip.Addr
 	set      time.Time // when the wire was told last
 }
 
@@ -41,11 +44,11 @@ func (s *still) Event(watcher.Event)                        {}
 
 type stillWire struct{ *still }
 
-func (s stillWire) Set(vips []netip.Addr) { s.answered, s.set = len(vips), time.Now() }
-func (s stillWire) Watch([]netip.Addr)    {}
-func (s stillWire) Confine([]arpd.Limit)  {}
-func (s stillWire) Meet(arpd.Company)     {}
-func (s stillWire) State() arpd.State     { return s.wire }
+func (s stillWire) Set(vips []netip.Addr)   { s.answered, s.set = vips, time.Now() }
+func (s stillWire) Watch(vips []netip.Addr) { s.watched = vips }
+func (s stillWire) Confine([]arpd.Limit)    {}
+func (s stillWire) Meet(arpd.Company)       {}
+func (s stillWire) State() arpd.State       { return s.wire }
 
 type stillCluster struct{ *still }
 
@@ -63,8 +66,8 @@ func BenchmarkTurn(b *testing.B) {
 			now := time.Now()
 			s.turn(now)
 			s.turn(now.Add(time.Minute)) // It has come back for good.
-			if w.answered == 0 || w.answered == count {
-				b.Fatalf("answers for %d of %d", w.answered, count)
+			if n := len(w.answered); n == 0 || n == count {
+				b.Fatalf("answers for %d of %d", n, count)
 			}
 			for i := 0; b.Loop(); i++ {
 				w.changes.Put = []*watcher.Service{boundService(i%count, 1000000+i)}
@@ -82,15 +85,15 @@ func BenchmarkTakeOver(b *testing.B) {
 			now := time.Now()
 			s.turn(now)
 			s.turn(now.Add(time.Minute))
-			all, took := w.answered, time.Duration(0)
+			all, took := len(w.answered), time.Duration(0)
 			for i := 0; b.Loop(); i++ {
 				w.members[2].State = mesh.Dead
 				w.set = time.Time{}
 				begun := time.Now()
 				s.turn(now.Add(time.Minute))
 				took += w.set.Sub(begun)
-				if w.answered <= all {
-					b.Fatalf("answers for %d addresses after another died, %d before", w.answered, all)
+				if n := len(w.answered); n <= all {
+					b.Fatalf("answers for %d addresses after another died, %d before", n, all)
 				}
 				w.members[2].State = mesh.Alive
 				s.turn(now.Add(time.Minute))
@@ -111,8 +114,10 @@ func TestRollForgetsNothing(t *testing.T) {
 	for step := range 500 {
 		switch i := r.IntN(count); r.IntN(6) {
 		case 0:
+			key := boundService(i, 0).Key()
+			w.changes.Endpoints = []watcher.Key{key}
 			w.cluster.Endpoints = maps.Clone(w.cluster.Endpoints)
-			w.cluster.Endpoints[boundService(i, 0).Key()] = watcher.Endpoints{Nodes: nodes[r.IntN(len(nodes))]}
+			w.cluster.Endpoints[key] = watcher.Endpoints{Nodes: nodes[r.IntN(len(nodes))]}
 		case 1:
 			local[i] = !local[i]
 			svc := boundService(i, count+step+1)
@@ -127,10 +132,20 @@ func TestRollForgetsNothing(t *testing.T) {
 		case 5: // Nothing has changed.
 		}
 		got := s.turn(now.Add(time.Minute))
+		var mine, others []netip.Addr
 		for i, v := range got.vips {
-			if diff := cmp.Diff(got.voters.Elect(s.candidate(got, v)), got.verdicts[i]); diff != "" {
+			if got.seats[i].verdict.Owner == "n1" {
+				mine = append(mine, v.IP)
+			} else {
+				others = append(others, v.IP)
+			}
+			if diff := cmp.Diff(got.voters.Elect(s.candidate(got, v)), got.seats[i].elected); diff != "" {
 				t.Fatalf("step %d, %s (-anew +got):\n%s", step, v.IP, diff)
 			}
+		}
+		told := slices.DeleteFunc(slices.Clone(w.answered), func(ip netip.Addr) bool { _, leaving := s.handing[ip]; return leaving })
+		if diff := cmp.Diff([][]netip.Addr{mine, others}, [][]netip.Addr{told, w.watched}, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("step %d: answered and watched (-want +got):\n%s", step, diff)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
-	"github.com/starling-lb/starling/owner"
 )
 
 // view is the outcome of one turn, immutable, from which Snapshot makes the
@@ -18,8 +17,7 @@ type view struct {
 	problems  []string // what else somebody should look at
 	members   []mesh.Member
 	vips      []lease.VIP
-	verdicts  []owner.Verdict
-	owned     []ownership
+	seats     []*seat // of vips, in the same order
 	pools     []lease.Usage
 	about     []lease.PoolInfo // the pools, in the same order
 	conflicts []arpd.Conflict
@@ -36,7 +34,7 @@ func (s *Speaker) publish(w *world) {
 		problems:  slices.Clone(s.cfg.Settings.Problems()),
 		members:   w.members,
 		vips:      w.vips,
-		verdicts:  w.verdicts,
+		seats:     w.seats,
 		pools:     s.table.Usage(w.pools),
 		about:     w.pools.List(),
 		conflicts: w.wire.Conflicts,
@@ -50,10 +48,6 @@ func (s *Speaker) publish(w *world) {
 	s.overlap.of(w)
 	v.differing, v.ofNodes = len(w.others()), s.overlap.counts
 	v.problems = slices.Concat(v.problems, s.muted, w.differing(), s.overlap.words, elsewhere(s.table.Elsewhere()))
-	v.owned = make([]ownership, len(w.vips))
-	for i, vip := range w.vips {
-		v.owned[i] = s.owned[vip.IP]
-	}
 	v.mine = len(s.mine)
 	s.view.Store(v)
 }
@@ -70,8 +64,8 @@ func elsewhere(e lease.Elsewhere) []string {
 // ownerless counts the addresses that nobody may announce.
 func (v *view) ownerless() int {
 	n := 0
-	for _, e := range v.verdicts {
-		if e.Owner == "" {
+	for _, t := range v.seats {
+		if t.verdict.Owner == "" {
 			n++
 		}
 	}
@@ -109,8 +103,9 @@ func (s *Speaker) Snapshot() Snapshot {
 		r.Members = append(r.Members, member(m))
 	}
 	for i, x := range v.vips {
-		e := v.verdicts[i]
-		vip := VIP{IP: x.IP.String(), Pool: x.Pool, Owner: e.Owner, Next: e.Next, Reason: e.Reason, Since: v.owned[i].since}
+		t := v.seats[i]
+		e := t.verdict
+		vip := VIP{IP: x.IP.String(), Pool: x.Pool, Owner: e.Owner, Next: e.Next, Reason: e.Reason, Since: t.since}
 		for _, k := range x.Services {
 			vip.Services = append(vip.Services, k.String())
 		}

@@ -29,16 +29,17 @@ type world struct {
 	meta     mesh.Meta         // what this node says of itself
 	names    map[string]string // node by MAC, see names
 	vips     []lease.VIP
-	edited   bool // Services have changed
+	edited   []lease.Key // Services that have changed, or whose endpoints have
 
-	reasons  []string // why this node is not ready
-	voters   *owner.Electorate
-	writers  *owner.Electorate // who may take lease steps: also nodes that may not announce
-	verdicts []owner.Verdict   // of vips, in the same order
-	moves    []move            // of owners
-	scopes   scopes            // where the addresses of pools may be announced
-	yields   map[netip.Addr]yielding
-	ask      []arpd.Question // about addresses: to those that are to have them
+	reasons []string // why this node is not ready
+	voters  *owner.Electorate
+	writers *owner.Electorate // who may take lease steps: also nodes that may not announce
+	seats   []*seat           // of vips, in the same order
+	gone    []netip.Addr      // were in vips in the last turn
+	moves   []move            // of owners
+	scopes  scopes            // where the addresses of pools may be announced
+	yields  map[netip.Addr]yielding
+	ask     []arpd.Question // about addresses: to those that are to have them
 
 	steps []lease.Step
 	wake  time.Time
@@ -49,7 +50,7 @@ type world struct {
 func (s *Speaker) look(now time.Time) *world {
 	w := &world{self: s.cfg.Node, now: now, draining: !s.drain.IsZero(), yields: map[netip.Addr]yielding{}}
 	changes := s.cfg.Cluster.Drain() // before the state, which may then only be newer
-	w.edited = changes.Reset || len(changes.Put) > 0 || len(changes.Deleted) > 0
+	w.edited = edited(changes)
 	s.table.Apply(changes.Reset, services(changes.Put), keys(changes.Deleted), now)
 	w.cluster, w.wire, w.pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
 	s.wake(w.wire.Stop)
