@@ -26,7 +26,7 @@ demo-down: root ## remove what a kept or interrupted demo left behind
 	@CGO_ENABLED=0 go -C e2e run ./cmd/demo down
 
 .PHONY: test
-test: root deps lint unit e2e ## linters, unit and wire tests with the race detector, and the cluster tests
+test: root deps lint unit checks e2e ## linters, unit and wire tests with the race detector, and the cluster tests
 
 # The explorations of the lease protocol are run whole only without the race detector. They print what they have seen.
 .PHONY: unit
@@ -34,6 +34,11 @@ unit: ## unit tests and, as root, wire tests in network namespaces, with the rac
 	go test -race ./...
 	go test -count=1 ./mesh
 	go test -count=1 -run 'TestExplore|TestEveryGuardMatters|TestSimulate|TestChoiceSpreads' -v ./lease
+
+# Built without cgo like the linters, whose compiled packages it shares.
+.PHONY: checks
+checks: ## the alerts, the dashboard and the ways to install, read by Prometheus, Helm and kustomize
+	CGO_ENABLED=0 go -C checks test ./...
 
 # cmd/kube and its like are a few lines around all of Kubernetes, without tests: naming them would compile and vet
 # everything once more. The linters vet the rest.

@@ -1,0 +1,164 @@
+package checks
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/promqltest"
+	"github.com/prometheus/prometheus/rules"
+	"sigs.k8s.io/yaml"
+)
+
+const interval = 5 * time.Second // of scrapes and evaluations, as in the manifests
+
+func promql() parser.Parser { return parser.NewParser(parser.Options{}) }
+
+// alerts reads the PrometheusRule as Prometheus reads a rule file, which has the same groups.
+func alerts(t *testing.T) []rulefmt.Rule {
+	t.Helper()
+	const file = "../manifests/monitoring/prometheusrule.yaml"
+	object := parse[struct{ Spec map[string]any }](t, file, read(t, file))
+	text, err := yaml.Marshal(object.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, errs := rulefmt.Parse(text, false, model.UTF8Validation, promql(), slog.New(slog.DiscardHandler))
+	for _, err := range errs {
+		t.Error(err)
+	}
+	var out []rulefmt.Rule
+	for _, g := range groups.Groups {
+		if time.Duration(g.Interval) != interval {
+			t.Errorf("group %s is evaluated every %s", g.Name, g.Interval)
+		}
+		out = append(out, g.Rules...)
+	}
+	return out
+}
+
+// firing evaluates the rule from the beginning of the series until then and returns the summaries of what fires.
+func firing(t *testing.T, r rulefmt.Rule, series string, until time.Duration) []string {
+	t.Helper()
+	expr, err := promql().ParseExpr(r.Expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := rules.NewAlertingRule(r.Alert, expr, time.Duration(r.For), 0, labels.FromMap(r.Labels), labels.FromMap(r.Annotations),
+		labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler))
+	engine := promqltest.NewTestEngine(t, false, 5*time.Minute, 1_000_000)
+	query := rules.EngineQueryFunc(engine, promqltest.LoadedStorage(t, "load 5s\n"+strings.TrimPrefix(series, "\n")))
+	for at := time.Duration(0); at <= until; at += interval {
+		if _, err := rule.Eval(t.Context(), 0, time.Unix(0, 0).Add(at), query, &url.URL{}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out []string
+	for _, a := range rule.ActiveAlerts() {
+		if a.State == rules.StateFiring {
+			out = append(out, a.Annotations.Get("summary"))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// healthy is a cluster of three nodes in which one address has moved once.
+func healthy() string {
+	var b strings.Builder
+	for i := range 3 {
+		all := fmt.Sprintf(`namespace="starling-system",job="starling",pod="starling-%d",node="n%d"`, i, i)
+		for _, s := range []string{
+			"up{%s} 1", "starling_ready{%s} 1", "starling_problems{%s} 0", "starling_addresses{%s} 3", "starling_owned_addresses{%s} 1",
+			"starling_addresses_without_owner{%s} 0", `starling_conflicts{kind="stranger",%s} 0`, `starling_conflicts{kind="member",%s} 0`,
+			`starling_allocator_addresses_total{pool="lan",%s} 10`, `starling_allocator_addresses_in_use_total{pool="lan",%s} 9`,
+			`starling_allocator_addresses_total{pool="none",%s} 0`, `starling_allocator_addresses_in_use_total{pool="none",%s} 0`,
+			`starling_allocator_services_waiting{pool="lan",%s} 0`, `starling_allocator_addresses_of_nodes{pool="lan",%s} 0`,
+			"starling_config_last_reload_successful{%s} 1", "starling_members_with_other_config{%s} 0", "starling_members_on_wire{%s} 0",
+			`starling_mesh_members{state="alive",%s} 3`, `starling_mesh_members{state="dead",%s} 0`, `starling_mesh_members{state="left",%s} 0`,
+			"starling_watcher_nodes{%s} 3", "starling_watcher_contact_age_seconds{%s} 4",
+		} {
+			fmt.Fprintf(&b, "  "+s+"x400\n", all)
+		}
+		fmt.Fprintf(&b, `  starling_ownership_changes_total{reason="moved",%s} 0x50 1x350`+"\n", all)
+		fmt.Fprintf(&b, `  starling_ownership_changes_total{reason="new",%s} 0x10 3x390`+"\n", all)
+	}
+	return b.String()
+}
+
+func TestNothingFiresWhileAllIsWell(t *testing.T) {
+	for _, r := range alerts(t) {
+		if got := firing(t, r, healthy(), 20*time.Minute); got != nil {
+			t.Errorf("%s: %q", r.Alert, got)
+		}
+	}
+}
+
+// TestAlerts: each alert fires on its fault, and not before its time.
+func TestAlerts(t *testing.T) {
+	all := alerts(t)
+	tested := map[string]bool{}
+	for _, tt := range faults {
+		tested[tt.alert] = true
+		t.Run(tt.alert, func(t *testing.T) {
+			i := slices.IndexFunc(all, func(r rulefmt.Rule) bool { return r.Alert == tt.alert })
+			if i < 0 {
+				t.Fatal("there is no such alert")
+			}
+			r := all[i]
+			if diff := cmp.Diff([]string{tt.want}, firing(t, r, tt.series, tt.after)); diff != "" {
+				t.Errorf("firing after %s (-want +got):\n%s", tt.after, diff)
+			}
+			if before := firing(t, r, tt.series, tt.after-2*interval); before != nil {
+				t.Errorf("%q fires already before %s", before, tt.after)
+			}
+		})
+	}
+	for _, r := range all {
+		if !tested[r.Alert] {
+			t.Errorf("no fault tests %s", r.Alert)
+		}
+	}
+}
+
+// TestAlertsHelp: every alert says what it is, what it means and what to do, and its section exists.
+func TestAlertsHelp(t *testing.T) {
+	page := read(t, "../docs/troubleshooting.md")
+	for _, r := range alerts(t) {
+		for _, key := range []string{"summary", "description", "action"} {
+			if len(r.Annotations[key]) < 15 {
+				t.Errorf("%s: annotation %s is %q", r.Alert, key, r.Annotations[key])
+			}
+		}
+		if s := r.Labels["severity"]; !slices.Contains([]string{"critical", "warning", "info"}, s) {
+			t.Errorf("%s: severity %q", r.Alert, s)
+		}
+		want := "https://github.com/starling-lb/starling/blob/main/docs/troubleshooting.md#" + strings.ToLower(r.Alert)
+		if got := r.Annotations["runbook_url"]; got != want {
+			t.Errorf("%s: runbook_url %q, want %q", r.Alert, got, want)
+		}
+		if !regexp.MustCompile(`(?m)^#+ ` + r.Alert + `$`).MatchString(page) {
+			t.Errorf("%s: docs/troubleshooting.md has no section of this name", r.Alert)
+		}
+	}
+}
+
+// TestAlertsKnowTheirMetrics: an alert on a metric that does not exist never fires.
+func TestAlertsKnowTheirMetrics(t *testing.T) {
+	known := reference(t)
+	for _, r := range alerts(t) {
+		for _, mistake := range unknown(t, known, r.Expr) {
+			t.Errorf("%s: %s", r.Alert, mistake)
+		}
+	}
+}
