@@ -84,6 +84,7 @@ func (t *Table) look(e *entry, v *View) (Step, bool) {
 	delete(t.parked, e)
 	p := t.plan(e, v)
 	t.watch(e, &p, v.Now)
+	t.lack(e, p.fail)
 	if p.kind != "" {
 		return t.act(e, &p, v)
 	}

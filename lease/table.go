@@ -28,6 +28,7 @@ type Table struct {
 	queues  map[string]*queue                  // wait for any address
 	stirred map[*queue]struct{}                // the heads of these queues are to be looked at
 	waiting map[string]uint64
+	lacking map[*entry]Waiting // those that cannot have what they want, see Waiting
 	alarms  alarms
 	loads   *loads
 	looks   uint64 // how many Services Steps has looked at
@@ -61,7 +62,7 @@ func NewTable() *Table {
 		entries: make(map[Key]*entry), holds: make(map[netip.Addr][]*entry), flying: make(map[netip.Addr][]*entry),
 		keys: make(map[string]map[netip.Addr]int), ranks: make(map[string]int), progress: make(map[string]time.Time),
 		parked: make(map[*entry]struct{}), wanted: make(map[netip.Addr]map[*entry]struct{}),
-		queues: make(map[string]*queue), sharers: make(map[string]map[*entry]struct{}), stirred: make(map[*queue]struct{}), waiting: make(map[string]uint64),
+		queues: make(map[string]*queue), sharers: make(map[string]map[*entry]struct{}), stirred: make(map[*queue]struct{}), waiting: make(map[string]uint64), lacking: make(map[*entry]Waiting),
 		used: make(map[string]uint64), stale: make(map[netip.Addr]struct{}), none: &Pools{}, spaces: make(map[string]Labels),
 		loads: newLoads(nil),
 	}
@@ -104,6 +105,7 @@ func (t *Table) remove(e *entry, now time.Time) {
 	}
 	delete(t.entries, e.s.Key())
 	delete(t.parked, e)
+	delete(t.lacking, e)
 	held := e.holds
 	t.unlink(e)
 	t.land(e)

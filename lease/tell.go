@@ -1,0 +1,81 @@
+package lease
+
+import (
+	"slices"
+	"strings"
+)
+
+// Waiting is a Service without all of its addresses, and why.
+type Waiting struct {
+	Service Key
+	Pool    string // it counts as waiting there; "" where no pool could help
+	Reason  string // the rule that refused, in words
+}
+
+// Held is what one Service holds of addresses, and how.
+type Held struct {
+	Service Key
+	By      string // installation that the lease names
+	Foreign bool   // the lease is not for this installation to change
+	Holder  string // node that wrote the lease
+	Bad     string // what is wrong with the lease as it is written, or ""
+	Items   []Item // of which State may be "shown" too: by status.loadBalancer.ingress alone
+}
+
+// lack remembers that a Service cannot have what it wants, for Waiting to tell; nil ends it.
+func (t *Table) lack(e *entry, f *failure) {
+	text := ""
+	if f != nil {
+		text = f.text()
+	}
+	if text == "" {
+		delete(t.lacking, e)
+		return
+	}
+	t.lacking[e] = Waiting{Service: e.s.Key(), Pool: f.count, Reason: text}
+}
+
+// Waiting lists the oldest Services that have not got what they want, at most that many, as the last Steps
+// found them.
+func (t *Table) Waiting(most int) []Waiting {
+	all := make([]*entry, 0, len(t.lacking))
+	for e := range t.lacking {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, older)
+	list := make([]Waiting, 0, min(len(all), most))
+	for _, e := range all[:min(len(all), most)] {
+		list = append(list, t.lacking[e])
+	}
+	return list
+}
+
+// Held lists the Services that hold addresses of any kind, sorted by name.
+func (t *Table) Held() []Held {
+	var list []Held
+	for _, e := range t.entries {
+		if len(e.holds) > 0 {
+			list = append(list, e.held(t.seen.installation))
+		}
+	}
+	slices.SortFunc(list, func(a, b Held) int { return strings.Compare(a.Service.String(), b.Service.String()) })
+	return list
+}
+
+func (e *entry) held(installation string) Held {
+	h := Held{Service: e.s.Key(), By: e.by, Foreign: e.foreign(installation), Bad: e.bad}
+	if l, _, err := decode(e.s.note(LeaseAnnotation)); err == nil {
+		h.Holder = clip(l.Holder)
+	}
+	for _, o := range e.holds {
+		i := Item{IP: o.ip, Pool: o.pool, State: stateClaimed}
+		switch {
+		case o.bound:
+			i.State = stateBound
+		case !o.leased:
+			i.State = "shown"
+		}
+		h.Items = append(h.Items, i)
+	}
+	return h
+}
