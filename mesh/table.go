@@ -51,6 +51,7 @@ type entry struct {
 	Member
 	raw     string    // Meta as received, to see whether it differs.
 	goodbye time.Time // When the member said that it goes.
+	ping    Ping
 }
 
 func newTable(self string, addr netip.AddrPort, meta []byte, now time.Time) *table {
