@@ -88,8 +88,8 @@ func TestEventsOncePerChange(t *testing.T) {
 		if n := len(told(srv)); n != 4 {
 			t.Errorf("%d events after one was forgotten, want 4", n)
 		}
-		if sent, repeated := w.metric(w.metrics.events.WithLabelValues("sent")), w.metric(w.metrics.events.WithLabelValues("repeated")); sent != 5 || repeated != 4 {
-			t.Errorf("%v sent, %v repeated", sent, repeated)
+		if diff := cmp.Diff(Counts{Writes: map[string]uint64{}, Events: map[string]uint64{"sent": 5, "repeated": 4}}, w.Counts()); diff != "" {
+			t.Errorf("counts (-want +got):\n%s", diff)
 		}
 	})
 }
