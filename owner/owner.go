@@ -178,3 +178,12 @@ func (e *Electorate) Rank(name, key string) int {
 	}
 	return rank
 }
+
+// Nodes returns what the electorate was made of, sorted by name.
+func (e *Electorate) Nodes() []Node {
+	nodes := make([]Node, len(e.nodes))
+	for i := range e.nodes {
+		nodes[i] = e.nodes[i].Node
+	}
+	return nodes
+}

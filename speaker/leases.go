@@ -133,6 +133,8 @@ func (s *Speaker) write(ctx context.Context, st lease.Step) {
 
 // finish books the result of a write and of all others that have ended.
 func (s *Speaker) finish(r result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for {
 		s.table.Done(r.step, time.Now(), r.err)
 		switch {

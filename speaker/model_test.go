@@ -148,7 +148,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	m.speakers[name] = b
 	m.measure()
 	m.mu.Unlock()
-	b.speaker = New(Config{Node: name, Version: "test", Installation: "cluster", Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Log: zerolog.New(io.Discard), Registry: b.registry})
+	b.speaker = New(Config{Node: name, Version: "test", Installation: "cluster", Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Pings: b.pings, Counts: b.counts, Log: zerolog.New(io.Discard), Registry: b.registry})
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
 	go func() {
@@ -579,3 +579,21 @@ func (b *node) Problems() []string {
 	return b.mistakes
 }
 func (b *node) Changed() <-chan struct{} { return nil }
+
+// pings are such that every other member answered a probe just now.
+func (b *node) pings() map[string]mesh.Ping {
+	r := map[string]mesh.Ping{}
+	for _, m := range (*modelMesh)(b).Members() {
+		if m.Name != b.name && m.State == mesh.Alive {
+			r[m.Name] = mesh.Ping{RoundTrip: 2 * b.m.latency, Seen: time.Now()}
+		}
+	}
+	return r
+}
+
+// counts are those of the whole model.
+func (b *node) counts() watcher.Counts {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return watcher.Counts{Writes: map[string]uint64{"ok": uint64(b.m.writes)}, Events: map[string]uint64{"sent": uint64(len(b.m.events))}}
+}

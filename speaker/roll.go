@@ -29,6 +29,8 @@ type seat struct {
 	verdict   owner.Verdict // what holds: elected, or left to another
 	since     time.Time     // of the owner; zero: not yet decided
 	warned    bool          // that nobody is eligible
+	from      string        // the owner before
+	cause     string        // of the change, see cause
 }
 
 // seated is the roll's seats for another list of addresses, nil where there is none yet, and the addresses that

@@ -9,27 +9,43 @@ import (
 // /api/v1/status: fields are only ever added, and a list without entries is [] and never null.
 // Every speaker has a view of its own, so two snapshots may disagree; Node says whose view this is.
 type Snapshot struct {
-	Node      string     `json:"node"`      // the speaker's own node
-	Version   string     `json:"version"`   // program version
-	Ready     bool       `json:"ready"`     // does its whole job
-	Reasons   []string   `json:"reasons"`   // why it is not ready, in words
-	Problems  []string   `json:"problems"`  // what else somebody should look at, in words
-	Members   []Member   `json:"members"`   // sorted by name, this node included
-	VIPs      []VIP      `json:"vips"`      // sorted by address
-	Pools     []Pool     `json:"pools"`     // in order of configuration
-	Conflicts []Conflict `json:"conflicts"` // sorted by address
+	Node       string      `json:"node"`       // the speaker's own node
+	Version    string      `json:"version"`    // program version
+	Ready      bool        `json:"ready"`      // does its whole job
+	Reasons    []string    `json:"reasons"`    // why it is not ready, in words
+	Problems   []string    `json:"problems"`   // what else somebody should look at, in words
+	Members    []Member    `json:"members"`    // sorted by name, this node included
+	VIPs       []VIP       `json:"vips"`       // sorted by address
+	Pools      []Pool      `json:"pools"`      // in order of configuration
+	Conflicts  []Conflict  `json:"conflicts"`  // sorted by address
+	At         time.Time   `json:"at"`         // of the turn that this is the outcome of; no moment: none was taken yet
+	Waiting    []Waiting   `json:"waiting"`    // Services without an address, the oldest first; at most 1000 of them
+	Interfaces []Interface `json:"interfaces"` // of this node, sorted by name
+	Keys       Keys        `json:"keys"`       // of the gossip
+	Activity   Activity    `json:"activity"`   // of this speaker since it started
+	Findings   []Finding   `json:"findings"`   // everything of the above that somebody should look at, and what to do
 }
 
 // Member is a speaker of the mesh.
 type Member struct {
-	Name      string   `json:"name"`      // node name
-	Addr      string   `json:"addr"`      // gossip address and port
-	State     string   `json:"state"`     // "alive", "dead", "left", or "wire": not reached by gossip, alive on the wire
-	Ready     bool     `json:"ready"`     // as it says of itself
-	Draining  bool     `json:"draining"`  // about to leave
-	Returning bool     `json:"returning"` // came back a moment ago, others go first
-	Segments  []string `json:"segments"`  // L2 networks of the node as prefixes
-	Keys      []string `json:"keys"`      // fingerprints of its gossip keys, the one that encrypts first
+	Name      string    `json:"name"`               // node name
+	Addr      string    `json:"addr"`               // gossip address and port
+	State     string    `json:"state"`              // "alive", "dead", "left", or "wire": not reached by gossip, alive on the wire
+	Ready     bool      `json:"ready"`              // as it says of itself
+	Draining  bool      `json:"draining"`           // about to leave
+	Returning bool      `json:"returning"`          // came back a moment ago, others go first
+	Segments  []string  `json:"segments"`           // L2 networks of the node as prefixes
+	Keys      []string  `json:"keys"`               // fingerprints of its gossip keys, the one that encrypts first
+	Version   string    `json:"version"`            // of its program
+	Since     time.Time `json:"since,omitzero"`     // of the last change of state
+	LastSeen  time.Time `json:"lastSeen,omitzero"`  // when it last answered this node: a probe of gossip, or on the wire
+	RoundTrip float64   `json:"roundTrip,omitzero"` // of the last probe, in seconds; none: not probed yet, or this node itself
+	Health    string    `json:"health"`             // one or two words: "ready", "draining", "on the wire", "dead", ...
+	Verdict   string    `json:"verdict"`            // what is wrong with it, in words; "" nothing
+	Todo      string    `json:"todo"`               // what to do about that
+	Tier      string    `json:"tier"`               // how gladly it is taken: "normal", "cordoned", ...; "" when it is not
+	Unfit     string    `json:"unfit"`              // why it may announce nothing at all, "" if it may
+	Announces int       `json:"announces"`          // addresses that it owns
 }
 
 // VIP is an address that at least one Service holds.
@@ -41,6 +57,9 @@ type VIP struct {
 	Next     string    `json:"next"`   // who takes over when the owner dies; "" nobody
 	Reason   string    `json:"reason"` // why this owner, or why none
 	Since    time.Time `json:"since"`  // since when it is the owner
+	From     string    `json:"from"`   // the owner before, "" none that this speaker knew of
+	Cause    string    `json:"cause"`  // of the last change: "new", "eligible", "member-lost", "moved"; "" for a new Service
+	Change   string    `json:"change"` // the same in words: "n1 was lost"
 }
 
 // Pool is a named set of ranges and how much of it is used.
@@ -51,14 +70,46 @@ type Pool struct {
 	Size    uint64   `json:"size"`    // addresses; stays at the largest uint64 when there are more
 	Used    uint64   `json:"used"`    // addresses held by Services
 	Waiting uint64   `json:"waiting"` // Services that got no address from it
+	Free    uint64   `json:"free"`    // addresses that nobody holds
+}
+
+// Waiting is a Service that has not got the addresses it wants.
+type Waiting struct {
+	Service string `json:"service"` // "namespace/name"
+	Pool    string `json:"pool"`    // in whose count it is, "" where no pool could help
+	Reason  string `json:"reason"`  // the rule that refused, in words
 }
 
 // Conflict is an address that somebody else on the wire uses as well.
 type Conflict struct {
 	IP    string    `json:"ip"`
-	Kind  string    `json:"kind"` // "stranger", or "member": a node of this cluster that does not give way
-	MAC   string    `json:"mac"`  // hardware address of the other
-	Since time.Time `json:"since"`
+	Kind  string    `json:"kind"` // "stranger", "member": a node of this cluster that does not give way, or "node": it is a node's own
+	MAC   string    `json:"mac"`  // hardware address of the other, if known
+	Since time.Time `json:"since,omitzero"`
+	Node  string    `json:"node"` // name of the other, if it is a node
+	Words string    `json:"words"`
+	Todo  string    `json:"todo"` // what to do about it
+}
+
+// Interface is a network interface of this node.
+type Interface struct {
+	Name     string   `json:"name"`
+	MAC      string   `json:"mac"`
+	Prefixes []string `json:"prefixes"` // connected networks
+	Used     bool     `json:"used"`     // addresses are announced on it
+	Reason   string   `json:"reason"`   // why not
+}
+
+// Keys are the keys of the gossip, by their fingerprints.
+type Keys struct {
+	Held  []string `json:"held"`  // by this node, the one that encrypts first
+	State string   `json:"state"` // in words: whether all members hold the same, or how far a rotation is
+}
+
+// Activity counts what this speaker wrote to Kubernetes, by result: "ok", "conflict", "sent", ...
+type Activity struct {
+	Writes map[string]uint64 `json:"writes"` // of leases
+	Events map[string]uint64 `json:"events"`
 }
 
 // MarshalJSON writes lists without entries as [].
@@ -66,7 +117,8 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 	type plain Snapshot // without this method
 	p := plain(s)
 	p.Reasons, p.Problems, p.Members, p.VIPs = list(s.Reasons), list(s.Problems), list(s.Members), list(s.VIPs)
-	p.Pools, p.Conflicts = list(s.Pools), list(s.Conflicts)
+	p.Pools, p.Conflicts, p.Waiting, p.Interfaces = list(s.Pools), list(s.Conflicts), list(s.Waiting), list(s.Interfaces)
+	p.Keys.Held, p.Findings = list(s.Keys.Held), list(s.Findings)
 	return json.Marshal(p)
 }
 
@@ -92,6 +144,26 @@ func (p Pool) MarshalJSON() ([]byte, error) {
 	q := plain(p)
 	q.Ranges, q.Rules = list(p.Ranges), list(p.Rules)
 	return json.Marshal(q)
+}
+
+// MarshalJSON writes lists without entries as [].
+func (i Interface) MarshalJSON() ([]byte, error) {
+	type plain Interface
+	p := plain(i)
+	p.Prefixes = list(i.Prefixes)
+	return json.Marshal(p)
+}
+
+// MarshalJSON writes counts without entries as {}.
+func (a Activity) MarshalJSON() ([]byte, error) {
+	type plain Activity
+	p := plain(a)
+	for _, m := range []*map[string]uint64{&p.Writes, &p.Events} {
+		if *m == nil {
+			*m = map[string]uint64{}
+		}
+	}
+	return json.Marshal(p)
 }
 
 // list is s, or an empty list in place of nil.

@@ -8,6 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// added are the empty forms of what later releases added to the end.
+const added = `"at":"0001-01-01T00:00:00Z","waiting":[],"interfaces":[],"keys":{"held":[],"state":""},"activity":{"writes":{},"events":{}},"findings":[]`
+
 // The bytes below are the public contract: a change of them breaks users.
 func TestSnapshotJSON(t *testing.T) {
 	t.Parallel()
@@ -19,24 +22,31 @@ func TestSnapshotJSON(t *testing.T) {
 	}{
 		{
 			name: "empty has every field and no null",
-			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],"members":[],"vips":[],"pools":[],"conflicts":[]}`,
+			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],"members":[],"vips":[],"pools":[],"conflicts":[],` + added + `}`,
 		},
 		{
 			name: "lists inside of lists are never null",
 			in:   Snapshot{Members: []Member{{Name: "n1"}}, VIPs: []VIP{{IP: "198.18.64.1", Since: since}}, Pools: []Pool{{Name: "p"}}},
 			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],` +
-				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"returning":false,"segments":[],"keys":[]}],` +
-				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","since":"2026-01-02T03:04:05Z"}],` +
-				`"pools":[{"name":"p","ranges":[],"rules":[],"size":0,"used":0,"waiting":0}],"conflicts":[]}`,
+				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"returning":false,"segments":[],"keys":[],"version":"","health":"","verdict":"","todo":"","tier":"","unfit":"","announces":0}],` +
+				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","since":"2026-01-02T03:04:05Z","from":"","cause":"","change":""}],` +
+				`"pools":[{"name":"p","ranges":[],"rules":[],"size":0,"used":0,"waiting":0,"free":0}],"conflicts":[],` + added + `}`,
 		},
 		{
 			name: "full",
 			in:   full(since),
 			want: `{"node":"n1","version":"v1","ready":true,"reasons":["a"],"problems":["b"],` +
-				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"returning":false,"segments":["198.18.0.0/24"],"keys":["0a0b0c0d"]}],` +
-				`"vips":[{"ip":"198.18.64.1","services":["a/b"],"pool":"p","owner":"n2","next":"n1","reason":"highest score","since":"2026-01-02T03:04:05Z"}],` +
-				`"pools":[{"name":"p","ranges":["2001:db8::/64"],"rules":["priority 1"],"size":18446744073709551615,"used":2,"waiting":3}],` +
-				`"conflicts":[{"ip":"198.18.64.1","kind":"stranger","mac":"02:00:00:00:00:01","since":"2026-01-02T03:04:05Z"}]}`,
+				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"returning":false,"segments":["198.18.0.0/24"],"keys":["0a0b0c0d"],` +
+				`"version":"v1","since":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z","roundTrip":0.00025,` +
+				`"health":"draining","verdict":"odd","todo":"look","tier":"draining","unfit":"","announces":1}],` +
+				`"vips":[{"ip":"198.18.64.1","services":["a/b"],"pool":"p","owner":"n2","next":"n1","reason":"highest score","since":"2026-01-02T03:04:05Z",` +
+				`"from":"n1","cause":"moved","change":"moved from n1"}],` +
+				`"pools":[{"name":"p","ranges":["2001:db8::/64"],"rules":["priority 1"],"size":18446744073709551615,"used":2,"waiting":3,"free":4}],` +
+				`"conflicts":[{"ip":"198.18.64.1","kind":"stranger","mac":"02:00:00:00:00:01","since":"2026-01-02T03:04:05Z","node":"","words":"w","todo":"t"}],` +
+				`"at":"2026-01-02T03:04:05Z","waiting":[{"service":"a/b","pool":"p","reason":"full"}],` +
+				`"interfaces":[{"name":"eth0","mac":"02:00:00:00:00:02","prefixes":["198.18.0.0/24"],"used":true,"reason":""}],` +
+				`"keys":{"held":["0a0b0c0d"],"state":"all"},"activity":{"writes":{"ok":1},"events":{"sent":2}},` +
+				`"findings":[{"level":"error","about":"p","words":"w","todo":"t"}]}`,
 		},
 	}
 	for _, tt := range tests {
@@ -69,18 +79,24 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	}
 }
 
-func full(since time.Time) Snapshot {
+func full(at time.Time) Snapshot {
 	return Snapshot{
-		Node: "n1", Version: "v1", Ready: true, Reasons: []string{"a"}, Problems: []string{"b"},
+		Node: "n1", Version: "v1", Ready: true, Reasons: []string{"a"}, Problems: []string{"b"}, At: at,
 		Members: []Member{{
 			Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Draining: true,
-			Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"},
+			Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}, Version: "v1", Since: at, LastSeen: at, RoundTrip: 0.00025,
+			Health: "draining", Verdict: "odd", Todo: "look", Tier: "draining", Announces: 1,
 		}},
 		VIPs: []VIP{{
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n2", Next: "n1",
-			Reason: "highest score", Since: since,
+			Reason: "highest score", Since: at, From: "n1", Cause: "moved", Change: "moved from n1",
 		}},
-		Pools:     []Pool{{Name: "p", Ranges: []string{"2001:db8::/64"}, Rules: []string{"priority 1"}, Size: 1<<64 - 1, Used: 2, Waiting: 3}},
-		Conflicts: []Conflict{{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: since}},
+		Pools:      []Pool{{Name: "p", Ranges: []string{"2001:db8::/64"}, Rules: []string{"priority 1"}, Size: 1<<64 - 1, Used: 2, Waiting: 3, Free: 4}},
+		Conflicts:  []Conflict{{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: at, Words: "w", Todo: "t"}},
+		Waiting:    []Waiting{{Service: "a/b", Pool: "p", Reason: "full"}},
+		Interfaces: []Interface{{Name: "eth0", MAC: "02:00:00:00:00:02", Prefixes: []string{"198.18.0.0/24"}, Used: true}},
+		Keys:       Keys{Held: []string{"0a0b0c0d"}, State: "all"},
+		Activity:   Activity{Writes: map[string]uint64{"ok": 1}, Events: map[string]uint64{"sent": 2}},
+		Findings:   []Finding{{Level: harm, About: "p", Words: "w", Todo: "t"}},
 	}
 }

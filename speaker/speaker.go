@@ -106,6 +106,8 @@ type Config struct {
 	Cluster  Cluster
 	API      API
 	Settings Settings
+	Pings    func() map[string]mesh.Ping // round trips, asked when somebody looks; nil: not known
+	Counts   func() watcher.Counts       // what was written, asked when somebody looks; nil: not known
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: no metrics
 }
@@ -120,7 +122,9 @@ type Speaker struct {
 	view    atomic.Pointer[view] // the last turn, for Snapshot
 	beat    atomic.Int64         // when the last turn ended, in Unix nanoseconds
 
-	// Only the loop's goroutine uses the following.
+	mu sync.Mutex // the loop holds it for a turn; who asks about Services holds it shortly in between
+
+	// Only the loop's goroutine uses the following, and under mu who asks may read them.
 	table   *lease.Table
 	touch   touch
 	hold    hold

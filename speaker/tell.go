@@ -33,9 +33,10 @@ type move struct {
 // so there is one for each change; who announces a new address first is told by
 // the event IPAllocated, and after a restart there is nothing to tell.
 func (s *Speaker) moved(w *world, m move) {
-	v, verdict := w.vips[m.at], w.seats[m.at].verdict
-	was, now := m.was, verdict.Owner
+	v, t := w.vips[m.at], w.seats[m.at] // of this turn, so no view shows it yet
+	was, verdict, now := m.was, t.verdict, t.verdict.Owner
 	reason := cause(w, was, m.known)
+	t.from, t.cause = was, reason
 	s.metrics.changes.WithLabelValues(reason).Inc()
 	switch {
 	case now == s.cfg.Node:

@@ -9,6 +9,8 @@ import (
 // turn reads the world, decides and applies. The lease steps that are due are
 // returned in the world, because they are written beside the loop.
 func (s *Speaker) turn(now time.Time) *world {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	w := s.look(now)
 	w.wake = now.Add(idleTurn)
 	if w.meta.Returning {

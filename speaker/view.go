@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/starling-lb/starling/arpd"
@@ -21,9 +22,11 @@ type view struct {
 	pools     []lease.Usage
 	about     []lease.PoolInfo // the pools, in the same order
 	conflicts []arpd.Conflict
-	mine      int            // addresses that this node owns
-	differing int            // members with another configuration
-	ofNodes   map[string]int // nodes' addresses in a pool, see overlap
+	mine      int                 // addresses that this node owns
+	differing int                 // members with another configuration
+	ofNodes   map[string]int      // nodes' addresses in a pool, see overlap
+	kernels   map[netip.Addr]bool // bound addresses that are also a node's own
+	last      *world              // nil before the first turn; nobody changes it any more
 }
 
 // publish makes the outcome of the turn visible to Snapshot and the metrics.
@@ -48,7 +51,7 @@ func (s *Speaker) publish(w *world) {
 	s.overlap.of(w)
 	v.differing, v.ofNodes = len(w.others()), s.overlap.counts
 	v.problems = slices.Concat(v.problems, s.muted, w.differing(), s.overlap.words, elsewhere(s.table.Elsewhere()))
-	v.mine = len(s.mine)
+	v.mine, v.kernels, v.last = len(s.mine), s.kernels, w
 	s.view.Store(v)
 }
 
@@ -91,39 +94,4 @@ func (v *view) onWire() int {
 		}
 	}
 	return n
-}
-
-// Snapshot is the view of the last turn. A node that is not ready for want of
-// the API server may still own addresses; what the mesh says of other members
-// makes a node unready only as long as it has not found its place in it.
-func (s *Speaker) Snapshot() Snapshot {
-	v := s.view.Load()
-	r := Snapshot{Node: s.cfg.Node, Version: s.cfg.Version, Ready: len(v.reasons) == 0, Reasons: v.reasons, Problems: v.problems}
-	for _, m := range v.members {
-		r.Members = append(r.Members, member(m))
-	}
-	for i, x := range v.vips {
-		t := v.seats[i]
-		e := t.verdict
-		vip := VIP{IP: x.IP.String(), Pool: x.Pool, Owner: e.Owner, Next: e.Next, Reason: e.Reason, Since: t.since}
-		for _, k := range x.Services {
-			vip.Services = append(vip.Services, k.String())
-		}
-		r.VIPs = append(r.VIPs, vip)
-	}
-	for i, u := range v.pools { // in the order of the configuration, as the others
-		r.Pools = append(r.Pools, Pool{Name: u.Pool, Ranges: v.about[i].Ranges, Rules: v.about[i].Rules(), Size: u.Size, Used: u.Used, Waiting: u.Waiting})
-	}
-	for _, c := range v.conflicts {
-		r.Conflicts = append(r.Conflicts, Conflict{IP: c.IP.String(), Kind: c.Kind, MAC: c.MAC, Since: c.Since})
-	}
-	return r
-}
-
-func member(m mesh.Member) Member {
-	r := Member{Name: m.Name, Addr: m.Addr.String(), State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining, Returning: m.Meta.Returning, Keys: slices.Clone(m.Meta.Keys)}
-	for _, p := range m.Meta.Segments {
-		r.Segments = append(r.Segments, p.String())
-	}
-	return r
 }

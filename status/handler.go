@@ -2,7 +2,6 @@ package status
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -27,7 +26,9 @@ func newHandler(cfg Config) http.Handler {
 	h := handlers{cfg: cfg, log: cfg.Log}
 	mux := http.NewServeMux() // a GET pattern takes HEAD too, and answers 405 to all others
 	mux.HandleFunc("GET /{$}", h.page)
-	mux.HandleFunc("GET /api/v1/status", h.status)
+	mux.HandleFunc("GET /api/v1/status", asJSON(h, cfg.Snapshot))
+	mux.HandleFunc("GET /api/v1/who", h.who)
+	mux.HandleFunc("GET /api/v1/leases", asJSON(h, cfg.Leases))
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{
@@ -49,16 +50,6 @@ func secure(next http.Handler) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// status answers with the snapshot as JSON.
-func (h handlers) status(w http.ResponseWriter, _ *http.Request) {
-	body, err := json.Marshal(h.cfg.Snapshot())
-	if err != nil {
-		h.broken(w, err)
-		return
-	}
-	answer(w, http.StatusOK, "application/json", append(body, '\n'))
 }
 
 func (h handlers) healthz(w http.ResponseWriter, _ *http.Request) {

@@ -32,7 +32,17 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{
 			"status", "/api/v1/status", shows(speaker.Snapshot{Node: "n1", Reasons: []string{"missing NET_RAW"}}), 200, "application/json",
-			`{"node":"n1","version":"","ready":false,"reasons":["missing NET_RAW"],"problems":[],"members":[],"vips":[],"pools":[],"conflicts":[]}` + "\n",
+			`{"node":"n1","version":"","ready":false,"reasons":["missing NET_RAW"],"problems":[],"members":[],"vips":[],"pools":[],"conflicts":[],` +
+				`"at":"0001-01-01T00:00:00Z","waiting":[],"interfaces":[],"keys":{"held":[],"state":""},"activity":{"writes":{},"events":{}},"findings":[]}` + "\n",
+		},
+		{"who", "/api/v1/who?ip=198.18.64.1", nil, 200, "application/json", whoJSON("198.18.64.1")},
+		{"who of IPv6", "/api/v1/who?ip=2001:db8::1", nil, 200, "application/json", whoJSON("2001:db8::1")},
+		{"who of nothing", "/api/v1/who", nil, 400, text, `ip="" is no IP address: ask for one, as /api/v1/who?ip=192.168.1.240` + "\n"},
+		{"who of a name", "/api/v1/who?ip=web", nil, 400, text, `ip="web" is no IP address: ask for one, as /api/v1/who?ip=192.168.1.240` + "\n"},
+		{"who of a zone", "/api/v1/who?ip=fe80::1%25eth0", nil, 400, text, `ip="fe80::1%eth0" is no IP address: ask for one, as /api/v1/who?ip=192.168.1.240` + "\n"},
+		{
+			"leases", "/api/v1/leases", nil, 200, "application/json",
+			`[{"service":"a/b","by":"here","foreign":false,"holder":"n1","mistake":"","ips":[{"ip":"198.18.64.1","pool":"p","state":"bound"}]}]` + "\n",
 		},
 		{"alive", "/healthz", nil, 200, text, "ok\n"},
 		{"stuck", "/healthz", stuck, 503, text, "the loop stands still\n"},
@@ -59,9 +69,14 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+// whoJSON is what the configuration of tests answers about an address.
+func whoJSON(ip string) string {
+	return `{"node":"n1","ip":"` + ip + `","held":false,"vip":null,"pool":"","words":"","ranking":[],"conflict":null}` + "\n"
+}
+
 func TestMethods(t *testing.T) {
 	t.Parallel()
-	paths := []string{"/", "/api/v1/status", "/healthz", "/readyz", "/metrics"}
+	paths := []string{"/", "/api/v1/status", "/api/v1/who?ip=198.18.64.1", "/api/v1/leases", "/healthz", "/readyz", "/metrics"}
 	codes := map[string]int{
 		http.MethodGet: 200, http.MethodHead: 200,
 		http.MethodPost: 405, http.MethodPut: 405, http.MethodDelete: 405, http.MethodPatch: 405, http.MethodOptions: 405,

@@ -23,7 +23,7 @@ var pageStyle string
 var contentPolicy = "default-src 'none'; style-src 'sha256-" + digest(pageStyle) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"state": text.State,
+	"state": speaker.Member.Condition,
 	"free":  text.Free,
 }).Parse(pageText))
 

@@ -2,6 +2,8 @@
 //
 //	/               a page for people
 //	/api/v1/status  the snapshot as JSON, a contract: fields are only ever added
+//	/api/v1/who     the ranking of the address in the parameter ip, as JSON: who announces it, and why not the others
+//	/api/v1/leases  what each Service holds of addresses, as JSON
 //	/healthz        200 as long as the loop takes turns; anything else asks for a restart
 //	/readyz         200, or 503 with the reasons as text, one a line
 //	/metrics        for Prometheus
@@ -18,6 +20,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -40,8 +43,10 @@ const (
 type Config struct {
 	Addr     string                  // to listen on, host:port; port 0 takes any
 	Snapshot func() speaker.Snapshot // asked at every request, from many goroutines
-	Healthy  func() error            // nil as long as a restart would cure nothing
-	Gatherer prometheus.Gatherer     // of /metrics; nil: none
+	Who      func(netip.Addr) speaker.Who
+	Leases   func() []speaker.Lease
+	Healthy  func() error        // nil as long as a restart would cure nothing
+	Gatherer prometheus.Gatherer // of /metrics; nil: none
 	Log      zerolog.Logger
 }
 

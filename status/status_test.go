@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -193,8 +194,12 @@ func testConfig(change func(*Config)) Config {
 	c := Config{
 		Addr:     "127.0.0.1:0",
 		Snapshot: func() speaker.Snapshot { return speaker.Snapshot{Node: "n1", Ready: true} },
-		Healthy:  func() error { return nil },
-		Log:      zerolog.Nop(),
+		Who:      func(ip netip.Addr) speaker.Who { return speaker.Who{Node: "n1", IP: ip.String()} },
+		Leases: func() []speaker.Lease {
+			return []speaker.Lease{{Service: "a/b", By: "here", Holder: "n1", IPs: []speaker.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}}}}
+		},
+		Healthy: func() error { return nil },
+		Log:     zerolog.Nop(),
 	}
 	if change != nil {
 		change(&c)

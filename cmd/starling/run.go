@@ -88,6 +88,8 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 	web := status.New(status.Config{
 		Addr:     p.cfg.statusAddr,
 		Snapshot: p.snapshot,
+		Who:      p.who,
+		Leases:   p.leases,
 		Healthy:  p.healthy,
 		Gatherer: p.registry,
 		Log:      p.room("status"),
@@ -145,6 +147,8 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Cluster:       w,
 		API:           w,
 		Settings:      sources{p.settings, p.keys},
+		Pings:         m.Pings,
+		Counts:        w.Counts,
 		Log:           p.room("speaker"),
 		Registry:      p.registry,
 	})
@@ -172,6 +176,21 @@ func (p *process) snapshot() speaker.Snapshot {
 		r.Reasons = []string{*w}
 	}
 	return r
+}
+
+// who and leases are nothing before the loop exists.
+func (p *process) who(ip netip.Addr) speaker.Who {
+	if s := p.speaker.Load(); s != nil {
+		return s.Who(ip)
+	}
+	return speaker.Who{Node: p.cfg.node, IP: ip.String(), Words: "this speaker has decided nothing yet: it is starting"}
+}
+
+func (p *process) leases() []speaker.Lease {
+	if s := p.speaker.Load(); s != nil {
+		return s.Leases()
+	}
+	return []speaker.Lease{}
 }
 
 func (p *process) healthy() error {

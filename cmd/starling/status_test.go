@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/starling-lb/starling/speaker"
 )
@@ -75,7 +76,7 @@ func TestStatusJSON(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(example(), got); diff != "" {
+		if diff := cmp.Diff(example(), got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", flag, diff)
 		}
 	}

@@ -49,26 +49,9 @@ func members(w io.Writer, s speaker.Snapshot) {
 	}
 	t := newTable(w, "NAME", "STATE", "GOSSIP", "NETWORKS")
 	for _, m := range s.Members {
-		t.row(m.Name, State(m), m.Addr, strings.Join(m.Segments, " "))
+		t.row(m.Name, m.Condition(), m.Addr, strings.Join(m.Segments, " "))
 	}
 	t.end()
-}
-
-// State is one word or two for a member's condition.
-func State(m speaker.Member) string {
-	switch {
-	case m.State == "wire":
-		return "on the wire"
-	case m.State != "alive":
-		return m.State
-	case m.Draining:
-		return "draining"
-	case !m.Ready:
-		return "not ready"
-	case m.Returning:
-		return "returning"
-	}
-	return "ready"
 }
 
 func addresses(w io.Writer, s speaker.Snapshot, now time.Time) {

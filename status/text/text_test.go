@@ -139,27 +139,6 @@ func TestNoAddresses(t *testing.T) {
 	}
 }
 
-func TestState(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		in   speaker.Member
-		want string
-	}{
-		{speaker.Member{State: "alive", Ready: true}, "ready"},
-		{speaker.Member{State: "alive"}, "not ready"},
-		{speaker.Member{State: "alive", Ready: true, Draining: true}, "draining"},
-		{speaker.Member{State: "dead", Ready: true, Draining: true}, "dead"},
-		{speaker.Member{State: "left"}, "left"},
-		{speaker.Member{State: "wire", Ready: true}, "on the wire"},
-		{speaker.Member{State: "alive", Ready: true, Returning: true}, "returning"},
-	}
-	for _, tt := range tests {
-		if got := State(tt.in); got != tt.want {
-			t.Errorf("State(%+v) = %q, want %q", tt.in, got, tt.want)
-		}
-	}
-}
-
 func TestFree(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ size, used, want uint64 }{

@@ -1,0 +1,33 @@
+package status
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+)
+
+// asJSON answers with whatever f gives at the moment.
+func asJSON[T any](h handlers, f func() T) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { h.json(w, f()) }
+}
+
+func (h handlers) json(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		h.broken(w, err)
+		return
+	}
+	answer(w, http.StatusOK, "application/json", append(body, '\n'))
+}
+
+// who answers who announces the address of the parameter ip.
+func (h handlers) who(w http.ResponseWriter, r *http.Request) {
+	text := r.URL.Query().Get("ip")
+	ip, err := netip.ParseAddr(text)
+	if err != nil || ip.Zone() != "" {
+		plain(w, http.StatusBadRequest, fmt.Sprintf("ip=%.64q is no IP address: ask for one, as /api/v1/who?ip=192.168.1.240", text))
+		return
+	}
+	h.json(w, h.cfg.Who(ip))
+}
