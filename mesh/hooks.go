@@ -46,6 +46,9 @@ func (h hooks) NotifyLeave(n *memberlist.Node) {
 	if !changed {
 		return
 	}
+	if state == Dead {
+		h.m.metrics.deaths.Inc()
+	}
 	h.m.tell("member "+string(state), n.Name, addrOf(n))
 	h.m.signal()
 }

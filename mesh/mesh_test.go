@@ -177,6 +177,9 @@ func TestMetrics(t *testing.T) {
 	m.metrics.joins.Add(3)
 	m.metrics.failed.Add(2)
 	want := `
+# HELP starling_mesh_deaths_total Members that gossip took for dead; some may have been alive, and the wire asked then.
+# TYPE starling_mesh_deaths_total counter
+starling_mesh_deaths_total 2
 # HELP starling_mesh_joins_attempted_total Attempts to join the mesh through a seed.
 # TYPE starling_mesh_joins_attempted_total counter
 starling_mesh_joins_attempted_total 3
@@ -189,7 +192,7 @@ starling_mesh_members{state="alive"} 3
 starling_mesh_members{state="dead"} 1
 starling_mesh_members{state="left"} 1
 `
-	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "starling_mesh_members", "starling_mesh_joins_attempted_total", "starling_mesh_joins_failed_total"); err != nil {
+	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "starling_mesh_deaths_total", "starling_mesh_members", "starling_mesh_joins_attempted_total", "starling_mesh_joins_failed_total"); err != nil {
 		t.Error(err)
 	}
 	m.see(trouble{kind: kindKey, who: "198.18.0.3"})

@@ -12,6 +12,7 @@ type metrics struct {
 	joins    prometheus.Counter
 	failed   prometheus.Counter
 	rejected *prometheus.CounterVec
+	deaths   prometheus.Counter
 }
 
 // newMetrics registers unless the registry is nil.
@@ -32,13 +33,17 @@ func newMetrics(r prometheus.Registerer, t *table, lately *troubles) (*metrics, 
 				"refused (a seed that answers with something else), udp (a probe that passes by tcp only), name (two nodes of one name).",
 		}, []string{"reason"}),
 	}
+	m.deaths = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "starling_mesh_deaths_total",
+		Help: "Members that gossip took for dead; some may have been alive, and the wire asked then.",
+	})
 	for _, k := range []kind{kindKey, kindLabel, kindUnlabeled, kindMalformed, kindRefused, kindUDP, kindName} {
 		m.rejected.WithLabelValues(string(k))
 	}
 	if r == nil {
 		return m, nil
 	}
-	all := []prometheus.Collector{m.joins, m.failed, m.rejected, newTroubleCollector(lately)}
+	all := []prometheus.Collector{m.joins, m.failed, m.rejected, m.deaths, newTroubleCollector(lately)}
 	for _, s := range []State{Alive, Dead, Left} {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "starling_mesh_members",
