@@ -55,7 +55,7 @@ bench: ## benchmarks of the packages
 	go test -run '^$$' -bench . ./...
 
 .PHONY: bench-e2e
-bench-e2e: root ## benchmarks on a real cluster on this machine: allocation, and fail-over beside keepalived
+bench-e2e: root ## benchmarks on a real cluster on this machine: allocation, and fail-over beside keepalived; more than an hour
 	@scripts/deps bench
 	@CGO_ENABLED=0 go -C e2e run ./cmd/bench leases
 	@CGO_ENABLED=0 go -C e2e run ./cmd/bench faults

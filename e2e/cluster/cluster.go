@@ -39,6 +39,7 @@ const prefix = "starling-e2e-"
 type Options struct {
 	Tools  string   // Folder made by build.Tools.
 	Nodes  int      // Number of nodes, at most 80.
+	Bare   bool     // Nodes without containerd, kubelet and kube-proxy: places for processes (see Node.Start).
 	Images []string // Archives that every node imports, besides pause and echo.
 	Keep   bool     // Outlive the calling program.
 	// Step runs one part of the work and may tell the user; nil runs it silently.
@@ -58,6 +59,7 @@ type Cluster struct {
 	lock    *os.File
 	network *network
 	control *control
+	users   *authority // Makes certificates for users.
 }
 
 // Up makes a cluster whose nodes are ready. After an error nothing is left but the logs, whose folder the
@@ -120,9 +122,8 @@ func prepare(options Options) (*Cluster, error) {
 }
 
 func (c *Cluster) up(ctx context.Context) error {
-	var certificates *authority
 	err := c.options.Step("a switch, a client and the spaces of the nodes", func() (err error) {
-		if certificates, err = newAuthority(); err != nil {
+		if c.users, err = newAuthority(); err != nil {
 			return err
 		}
 		return c.makePlaces()
@@ -132,14 +133,21 @@ func (c *Cluster) up(ctx context.Context) error {
 	}
 	err = c.options.Step("etcd and the API server", func() error {
 		// Nodes get their images meanwhile; waiting for the API server leaves time for that.
-		return inParallel(func() error { return c.startControl(ctx, certificates) },
-			func() error { return eachNode(c.Nodes, func(n *Node) error { return n.startContainerd(ctx, c) }) })
+		return inParallel(func() error { return c.startControl(ctx, c.users) }, func() error {
+			if c.options.Bare {
+				return nil
+			}
+			return eachNode(c.Nodes, func(n *Node) error { return n.startContainerd(ctx, c) })
+		})
 	})
 	if err != nil {
 		return err
 	}
+	if c.options.Bare {
+		return c.options.Step(fmt.Sprintf("%d nodes are registered", len(c.Nodes)), func() error { return c.register(ctx) })
+	}
 	return c.options.Step(fmt.Sprintf("%d nodes are ready", len(c.Nodes)), func() error {
-		err := eachNode(c.Nodes, func(n *Node) error { return n.startKubernetes(c, certificates) })
+		err := eachNode(c.Nodes, func(n *Node) error { return n.startKubernetes(c, c.users) })
 		if err != nil {
 			return err
 		}

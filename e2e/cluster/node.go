@@ -161,7 +161,7 @@ oomScoreAdj: 0
 
 // startContainerd starts it and imports the images.
 func (n *Node) startContainerd(ctx context.Context, c *Cluster) error {
-	if err := n.startProcess(c, "containerd", "--config", n.conf("containerd.toml")); err != nil {
+	if err := n.startTool(c, "containerd", "--config", n.conf("containerd.toml")); err != nil {
 		return err
 	}
 	err := Until(ctx, 30*time.Second, "containerd", func(ctx context.Context) error {
@@ -210,9 +210,9 @@ func (n *Node) startKubernetes(c *Cluster, ca *authority) error {
 		os.WriteFile(n.conf("ca.crt"), ca.pem, 0o644),
 		ca.kubeconfig(n.conf("kubelet.kubeconfig"), server, "system:node:"+n.Name, "system:nodes"),
 		ca.kubeconfig(n.conf("proxy.kubeconfig"), server, "system:kube-proxy"),
-		n.startProcess(c, "kubelet", "--config", n.conf("kubelet.yaml"), "--kubeconfig", n.conf("kubelet.kubeconfig"),
+		n.startTool(c, "kubelet", "--config", n.conf("kubelet.yaml"), "--kubeconfig", n.conf("kubelet.kubeconfig"),
 			"--hostname-override", n.Name, "--node-ip", n.IP4.String()+","+n.IP6.String(), "--root-dir", "/var/lib/kubelet"),
-		n.startProcess(c, "kube-proxy", "--config", n.conf("proxy.yaml")),
+		n.startTool(c, "kube-proxy", "--config", n.conf("proxy.yaml")),
 	} {
 		if err != nil {
 			return err
@@ -221,10 +221,17 @@ func (n *Node) startKubernetes(c *Cluster, ca *authority) error {
 	return nil
 }
 
-func (n *Node) startProcess(c *Cluster, name string, flags ...string) error {
+// startTool starts a program of the cluster.
+func (n *Node) startTool(c *Cluster, name string, flags ...string) error {
+	return n.Start(c, name, filepath.Join(n.bin, name), flags...)
+}
+
+// Start starts a program on the node, which is to run until the node is removed. Its output goes to the logs under
+// that name.
+func (n *Node) Start(c *Cluster, name, program string, flags ...string) error {
 	p := &process{
 		name: name, space: n.Space, log: filepath.Join(c.logDir(), n.Name+"-"+name+".log"), path: searchPath(n.bin),
-		argv: append([]string{filepath.Join(n.bin, name)}, flags...),
+		argv: append([]string{program}, flags...),
 	}
 	n.processes = append(n.processes, p)
 	return p.start()

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -224,13 +225,18 @@ type Status struct {
 }
 
 // Owner returns the node that the speaker believes to announce the address, or "".
-func (s *Status) Owner(ip string) string {
+func (s *Status) Owner(ip string) string { owner, _ := s.line(ip); return owner }
+
+// Next returns the node that the speaker believes to be next in line for the address, or "".
+func (s *Status) Next(ip string) string { _, next := s.line(ip); return next }
+
+func (s *Status) line(ip string) (owner, next string) {
 	for _, v := range s.VIPs {
 		if v.IP == ip {
-			return v.Owner
+			return v.Owner, v.Next
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // URL is where the speaker of the node is asked for its status, from hosts on the segment.
@@ -238,9 +244,25 @@ func URL(n *cluster.Node) string { return "http://" + n.IP4.String() + ":" + por
 
 // StatusOf asks the speaker of the node, from the client.
 func StatusOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (*Status, error) {
+	text, err := get(ctx, c, n, "/api/v1/status")
+	if err != nil {
+		return nil, err
+	}
+	var s Status
+	return &s, json.Unmarshal(text, &s)
+}
+
+// MetricsOf returns the metrics of the speaker of the node, as text.
+func MetricsOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (string, error) {
+	text, err := get(ctx, c, n, "/metrics")
+	return string(text), err
+}
+
+// get asks the speaker of the node for a page, from the client.
+func get(ctx context.Context, c *cluster.Cluster, n *cluster.Node, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, URL(n)+"/api/v1/status", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, URL(n)+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -251,10 +273,9 @@ func StatusOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (*Status
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status of %s: %s", n.Name, answer.Status)
+		return nil, fmt.Errorf("%s of %s: %s", path, n.Name, answer.Status)
 	}
-	var s Status
-	return &s, json.NewDecoder(answer.Body).Decode(&s)
+	return io.ReadAll(answer.Body)
 }
 
 // PodOn returns the name of the node's speaker pod.

@@ -95,12 +95,42 @@ func TestMakeTakesWhatIsThere(t *testing.T) {
 
 func TestOwner(t *testing.T) {
 	var s Status
-	if err := yaml.Unmarshal([]byte(`{"vips": [{"ip": "198.18.64.1", "owner": "n2"}]}`), &s); err != nil {
+	if err := yaml.Unmarshal([]byte(`{"vips": [{"ip": "198.18.64.1", "owner": "n2", "next": "n3"}]}`), &s); err != nil {
 		t.Fatal(err)
 	}
-	for ip, want := range map[string]string{"198.18.64.1": "n2", "198.18.64.2": ""} {
-		if got := s.Owner(ip); got != want {
-			t.Errorf("owner of %s is %q, want %q", ip, got, want)
+	for ip, want := range map[string][2]string{"198.18.64.1": {"n2", "n3"}, "198.18.64.2": {}} {
+		if got := [2]string{s.Owner(ip), s.Next(ip)}; got != want {
+			t.Errorf("owner and next of %s are %q, want %q", ip, got, want)
 		}
 	}
+}
+
+// TestWithout takes the DaemonSet out of the shipped manifest, and nothing else.
+func TestWithout(t *testing.T) {
+	text, err := product().Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, kind := range kinds(t, text) {
+		if kind != "DaemonSet" {
+			want = append(want, kind)
+		}
+	}
+	got := kinds(t, without(text, "DaemonSet"))
+	if diff := cmp.Diff(want, got); diff != "" || len(got) == len(kinds(t, text)) {
+		t.Errorf("kinds (-want +got):\n%s", diff)
+	}
+}
+
+func kinds(t *testing.T, manifest string) (names []string) {
+	t.Helper()
+	for document := range strings.SplitSeq(manifest, "\n---\n") {
+		var object struct{ Kind string }
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, object.Kind)
+	}
+	return names
 }

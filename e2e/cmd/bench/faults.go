@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -24,22 +25,31 @@ const repeats = 10
 // backend is the workload that answers the clients.
 const backend = "echo"
 
-// faults measures how long an address is not answered when its node dies or leaves.
-func faults(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
-	if err := workload.Everywhere(ctx, c, backend); err != nil {
-		return err
+// options of the measurement of faults.
+type options struct {
+	minutes, count int
+	seed           uint64
+}
+
+func (o *options) parts() []part {
+	return []part{
+		{name: "three", nodes: 3, measure: three},
+		{name: "five", nodes: 5, measure: rows("silent death of one of 5", (*faulter).silentDeath)},
+		{name: "half", nodes: 6, measure: rows("half of 6 die together", (*faulter).halfDeath)},
+		{name: "twenty", nodes: 20, bare: true, measure: rows("silent death of one of 20", (*faulter).silentDeath)},
+		{name: "calm", nodes: 3, measure: o.calm},
+		{name: "random", nodes: 3, measure: o.random},
 	}
-	ip, err := workload.Expose(ctx, c, backend)
+}
+
+// three measures how long an address is not answered when its node dies or leaves.
+func three(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
+	f, err := newFaulter(ctx, p, c)
 	if err != nil {
 		return err
 	}
-	watcher, err := probe.Watch(workload.Station(c))
-	if err != nil {
-		return err
-	}
-	defer watcher.Close()
-	f := &faulter{Printer: p, c: c, ip: ip, watcher: watcher}
-	p.Say("\n  longest time without an answer, a client asking every 5 ms, %d times (median, worst)", repeats)
+	defer f.watcher.Close()
+	f.head()
 	for _, row := range []struct {
 		what string
 		once func(context.Context) (time.Duration, error)
@@ -63,6 +73,19 @@ func faults(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 	return nil
 }
 
+// rows measures one fault on a cluster of its own.
+func rows(what string, once func(*faulter, context.Context) (time.Duration, error)) measure {
+	return func(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
+		f, err := newFaulter(ctx, p, c)
+		if err != nil {
+			return err
+		}
+		defer f.watcher.Close()
+		f.head()
+		return f.row(ctx, "starling: "+what, func(ctx context.Context) (time.Duration, error) { return once(f, ctx) })
+	}
+}
+
 // faulter hurts the node that announces an address, again and again.
 type faulter struct {
 	*step.Printer
@@ -70,6 +93,32 @@ type faulter struct {
 	ip      netip.Addr
 	watcher *probe.Watcher
 	lost    int // questions without an answer in the row that is being measured
+}
+
+// newFaulter exposes an address with backends everywhere and listens.
+func newFaulter(ctx context.Context, p *step.Printer, c *cluster.Cluster) (*faulter, error) {
+	expose := exposeEverywhere
+	if c.Bare() {
+		expose = exposeBare
+	}
+	ip, err := expose(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := probe.Watch(workload.Station(c))
+	return &faulter{Printer: p, c: c, ip: ip, watcher: watcher}, err
+}
+
+func exposeEverywhere(ctx context.Context, c *cluster.Cluster) (netip.Addr, error) {
+	if err := workload.Everywhere(ctx, c, backend); err != nil {
+		return netip.Addr{}, err
+	}
+	return workload.Expose(ctx, c, backend)
+}
+
+// head says what the figures of rows are.
+func (f *faulter) head() {
+	f.Say("\n  longest time without an answer, a client asking every 5 ms, %d times (median, worst)", repeats)
 }
 
 // row repeats a fault and prints what it cost.
@@ -89,18 +138,35 @@ func (f *faulter) row(ctx context.Context, what string, once func(context.Contex
 
 // silentDeath cuts the announcer off without anybody being told.
 func (f *faulter) silentDeath(ctx context.Context) (gap time.Duration, err error) {
-	owner, err := f.prepare(ctx)
+	return f.death(ctx, 1)
+}
+
+// halfDeath cuts off the announcer, the next in line, and so many others that half of the nodes are gone.
+func (f *faulter) halfDeath(ctx context.Context) (gap time.Duration, err error) {
+	return f.death(ctx, len(f.c.Nodes)/2)
+}
+
+func (f *faulter) death(ctx context.Context, count int) (gap time.Duration, err error) {
+	victims, err := f.prepareMany(ctx, count)
 	if err != nil {
 		return 0, err
 	}
-	return f.during(ctx, func() error { return f.cut(ctx, owner) }, owner.Heal)
+	return f.during(ctx, func() error { return f.cut(ctx, victims...) }, func() error {
+		var errs []error
+		for _, n := range victims {
+			errs = append(errs, n.Heal())
+		}
+		return errors.Join(errs...)
+	})
 }
 
-func (f *faulter) cut(ctx context.Context, owner *cluster.Node) error {
-	if err := owner.Cut(); err != nil {
-		return err
+func (f *faulter) cut(ctx context.Context, victims ...*cluster.Node) error {
+	for _, n := range victims {
+		if err := n.Cut(); err != nil {
+			return err
+		}
 	}
-	return f.moved(ctx, owner)
+	return f.moved(ctx, victims...)
 }
 
 // deleted ends the announcer's pod as a rolling update does, and waits for its successor on the node.
@@ -154,9 +220,14 @@ func (f *faulter) killed(ctx context.Context) (time.Duration, error) {
 	return 0, fmt.Errorf("nobody claimed %s after %s was killed", f.ip, owner.Name)
 }
 
+// client asks the address by TCP every 5 ms.
+func (f *faulter) client() probe.Config {
+	return probe.Config{Dial: f.c.Client.Dial, Network: "tcp", Address: net.JoinHostPort(f.ip.String(), "80")}
+}
+
 // during asks by TCP while something happens, and for a while after it, and returns the longest silence.
 func (f *faulter) during(ctx context.Context, happens, undo func() error) (gap time.Duration, err error) {
-	client, err := probe.Start(probe.Config{Dial: f.c.Client.Dial, Network: "tcp", Address: net.JoinHostPort(f.ip.String(), "80")})
+	client, err := probe.Start(f.client())
 	if err != nil {
 		return 0, err
 	}
@@ -184,21 +255,52 @@ func await(ctx context.Context, client *probe.Prober) error {
 }
 
 // prepare waits until all is well and moves the backends off the announcer, which it returns.
-func (f *faulter) prepare(ctx context.Context) (owner *cluster.Node, err error) {
+func (f *faulter) prepare(ctx context.Context) (*cluster.Node, error) {
+	nodes, err := f.prepareMany(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	return nodes[0], nil
+}
+
+// prepareMany is prepare for so many nodes: the announcer, the next in line, and others.
+func (f *faulter) prepareMany(ctx context.Context, count int) (nodes []*cluster.Node, err error) {
 	if err := f.healthy(ctx); err != nil {
 		return nil, err
 	}
 	err = cluster.Until(ctx, time.Minute, "announcer of "+f.ip.String(), func(ctx context.Context) (err error) {
-		owner, err = workload.Owner(ctx, f.c, f.watcher, f.ip)
+		nodes, err = f.line(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := workload.Avoid(ctx, f.c, backend, owner); err != nil {
+	nodes = nodes[:count]
+	if f.c.Bare() {
+		return nodes, nil // Every node is a backend of its own.
+	}
+	if err := workload.Avoid(ctx, f.c, backend, nodes...); err != nil {
 		return nil, err
 	}
-	return owner, workload.Programmed(ctx, f.c, f.ip)
+	return nodes, workload.Programmed(ctx, f.c, f.ip)
+}
+
+// line returns all nodes, first the announcer, then the next in line.
+func (f *faulter) line(ctx context.Context) ([]*cluster.Node, error) {
+	owner, err := workload.Owner(ctx, f.c, f.watcher, f.ip)
+	if err != nil {
+		return nil, err
+	}
+	s, err := starling.StatusOf(ctx, f.c, owner)
+	if err != nil {
+		return nil, err
+	}
+	next := f.c.Node(s.Next(f.ip.String()))
+	if next == nil {
+		return nil, fmt.Errorf("%s knows no successor for %s", owner.Name, f.ip)
+	}
+	others := slices.DeleteFunc(slices.Clone(f.c.Nodes), func(n *cluster.Node) bool { return n == owner || n == next })
+	return append([]*cluster.Node{owner, next}, others...), nil
 }
 
 // healthy waits until every speaker is steady in the eyes of all.
@@ -207,10 +309,10 @@ func (f *faulter) healthy(ctx context.Context) error {
 }
 
 // moved waits until another node than before answers, alone.
-func (f *faulter) moved(ctx context.Context, before *cluster.Node) error {
+func (f *faulter) moved(ctx context.Context, before ...*cluster.Node) error {
 	return cluster.Until(ctx, 15*time.Second, "take-over", func(ctx context.Context) error {
 		next, err := workload.Owner(ctx, f.c, f.watcher, f.ip)
-		if err == nil && next == before {
+		if err == nil && slices.Contains(before, next) {
 			err = fmt.Errorf("%s still announces", next.Name)
 		}
 		return err

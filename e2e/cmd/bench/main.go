@@ -1,18 +1,25 @@
 // Command bench measures starling on a real cluster of this machine and prints figures, each beside a
-// reference of the same run: this machine may be slow or busy, the ratio tells.
+// reference of the same run where there is one: this machine may be slow or busy, the ratio tells.
 //
 //	go -C e2e run ./cmd/bench leases    how soon Services get addresses, and what 10,000 of them cost: on two
 //	                                    cores their creation alone takes longer than ten minutes
-//	go -C e2e run ./cmd/bench faults    how long an address is silent when its node dies, beside keepalived
+//	go -C e2e run ./cmd/bench faults    how long an address is silent when its node dies, beside keepalived, on
+//	                                    clusters of 3 to 20 nodes; about an hour, of which two parts can be cut short:
+//	    -minutes 10                     of false deaths: a busy machine and a speaker that is stopped again and again
+//	    -count 200 -seed N              random faults in a row, the same for one seed
+//	    three|five|half|twenty|calm|random    only these parts
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"strings"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/starling-lb/starling/e2e/build"
 	"github.com/starling-lb/starling/e2e/cluster"
@@ -26,6 +33,14 @@ var many = starling.Pool{Name: "many", Ranges: []string{"198.18.128.0/17"}}
 // measure prints figures of a cluster on which starling runs.
 type measure func(context.Context, *step.Printer, *cluster.Cluster) error
 
+// part is what is measured on a cluster of its own.
+type part struct {
+	name    string
+	nodes   int
+	bare    bool // Speakers are plain processes, there is no kubelet.
+	measure measure
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:])
@@ -35,25 +50,69 @@ func main() {
 
 // run is main with an exit code: 0 measured, 1 something failed, 2 cannot begin.
 func run(ctx context.Context, args []string) int {
-	measures := map[string]measure{"leases": leases, "faults": faults}
-	m := measures[strings.Join(args, " ")]
-	if m == nil {
-		fmt.Fprintln(os.Stderr, "bench: leases or faults, not", args)
-		return 2
+	parts, err := choose(args)
+	if err == nil {
+		err = cluster.Possible()
 	}
-	if err := cluster.Possible(); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 2
 	}
-	if err := bench(ctx, step.New(os.Stdout), m); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		return 1
+	p := step.New(os.Stdout)
+	for _, part := range parts {
+		if err := bench(ctx, p, part); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			return 1
+		}
 	}
 	return 0
 }
 
+// choose reads the command line.
+func choose(args []string) ([]part, error) {
+	var command string
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	}
+	var parts []part
+	flags := flag.NewFlagSet("bench "+command, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	switch command {
+	case "leases":
+		parts = []part{{name: "leases", nodes: 3, measure: leases}}
+	case "faults":
+		var o options
+		flags.IntVar(&o.minutes, "minutes", 10, "")
+		flags.IntVar(&o.count, "count", 200, "")
+		flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "")
+		parts = o.parts()
+	default:
+		return nil, fmt.Errorf("leases or faults, not %q", command)
+	}
+	if err := flags.Parse(args); err != nil {
+		return nil, fmt.Errorf("%s: %w", command, err)
+	}
+	return among(parts, flags.Args())
+}
+
+// among picks the parts of these names, all if there are none.
+func among(parts []part, names []string) ([]part, error) {
+	if len(names) == 0 {
+		return parts, nil
+	}
+	var some []part
+	for _, name := range names {
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no part %q", name)
+		}
+		some = append(some, parts[i])
+	}
+	return some, nil
+}
+
 // bench makes a cluster, measures, and removes it whatever happens.
-func bench(ctx context.Context, p *step.Printer, m measure) (err error) {
+func bench(ctx context.Context, p *step.Printer, what part) (err error) {
 	if _, err := cluster.Sweep(ctx, false); err != nil {
 		return err
 	}
@@ -74,7 +133,7 @@ func bench(ctx context.Context, p *step.Printer, m measure) (err error) {
 	if err != nil {
 		return err
 	}
-	c, err := cluster.Up(ctx, cluster.Options{Tools: tools, Nodes: 3, Images: []string{product.Archive}, Step: p.Do})
+	c, err := cluster.Up(ctx, cluster.Options{Tools: tools, Nodes: what.nodes, Bare: what.bare, Images: []string{product.Archive}, Step: p.Do})
 	if err != nil {
 		return err
 	}
@@ -83,8 +142,12 @@ func bench(ctx context.Context, p *step.Printer, m measure) (err error) {
 			err = down
 		}
 	}()
-	if err := p.Do("starling on three nodes", func() error { return product.Install(ctx, c, many) }); err != nil {
+	install := product.Install
+	if what.bare {
+		install = product.RunProcesses
+	}
+	if err := p.Do(fmt.Sprintf("starling on %d nodes", what.nodes), func() error { return install(ctx, c, many) }); err != nil {
 		return err
 	}
-	return m(ctx, p, c)
+	return what.measure(ctx, p, c)
 }

@@ -1,0 +1,62 @@
+package chaos
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPlanIsRepeatable(t *testing.T) {
+	if diff := cmp.Diff(Plan(7, 3, 200), Plan(7, 3, 200)); diff != "" {
+		t.Errorf("twice the same seed: %s", diff)
+	}
+	if cmp.Equal(Plan(7, 3, 200), Plan(8, 3, 200)) {
+		t.Error("two seeds, one plan")
+	}
+}
+
+// TestPlanLeavesSomebody follows many plans: somebody could always answer, what is healed was broken, nothing is broken
+// twice, and every kind of fault comes and goes.
+func TestPlanLeavesSomebody(t *testing.T) {
+	seen := map[string]bool{}
+	for seed := range uint64(200) {
+		s := state{nodes: 3, hurt: map[Fault]bool{}}
+		for i, f := range Plan(seed, 3, 100) {
+			if f.Rest < restLeast || f.Rest > restMost {
+				t.Fatalf("seed %d, fault %d: a rest of %v", seed, i, f.Rest)
+			}
+			f.Rest = 0
+			seen[string(f.Kind)] = true
+			if lasting := f.Kind != Term && f.Kind != Kill; lasting && s.hurt[Fault{Kind: f.Kind, Node: f.Node}] != f.Heal {
+				t.Fatalf("seed %d, fault %d: %s, while broken are %v", seed, i, f, s.hurt)
+			}
+			s.apply(f)
+			if !s.whole(0) && !s.spare(0) {
+				t.Fatalf("seed %d, fault %d: after %s nobody could answer", seed, i, f)
+			}
+			if s.is(Mute) && s.anyDeaf() {
+				t.Fatalf("seed %d, fault %d: gossip is blocked twice", seed, i)
+			}
+		}
+	}
+	if len(seen) != 7 {
+		t.Errorf("only %v happened", seen)
+	}
+}
+
+func TestFaultString(t *testing.T) {
+	for want, f := range map[string]Fault{
+		"link cut n2":                       {Kind: Cut, Node: 1},
+		"link cut n2, healed":               {Kind: Cut, Node: 1, Heal: true},
+		"API server away":                   {Kind: NoAPI, Node: -1},
+		"gossip blocked towards n1":         {Kind: Deaf, Node: 0},
+		"gossip blocked everywhere":         {Kind: Mute, Node: -1},
+		"pod deleted n3":                    {Kind: Term, Node: 2},
+		"API server away, healed":           {Kind: NoAPI, Node: -1, Heal: true},
+		"gossip blocked towards n1, healed": {Kind: Deaf, Node: 0, Heal: true},
+	} {
+		if got := f.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

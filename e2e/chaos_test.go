@@ -1,0 +1,48 @@
+package e2e
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/starling-lb/starling/e2e/chaos"
+)
+
+// randomFaults is how many of them the tests take; the benchmark takes 200.
+const randomFaults = 8
+
+// seedVariable names the plan of an earlier run, to repeat it.
+const seedVariable = "STARLING_E2E_SEED"
+
+// TestRandomFaults does random things to the cluster, which pile up: after each a client is answered soon, and by one
+// node only.
+func TestRandomFaults(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv(seedVariable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("%s: %v", seedVariable, err)
+		}
+	}
+	t.Logf("%s=%d", seedVariable, seed)
+	allReady(t)
+	w := watch(t)
+	ip := expose(t, "random")
+	reach(t, "tcp", ip)
+	r := chaos.Runner{Cluster: shared, Watcher: w, IP: ip}
+	err := r.Run(t.Context(), chaos.Plan(seed, len(shared.Nodes), randomFaults), func(o chaos.Outcome) {
+		t.Logf("%-36s %4d ms without answer, %4d ms with two, %d of %d lost", o.Fault, o.Gap.Milliseconds(), o.Double.Milliseconds(), o.Lost, o.Asked)
+		if o.Gap > sudden {
+			t.Errorf("%s: the client waited %v, more than %v", o.Fault, o.Gap, sudden)
+		}
+		if o.Double > time.Second {
+			t.Errorf("%s: two nodes answered for %v", o.Fault, o.Double)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	allReady(t)
+	settled(t, w, ip)
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/e2e/chaos"
+)
+
+func TestChoose(t *testing.T) {
+	every := []string{"three", "five", "half", "twenty", "calm", "random"}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string // none: refused
+	}{
+		{"nothing", nil, nil},
+		{"unknown command", []string{"bogus"}, nil},
+		{"leases", []string{"leases"}, []string{"leases"}},
+		{"leases have no options", []string{"leases", "-minutes", "3"}, nil},
+		{"leases have no parts but themselves", []string{"leases", "five"}, nil},
+		{"all faults", []string{"faults"}, every},
+		{"cut short", []string{"faults", "-minutes", "3", "-count", "20", "-seed", "7"}, every},
+		{"some faults in the order asked for", []string{"faults", "-seed", "7", "random", "five"}, []string{"random", "five"}},
+		{"unknown part", []string{"faults", "six"}, nil},
+		{"no number", []string{"faults", "-minutes", "many"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			parts, err := choose(tt.args)
+			if (err == nil) != (tt.want != nil) {
+				t.Fatalf("error: %v", err)
+			}
+			var got []string
+			for _, p := range parts {
+				got = append(got, p.name)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("parts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTally(t *testing.T) {
+	var got tally
+	for _, tt := range []struct {
+		name string
+		out  chaos.Outcome
+		told bool
+	}{
+		{"quiet", chaos.Outcome{Asked: 100, Gap: 20 * time.Millisecond}, false},
+		{"at the limits", chaos.Outcome{Asked: 100, Lost: 9, Gap: gapMost, Double: doubleMost}, false},
+		{"a long gap", chaos.Outcome{Asked: 100, Lost: 80, Gap: gapMost + 1}, true},
+		{"two answers", chaos.Outcome{Asked: 100, Double: doubleMost + 1}, true},
+	} {
+		if told := got.add(tt.out); told != tt.told {
+			t.Errorf("%s: told %v, want %v", tt.name, told, tt.told)
+		}
+	}
+	want := tally{faults: 4, asked: 400, lost: 89, gaps: 1, doubles: 1, gap: gapMost + 1, double: doubleMost + 1}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(tally{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTotal(t *testing.T) {
+	const text = "# HELP a b\na{reason=\"x\"} 3\na{reason=\"y\"} 4\nab 100\nb 5\nc much\n"
+	for name, want := range map[string]int{"a": 7, "b": 5} {
+		if got, err := total(text, name); got != want || err != nil {
+			t.Errorf("%s: %d, %v, want %d", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"c", "d"} {
+		if got, err := total(text, name); err == nil {
+			t.Errorf("%s: %d without an error", name, got)
+		}
+	}
+}
