@@ -27,15 +27,33 @@ type entry struct {
 
 // memory is what the table itself knows about a Service. It is lost on restart, and nothing depends on it.
 type memory struct {
-	flight *flight   // the write that is under way
+	flight *flight // the write that is under way
+	wait   *wait   // what it waits for to be free, or nil
+	*agenda
+	dirty bool
+}
+
+// agenda is what is to come of a Service. Most have nothing to do, and none.
+type agenda struct {
 	alarm  time.Time // when to look again, zero: on change
-	due    time.Time // since when the step dueKind is due
+	due    time.Time // since when the step dueFor is due
 	dueFor string
-	wait   *wait     // what it waits for to be free, or nil
 	since  time.Time // since when a claim waits for a rival
 	told   map[string]notice
 	fails  int // writes that failed, one after the other
-	dirty  bool
+}
+
+// open makes room for an agenda, tidy takes one away that says nothing.
+func (e *entry) open() {
+	if e.agenda == nil {
+		e.agenda = &agenda{}
+	}
+}
+
+func (e *entry) tidy() {
+	if a := e.agenda; a != nil && a.alarm.IsZero() && a.dueFor == "" && a.since.IsZero() && len(a.told) == 0 && a.fails == 0 {
+		e.agenda = nil
+	}
 }
 
 // hold is one address that a Service holds, and how.

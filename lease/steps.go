@@ -73,6 +73,8 @@ func (t *Table) gather(w *work) {
 func (t *Table) look(e *entry, v *View) (Step, bool) {
 	e.dirty = false
 	t.looks++
+	e.open()
+	defer e.tidy()
 	if f := e.flight; f != nil {
 		if v.Now.Before(f.until) {
 			t.wake(e, f.until) // an earlier alarm may have used up the only one
@@ -229,6 +231,7 @@ func (t *Table) Done(s Step, now time.Time, err error) {
 	if e == nil || e.s.UID != s.UID || e.flight == nil || e.flight.version != s.Version {
 		return // the stream was faster
 	}
+	e.open()
 	wait := echo
 	if e.fails++; err == nil {
 		e.fails = 0

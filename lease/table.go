@@ -137,7 +137,9 @@ func (t *Table) put(s *Service, now time.Time) {
 	if lease != s.note(LeaseAnnotation) {
 		t.progressed(e, now)
 	}
-	e.dueFor, e.fails = "", 0
+	if e.agenda != nil {
+		e.dueFor, e.fails = "", 0
+	}
 	t.land(e) // the write has landed, or never will
 	t.mark(e)
 	t.changed(e, held, now)

@@ -191,9 +191,10 @@ func (a *alarms) Pop() any {
 
 // wake sets the alarm of a Service, or brings it forward.
 func (t *Table) wake(e *entry, at time.Time) {
-	if at.IsZero() || !e.alarm.IsZero() && !at.Before(e.alarm) {
+	if at.IsZero() || e.agenda != nil && !e.alarm.IsZero() && !at.Before(e.alarm) {
 		return
 	}
+	e.open()
 	e.alarm = at
 	heap.Push(&t.alarms, alarm{at: at, e: e})
 }
@@ -211,7 +212,7 @@ func (t *Table) ring(now time.Time) {
 func (t *Table) nextAlarm() time.Time {
 	for len(t.alarms) > 0 {
 		a := t.alarms[0]
-		if a.e.alarm.Equal(a.at) && t.entries[a.e.s.Key()] == a.e {
+		if a.e.agenda != nil && a.e.alarm.Equal(a.at) && t.entries[a.e.s.Key()] == a.e {
 			return a.at
 		}
 		heap.Pop(&t.alarms)
