@@ -56,7 +56,7 @@ func (s *Speaker) handOver(w *world) []netip.Addr {
 	held := s.handing
 	s.handing = map[netip.Addr]handing{}
 	for _, i := range s.leaving(w, held) {
-		ip, successor := w.vips[i].IP, w.seats[i].verdict.Owner
+		ip, successor := w.vips[i].IP, w.seats[i].verdict().Owner
 		h, ok := held[ip]
 		if !ok {
 			h = handing{ask: w.now.Add(askAfter), until: w.now.Add(moveLimit)}
@@ -98,7 +98,7 @@ func (s *Speaker) leaving(w *world, held map[netip.Addr]handing) []int {
 		}
 	}
 	at = slices.DeleteFunc(at, func(i int) bool {
-		owner := w.seats[i].verdict.Owner
+		owner := w.seats[i].verdict().Owner
 		return owner == s.cfg.Node || !alive(w.members, owner)
 	})
 	slices.Sort(at)

@@ -26,7 +26,7 @@ func (s *Speaker) members(v *view) []Member {
 	}
 	announces := map[string]int{}
 	for _, t := range v.seats {
-		announces[t.verdict.Owner]++
+		announces[t.verdict().Owner]++
 	}
 	wire := v.last.lastHeard()
 	list := make([]Member, 0, len(v.members))

@@ -25,7 +25,7 @@ func TestGauges(t *testing.T) {
 		problems:  []string{"a", "b"},
 		members:   []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: onWire}},
 		vips:      make([]lease.VIP, 3),
-		seats:     []*seat{{verdict: owner.Verdict{Owner: "n1"}}, {}, {}},
+		seats:     []*seat{{elected: owner.Verdict{Owner: "n1"}}, {}, {}},
 		pools:     []lease.Usage{{Pool: "lan", Size: 4, Used: 3, Waiting: 1}},
 		conflicts: []arpd.Conflict{{IP: netip.MustParseAddr("198.18.64.1"), Kind: "stranger"}},
 		differing: 5,

@@ -24,13 +24,28 @@ type roll struct {
 // seat is a bound address at its election. Views show it, so after its turn it is not changed, but replaced.
 type seat struct {
 	candidate owner.VIP
-	stale     bool          // the candidate is of an earlier turn
-	elected   owner.Verdict // by the members
-	verdict   owner.Verdict // what holds: elected, or left to another
-	since     time.Time     // of the owner; zero: not yet decided
-	warned    bool          // that nobody is eligible
-	from      string        // the owner before
-	cause     string        // of the change, see cause
+	elected   owner.Verdict  // by the members
+	left      *owner.Verdict // what holds instead; nil: elected
+	since     time.Time      // since when the owner is it
+	stale     bool           // the candidate is of an earlier turn
+	warned    bool           // that nobody is eligible
+	from      string         // the owner before
+	cause     string         // of the change, see cause
+}
+
+// verdict is what holds: as the members elected, or the address is left to another node.
+func (t *seat) verdict() owner.Verdict {
+	if t.left != nil {
+		return *t.left
+	}
+	return t.elected
+}
+
+// leave makes v what holds.
+func (t *seat) leave(v owner.Verdict) {
+	if t.left = nil; v != t.elected {
+		t.left = &v
+	}
 }
 
 // seated is the roll's seats for another list of addresses, nil where there is none yet, and the addresses that

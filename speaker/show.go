@@ -43,7 +43,7 @@ func (v *view) addresses() []VIP {
 
 func (v *view) address(i int) VIP {
 	x, t := v.vips[i], v.seats[i]
-	e := t.verdict
+	e := t.verdict()
 	vip := VIP{
 		IP: x.IP.String(), Pool: x.Pool, Owner: e.Owner, Next: e.Next, Reason: e.Reason,
 		Since: t.since, From: t.from, Cause: t.cause, Change: t.words(),
@@ -57,14 +57,14 @@ func (v *view) address(i int) VIP {
 // words say what the last change was.
 func (t *seat) words() string {
 	switch {
-	case t.cause == causeNew && t.verdict.Owner == "":
+	case t.cause == causeNew && t.verdict().Owner == "":
 		return "nobody may announce it since it is known"
-	case t.verdict.Owner == "":
+	case t.verdict().Owner == "":
 		return fmt.Sprintf("%s may not announce it any more", t.from)
 	case t.cause == causeNew:
 		return "known to this speaker since then"
 	case t.cause == causeEligible:
-		return fmt.Sprintf("%s may announce it, after nobody could", t.verdict.Owner)
+		return fmt.Sprintf("%s may announce it, after nobody could", t.verdict().Owner)
 	case t.cause == causeLost:
 		return fmt.Sprintf("%s was lost", t.from)
 	}

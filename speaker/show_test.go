@@ -108,7 +108,7 @@ func TestChangeWords(t *testing.T) {
 		{"", "n2", causeLost, "n2 may not announce it any more"},
 		{"n1", "n2", causeMoved, "moved from n2"},
 	} {
-		seat := &seat{verdict: owner.Verdict{Owner: tt.owner}, from: tt.from, cause: tt.cause}
+		seat := &seat{elected: owner.Verdict{Owner: tt.owner}, from: tt.from, cause: tt.cause}
 		if got := seat.words(); got != tt.want {
 			t.Errorf("%+v: %q", tt, got)
 		}

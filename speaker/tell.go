@@ -34,7 +34,8 @@ type move struct {
 // the event IPAllocated, and after a restart there is nothing to tell.
 func (s *Speaker) moved(w *world, m move) {
 	v, t := w.vips[m.at], w.seats[m.at] // of this turn, so no view shows it yet
-	was, verdict, now := m.was, t.verdict, t.verdict.Owner
+	was, verdict := m.was, t.verdict()
+	now := verdict.Owner
 	reason := cause(w, was, m.known)
 	t.from, t.cause = was, reason
 	s.metrics.changes.WithLabelValues(reason).Inc()
@@ -77,7 +78,7 @@ func (s *Speaker) tell(w *world) {
 		s.moved(w, m)
 	}
 	for i, t := range w.seats {
-		if t.verdict.Owner == "" && !t.warned {
+		if t.verdict().Owner == "" && !t.warned {
 			s.ownerless(w, i)
 		}
 	}
@@ -131,9 +132,9 @@ func (s *Speaker) ownerless(w *world, i int) {
 	t.warned = true
 	w.seats[i] = t
 	if w.writers.Rank(s.cfg.Node, v.IP.String()) == 0 {
-		s.event(v.Services, true, NoEligibleNode, fmt.Sprintf("no node may announce %s: %s", v.IP, t.verdict.Reason))
+		s.event(v.Services, true, NoEligibleNode, fmt.Sprintf("no node may announce %s: %s", v.IP, t.verdict().Reason))
 	}
-	s.log.Warn().Stringer("vip", v.IP).Str("reason", t.verdict.Reason).Msg("nobody may announce the address")
+	s.log.Warn().Stringer("vip", v.IP).Str("reason", t.verdict().Reason).Msg("nobody may announce the address")
 }
 
 // tellReady logs a change of this node's readiness.

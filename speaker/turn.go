@@ -34,17 +34,21 @@ func (s *Speaker) elect(w *world) {
 	for i, old := range w.seats {
 		next := s.vote(w, i)
 		verdict := s.yield(w, w.vips[i].IP, next.elected)
-		if next == old && verdict == old.verdict {
+		if next == old && verdict == old.verdict() {
 			continue
 		}
 		if next == old {
 			next = old.copied() // views show the old one
 		}
-		if was, known := next.verdict.Owner, !next.since.IsZero(); !known || verdict.Owner != was {
-			w.moves = append(w.moves, move{i, was, known})
+		next.leave(verdict)
+		switch {
+		case old == nil:
+			w.moves = append(w.moves, move{at: i})
+			next.since = w.now
+		case old.verdict().Owner != verdict.Owner:
+			w.moves = append(w.moves, move{i, old.verdict().Owner, true})
 			next.since, next.warned = w.now, false
 		}
-		next.verdict = verdict
 		w.seats[i] = next
 	}
 }
@@ -74,7 +78,7 @@ func (s *Speaker) settle(w *world) {
 	}
 	s.mine, s.answer, s.watch = make(map[netip.Addr]bool, len(s.mine)), nil, nil
 	for i, v := range w.vips {
-		if w.seats[i].verdict.Owner == s.cfg.Node {
+		if w.seats[i].verdict().Owner == s.cfg.Node {
 			s.mine[v.IP] = true
 			s.answer = append(s.answer, v.IP)
 		} else {

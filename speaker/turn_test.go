@@ -134,7 +134,7 @@ func TestRollForgetsNothing(t *testing.T) {
 		got := s.turn(now.Add(time.Minute))
 		var mine, others []netip.Addr
 		for i, v := range got.vips {
-			if got.seats[i].verdict.Owner == "n1" {
+			if got.seats[i].verdict().Owner == "n1" {
 				mine = append(mine, v.IP)
 			} else {
 				others = append(others, v.IP)

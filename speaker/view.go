@@ -68,7 +68,7 @@ func elsewhere(e lease.Elsewhere) []string {
 func (v *view) ownerless() int {
 	n := 0
 	for _, t := range v.seats {
-		if t.verdict.Owner == "" {
+		if t.verdict().Owner == "" {
 			n++
 		}
 	}
