@@ -45,6 +45,7 @@ func parseARP(b []byte) (m arpMessage, d drop) {
 //	probe                0.0.0.0  ours     answer (RFC 5227: the prober must learn that it is taken)
 //	announcement         VIP      the same claim, no answer
 //	reply                VIP      any      claim, no answer
+//	reply to this node   others   any      the same, of a host
 //	request, reply       any      presence see greet
 //
 // A request whose sender address is a VIP is a claim as well, whatever it asks.
@@ -62,6 +63,8 @@ func (v *view) arp(b []byte, n int) verdict {
 	var out verdict
 	if v.table.v4[key4(m.spa)] != 0 {
 		out.claim = claim{ip: netip.AddrFrom4(m.spa), mac: m.sha}
+	} else if m.op == arpReply && m.dst == v.mac {
+		out.claim = claim{ip: netip.AddrFrom4(m.spa), mac: m.sha, host: true}
 	}
 	switch {
 	case m.op == arpRequest && m.spa != m.tpa:

@@ -57,8 +57,13 @@ func TestARP(t *testing.T) {
 		{"request for a stranger", request(t, peer4, netip.MustParseAddr("198.18.0.9")), verdict{drop: notOwned}, nil},
 		{"announcement of a stranger", request(t, peer4, peer4), verdict{drop: notRequest}, nil},
 		{
-			"reply about a stranger", arpFrame(t, nodeHW, peerHW, arp.OperationReply, peerHW, peer4, nodeHW, vip4),
+			"reply about a stranger", arpFrame(t, broadcastHW, peerHW, arp.OperationReply, peerHW, peer4, nodeHW, vip4),
 			verdict{drop: notRequest},
+			nil,
+		},
+		{
+			"answer of a host", arpFrame(t, nodeHW, peerHW, arp.OperationReply, peerHW, peer4, nodeHW, vip4),
+			verdict{claim: claim{ip: peer4, mac: peerHW, host: true}},
 			nil,
 		},
 		{"reverse ARP", with(question, 20, 0, 3), verdict{drop: notRequest}, nil},
@@ -171,7 +176,7 @@ func checkAnswer(t *testing.T, judge func(*view, []byte, int) verdict, frame []b
 	if (answer != nil) != got.request {
 		t.Fatalf("request %v with answer %x", got.request, answer)
 	}
-	if got.claim.ip.IsValid() && (v.table.role(got.claim.ip) == 0 || !got.claim.mac.station() || got.claim.mac == nodeHW) {
+	if got.claim.ip.IsValid() && (got.claim.host == (v.table.role(got.claim.ip) != 0) || !got.claim.mac.station() || got.claim.mac == nodeHW) {
 		t.Fatalf("claim %v", got.claim)
 	}
 	if (got.drop != kept) == (got.request || got.claim.ip.IsValid()) {

@@ -94,7 +94,7 @@ func (r *Responder) dueQuestions(now time.Time) (ask []Question, ports []*port, 
 func (p *port) ask(q Question, presence uint32, m *metrics) error {
 	to, ok := parseHW(q.MAC)
 	v := p.view.Load()
-	if !ok || q.IP.IsValid() && v.table.role(q.IP) == 0 {
+	if !ok || q.Host && !v.on(q.IP) || !q.Host && q.IP.IsValid() && v.table.role(q.IP) == 0 {
 		return nil
 	}
 	frame, r, err := []byte(nil), p.readers[0], error(nil)

@@ -21,6 +21,8 @@ type Company struct {
 	// there: 1 to 7, with a meaning that the callers agree on; 0: nothing,
 	// as if there was none.
 	Say uint8
+	// Pace lies between two questions to the kernel of a host that answers.
+	Pace time.Duration
 	// Heals counts how often nodes that were dead came back. What they announced
 	// meanwhile is in the caches of neighbours, so everything is announced again
 	// when it changes.
@@ -30,9 +32,14 @@ type Company struct {
 // Question asks one station. With an address it asks whether the station
 // answers for it; without, whether a speaker of this cluster is there. The
 // latter may be asked of all stations at once: MAC Everybody.
+//
+// With Host it is the question that any neighbour asks, for an address of the
+// host's own on a network of this node, and the kernel of the host answers it,
+// whatever its processes do.
 type Question struct {
-	IP  netip.Addr
-	MAC string
+	IP   netip.Addr
+	MAC  string
+	Host bool
 }
 
 // Everybody is the MAC of a question to all stations of every network.
@@ -85,7 +92,7 @@ func (r *Responder) Meet(c Company) {
 		r.schedule.restart(now)
 		poke(r.due)
 	}
-	if r.inquiries.set(c.Ask, now) {
+	if r.inquiries.set(c, now) {
 		poke(r.asked)
 	}
 }

@@ -173,6 +173,41 @@ func TestQuestionForAVIP(t *testing.T) {
 	})
 }
 
+// TestQuestionForAHost: it is asked on the interface that has its network, and its
+// answer is no claim.
+func TestQuestionForAHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host4, host6 := Question{IP: peer4, MAC: peerHW.String(), Host: true}, Question{IP: other6, MAC: peerHW.String(), Host: true}
+		elsewhere := Question{IP: netip.MustParseAddr("192.0.2.1"), MAC: peerHW.String(), Host: true}
+		n, arp, nd := met(t, Company{Ask: []Question{host4, host6, elsewhere}, Pace: 40 * time.Millisecond})
+		n.Set(nil)
+		n.Watch(nil)
+		time.Sleep(time.Millisecond)
+		for _, f := range arp.take() {
+			if m, _ := parseARP(f.frame); m.op != arpRequest || m.tpa != peer4.As4() || m.dst != peerHW {
+				t.Errorf("ARP question %+v", m)
+			}
+		}
+		drained(n)
+		arp.deliver(t, arpFrame(t, testNIC.mac, peerHW, 2, peerHW, peer4, testNIC.mac, peer4))
+		nd.deliver(t, advertise(t, testNIC.mac, peerHW, peer6, other6, true))
+		<-n.Changed()
+		synctest.Wait()
+		s := n.State()
+		if s.Answers[host4].Last.IsZero() || s.Answers[host6].Last.IsZero() || len(s.Heard)+len(s.Conflicts) != 0 {
+			t.Errorf("answers %v, heard %v, conflicts %v", s.Answers, s.Heard, s.Conflicts)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if s := n.State(); !s.Answers[elsewhere].Silent || s.Answers[host4].Silent {
+			t.Errorf("after 50 ms: %v", s.Answers)
+		}
+		time.Sleep((hostTries + 1) * 40 * time.Millisecond)
+		if s := n.State(); !s.Answers[host4].Silent || !s.Answers[host6].Silent {
+			t.Errorf("after as many misses as count: %v", s.Answers)
+		}
+	})
+}
+
 // TestMemberIsNoStranger: a member that claims is defended against at growing
 // pauses, and counted and shown as what it is.
 func TestMemberIsNoStranger(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +27,7 @@ func TestSpeakersFindEachOther(t *testing.T) {
 		s := p.speaker.State().Speakers
 		return len(s) == 1 && slices.Equal(s[mac].Addrs, []netip.Addr{ip}) && s[mac].Say == 3
 	})
-	here, v4, v6, nobody := Question{MAC: mac}, Question{other4, mac}, Question{other6, mac}, Question{MAC: p.wire.mac.String()}
+	here, v4, v6, nobody := Question{MAC: mac}, Question{IP: other4, MAC: mac}, Question{IP: other6, MAC: mac}, Question{MAC: p.wire.mac.String()}
 	p.speaker.Meet(Company{Ask: []Question{here, v4, v6, nobody}})
 	p.speaker.await("the answers", func() bool {
 		a := p.speaker.State().Answers
@@ -42,6 +43,37 @@ func TestSpeakersFindEachOther(t *testing.T) {
 		a := p.speaker.State().Answers
 		return a[v6].Silent && a[here].Silent
 	})
+}
+
+// TestKernelAnswersForItsHost: without a speaker, on both families; not for
+// addresses that are not its own, and not when the link is cut.
+func TestKernelAnswersForItsHost(t *testing.T) {
+	p := newPair(t)
+	second := newHost(t)
+	port := p.plug(second, "eth0", "198.18.0.3/24", "2001:db8::3/64")
+	mac := second.mac("eth0")
+	p.node.reach(netip.MustParseAddr("198.18.0.3"), mac)
+	ask := func(ip string) Question { return Question{IP: netip.MustParseAddr(ip), MAC: mac.String(), Host: true} }
+	v4, v6, nobody := ask("198.18.0.3"), ask("2001:db8::3"), ask("198.18.0.4")
+	c := Company{Ask: []Question{v4, v6, nobody}, Pace: 40 * time.Millisecond}
+	p.speaker.Meet(c)
+	p.speaker.await("the answers", func() bool {
+		a := p.speaker.State().Answers
+		return !a[v4].Last.IsZero() && !a[v6].Last.IsZero() && a[nobody].Silent && a[nobody].Last.IsZero()
+	})
+	p.down(port)
+	p.speaker.await("silence", func() bool {
+		a := p.speaker.State().Answers
+		return a[v4].Silent && a[v6].Silent
+	})
+	p.up(port)
+	p.speaker.await("the answers again", func() bool {
+		a := p.speaker.State().Answers
+		return !a[v4].Silent && !a[v6].Silent
+	})
+	if got := gathered(t, p.speaker, "starling_layer2_dropped_total"); got != 0 {
+		t.Errorf("%v frames dropped", got)
+	}
 }
 
 // TestQuestionsTeachNothingWrong: the kernel of a host that overhears or gets

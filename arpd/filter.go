@@ -84,7 +84,8 @@ func within(off uint32, in []span) []bpf.Instruction {
 }
 
 // arpProgram passes ARP for IPv4 over Ethernet whose target is an own address or
-// the presence address, or whose sender is an own or watched address.
+// the presence address, whose sender is an own or watched address, or that is a
+// reply to this station: its kernel asks seldom, so those are few.
 func arpProgram(t *table) []bpf.Instruction {
 	out := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 16, Size: 4}, // protocol type and address lengths
@@ -99,16 +100,32 @@ func arpProgram(t *table) []bpf.Instruction {
 	}
 	out = append(out, within(38, spans(asked, maxSpans))...)
 	out = append(out, within(28, spans(t.keys4(own|watch), maxSpans))...)
-	return append(out, bpf.RetConstant{Val: 0})
+	out = append(out,
+		bpf.LoadAbsolute{Off: 20, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arpReply, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+	)
+	return append(out, toStation()...)
+}
+
+// toStation accepts what is addressed to one station and rejects everything else;
+// with guard before it the station is this one.
+func toStation() []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: 0, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: 1, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.RetConstant{Val: accept},
+	}
 }
 
 // ndProgram passes neighbour solicitations for own addresses and advertisements
-// for own and watched ones. Extension headers are not followed: nobody may
+// for own and watched ones or to this station. Extension headers are not followed: nobody may
 // fragment such messages (RFC 6980), and no host sends them with options.
 func ndProgram(t *table) []bpf.Instruction {
 	reject := bpf.RetConstant{Val: 0}
 	ns := append(within(74, spans(t.keys6(own), maxSpans)), reject)
-	na := append(within(74, spans(t.keys6(own|watch), maxSpans)), reject)
+	na := append(within(74, spans(t.keys6(own|watch), maxSpans)), toStation()...)
 	out := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 20, Size: 2}, // next header and hop limit
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: icmpv6<<8 | 255, SkipTrue: 1},

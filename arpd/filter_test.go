@@ -100,7 +100,8 @@ func TestARPProgram(t *testing.T) {
 		"stranger's announcement":   {request(t, foreign, foreign), false},
 		"watched one's":             {request(t, other4, other4), true},
 		"our own address claimed":   {request(t, vip4, foreign), true},
-		"reply for a watched one":   {arpFrame(t, nodeHW, peerHW, arp.OperationReply, peerHW, other4, nodeHW, peer4), true},
+		"reply for a watched one":   {arpFrame(t, broadcastHW, peerHW, arp.OperationReply, peerHW, other4, nodeHW, peer4), true},
+		"a stranger's to all":       {arpFrame(t, broadcastHW, peerHW, arp.OperationReply, peerHW, foreign, nodeHW, peer4), false},
 		"short":                     {question[:41], false},
 		"another protocol":          {with(question, 16, 0x86, 0xdd), false},
 		"long addresses":            {with(question, 18, 8), false},
@@ -114,6 +115,14 @@ func TestARPProgram(t *testing.T) {
 				t.Error("passes although there is no address")
 			}
 		})
+	}
+	for _, from := range []netip.Addr{foreign, vip4, other4} {
+		answer := arpFrame(t, nodeHW, peerHW, arp.OperationReply, peerHW, from, nodeHW, peer4)
+		for name, tab := range map[string]*table{"with addresses": tab, "without": newTable(nil)} {
+			if !passes(t, arpProgram(tab), answer) {
+				t.Errorf("%s: an answer of %s to this station does not pass", name, from)
+			}
+		}
 	}
 }
 
@@ -129,9 +138,9 @@ func TestNDProgram(t *testing.T) {
 		"solicitation for one in hand":   {multicastSolicit(t, yielded6), true},
 		"solicitation for a watched one": {multicastSolicit(t, other6), false},
 		"solicitation for a stranger":    {multicastSolicit(t, foreign), false},
-		"advertisement of ours":          {advertise(t, nodeHW, peerHW, peer6, vip6, true), true},
-		"advertisement of a watched one": {advertise(t, nodeHW, peerHW, peer6, other6, true), true},
-		"advertisement of a stranger":    {advertise(t, nodeHW, peerHW, peer6, foreign, true), false},
+		"advertisement of ours":          {advertise(t, multicastHW(allNodes.As16()), peerHW, allNodes, vip6, false), true},
+		"advertisement of a watched one": {advertise(t, multicastHW(allNodes.As16()), peerHW, allNodes, other6, false), true},
+		"advertisement of a stranger":    {advertise(t, multicastHW(allNodes.As16()), peerHW, allNodes, foreign, false), false},
 		"hop limit 64":                   {with(question, 21, 64), false},
 		"UDP":                            {with(question, 20, 17), false},
 		"echo request":                   {with(question, 54, 128), false},
@@ -147,6 +156,14 @@ func TestNDProgram(t *testing.T) {
 				t.Error("passes although there is no address")
 			}
 		})
+	}
+	for _, from := range []netip.Addr{foreign, vip6, other6} {
+		answer := advertise(t, nodeHW, peerHW, peer6, from, true)
+		for name, tab := range map[string]*table{"with addresses": tab, "without": newTable(nil)} {
+			if !passes(t, ndProgram(tab), answer) {
+				t.Errorf("%s: an answer of %s to this station does not pass", name, from)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package arpd
 import (
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Offsets and lengths of the frames that are read and written in place.
@@ -81,11 +82,13 @@ func (d drop) String() string {
 // claim is what a frame says beside asking: that mac has ip.
 //
 // With says it is another thing: that a speaker of this cluster is at mac, with
-// the address ip (0.0.0.0: none), and what it says.
+// the address ip (0.0.0.0: none), and what it says. With host it is the answer of
+// a station to this one about an address of which this node knows nothing.
 type claim struct {
 	ip   netip.Addr // invalid: no claim
 	mac  hw
 	says uint8
+	host bool
 }
 
 // verdict is what is to be done about one frame. A frame may be both answered
@@ -104,5 +107,11 @@ type view struct {
 	mac   hw
 	table *table
 	addr4 [4]byte // of the interface; zero: none
-	say   uint8   // see Company
+	nets  []netip.Prefix
+	say   uint8 // see Company
+}
+
+// on reports whether an address is on a network of the interface.
+func (v *view) on(ip netip.Addr) bool {
+	return slices.ContainsFunc(v.nets, func(p netip.Prefix) bool { return p.Contains(ip) })
 }

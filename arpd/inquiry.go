@@ -12,6 +12,9 @@ const (
 	askTries = 3
 	// askFast lies between the tries of a first verdict: a take-over waits for it.
 	askFast = 15 * time.Millisecond
+	// hostTries is the same for a host whose kernel has answered before: it is
+	// asked at the pace of Company, so nothing needs to be made sure in a hurry.
+	hostTries = 4
 	// askSteady lies between questions to somebody who answers.
 	askSteady = 100 * time.Millisecond
 	// askSilent lies between questions to somebody who does not. A switch floods
@@ -32,38 +35,56 @@ const (
 // inquiry is one question that is asked again and again.
 type inquiry struct {
 	Answer
-	misses int       // questions in a row without an answer
-	due    time.Time // when to ask next, or to judge
+	misses int           // questions in a row without an answer
+	due    time.Time     // when to ask next, or to judge
+	steady time.Duration // between questions to somebody who answers
+}
+
+// tries is how many questions in a row without an answer are a verdict.
+func (q *inquiry) tries(x Question) int {
+	if x.Host && !q.Last.IsZero() {
+		return hostTries
+	}
+	return askTries
 }
 
 // pause is the time from one question to the next, of so many questions. Whether
 // a station still answers for a VIP must be known soon, since the address may be
-// waiting for this node; whether it is there can be thought over.
+// waiting for this node; whether it is there can be thought over. A host that
+// never answered most likely never will.
 func (q *inquiry) pause(x Question, of int) time.Duration {
 	crowd := time.Duration(max(1, of/askBurst))
 	switch {
 	case x.MAC == Everybody && q.misses > askCalls:
 		return askSilentMost
-	case q.misses > askTries:
+	case x.Host && q.Last.IsZero() && q.misses > askTries:
+		return askSilentMost
+	case q.misses > q.tries(x):
 		return min(askSilent*time.Duration(max(1, of/askFlood)), askSilentMost)
+	case x.Host && !q.Last.IsZero():
+		return q.steady // there are few of them, and the others do not delay them
 	case q.Last.IsZero() || x.IP.IsValid() && q.misses > 0:
 		return askFast * crowd
 	}
-	return askSteady * crowd
+	return q.steady * crowd
 }
 
 // inquiries are plain values of time: no clock, no goroutine.
 type inquiries map[Question]*inquiry
 
-// set makes all the questions that are asked, and returns true if there are new
-// ones, which are due at once.
-func (q inquiries) set(all []Question, now time.Time) (fresh bool) {
-	keep := make(map[Question]struct{}, len(all))
-	for _, x := range all {
+// set makes the questions of c all that are asked, and returns true if there are
+// new ones, which are due at once.
+func (q inquiries) set(c Company, now time.Time) (fresh bool) {
+	keep := make(map[Question]struct{}, len(c.Ask))
+	for _, x := range c.Ask {
 		keep[x] = struct{}{}
 		if q[x] == nil {
 			q[x] = &inquiry{Answer: Answer{Asked: now}, due: now}
 			fresh = true
+		}
+		q[x].steady = askSteady
+		if x.Host {
+			q[x].steady = c.Pace
 		}
 	}
 	for x := range q {
@@ -81,7 +102,7 @@ func (q inquiries) heard(x Question, now time.Time) (changed bool) {
 		return false
 	}
 	changed = i.Last.IsZero() || i.Silent
-	i.Last, i.Silent, i.misses, i.due = now, false, 0, now.Add(askSteady)
+	i.Last, i.Silent, i.misses, i.due = now, false, 0, now.Add(i.steady)
 	return changed
 }
 
@@ -90,7 +111,7 @@ func (q inquiries) heard(x Question, now time.Time) (changed bool) {
 func (q inquiries) next(now time.Time) (ask []Question, wake time.Time, changed bool) {
 	for x, i := range q {
 		if !i.due.After(now) {
-			if i.misses >= askTries && !i.Silent {
+			if i.misses >= i.tries(x) && !i.Silent {
 				i.Silent, changed = true, true
 			}
 			ask = append(ask, x)

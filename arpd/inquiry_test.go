@@ -63,10 +63,51 @@ func TestInquiryPace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := make(inquiries)
-			if !q.set([]Question{ofPresence}, epoch) {
+			if !q.set(Company{Ask: []Question{ofPresence}}, epoch) {
 				t.Fatal("a new question is not due")
 			}
 			if diff := cmp.Diff(tc.want, script(q, epoch, at(tc.until), tc.answers)); diff != "" {
+				t.Errorf("questions (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestHostPace: a kernel that has answered is asked steadily, and given up after
+// four misses; one that never has is soon left alone.
+func TestHostPace(t *testing.T) {
+	ofHost := Question{IP: peer4, MAC: peerHW.String(), Host: true}
+	for name, tc := range map[string]struct {
+		answers func(Question, time.Time) bool
+		from    float64
+		want    []string
+	}{
+		"answers": {always, 9.9, []string{"9920ms answered", "9960ms answered", "10000ms answered"}},
+		"dies": {
+			func(_ Question, now time.Time) bool { return now.Sub(epoch) < 8990*time.Millisecond }, 8.9,
+			[]string{"8920ms answered", "8960ms answered", "9000ms", "9040ms", "9080ms", "9120ms", "9160ms silent"},
+		},
+		"three in a row are lost": {
+			func(_ Question, now time.Time) bool {
+				at := now.Sub(epoch)
+				return at < 9800*time.Millisecond || at > 9900*time.Millisecond
+			}, 9.7,
+			[]string{"9720ms answered", "9760ms answered", "9800ms", "9840ms", "9880ms", "9920ms answered", "9960ms answered", "10000ms answered"},
+		},
+		"never answers": {never, 0, []string{"0ms", "15ms", "30ms", "45ms silent"}},
+		"comes back": {
+			func(_ Question, now time.Time) bool { return now.Sub(epoch)%(9*time.Second) < time.Second }, 8,
+			[]string{"8160ms silent", "9160ms silent answered", "9200ms answered"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := make(inquiries)
+			q.set(Company{Ask: []Question{ofHost}, Pace: 40 * time.Millisecond}, epoch)
+			if tc.from > 0 {
+				script(q, epoch, at(tc.from), tc.answers)
+			}
+			got := script(q, sooner(q.wake(), at(10)), at(10), tc.answers)
+			if diff := cmp.Diff(tc.want, got[:min(len(got), len(tc.want))]); diff != "" {
 				t.Errorf("questions (-want +got):\n%s", diff)
 			}
 		})
@@ -77,7 +118,7 @@ func TestInquiryPace(t *testing.T) {
 // after one steady pause.
 func TestVIPQuestionIsUrgent(t *testing.T) {
 	q := make(inquiries)
-	q.set([]Question{ofVIP}, epoch)
+	q.set(Company{Ask: []Question{ofVIP}}, epoch)
 	got := script(q, epoch, at(0.5), func(_ Question, now time.Time) bool { return now.Sub(epoch) < 150*time.Millisecond })
 	if diff := cmp.Diff([]string{"0ms answered", "100ms answered", "200ms", "215ms", "230ms", "245ms silent"}, got); diff != "" {
 		t.Errorf("questions (-want +got):\n%s", diff)
@@ -87,7 +128,7 @@ func TestVIPQuestionIsUrgent(t *testing.T) {
 // TestCallsGrowRare: a node that stays alone does not go on calling every second.
 func TestCallsGrowRare(t *testing.T) {
 	q := make(inquiries)
-	q.set([]Question{{MAC: Everybody}}, epoch)
+	q.set(Company{Ask: []Question{{MAC: Everybody}}}, epoch)
 	first := len(script(q, epoch, at(50), never))
 	script(q, q.wake(), at(100), never)
 	if later := len(script(q, q.wake(), at(160), never)); first < 50 || later != 6 {
@@ -103,7 +144,7 @@ func TestManySilentOnes(t *testing.T) {
 		for i := range n {
 			all = append(all, Question{MAC: hw{2, 0, 0, 0, 1, byte(i)}.String()})
 		}
-		q.set(all, epoch)
+		q.set(Company{Ask: all}, epoch)
 		script(q, epoch, at(1), never)
 		if got := len(script(q, q.wake(), at(61), never)); got > 60*most+n || got == 0 {
 			t.Errorf("%d silent ones are asked %d times in a minute", n, got)
@@ -115,7 +156,7 @@ func TestManySilentOnes(t *testing.T) {
 // and its end, and for nothing else.
 func TestInquiriesTellChanges(t *testing.T) {
 	q := make(inquiries)
-	q.set([]Question{ofPresence, ofVIP}, epoch)
+	q.set(Company{Ask: []Question{ofPresence, ofVIP}}, epoch)
 	for _, step := range []struct {
 		name string
 		do   func() bool
@@ -124,7 +165,7 @@ func TestInquiriesTellChanges(t *testing.T) {
 		{"first answer", func() bool { return q.heard(ofPresence, epoch) }, true},
 		{"second answer", func() bool { return q.heard(ofPresence, at(0.01)) }, false},
 		{"an answer nobody asked for", func() bool { return q.heard(Question{IP: vip4, MAC: peerHW.String()}, epoch) }, false},
-		{"the same set", func() bool { return q.set([]Question{ofVIP, ofPresence}, at(0.01)) }, false},
+		{"the same set", func() bool { return q.set(Company{Ask: []Question{ofVIP, ofPresence}}, at(0.01)) }, false},
 		{"nobody answers for the VIP", func() bool { _, _, c := q.next(at(0.02)); q[ofVIP].misses = askTries; return c }, false},
 		{"verdict", func() bool { _, _, c := q.next(at(0.1)); return c }, true},
 		{"no verdict again", func() bool { _, _, c := q.next(at(5)); return c }, false},
@@ -141,7 +182,7 @@ func TestInquiriesTellChanges(t *testing.T) {
 	if diff := cmp.Diff(want, q.list(), compare); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)
 	}
-	q.set([]Question{ofVIP}, at(7))
+	q.set(Company{Ask: []Question{ofVIP}}, at(7))
 	if diff := cmp.Diff(map[Question]Answer{ofVIP: want[ofVIP]}, q.list(), compare); diff != "" {
 		t.Errorf("answers after one is asked no longer (-want +got):\n%s", diff)
 	}

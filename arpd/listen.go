@@ -47,11 +47,11 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 		r.met(c, now)
 		return time.Time{}
 	}
-	if r.answered(Question{c.ip, c.mac.String()}, now) {
+	if r.answered(Question{IP: c.ip, MAC: c.mac.String(), Host: c.host}, now) {
 		poke(r.changed)
 	}
-	if r.roles[c.ip] == 0 {
-		return time.Time{} // given up meanwhile
+	if c.host || r.roles[c.ip] == 0 {
+		return time.Time{} // it answers for itself, or the address was given up meanwhile
 	}
 	if s := r.heard[c.ip]; s.mac != c.mac || r.roles[c.ip].ours() && !s.fresh(now) {
 		poke(r.changed)

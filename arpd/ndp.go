@@ -113,6 +113,7 @@ func (m *ndMessage) sender() hw {
 //	speaker's question          the same, unless it is being handed over
 //	NS for ours from :: (DAD)   NA to all nodes, override only
 //	NA for a VIP                claim
+//	NA to this node             the same, of a host
 func (v *view) nd(b []byte, n int) verdict {
 	m, d := parseND(b[:n])
 	if d == kept {
@@ -129,6 +130,8 @@ func (v *view) nd(b []byte, n int) verdict {
 		return verdict{drop: notOwned}
 	case r != 0:
 		return verdict{claim: claim{ip: netip.AddrFrom16(m.target), mac: m.sender()}}
+	case m.dst == v.mac:
+		return verdict{claim: claim{ip: netip.AddrFrom16(m.target), mac: m.sender(), host: true}}
 	}
 	return verdict{drop: notRequest}
 }

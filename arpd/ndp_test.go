@@ -66,7 +66,8 @@ func TestND(t *testing.T) {
 
 		{"solicitation for a watched one", multicastSolicit(t, other6), verdict{drop: notOwned}, nil},
 		{"solicitation for a stranger", multicastSolicit(t, netip.MustParseAddr("2001:db8::9")), verdict{drop: notOwned}, nil},
-		{"advertisement of a stranger", advertise(t, nodeHW, peerHW, peer6, peer6, true), verdict{drop: notRequest}, nil},
+		{"announcement of a stranger", advertise(t, allHW, peerHW, allNodes, peer6, false), verdict{drop: notRequest}, nil},
+		{"answer of a host", advertise(t, nodeHW, peerHW, peer6, peer6, true), verdict{claim: claim{ip: peer6, mac: peerHW, host: true}}, nil},
 		{"our own solicitation came back", solicit(t, groupHW, nodeHW, peer6, group, vip6, nodeHW), verdict{drop: ownFrame}, nil},
 		{"our own DAD came back", with(dad, 6, nodeHW[:]...), verdict{drop: ownFrame}, nil},
 		{"our own address in the option only", solicit(t, groupHW, peerHW, peer6, group, vip6, nodeHW), verdict{drop: ownFrame}, nil},

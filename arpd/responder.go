@@ -229,7 +229,7 @@ func (r *Responder) spread() {
 	}
 	for index, roles := range route(r.roles, r.only, links) {
 		p := r.ports[index]
-		v := view{mac: p.link.mac, addr4: p.link.addr4(), say: r.say}
+		v := view{mac: p.link.mac, addr4: p.link.addr4(), nets: p.link.prefixes(), say: r.say}
 		if err := p.assign(v, roles, r.presence); err != nil {
 			r.failed[index] = err
 			poke(r.rescan)
