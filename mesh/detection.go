@@ -45,6 +45,19 @@ func ParseDetection(s string) (Detection, error) {
 	return "", fmt.Errorf("failure detection %q: want fast, default or calm", s)
 }
 
+// Watch is how often one member asks the kernel of another whether it is there;
+// four questions in a row without an answer are an alarm. It is given up so
+// after 0.2 s by default, 0.15 s or 2.5 s, without waiting for gossip.
+func (d Detection) Watch() time.Duration {
+	switch d {
+	case Fast:
+		return 30 * time.Millisecond
+	case Calm:
+		return 500 * time.Millisecond
+	}
+	return 40 * time.Millisecond
+}
+
 // pace sets what the presets differ in.
 func (d Detection) pace(c *memberlist.Config) {
 	// The timeout is below half of the interval on purpose: a member that is

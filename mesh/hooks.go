@@ -36,6 +36,7 @@ func (h hooks) alive(n *memberlist.Node) {
 	if came {
 		h.m.tell("member alive", n.Name, addr)
 		h.m.over(addr.Addr().String(), kindKey, kindLabel, kindRefused)
+		h.m.alarms.over(n.Name)
 	}
 	h.m.signal()
 }
@@ -71,12 +72,19 @@ func (h hooks) NodeMeta(int) []byte { return h.m.table.ownMeta() }
 
 // A message that is sent to a member directly: one byte that says what, then
 // its content. Unknown ones are of a later release.
-const messageGoodbye byte = 1 // Content: the name of the sender, who leaves.
+const (
+	messageGoodbye byte = 1 // Content: the name of the sender, who leaves.
+	messageAlarm   byte = 2 // Content: see encodeAlarm.
+)
 
 func goodbye(name string) []byte { return append([]byte{messageGoodbye}, name...) }
 
 // NotifyMsg is called for messages of other members.
 func (h hooks) NotifyMsg(b []byte) {
+	if content, ok := bytes.CutPrefix(b, []byte{messageAlarm}); ok {
+		h.m.alarm(content)
+		return
+	}
 	name, ok := bytes.CutPrefix(b, []byte{messageGoodbye})
 	if ok && h.m.table.goodbye(string(name), time.Now()) {
 		h.m.journal.say(func(l *zerolog.Logger) { l.Info().Str("node", string(name)).Msg("member left") })

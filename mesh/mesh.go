@@ -27,6 +27,13 @@
 // time: others are there and nobody came for a moment, or every seed was
 // tried and none answered for two seconds. It stays true. See settling.
 //
+// # Alarms
+//
+// [Mesh.Accuse] tells every other member directly that a member does not answer
+// on the wire, which is watched by others than gossip. The accused, if it hears
+// that, objects in the same way. [Mesh.Alarms] are what was heard; they change
+// nothing about the members here.
+//
 // # Strangers
 //
 // Everything is encrypted with the first key of the ring and accepted with
@@ -52,12 +59,14 @@ type Mesh struct {
 	cfg      Config
 	table    *table
 	troubles troubles
+	alarms   *alarms
 	metrics  *metrics
 	journal  *journal
 	library  *library
 	ring     *memberlist.Keyring // Nil: no encryption.
 	changed  chan struct{}
 	retell   chan struct{}
+	alarmed  chan struct{} // There is something to tell of alarms.
 	started  atomic.Bool
 	settled  atomic.Bool
 
@@ -95,6 +104,8 @@ func New(c Config) (*Mesh, error) {
 		journal: newJournal(c.Log),
 		changed: make(chan struct{}, 1),
 		retell:  make(chan struct{}, 1),
+		alarmed: make(chan struct{}, 1),
+		alarms:  newAlarms(),
 	}
 	m.table = newTable(c.Name, own, Meta{Keys: m.fingerprints()}.encode(), time.Now())
 	m.library = newLibrary(m.see, m.journal)
@@ -137,7 +148,7 @@ func (m *Mesh) Problems() []string {
 }
 
 // Changed receives when members, their metadata, Settled or Problems may
-// have changed. It has room for one signal and is for one reader.
+// have changed, and for a new alarm. It has room for one signal and is for one reader.
 func (m *Mesh) Changed() <-chan struct{} { return m.changed }
 
 func (m *Mesh) signal() { poke(m.changed) }

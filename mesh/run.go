@@ -114,7 +114,7 @@ func bindTrouble(bind netip.AddrPort, err error) trouble {
 	return trouble{kind: kindBind, who: bind.String(), other: why}
 }
 
-// keep tells what SetMeta changed, and lets time pass.
+// keep tells what SetMeta changed and of alarms, and lets time pass.
 func (m *Mesh) keep(ctx context.Context, list *memberlist.Memberlist) {
 	tick := time.NewTicker(keepTickFirst)
 	defer tick.Stop()
@@ -127,6 +127,8 @@ func (m *Mesh) keep(ctx context.Context, list *memberlist.Memberlist) {
 			// The new metadata are queued when this returns; the error only
 			// says that we do not wait until they are sent.
 			_ = list.UpdateNode(time.Nanosecond)
+		case <-m.alarmed:
+			m.spread(list)
 		case now := <-tick.C:
 			if m.pass(now) && fast {
 				tick.Reset(keepTick)

@@ -128,6 +128,14 @@ func (t *table) goodbye(name string, now time.Time) bool {
 	return false
 }
 
+// known tells whether there is or was such a member of late.
+func (t *table) known(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.find(name)
+	return ok
+}
+
 func (t *table) moved(name string, now time.Time) {
 	if name == t.self {
 		return
