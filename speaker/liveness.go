@@ -236,8 +236,10 @@ func (s *Speaker) company(w *world) arpd.Company {
 			w.wake = earlier(w.wake, end)
 		}
 	}
+	w.wake = earlier(w.wake, w.due)
 	s.healed(w.members)
 	return arpd.Company{
+		Pace:  s.cfg.Pace,
 		Heals: s.heals,
 		Peers: peers(w.names, s.cfg.Node),
 		Ask:   append(w.questions(s.cfg.Node), w.ask...),

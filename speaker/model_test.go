@@ -43,6 +43,7 @@ type model struct {
 	writes    int
 	deaf      map[link]bool // by gossip
 	split     map[link]bool // on the wire
+	lossy     func() bool   // whether an alarm is lost
 	meters    []*meter
 	strangers int // nodes of the cluster that were taken for strangers
 }
@@ -64,6 +65,8 @@ type node struct {
 	lost     map[string]mesh.Member // what is believed of members that are not heard
 	ice      chan struct{}          // the process is stopped until it is closed; nil: it runs
 	frozen   time.Time              // since when it is or was last stopped
+	paused   bool                   // not the process alone: its kernel answers nothing either
+	alarms   map[mesh.Alarm]bool    // heard
 
 	endpoints []string                          // of all Services as this node sees them, nil: those of the model
 	served    map[watcher.Key]watcher.Endpoints // as of the last Drain
@@ -100,7 +103,7 @@ func newModel(t *testing.T, pools ...string) *model {
 	return &model{
 		t: t, pools: compiled, latency: time.Millisecond,
 		services: map[watcher.Key]watcher.Service{}, endpoints: map[watcher.Key]watcher.Endpoints{}, speakers: map[string]*node{},
-		deaf: map[link]bool{}, split: map[link]bool{},
+		deaf: map[link]bool{}, split: map[link]bool{}, lossy: func() bool { return false },
 	}
 }
 
@@ -126,7 +129,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	b := &node{
 		registry: prometheus.NewRegistry(),
 		m:        m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
-		changes: map[watcher.Key]*watcher.Service{}, card: newCard(), lost: map[string]mesh.Member{},
+		changes: map[watcher.Key]*watcher.Service{}, alarms: map[mesh.Alarm]bool{}, card: newCard(), lost: map[string]mesh.Member{},
 		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1),
 	}
 	m.mu.Lock()
@@ -148,7 +151,11 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	m.speakers[name] = b
 	m.measure()
 	m.mu.Unlock()
-	b.speaker = New(Config{Node: name, Version: "test", Installation: "cluster", Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Pings: b.pings, Counts: b.counts, Log: zerolog.New(io.Discard), Registry: b.registry})
+	b.speaker = New(Config{
+		Node: name, Version: "test", Installation: "cluster", Pace: 40 * time.Millisecond,
+		Mesh: (*modelMesh)(b), Alarms: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b,
+		Pings: b.pings, Counts: b.counts, Log: zerolog.New(io.Discard), Registry: b.registry,
+	})
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
 	go func() {

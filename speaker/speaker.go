@@ -12,11 +12,12 @@
 //     on the wire who is there. A node that came back a moment ago says so, and
 //     goes behind the steady ones. The mesh is told.
 //  3. For every bound address the owner is elected over all members: those that
-//     gossip reaches and those that answer on the wire (see judge), as far as
-//     the address's pool allows (see agree). Who would own an address, but hears
-//     a node of higher rank announce it, leaves it to that one as long as it
-//     answers (see arbitrate). The addresses this node owns are given to the
-//     wire as one whole set, and kept to the interfaces that their pools name.
+//     gossip reaches and those that answer on the wire (see judge), without those
+//     whose hosts fell silent on the wire (see vigil), as far as the address's
+//     pool allows (see agree). Who would own an address, but hears a node of
+//     higher rank announce it, leaves it to that one as long as it answers (see
+//     arbitrate). The addresses this node owns are given to the wire as one
+//     whole set, and kept to the interfaces that their pools name.
 //  4. The lease protocol says which writes are due; they run beside the loop,
 //     and their results come back as a change.
 //
@@ -62,6 +63,13 @@ type Mesh interface {
 	Changed() <-chan struct{}
 }
 
+// Alarms are told from member to member, beside the membership. The mesh signals
+// new ones.
+type Alarms interface {
+	Accuse(members ...string) // of silence on the wire
+	Alarms() []mesh.Alarm     // those of others, of late
+}
+
 // Wire answers for addresses on the node's networks.
 type Wire interface {
 	Confine(limits []arpd.Limit) // addresses to some interfaces
@@ -99,9 +107,12 @@ type Config struct {
 	Installation string // identity of this cluster, written into leases
 	Class        string // the loadBalancerClass to serve, "" for Services without one
 
+	Pace time.Duration // between two questions to a host that is watched; 0: none is
+
 	IgnoreExclude bool // announce also from nodes excluded by label
 
 	Mesh     Mesh
+	Alarms   Alarms
 	Wire     Wire
 	Cluster  Cluster
 	API      API
@@ -128,6 +139,7 @@ type Speaker struct {
 	table   *lease.Table
 	touch   touch
 	hold    hold
+	vigil   vigil
 	roll    roll            // of the last turn
 	stopped time.Time       // end of the last stop of the process
 	dead    map[string]bool // members, as of the last turn
@@ -160,6 +172,7 @@ func New(cfg Config) *Speaker {
 		results: make(chan result),
 		writing: make(chan struct{}, writers),
 		table:   lease.NewTable(),
+		vigil:   newVigil(),
 		handing: map[netip.Addr]handing{},
 		told:    map[netip.Addr]bool{},
 	}

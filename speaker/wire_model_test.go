@@ -46,6 +46,14 @@ type asking struct {
 	round  int // a timer of an earlier round does nothing
 }
 
+// tries is how many misses in a row are a verdict.
+func (a *asking) tries(q arpd.Question) int {
+	if q.Host && !a.Last.IsZero() {
+		return 4
+	}
+	return 3
+}
+
 func newCard() card {
 	return card{
 		heard: map[netip.Addr]sighting{}, gained: map[netip.Addr]time.Time{}, defended: map[netip.Addr]defence{},
@@ -225,20 +233,26 @@ func (b *node) ask(q arpd.Question, round int) {
 		b.next(q, 10*time.Millisecond)
 		return
 	}
-	if a.misses >= 3 && !a.Silent {
+	if a.misses >= a.tries(q) && !a.Silent {
 		a.Silent = true
 		poke(b.wired)
 	}
 	a.misses++
-	b.m.frame(b, func(o *node) {
-		if q.MAC == arpd.Everybody || q.MAC == o.mac() {
-			o.reply(b, q)
-		}
-	})
+	if q.Host {
+		b.knock(q)
+	} else {
+		b.m.frame(b, func(o *node) {
+			if q.MAC == arpd.Everybody || q.MAC == o.mac() {
+				o.reply(b, q)
+			}
+		})
+	}
 	pause := 100 * time.Millisecond
 	switch {
-	case a.misses > 3:
+	case a.misses > a.tries(q):
 		pause = time.Second
+	case q.Host && !a.Last.IsZero():
+		pause = b.card.company.Pace
 	case a.Last.IsZero() || q.IP.IsValid() && a.misses > 0:
 		pause = 15 * time.Millisecond
 	}
@@ -296,7 +310,28 @@ func (b *node) answered(q arpd.Question) {
 		poke(b.wired)
 	}
 	a.Last, a.Silent, a.misses = time.Now(), false, 0
+	if q.Host {
+		b.next(q, b.card.company.Pace)
+		return
+	}
 	b.next(q, 100*time.Millisecond)
+}
+
+// knock asks the kernel of a host, which answers whatever its speaker does. The
+// lock is held.
+func (b *node) knock(q arpd.Question) {
+	for _, o := range b.m.speakers {
+		there := func() bool {
+			return o.mac() == q.MAC && b.m.address(o.name) == q.IP && o.up && b.up && !o.paused && b.ice == nil
+		}
+		if there() && !b.m.split[link{o.name, b.name}] && !b.m.split[link{b.name, o.name}] {
+			b.m.later(func() {
+				if there() && b.m.speakers[b.name] == b {
+					b.answered(q)
+				}
+			})
+		}
+	}
 }
 
 func (b *modelWire) State() arpd.State {
@@ -344,13 +379,21 @@ func (m *model) freeze(name string) {
 	})
 }
 
-// thaw lets a stopped process go on, which knows nothing of what happened.
+// pause stops the machine of a node.
+func (m *model) pause(name string) {
+	m.freeze(name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.speakers[name].paused = true
+}
+
+// thaw lets a stopped process or machine go on, which knows nothing of what happened.
 func (m *model) thaw(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, c := m.speakers[name], &m.speakers[name].card
 	close(b.ice)
-	b.ice, c.stop = nil, arpd.Stop{End: time.Now(), Length: time.Since(b.frozen)}
+	b.ice, b.paused, c.stop = nil, false, arpd.Stop{End: time.Now(), Length: time.Since(b.frozen)}
 	if c.stop.Length >= time.Second {
 		c.muted = true
 		b.assign()
@@ -368,6 +411,52 @@ func (m *model) thaw(name string) {
 			m.gossip()
 		}
 	})
+}
+
+// Accuse tells all who can hear it.
+func (b *modelMesh) Accuse(names ...string) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	for _, name := range names {
+		(*node)(b).shout(name)
+	}
+}
+
+// shout tells all who can hear it of an alarm, and the accused objects. The lock
+// is held.
+func (b *node) shout(about string) {
+	for _, o := range b.m.speakers {
+		if o == b || !b.m.hears(o, b) || b.m.lossy() {
+			continue
+		}
+		b.m.later(func() {
+			if !b.m.hears(o, b) {
+				return
+			}
+			if about == b.name {
+				maps.DeleteFunc(o.alarms, func(a mesh.Alarm, _ bool) bool { return a.About == about })
+			}
+			maps.DeleteFunc(o.alarms, func(a mesh.Alarm, _ bool) bool { return a.About == about && a.By == b.name })
+			o.alarms[mesh.Alarm{About: about, By: b.name, At: time.Now()}] = true
+			poke(o.meshed)
+			if about == o.name {
+				o.shout(about)
+			}
+		})
+	}
+}
+
+// hears tells whether gossip of a talker reaches a listener now. The lock is held.
+func (m *model) hears(listener, talker *node) bool {
+	runs := func(b *node) bool { return b.up && b.ice == nil && m.speakers[b.name] == b }
+	return runs(listener) && runs(talker) && !m.deaf[link{listener.name, talker.name}]
+}
+
+func (b *modelMesh) Alarms() []mesh.Alarm {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	maps.DeleteFunc(b.alarms, func(a mesh.Alarm, _ bool) bool { return time.Since(a.At) >= time.Second })
+	return slices.Collect(maps.Keys(b.alarms))
 }
 
 // block stops gossip from one node to another; the listener gives it up after a while.

@@ -43,6 +43,7 @@ type world struct {
 
 	steps []lease.Step
 	wake  time.Time
+	due   time.Time // when the wire watch has something to do; zero: not by time
 }
 
 // look takes the snapshot. What this node says of itself is part of it, so that
@@ -63,6 +64,7 @@ func (s *Speaker) look(now time.Time) *world {
 		w.names[mac] = s.cfg.Node
 	}
 	w.members = judge(w.gossip, w.names, w.wire, own, now)
+	s.keepWatch(w)
 	meta := mesh.Meta{
 		Ready:     len(w.reasons) == 0,
 		Draining:  w.draining,
