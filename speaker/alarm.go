@@ -18,16 +18,20 @@ type alarm struct {
 // words are what other members said within the last second.
 type words struct {
 	alarms   map[string]int       // how many others accuse a member
+	accused  map[string]time.Time // when one of them last did
 	objected map[string]time.Time // when a member last said that it is alive
 }
 
 func wordsOf(said []mesh.Alarm) words {
-	r := words{alarms: map[string]int{}, objected: map[string]time.Time{}}
+	r := words{alarms: map[string]int{}, accused: map[string]time.Time{}, objected: map[string]time.Time{}}
 	for _, a := range said {
 		if a.About == a.By {
 			r.objected[a.About] = a.At
-		} else {
-			r.alarms[a.About]++
+			continue
+		}
+		r.alarms[a.About]++
+		if a.At.After(r.accused[a.About]) {
+			r.accused[a.About] = a.At
 		}
 	}
 	return r
@@ -52,12 +56,10 @@ func (s *Speaker) keepWatch(w *world) {
 	v := &s.vigil
 	v.choose(w.gossip, s.cfg.Node, segments(w.wire))
 	said := wordsOf(s.cfg.Alarms.Alarms())
-	if accused := said.alarms[s.cfg.Node] > 0; accused != v.accused {
-		v.accused = accused
-		if accused {
-			s.log.Info().Msg("others do not hear this node on the wire")
-			s.heals++ // neighbours may have been told otherwise meanwhile
-		}
+	if last := said.accused[s.cfg.Node]; last.Sub(v.accused) >= accusedAnew {
+		v.accused = last
+		s.heals++ // neighbours may have been told otherwise meanwhile
+		s.log.Info().Msg("others do not hear this node on the wire")
 	}
 	for i, m := range w.members {
 		switch {

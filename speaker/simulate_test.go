@@ -70,6 +70,13 @@ func faults() []fault {
 		{"gossip healed", func(s *simulation, _ string) bool { healed := len(s.gossip) > 0; clear(s.gossip); return healed }},
 		{"link cut of", func(s *simulation, n string) bool { return flip(s.cut, n, true) }},
 		{"link back of", func(s *simulation, n string) bool { return flip(s.cut, n, false) }},
+		{"frames lost for a moment around", func(s *simulation, n string) bool { return s.noise([]string{n}, s.names, true) }},
+		{"frames lost for a moment to", func(s *simulation, n string) bool { return s.noise([]string{n}, s.names, false) }},
+		{"frames lost for a moment from", func(s *simulation, n string) bool { return s.noise(s.names, []string{n}, false) }},
+		{"alarms lost from now on", func(s *simulation, _ string) bool { return s.lose(0.5) }},
+		{"alarms heard from now on", func(s *simulation, _ string) bool { return s.lose(0) }},
+		{"machine paused on", (*simulation).pauseMachine},
+		{"machine paused for a moment on", (*simulation).hiccup},
 		{"process stopped on", (*simulation).stopProcess},
 		{"process continued on", (*simulation).continueProcess},
 		{"speaker leaves", (*simulation).leave},
@@ -140,6 +147,51 @@ func (s *simulation) stopProcess(n string) bool {
 	}
 	s.frozen[n] = true
 	s.freeze(n)
+	return true
+}
+
+func (s *simulation) pauseMachine(n string) bool {
+	if s.down[n] || s.frozen[n] {
+		return false
+	}
+	s.frozen[n] = true
+	s.pause(n)
+	return true
+}
+
+// hiccup is a pause that begins and ends.
+func (s *simulation) hiccup(n string) bool {
+	if !s.pauseMachine(n) {
+		return false
+	}
+	s.pass(time.Duration(s.rand.IntN(1000)) * time.Millisecond)
+	return s.continueProcess(n)
+}
+
+// noise loses frames for less than a second, gossip excepted.
+func (s *simulation) noise(listeners, talkers []string, both bool) bool {
+	lose := func(lost bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, a := range listeners {
+			for _, b := range talkers {
+				s.split[link{a, b}] = lost
+				s.split[link{b, a}] = lost && both
+			}
+		}
+	}
+	lose(true)
+	s.pass(time.Duration(s.rand.IntN(900)) * time.Millisecond)
+	lose(false)
+	return true
+}
+
+// lose lets a part of the alarms be lost.
+func (s *simulation) lose(part float64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dice := rand.New(rand.NewPCG(s.seed, 1))
+	s.lossy = func() bool { return dice.Float64() < part }
 	return true
 }
 

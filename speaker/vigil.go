@@ -45,6 +45,9 @@ const (
 	// lets the accused hear one.
 	alarmTimes = 5
 	alarmPause = 50 * time.Millisecond
+	// accusedAnew is the least time between two accusations of which both count:
+	// an alarm is raised several times.
+	accusedAnew = time.Second
 	// gossipMost is how long a member is given up against the word of gossip,
 	// which should have found the same by then.
 	gossipMost = 10 * time.Second
@@ -58,7 +61,7 @@ type vigil struct {
 	asked   map[string][]arpd.Question // the kernels of the wards
 	raised  map[string]*alarm          // by this node
 	lost    map[string]time.Time       // members given up, and when
-	accused bool                       // this node, as of the last turn
+	accused time.Time                  // when this node was
 }
 
 // wardsOf are the members that self is to watch, of all that gossip reaches.
