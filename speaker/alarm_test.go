@@ -175,7 +175,7 @@ func TestMachinePaused(t *testing.T) {
 
 // TestStoppedProcessRaisesNoAlarm: its kernel answers.
 func TestStoppedProcessRaisesNoAlarm(t *testing.T) {
-	clusters(t, []int{2, 3, 5}, func(m *model, names []string, ip, top string) {
+	clusters(t, []int{2, 3, 5}, func(m *model, _ []string, ip, top string) {
 		for range 10 {
 			gap, double := m.during(ip, func() {
 				m.freeze(top)
@@ -222,7 +222,7 @@ func TestAccusedAnnouncesAgain(t *testing.T) {
 // TestGossipHasTheLastWord: who is silent on the wire and alive by gossip for
 // long, and cannot object, is an owner again.
 func TestGossipHasTheLastWord(t *testing.T) {
-	clusters(t, []int{2, 3}, func(m *model, names []string, ip, top string) {
+	clusters(t, []int{2, 3}, func(m *model, names []string, _, top string) {
 		m.dies(top, time.Hour)
 		m.pass(gossipMost - time.Second)
 		other := rest(names, top)[0]

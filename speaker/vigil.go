@@ -16,8 +16,10 @@ import (
 //  1. Every member is watched by the three others on its networks that rank
 //     highest for its name. They ask the kernel of its host again and again. Who
 //     never answers such a question (a firewall, another release) is not watched.
+//
 //  2. A watcher whose questions are not answered any more raises the alarm: it
 //     tells all members. A member that hears that it was accused objects.
+//
 //  3. Who hears an alarm asks the accused itself, its kernel and its speaker. It is
 //     given up when both are silent and a second witness is, so that a node which
 //     hears nobody gives up nobody:

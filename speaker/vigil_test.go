@@ -123,14 +123,18 @@ func TestHostQuestions(t *testing.T) {
 		{"an earlier release", at("198.18.0.2:7927"), nil, nil, homeNet, nil},
 		{"gossip is elsewhere", at("192.0.2.2:7927"), []string{mac2}, nil, homeNet, nil},
 		{
-			"gossip is elsewhere, and its speaker gave the address", at("192.0.2.2:7927"), []string{mac2},
-			map[string]arpd.Speaker{mac2: {Addrs: []netip.Addr{netip.MustParseAddr("198.18.0.2")}}}, homeNet,
+			"gossip is elsewhere, and its speaker gave the address", at("192.0.2.2:7927"),
+			[]string{mac2},
+			map[string]arpd.Speaker{mac2: {Addrs: []netip.Addr{netip.MustParseAddr("198.18.0.2")}}},
+			homeNet,
 			[]arpd.Question{host("198.18.0.2", mac2)},
 		},
 		{"two cards", at("198.18.0.2:7927"), []string{mac2, mac3}, nil, homeNet, []arpd.Question{host("198.18.0.2", mac2), host("198.18.0.2", mac3)}},
 		{
-			"two networks", at("198.18.0.2:7927"), []string{mac2},
-			map[string]arpd.Speaker{mac2: {Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}}, append(slices.Clone(homeNet), other),
+			"two networks", at("198.18.0.2:7927"),
+			[]string{mac2},
+			map[string]arpd.Speaker{mac2: {Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
+			append(slices.Clone(homeNet), other),
 			[]arpd.Question{host("198.18.0.2", mac2), host("192.0.2.2", mac2)},
 		},
 	} {
