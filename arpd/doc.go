@@ -11,7 +11,7 @@
 //
 // # How it is built
 //
-// The caller says with [Responder.Set] for which addresses this node answers,
+// The caller says with [Responder.Assign] for which addresses this node answers,
 // always the whole set. Every used interface gets an immutable table of its own
 // (address -> role) that readers load through one atomic pointer:
 //

@@ -31,7 +31,7 @@ type quarrel struct {
 // quarrels are plain values of time: no clock, no goroutine.
 //
 // Of two nodes that both believe to own an address, the caller decides which
-// one gives way; that one takes the address out of Set. The other defends it:
+// one gives way; that one takes the address out of Assign. The other defends it:
 // after the same grace as against strangers, because the claim is most often
 // that of a successor who is faster than the news of it, and then at growing
 // pauses as long as it is claimed.

@@ -52,7 +52,7 @@ type Responder struct {
 	mu        sync.Mutex // guards all following fields; never held across a system call but the change of a filter
 	own       []netip.Addr
 	watched   []netip.Addr
-	given     [2][]netip.Addr // the same as Set and Watch were given them
+	given     [2][]netip.Addr // the same as Assign was given them
 	roles     map[netip.Addr]role
 	limits    []Limit                 // see Confine
 	only      map[netip.Addr][]string // the same by address
@@ -77,7 +77,7 @@ type Responder struct {
 	denied    error // packet sockets are refused
 	problems  []string
 	stop      Stop // the last one
-	muted     bool // own is not answered until the next Set
+	muted     bool // own is not answered until the next Assign
 }
 
 // New checks the configuration and starts nothing.
@@ -133,37 +133,22 @@ func (r *Responder) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Set makes vips the whole set of addresses that this node answers for. When it
-// returns, no other address is answered; new ones are announced at once. The
-// list must not change afterwards: given again, it costs nothing.
-func (r *Responder) Set(vips []netip.Addr) {
+// Assign makes own the whole set of addresses that this node answers for, and
+// watched those that belong to other nodes and whose announcers are to be
+// remembered for Heard. An address in both is being handed over: it is answered,
+// but not announced and not defended. When Assign returns, no other address is
+// answered; new ones are announced at once. The lists must not change afterwards:
+// given again, they cost nothing.
+func (r *Responder) Assign(own, watched []netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.muted && sameList(r.given[0], vips) {
+	if !r.muted && sameList(r.given[0], own) && sameList(r.given[1], watched) {
 		return
 	}
-	r.given[0] = vips
-	vips = normalise(vips)
-	if r.muted || !slices.Equal(r.own, vips) {
-		r.own, r.muted = vips, false
-		r.assign()
-	}
-}
-
-// Watch makes vips the addresses that belong to other nodes and whose announcers
-// are to be remembered for Heard. An address that is in the set of Set as well is
-// being handed over: it is answered, but not announced and not defended. The
-// list must not change afterwards.
-func (r *Responder) Watch(vips []netip.Addr) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if sameList(r.given[1], vips) {
-		return
-	}
-	r.given[1] = vips
-	vips = normalise(vips)
-	if !slices.Equal(r.watched, vips) {
-		r.watched = vips
+	r.given = [2][]netip.Addr{own, watched}
+	own, watched = normalise(own), normalise(watched)
+	if r.muted || !slices.Equal(r.own, own) || !slices.Equal(r.watched, watched) {
+		r.own, r.watched, r.muted = own, watched, false
 		r.assign()
 	}
 }

@@ -60,7 +60,7 @@ func (r *Responder) conflicts() []Conflict {
 	return out
 }
 
-// Heard tells for addresses of Set and Watch which foreign MAC was the last to
+// Heard tells for addresses of Assign which foreign MAC was the last to
 // announce or answer for them. For a watched address that is what was heard
 // since it is watched or in the last second before, so that a successor is not
 // missed that was faster than the news of it; for one that is this node's alone,

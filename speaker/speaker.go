@@ -72,10 +72,9 @@ type Alarms interface {
 
 // Wire answers for addresses on the node's networks.
 type Wire interface {
-	Confine(limits []arpd.Limit) // addresses to some interfaces
-	Set(vips []netip.Addr)       // to answer for, the whole set
-	Watch(vips []netip.Addr)     // to listen for; those in both sets are being handed over
-	Meet(arpd.Company)           // who the other nodes are, and what to ask them
+	Confine(limits []arpd.Limit)       // addresses to some interfaces
+	Assign(answer, watch []netip.Addr) // whole sets; those in both are being handed over
+	Meet(arpd.Company)                 // who the other nodes are, and what to ask them
 	State() arpd.State
 	Changed() <-chan struct{}
 }
@@ -207,7 +206,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		s.rest()
 		w := s.turn(time.Now())
 		if s.drained(w) {
-			s.cfg.Wire.Set(nil)
+			s.cfg.Wire.Assign(nil, s.watch)
 			s.log.Info().Msg("silent")
 			return nil
 		}

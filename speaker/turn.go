@@ -54,9 +54,8 @@ func (s *Speaker) elect(w *world) {
 }
 
 // speak tells the wire which addresses to answer for: those that this node
-// owns, and those whose new owner has not been heard yet. Watch comes first, so
-// that no address is for an instant answered and defended against its successor,
-// and before it where none may be.
+// owns, and those whose new owner has not been heard yet. Where none may be comes
+// first, so that no address is for an instant answered there.
 func (s *Speaker) speak(w *world) {
 	still := s.handOver(w)
 	s.settle(w)
@@ -66,8 +65,7 @@ func (s *Speaker) speak(w *world) {
 	}
 	s.cfg.Wire.Meet(s.company(w))
 	s.cfg.Wire.Confine(w.limits())
-	s.cfg.Wire.Watch(s.watch)
-	s.cfg.Wire.Set(answer)
+	s.cfg.Wire.Assign(answer, s.watch)
 }
 
 // settle notes which addresses are this node's. The lists that the wire was given stay the same as long as

@@ -44,11 +44,12 @@ func (s *still) Event(watcher.Event)                        {}
 
 type stillWire struct{ *still }
 
-func (s stillWire) Set(vips []netip.Addr)   { s.answered, s.set = vips, time.Now() }
-func (s stillWire) Watch(vips []netip.Addr) { s.watched = vips }
-func (s stillWire) Confine([]arpd.Limit)    {}
-func (s stillWire) Meet(arpd.Company)       {}
-func (s stillWire) State() arpd.State       { return s.wire }
+func (s stillWire) Assign(own, watched []netip.Addr) {
+	s.answered, s.watched, s.set = own, watched, time.Now()
+}
+func (s stillWire) Confine([]arpd.Limit) {}
+func (s stillWire) Meet(arpd.Company)    {}
+func (s stillWire) State() arpd.State    { return s.wire }
 
 type stillCluster struct{ *still }
 

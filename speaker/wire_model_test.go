@@ -107,19 +107,11 @@ func (b *node) awake() {
 	}
 }
 
-func (b *modelWire) Watch(vips []netip.Addr) {
+func (b *modelWire) Assign(own, watched []netip.Addr) {
 	(*node)(b).awake()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	b.card.watched = vips
-	(*node)(b).assign()
-}
-
-func (b *modelWire) Set(vips []netip.Addr) {
-	(*node)(b).awake()
-	b.m.mu.Lock()
-	defer b.m.mu.Unlock()
-	b.card.answers, b.card.muted = vips, false
+	b.card.answers, b.card.watched, b.card.muted = own, watched, false
 	(*node)(b).assign()
 }
 
