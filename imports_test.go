@@ -19,13 +19,14 @@ const module = "github.com/starling-lb/starling"
 // room but the loop can be understood, and tested, alone. A folder inside of a room belongs to it.
 var rooms = map[string][]string{
 	".":         {},
-	"cmd":       {"arpd", "lease", "mesh", "metallb", "owner", "rotate", "speaker", "status", "watcher"},
-	"speaker":   {"arpd", "lease", "mesh", "owner", "watcher"},
+	"cmd":       {"arpd", "lease", "mesh", "metallb", "owner", "proxy", "rotate", "speaker", "status", "watcher"},
+	"speaker":   {"arpd", "lease", "mesh", "owner", "proxy", "watcher"},
 	"status":    {"speaker"}, // its snapshot
 	"owner":     {},
 	"lease":     {},
 	"mesh":      {},
 	"arpd":      {},
+	"proxy":     {},
 	"metallb":   {"lease"},
 	"rotate":    {},
 	"watcher":   {},

@@ -20,6 +20,8 @@ type Meta struct {
 	Draining bool
 	// Returning: the node came back a moment ago, others shall go first.
 	Returning bool
+	// Proxy: kube-proxy answers on the node.
+	Proxy bool
 	// Version is the program's version, cut to 64 bytes.
 	Version string
 	// Config is a hash of the pool configuration.
@@ -58,7 +60,7 @@ const (
 )
 
 const (
-	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning.
+	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy.
 	tagConfig                   // Eight bytes, big endian.
 	tagAge                      // Two bytes, big endian, in steps of 30 s.
 	tagVersion                  // Text, UTF-8.
@@ -72,6 +74,7 @@ const (
 	flagReady byte = 1 << iota
 	flagDraining
 	flagReturning
+	flagProxy
 )
 
 var errMeta = errors.New("metadata is malformed")
@@ -119,6 +122,9 @@ func (m Meta) flags() (f byte) {
 	}
 	if m.Returning {
 		f |= flagReturning
+	}
+	if m.Proxy {
+		f |= flagProxy
 	}
 	return f
 }
@@ -168,6 +174,7 @@ func (m *Meta) set(tag byte, value []byte) error {
 	switch {
 	case tag == tagFlags && len(value) > 0:
 		m.Ready, m.Draining, m.Returning = value[0]&flagReady != 0, value[0]&flagDraining != 0, value[0]&flagReturning != 0
+		m.Proxy = value[0]&flagProxy != 0
 	case tag == tagConfig && len(value) == 8:
 		m.Config = binary.BigEndian.Uint64(value)
 	case tag == tagAge && len(value) == 2:

@@ -118,6 +118,9 @@ func remedies() [][2]string {
 		{"waiting for the Services", "see whether the API server runs and this node reaches it"},
 		{"waiting for the mesh", "wait some seconds; if it lasts, open the gossip port (7927, tcp and udp) between the nodes"},
 		{calling, "wait a second"},
+		{proxyUnasked, "wait a second"},
+		{"as others have one", "see why kube-proxy does not run on this node; after a minute it is no longer waited for, and with --kube-proxy-health none never"},
+		{"kube-proxy of this node", "see the log of kube-proxy on this node"},
 	}
 }
 

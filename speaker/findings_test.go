@@ -2,10 +2,12 @@ package speaker
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/proxy"
 )
 
 func TestFindings(t *testing.T) {
@@ -78,6 +80,9 @@ func TestAdvice(t *testing.T) {
 		"waiting for the Services from the Kubernetes API server",
 		"waiting for the mesh",
 		calling,
+		proxyUnasked,
+		waitsFor(proxy.Absent),
+		waitsFor(proxy.Unhealthy),
 	} {
 		todo := advice(problem)
 		if todo == "" {
@@ -93,4 +98,13 @@ func TestAdvice(t *testing.T) {
 	if got := advice("something else"); got != "" {
 		t.Errorf("advice %q for anything", got)
 	}
+}
+
+// waitsFor is what a node says that waits for kube-proxy while another one has it.
+func waitsFor(h proxy.Health) string {
+	var f forwarding
+	return f.lacks(&world{
+		now: time.Unix(1000, 0), proxy: proxy.State{Health: h},
+		gossip: []mesh.Member{{Name: "n2", State: mesh.Alive, Meta: mesh.Meta{Proxy: true}}},
+	}, "n1")
 }

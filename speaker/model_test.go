@@ -20,6 +20,7 @@ import (
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -85,6 +86,8 @@ type node struct {
 	meshed  chan struct{}
 	wired   chan struct{}
 	kubed   chan struct{}
+	proxied chan struct{}
+	proxy   proxy.State
 }
 
 func newModel(t *testing.T, pools ...string) *model {
@@ -130,7 +133,8 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 		registry: prometheus.NewRegistry(),
 		m:        m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
 		changes: map[watcher.Key]*watcher.Service{}, alarms: map[mesh.Alarm]bool{}, card: newCard(), lost: map[string]mesh.Member{},
-		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1),
+		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1), proxied: make(chan struct{}, 1),
+		proxy: proxy.State{Health: proxy.Healthy},
 	}
 	m.mu.Lock()
 	if !slices.ContainsFunc(m.nodes, func(n watcher.Node) bool { return n.Name == name }) {
@@ -153,7 +157,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	m.mu.Unlock()
 	b.speaker = New(Config{
 		Node: name, Version: "test", Installation: "cluster", Pace: 40 * time.Millisecond,
-		Mesh: (*modelMesh)(b), Alarms: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b,
+		Mesh: (*modelMesh)(b), Alarms: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
 		Pings: b.pings, Counts: b.counts, Log: zerolog.New(io.Discard), Registry: b.registry,
 	})
 	var ctx context.Context
@@ -433,6 +437,7 @@ func (m *model) told(reason string) []string {
 // The rooms, as one member sees them.
 type (
 	modelMesh    node
+	modelProxy   node
 	modelWire    node
 	modelCluster node
 )
@@ -468,6 +473,13 @@ func (b *modelMesh) SetMeta(meta mesh.Meta) {
 		}
 	})
 }
+
+func (b *modelProxy) State() proxy.State {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return b.proxy
+}
+func (b *modelProxy) Changed() <-chan struct{} { return b.proxied }
 
 func (b *modelMesh) Settled() bool {
 	b.m.mu.Lock()

@@ -8,8 +8,8 @@
 //
 //  1. The table of Services advances by everything the ordered stream brought.
 //  2. This node judges itself: ready means that it knows the Services, has met
-//     the mesh (or is proven alone), has an interface to speak on and has asked
-//     on the wire who is there. A node that came back a moment ago says so, and
+//     the mesh (or is proven alone), has an interface to speak on, has asked
+//     on the wire who is there, and forwards (see forwarding). A node that came back a moment ago says so, and
 //     goes behind the steady ones. The mesh is told.
 //  3. For every bound address the owner is elected over all members: those that
 //     gossip reaches and those that answer on the wire (see judge), without those
@@ -44,6 +44,7 @@ import (
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -92,6 +93,12 @@ type API interface {
 	Event(watcher.Event)
 }
 
+// Proxy is kube-proxy of this node, which forwards what comes for Services.
+type Proxy interface {
+	State() proxy.State
+	Changed() <-chan struct{}
+}
+
 // Settings are the pools in force; they may change while running.
 type Settings interface {
 	Pools() *lease.Pools
@@ -116,6 +123,7 @@ type Config struct {
 	Cluster  Cluster
 	API      API
 	Settings Settings
+	Proxy    Proxy                       // nil: is not waited for
 	Pings    func() map[string]mesh.Ping // round trips, asked when somebody looks; nil: not known
 	Counts   func() watcher.Counts       // what was written, asked when somebody looks; nil: not known
 	Log      zerolog.Logger
@@ -138,6 +146,7 @@ type Speaker struct {
 	table   *lease.Table
 	touch   touch
 	hold    hold
+	forward forwarding
 	vigil   vigil
 	roll    roll            // of the last turn
 	stopped time.Time       // end of the last stop of the process
@@ -190,6 +199,10 @@ func (s *Speaker) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	done := ctx.Done()
+	var proxied <-chan struct{}
+	if s.cfg.Proxy != nil {
+		proxied = s.cfg.Proxy.Changed()
+	}
 	for {
 		select {
 		case <-done:
@@ -201,6 +214,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		case <-s.cfg.Wire.Changed():
 		case <-s.cfg.Cluster.Changed():
 		case <-s.cfg.Settings.Changed():
+		case <-proxied:
 		case <-timer.C:
 		}
 		s.rest()

@@ -13,6 +13,7 @@ import (
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -23,6 +24,7 @@ type world struct {
 	draining bool
 	cluster  watcher.State
 	wire     arpd.State
+	proxy    proxy.State
 	pools    *lease.Pools
 	gossip   []mesh.Member     // as the mesh has them
 	members  []mesh.Member     // as gossip and the wire together have them, this node as of this turn
@@ -56,8 +58,11 @@ func (s *Speaker) look(now time.Time) *world {
 	w.cluster, w.wire, w.pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
 	s.wake(w.wire.Stop)
 	w.vips = s.table.VIPs(s.terms(w))
-	w.reasons = s.unready(w)
 	w.gossip = s.cfg.Mesh.Members()
+	if s.cfg.Proxy != nil {
+		w.proxy = s.cfg.Proxy.State()
+	}
+	w.reasons = s.unready(w)
 	own := segments(w.wire)
 	w.names = names(w.gossip, w.cluster.Nodes, w.wire.Speakers)
 	for _, mac := range macs(w.wire) {
@@ -74,6 +79,7 @@ func (s *Speaker) look(now time.Time) *world {
 		Segments:  own,
 		APIAge:    s.touch.age(now, w.cluster.LastContact),
 		MACs:      macs(w.wire),
+		Proxy:     w.proxy.Health == proxy.Healthy,
 	}
 	s.cfg.Mesh.SetMeta(meta)
 	w.meta, w.members = meta, withSelf(w.members, s.cfg.Node, meta)
@@ -102,6 +108,11 @@ func (s *Speaker) unready(w *world) []string {
 		r = append(r, "no interface to announce on")
 	} else if s.called = s.called || w.wire.Answers[arpd.Question{MAC: arpd.Everybody}].Silent; !s.called {
 		r = append(r, calling)
+	}
+	if len(r) == 0 && s.cfg.Proxy != nil { // Then it is known whether others have one.
+		if why := s.forward.lacks(w, s.cfg.Node); why != "" {
+			r = append(r, why)
+		}
 	}
 	return r
 }

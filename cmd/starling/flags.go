@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path"
 	"regexp"
@@ -38,6 +39,7 @@ type config struct {
 	class                       string
 	detection                   mesh.Detection
 	stateDir                    string
+	proxy                       []string // where kube-proxy may answer, "" for the node's own address
 	ignoreExclude               bool
 	level                       zerolog.Level
 	console                     bool
@@ -65,6 +67,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "status-addr", EnvVars: env("STATUS_ADDR"), Value: ":7928", Usage: "`ADDR` of the status page, the probes and the metrics"},
 		&cli.StringFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve only Services with this loadBalancerClass", DefaultText: "only Services without one"},
 		&cli.StringFlag{Name: "failure-detection", EnvVars: env("FAILURE_DETECTION"), Value: "default", Usage: "how soon a silent member is dead: fast, default or calm"},
+		&cli.StringFlag{Name: "kube-proxy-health", EnvVars: env("KUBE_PROXY_HEALTH"), Value: "auto", Usage: "where kube-proxy says whether it is up, which is waited for before announcing: auto (port 10256 of the node, if any node has it), none or `URL`"},
 		&cli.StringFlag{Name: "state-dir", EnvVars: env("STATE_DIR"), Usage: "`FOLDER` for what was last known, gossip keys included, to restart without the API server", DefaultText: "none"},
 		&cli.BoolFlag{Name: "ignore-exclude-label", EnvVars: env("IGNORE_EXCLUDE_LABEL"), Usage: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers"},
 		&cli.StringFlag{Name: "log-level", EnvVars: env("LOG_LEVEL"), Value: "info", Usage: "debug, info, warn or error"},
@@ -117,6 +120,8 @@ func parseConfig(c *cli.Context) (config, error) {
 		cfg.join = append(cfg.join, hostPort)
 	}
 	check("status-addr", checkListen(cfg.statusAddr))
+	cfg.proxy, err = parseProxy(c.String("kube-proxy-health"))
+	check("kube-proxy-health", err)
 	cfg.detection, err = mesh.ParseDetection(c.String("failure-detection"))
 	check("failure-detection", err)
 	cfg.level, err = parseLevel(c.String("log-level"))
@@ -253,6 +258,24 @@ func checkListen(s string) error {
 	}
 	_, err = parsePort(p)
 	return err
+}
+
+// proxyPort is where kube-proxy tells its health by default.
+const proxyPort = "10256"
+
+// parseProxy lists where to ask; auto is the loopback, and the address of the node.
+func parseProxy(s string) ([]string, error) {
+	switch s {
+	case "none":
+		return nil, nil
+	case "auto":
+		return []string{"http://" + net.JoinHostPort("127.0.0.1", proxyPort), ""}, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+		return nil, fmt.Errorf("%q is not auto, none or a URL such as http://127.0.0.1:%s, without a path", s, proxyPort)
+	}
+	return []string{strings.TrimSuffix(s, "/")}, nil
 }
 
 func parseLevel(s string) (zerolog.Level, error) {

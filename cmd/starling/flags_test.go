@@ -49,6 +49,8 @@ func TestBadInput(t *testing.T) {
 		{"namespace", []string{"--namespace", "-x"}, []string{`--namespace: "-x"`}},
 		{"empty config", []string{"--config", file("c0", "")}, []string{`no key "pools"`}},
 		{"detection", []string{"--failure-detection", "psychic"}, []string{"--failure-detection: "}},
+		{"kube-proxy", []string{"--kube-proxy-health", "127.0.0.1:10256"}, []string{`--kube-proxy-health: "127.0.0.1:10256" is not auto, none or a URL`}},
+		{"kube-proxy with a path", []string{"--kube-proxy-health", "http://127.0.0.1:10256/healthz"}, []string{"--kube-proxy-health: "}},
 		{"log format", []string{"--log-format", "xml"}, []string{"--log-format: "}},
 		{"no such config", []string{"--config", filepath.Join(dir, "none")}, []string{"--config: "}},
 		{"unknown key", []string{"--config", file("c1", "poools: []\n")}, []string{"poools"}},
@@ -153,5 +155,22 @@ func TestVariables(t *testing.T) {
 	}
 	if cfg.node != "n7" || cfg.gossip != (gossipAddr{netip.MustParseAddr("2001:db8::7"), 7000}) {
 		t.Errorf("node %q, gossip %v", cfg.node, cfg.gossip)
+	}
+}
+
+func TestWhereKubeProxyIsAsked(t *testing.T) {
+	node := netip.MustParseAddr("2001:db8::7")
+	for value, want := range map[string][]string{
+		"auto":                   {"http://127.0.0.1:10256", "http://[2001:db8::7]:10256"},
+		"none":                   nil,
+		"https://198.18.0.1:99/": {"https://198.18.0.1:99"},
+	} {
+		cfg := parsed(t, "--kube-proxy-health", value)
+		if diff := cmp.Diff(want, proxyServers(cfg.proxy, node)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", value, diff)
+		}
+	}
+	if diff := cmp.Diff(parsed(t, "--kube-proxy-health", "auto").proxy, parsed(t).proxy); diff != "" {
+		t.Errorf("auto is not the default (-want +got):\n%s", diff)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/speaker"
 	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/watcher"
@@ -136,7 +139,7 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 	if err != nil {
 		return fmt.Errorf("mesh: %w", err)
 	}
-	s := speaker.New(speaker.Config{
+	cfg := speaker.Config{
 		Node:          p.cfg.node,
 		Version:       version(),
 		Installation:  b.cluster,
@@ -153,7 +156,13 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Counts:        w.Counts,
 		Log:           p.room("speaker"),
 		Registry:      p.registry,
-	})
+	}
+	if len(p.cfg.proxy) > 0 {
+		health := proxy.New(proxy.Config{Servers: proxyServers(p.cfg.proxy, b.addr.Addr()), Log: p.room("proxy")})
+		t.start("proxy", health.Run)
+		cfg.Proxy = health
+	}
+	s := speaker.New(cfg)
 	p.speaker.Store(s)
 	t.start("arpd", wire.Run)
 	t.start("mesh", m.Run)
@@ -162,6 +171,17 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 	})
 	t.start("speaker", s.Run)
 	return nil
+}
+
+// proxyServers puts the address of the node where it is meant.
+func proxyServers(servers []string, node netip.Addr) []string {
+	all := slices.Clone(servers)
+	for i := range all {
+		if all[i] == "" {
+			all[i] = "http://" + net.JoinHostPort(node.String(), proxyPort)
+		}
+	}
+	return all
 }
 
 func (p *process) room(name string) zerolog.Logger {
