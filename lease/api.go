@@ -24,6 +24,13 @@ type View struct {
 	// Reserved says why an address must not be handed out, such as "node n1's address", or "".
 	// It must be quick and should be true of few addresses. Nil means "".
 	Reserved func(netip.Addr) string
+	// Used says which station was seen to have an address that nobody holds, such as "MAC
+	// 02:00:00:00:00:03", or "". The address is not handed out then, but one that its Service shows
+	// already is adopted: there the station is the implementation before us. Nil means "".
+	Used func(netip.Addr) string
+	// Proof says until when it is not known whether a station has an address; a claim is not bound
+	// before. It is asked first when the address is picked. Nil means that all are known.
+	Proof func(netip.Addr) time.Time
 	// Spread says who would announce which address. Nil: the lowest free address is picked.
 	Spread *Spread
 	// NamespaceLabels are the labels of a namespace: not nil if it is known, even if it has none; they

@@ -37,7 +37,7 @@ func (d *draft) pickAsked(s *filled) {
 		d.failing() // until the labels of the namespace are known
 		return
 	}
-	if why := d.v.reserved(ip); why != "" {
+	if why := d.v.barred(ip); why != "" {
 		text = fmt.Sprintf("%s asks for %s, which is reserved: %s", d.e.req.source, ip, why)
 		d.failing().wake = d.v.Now.Add(recheck)
 	} else if o, why := d.t.obstacle(d.e, ip); o != nil {
@@ -207,7 +207,7 @@ func (d *draft) free(q *pool, f int) (netip.Addr, bool, time.Time) {
 	return d.t.shelves[q.Name][f].first(&world{
 		now:      d.v.Now,
 		taken:    d.t.taken,
-		reserved: func(ip netip.Addr) bool { return d.v.reserved(ip) != "" },
+		reserved: func(ip netip.Addr) bool { return d.v.barred(ip) != "" },
 		loads:    d.t.counted(),
 	})
 }
@@ -217,7 +217,7 @@ func (d *draft) shared(q *pool, f int) (best netip.Addr, ok bool) {
 		return netip.Addr{}, false
 	}
 	for ip := range d.t.keys[d.e.req.share] { // there may be thousands: the lowest one is found without sorting
-		if family(ip) != f || ok && best.Less(ip) || d.v.Pools.of(ip) != q || d.v.reserved(ip) != "" {
+		if family(ip) != f || ok && best.Less(ip) || d.v.Pools.of(ip) != q || d.v.barred(ip) != "" {
 			continue
 		}
 		if !d.t.hindered(d.e, ip) && !d.t.inFlight(d.e, ip) {
@@ -274,6 +274,7 @@ func (t *Table) whyNot(e, o *entry) string {
 	return ", and they may not share it: " + t.clash(e, o)
 }
 
+// earliest is the earlier of two times, where zero means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -19,8 +19,9 @@ type plan struct {
 	bound      []string // pools of the bound addresses
 	picks      []netip.Addr
 	events     []Event
-	fail       *failure // what is missing and cannot be had, or nil
-	waiting    string   // which rival a claim waits for, or ""
+	fail       *failure  // what is missing and cannot be had, or nil
+	waiting    string    // which rival a claim waits for, or ""
+	again      time.Time // when a claim is proven to be nobody else's, or zero
 }
 
 // failure says what is missing and when to try again: when one of the addresses changes, when its

@@ -67,7 +67,7 @@ func (d *draft) assign() {
 				continue
 			}
 			if verdict := d.check(h); verdict != loses {
-				if verdict == passes && d.undecided(h) {
+				if verdict == passes && (d.undecided(h) || d.untried(h)) {
 					verdict = waits
 				}
 				best, f.ip, f.pool, f.verdict, f.bound = h, h.ip, d.poolOf(h), verdict, h.bound
@@ -95,7 +95,9 @@ func (d *draft) fits(h *hold, s slot) bool {
 	if d.e.req.pool != "" && q.Name != d.e.req.pool {
 		return false
 	}
-	if !h.bound && d.v.reserved(h.ip) != "" {
+	switch {
+	case h.bound:
+	case h.shown && d.v.reserved(h.ip) != "", !h.shown && d.v.barred(h.ip) != "":
 		return false
 	}
 	asked := s.ip.IsValid() || d.e.req.pool != ""
@@ -107,6 +109,17 @@ func preferred(a, b *hold) bool {
 		return x > y
 	}
 	return a.ip.Less(b.ip)
+}
+
+// untried reports whether it is not known yet if a station has the address of a claim. One that the
+// Service shows was in use before.
+func (d *draft) untried(h *hold) bool {
+	if h.bound || h.shown {
+		return false
+	}
+	at := d.v.proof(h.ip)
+	d.again = earliest(d.again, at)
+	return !at.IsZero()
 }
 
 // check is the check of a hold; a claim that has waited too long for its rival gives up.

@@ -87,6 +87,7 @@ func (t *Table) look(e *entry, v *View) (Step, bool) {
 	p := t.plan(e, v)
 	t.watch(e, &p, v.Now)
 	t.lack(e, p.fail)
+	t.wake(e, p.again)
 	if p.kind != "" {
 		return t.act(e, &p, v)
 	}
@@ -131,6 +132,9 @@ func (t *Table) act(e *entry, p *plan, v *View) (Step, bool) {
 	t.await(e, p.fail)
 	e.dueFor = ""
 	t.depart(e, p, v.Now)
+	for _, ip := range p.picks {
+		v.proof(ip) // it is tried out while the claim is written
+	}
 	return p.step(e, v), true
 }
 

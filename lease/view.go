@@ -2,6 +2,7 @@ package lease
 
 import (
 	"net/netip"
+	"time"
 )
 
 func (v *View) rank(pool string) int {
@@ -16,6 +17,26 @@ func (v *View) reserved(ip netip.Addr) string {
 		return ""
 	}
 	return v.Reserved(ip)
+}
+
+// barred says why an address must not be picked.
+func (v *View) barred(ip netip.Addr) string {
+	why := v.reserved(ip)
+	if why == "" && v.Used != nil {
+		why = v.Used(ip)
+	}
+	return why
+}
+
+// proof is when it is known that nobody has an address; zero: it is.
+func (v *View) proof(ip netip.Addr) time.Time {
+	if v.Proof == nil {
+		return time.Time{}
+	}
+	if at := v.Proof(ip); at.After(v.Now) {
+		return at
+	}
+	return time.Time{}
 }
 
 func (v *View) namespaceLabels(space string) Labels {
