@@ -8,7 +8,7 @@ import (
 
 // announce sends what the schedule says, no faster than the pace.
 func (r *Responder) announce(ctx context.Context) {
-	pace := pacer{gap: frameGap, burst: frameBurst, credit: frameCredit}
+	pace := pacer{gap: time.Second / time.Duration(r.rate), burst: frameBurst, credit: frameCredit}
 	for ctx.Err() == nil {
 		ip, u, ports, wake := r.next(time.Now())
 		if ip.IsValid() {

@@ -57,11 +57,18 @@ func (v *view) greet(m *arpMessage, b []byte) verdict {
 // inquire asks what is due.
 func (r *Responder) inquire(ctx context.Context) {
 	for ctx.Err() == nil {
-		ask, ports, wake := r.dueQuestions(time.Now())
+		ask, try, ports, wake := r.dueQuestions(time.Now())
 		for _, q := range ask {
 			for _, p := range ports {
 				if err := p.ask(q, r.presence, r.metrics); err != nil {
 					r.log.Error().Err(err).Str("mac", q.MAC).Msg("cannot ask")
+				}
+			}
+		}
+		for _, ip := range try {
+			for _, p := range ports {
+				if err := p.probe(ip, r.metrics); err != nil {
+					r.log.Error().Err(err).Stringer("vip", ip).Msg("cannot probe")
 				}
 			}
 		}
@@ -77,17 +84,18 @@ func (r *Responder) inquire(ctx context.Context) {
 	}
 }
 
-func (r *Responder) dueQuestions(now time.Time) (ask []Question, ports []*port, wake time.Time) {
+func (r *Responder) dueQuestions(now time.Time) (ask []Question, try []netip.Addr, ports []*port, wake time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ask, wake, changed := r.inquiries.next(now)
-	if changed {
+	try, again, known := r.probes.next(now)
+	if changed || known {
 		poke(r.changed)
 	}
 	for _, p := range r.ports {
 		ports = append(ports, p)
 	}
-	return ask, ports, wake
+	return ask, try, ports, sooner(wake, again)
 }
 
 // ask sends one question, if it concerns the port.

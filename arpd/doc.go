@@ -56,5 +56,8 @@
 // that is dead or stopped does not answer, whatever the kernel of its node does,
 // because no kernel knows the addresses that are asked for.
 //
+// [Responder.Probe] tries out addresses that nobody should have, before they are
+// used for the first time ([Trial]).
+//
 // docs/wire.md lists every frame, flag and time.
 package arpd

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -30,6 +31,7 @@ type fakeSystem struct {
 	groups  fakeGroups
 	lists   int
 
+	settings   map[string]setting
 	neighbours map[hw][]netip.Addr
 	looks      int
 }
@@ -59,6 +61,12 @@ func (f *fakeSystem) Neighbours(mac hw) ([]netip.Addr, error) {
 	defer f.mu.Unlock()
 	f.looks++
 	return f.neighbours[mac], f.listErr
+}
+
+func (f *fakeSystem) Settings([]string) (map[string]setting, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.settings), f.listErr
 }
 
 func (f *fakeSystem) Watch(ctx context.Context, seen func(change)) error {

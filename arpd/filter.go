@@ -84,7 +84,7 @@ func within(off uint32, in []span) []bpf.Instruction {
 }
 
 // arpProgram passes ARP for IPv4 over Ethernet whose target is an own address or
-// the presence address, whose sender is an own or watched address, or that is a
+// the presence address, whose sender is an own, watched or tried address, or that is a
 // reply to this station: its kernel asks seldom, so those are few.
 func arpProgram(t *table) []bpf.Instruction {
 	out := []bpf.Instruction{
@@ -99,7 +99,7 @@ func arpProgram(t *table) []bpf.Instruction {
 		}
 	}
 	out = append(out, within(38, spans(asked, maxSpans))...)
-	out = append(out, within(28, spans(t.keys4(own|watch), maxSpans))...)
+	out = append(out, within(28, spans(t.keys4(own|watch|tried), maxSpans))...)
 	out = append(out,
 		bpf.LoadAbsolute{Off: 20, Size: 2},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arpReply, SkipTrue: 1},
@@ -120,12 +120,12 @@ func toStation() []bpf.Instruction {
 }
 
 // ndProgram passes neighbour solicitations for own addresses and advertisements
-// for own and watched ones or to this station. Extension headers are not followed: nobody may
+// for own, watched and tried ones or to this station. Extension headers are not followed: nobody may
 // fragment such messages (RFC 6980), and no host sends them with options.
 func ndProgram(t *table) []bpf.Instruction {
 	reject := bpf.RetConstant{Val: 0}
 	ns := append(within(74, spans(t.keys6(own), maxSpans)), reject)
-	na := append(within(74, spans(t.keys6(own|watch), maxSpans)), toStation()...)
+	na := append(within(74, spans(t.keys6(own|watch|tried), maxSpans)), toStation()...)
 	out := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 20, Size: 2}, // next header and hop limit
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: icmpv6<<8 | 255, SkipTrue: 1},

@@ -3,6 +3,7 @@ package arpd
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -108,6 +109,7 @@ func (f *follower) scan(now time.Time) time.Time {
 		return f.lists.until
 	}
 	list := choose(links, f.choice)
+	f.study(list)
 	byIndex := make(map[int]link, len(links))
 	for _, l := range links {
 		byIndex[l.index] = l
@@ -122,6 +124,23 @@ func (f *follower) scan(now time.Time) time.Time {
 		f.close(p)
 	}
 	return sooner(wait, now.Add(rescanEvery))
+}
+
+// study reads how the kernel treats the interfaces that are used.
+func (f *follower) study(list []Interface) {
+	var names []string
+	for _, i := range list {
+		if i.Used {
+			names = append(names, i.Name)
+		}
+	}
+	settings, err := f.sys.Settings(names)
+	if err != nil {
+		f.log.Warn().Err(err).Msg("cannot read the settings of interfaces")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settings = settings
 }
 
 // shut silences and returns the ports of interfaces that are not used any longer,
@@ -217,9 +236,12 @@ func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, mo
 		f.ports[p.link.index] = p
 	}
 	clear(f.flapped)
-	f.macs = make(map[hw]struct{}, len(links))
+	f.macs, f.locals = make(map[hw]struct{}, len(links)), make(map[netip.Addr]*link)
 	for _, l := range links {
 		f.macs[l.mac] = struct{}{}
+		for _, ip := range l.own {
+			f.locals[ip] = &l
+		}
 	}
 	f.listed, f.listErr, f.denied = true, nil, nil
 	for index, a := range f.attempts {
@@ -237,6 +259,7 @@ func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, mo
 		f.schedule.restart(now)
 		poke(f.due)
 	}
+	f.inspect()
 	f.review()
 }
 

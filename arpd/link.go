@@ -17,6 +17,7 @@ type link struct {
 	mac    hw
 	master int            // index of the bridge, bond or VRF that it belongs to, 0: none
 	addrs  []netip.Prefix // addresses, not masked; for point-to-point the other end's
+	own    []netip.Addr   // addresses that this node's kernel has on the interface
 }
 
 func (l *link) has(flag uint32) bool { return l.flags&flag != 0 }

@@ -50,8 +50,14 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 	if r.answered(Question{IP: c.ip, MAC: c.mac.String(), Host: c.host}, now) {
 		poke(r.changed)
 	}
-	if c.host || r.roles[c.ip] == 0 {
+	switch role := r.roles[c.ip]; {
+	case c.host || role == 0:
 		return time.Time{} // it answers for itself, or the address was given up meanwhile
+	case role == tried:
+		if r.probes.heard(c.ip, c.mac) {
+			poke(r.changed)
+		}
+		return time.Time{}
 	}
 	if s := r.heard[c.ip]; s.mac != c.mac || r.roles[c.ip].ours() && !s.fresh(now) {
 		poke(r.changed)

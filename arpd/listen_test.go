@@ -54,6 +54,7 @@ func TestStrangerIsDefendedAgainst(t *testing.T) {
 				{IP: vip6, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
 			},
 			Heard:    map[netip.Addr]string{vip4: strangerHW.String(), vip6: strangerHW.String()},
+			Trials:   map[netip.Addr]Trial{},
 			Answers:  map[Question]Answer{},
 			Speakers: map[string]Speaker{},
 		}

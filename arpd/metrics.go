@@ -14,6 +14,7 @@ type metrics struct {
 	responses  prometheus.Counter
 	gratuitous prometheus.Counter
 	asked      prometheus.Counter
+	probes     prometheus.Counter
 	conflicts  *prometheus.CounterVec
 	dropped    [drops]prometheus.Counter
 }
@@ -28,6 +29,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		responses:  prometheus.NewCounter(counter("responses_sent_total", "Answers to them.")),
 		gratuitous: prometheus.NewCounter(counter("gratuitous_sent_total", "Frames that announced an address without being asked.")),
 		asked:      prometheus.NewCounter(counter("questions_sent_total", "Frames that asked whether another speaker is there or answers for an address.")),
+		probes:     prometheus.NewCounter(counter("probes_sent_total", "Frames that asked whether a station has an address that nobody should have.")),
 		conflicts:  prometheus.NewCounterVec(counter("conflicts_total", "Frames in which another station claimed an address of this node: a stranger, or a member of the mesh."), []string{"kind"}),
 	}
 	dropped := prometheus.NewCounterVec(counter("dropped_total", "Frames that passed the kernel filter and were not answered, or could not be sent."), []string{"reason"})
@@ -42,7 +44,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.responses, m.gratuitous, m.asked, m.conflicts, dropped} {
+	for _, c := range []prometheus.Collector{m.requests, m.responses, m.gratuitous, m.asked, m.probes, m.conflicts, dropped} {
 		if err := reg.Register(c); err != nil {
 			errs = append(errs, fmt.Errorf("register metric: %w", err))
 		}

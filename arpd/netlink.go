@@ -72,10 +72,15 @@ func (l linux) Neighbours(mac hw) ([]netip.Addr, error) {
 
 // join brings links and addresses into one list of values.
 func join(raw []netlink.Link, addrs []netlink.Addr) []link {
-	of := make(map[int][]netip.Prefix)
+	of, own := make(map[int][]netip.Prefix), make(map[int][]netip.Addr)
 	for _, a := range addrs {
 		if p, ok := connected(a); ok {
 			of[a.LinkIndex] = append(of[a.LinkIndex], p)
+		}
+		if a.IPNet != nil {
+			if ip, ok := netip.AddrFromSlice(a.IP); ok {
+				own[a.LinkIndex] = append(own[a.LinkIndex], ip.Unmap())
+			}
 		}
 	}
 	links := make([]link, 0, len(raw))
@@ -83,7 +88,7 @@ func join(raw []netlink.Link, addrs []netlink.Addr) []link {
 		a := r.Attrs()
 		l := link{
 			name: a.Name, index: a.Index, kind: r.Type(), ether: a.EncapType == "ether",
-			flags: a.RawFlags, master: a.MasterIndex, addrs: of[a.Index],
+			flags: a.RawFlags, master: a.MasterIndex, addrs: of[a.Index], own: own[a.Index],
 		}
 		if len(a.HardwareAddr) == len(l.mac) {
 			l.mac = hw(a.HardwareAddr)

@@ -59,9 +59,9 @@ func TestJoin(t *testing.T) {
 		{IPNet: ipnet("198.18.9.1/24"), LinkIndex: 9},
 	})
 	want := []link{
-		{name: "eth0", index: 2, kind: "device", ether: true, flags: running, mac: nodeHW, addrs: prefixes("198.18.0.1/24", "2001:db8::1/64")},
+		{name: "eth0", index: 2, kind: "device", ether: true, flags: running, mac: nodeHW, addrs: prefixes("198.18.0.1/24", "2001:db8::1/64"), own: addrs("198.18.0.1", "2001:db8::1")},
 		{name: "eth1", index: 3, kind: "veth", ether: true, flags: running, mac: peerHW, master: 4},
-		{name: "tun0", index: 5, kind: "tuntap", flags: unix.IFF_UP | unix.IFF_NOARP, addrs: prefixes("198.18.5.1/24")},
+		{name: "tun0", index: 5, kind: "tuntap", flags: unix.IFF_UP | unix.IFF_NOARP, addrs: prefixes("198.18.5.1/24"), own: addrs("198.18.5.1")},
 	}
 	if diff := cmp.Diff(want, got, compare, cmp.AllowUnexported(link{})); diff != "" {
 		t.Errorf("links (-want +got):\n%s", diff)

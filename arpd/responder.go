@@ -1,6 +1,7 @@
 package arpd
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math/rand/v2"
@@ -26,6 +27,14 @@ type Config struct {
 	// when it is asked who is there.
 	Cluster string
 
+	// Refresh lies between the announcements of an address that go on for ever;
+	// zero: a minute, negative: there are none.
+	Refresh time.Duration
+	// Rate is how many announcements are sent per second at most; zero: 12,000.
+	Rate int
+	// Probing is how the addresses of Probe are tried out; zero: Shortened.
+	Probing Rhythm
+
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: metrics are counted and shown to nobody
 }
@@ -37,6 +46,7 @@ type Responder struct {
 	log     zerolog.Logger
 	metrics *metrics
 	choice  patterns
+	rate    int // of announcements per second
 
 	changed chan struct{} // capacity 1: for the caller
 	rescan  chan struct{} // capacity 1: interfaces may have changed
@@ -53,6 +63,9 @@ type Responder struct {
 	own       []netip.Addr
 	watched   []netip.Addr
 	given     [2][]netip.Addr // the same as Assign was given them
+	tried     []netip.Addr
+	probes    probes
+	locals    map[netip.Addr]*link // addresses of this node's kernel
 	roles     map[netip.Addr]role
 	limits    []Limit                 // see Confine
 	only      map[netip.Addr][]string // the same by address
@@ -76,6 +89,8 @@ type Responder struct {
 	listErr   error
 	denied    error // packet sockets are refused
 	problems  []string
+	settings  map[string]setting // of the kernel, by interface
+	findings  []Finding
 	stop      Stop // the last one
 	muted     bool // own is not answered until the next Assign
 }
@@ -95,15 +110,16 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		return nil, err
 	}
 	r := &Responder{
-		sys: sys, log: cfg.Log, metrics: m, choice: choice,
+		sys: sys, log: cfg.Log, metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate),
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		asked:     make(chan struct{}, 1),
 		lookup:    make(chan hw, 1),
 		presence:  presenceOf(cfg.Cluster),
 		pulse:     newPulse(time.Now()),
+		probes:    newProbes(cmp.Or(cfg.Probing, Shortened())),
 		claims:    make(chan claim, 256),
 		roles:     make(map[netip.Addr]role),
-		schedule:  newSchedule(gaps(), jitter),
+		schedule:  newSchedule(gaps(), cmp.Or(cfg.Refresh, refreshEvery), jitter),
 		heard:     make(map[netip.Addr]sighting),
 		disputes:  make(disputes),
 		quarrels:  make(quarrels),
@@ -183,11 +199,13 @@ func (r *Responder) assign() {
 	for _, ip := range r.watched {
 		roles[ip] |= watch
 	}
+	r.try(roles, now)
 	maps.DeleteFunc(r.heard, func(ip netip.Addr, s sighting) bool { return s.past(r.roles[ip], roles[ip], now) })
 	r.roles, r.hearsay.macs = roles, nil
 	r.spread()
 	r.schedule.set(r.announced(), now)
 	r.forgetClaims(now)
+	r.inspect()
 	poke(r.due)
 }
 

@@ -9,11 +9,15 @@ import (
 
 // Timing of announcements.
 const (
-	refreshEvery = time.Minute // the slow refresh that goes on for ever
+	refreshEvery = time.Minute // the slow refresh that goes on for ever, unless it is asked for otherwise
 
-	// frameGap is the pace: 12,000 frames a second for all interfaces together,
-	// so that 10,000 IPv4 addresses (two frames each) are out within two seconds.
-	frameGap = time.Second / 12_000
+	// frameRate is the pace: frames a second for all interfaces together, so that
+	// 10,000 IPv4 addresses (two frames each) are out within two seconds.
+	frameRate = 12_000
+	frameGap  = time.Second / frameRate
+	// noEnd is later than anything that is waited for.
+	noEnd = 100 * 365 * 24 * time.Hour
+
 	// frameBurst is how far ahead of the pace frames may run before the sender
 	// sleeps: some 60 frames, and a sleep that timers can keep.
 	frameBurst = 5 * time.Millisecond
@@ -58,15 +62,16 @@ type entry struct {
 // address that was owned for long is the one that can wait.
 type schedule struct {
 	gaps    []time.Duration
+	refresh time.Duration                     // between slow announcements; negative: there are none
 	jitter  func(time.Duration) time.Duration // spreads refreshes
 	entries map[netip.Addr]*entry
 	waiting *queue
 	ready   *queue
 }
 
-func newSchedule(gaps []time.Duration, jitter func(time.Duration) time.Duration) *schedule {
+func newSchedule(gaps []time.Duration, refresh time.Duration, jitter func(time.Duration) time.Duration) *schedule {
 	s := &schedule{
-		gaps: gaps, jitter: jitter,
+		gaps: gaps, refresh: refresh, jitter: jitter,
 		entries: make(map[netip.Addr]*entry),
 		waiting: &queue{less: func(a, b *entry) bool { return a.due.Before(b.due) }},
 	}
@@ -167,7 +172,10 @@ func (s *schedule) gap(round int) time.Duration {
 	if round < len(s.gaps) {
 		return s.gaps[round]
 	}
-	return s.jitter(refreshEvery)
+	if s.refresh < 0 {
+		return noEnd
+	}
+	return s.jitter(s.refresh)
 }
 
 // wake is when next will have something; zero: not before set or restart.

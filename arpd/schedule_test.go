@@ -40,14 +40,22 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func at(seconds float64) time.Time { return epoch.Add(time.Duration(seconds * float64(time.Second))) }
 
 func TestScheduleOfOne(t *testing.T) {
-	s := newSchedule(gaps(), plain)
-	s.set(set(vip4), at(0))
-	want := []string{
-		"0 198.18.0.100 1", "0.2 198.18.0.100 2", "1.2 198.18.0.100 2", "3.2 198.18.0.100 2", "7.2 198.18.0.100 2",
-		"67.2 198.18.0.100 3", "127.2 198.18.0.100 3",
-	}
-	if diff := cmp.Diff(want, run(s, at(0), at(130))); diff != "" {
-		t.Errorf("announcements (-want +got):\n%s", diff)
+	first := []string{"0 198.18.0.100 1", "0.2 198.18.0.100 2", "1.2 198.18.0.100 2", "3.2 198.18.0.100 2", "7.2 198.18.0.100 2"}
+	for name, tc := range map[string]struct {
+		refresh time.Duration
+		want    []string
+	}{
+		"as it is":          {refreshEvery, append(first[:5:5], "67.2 198.18.0.100 3", "127.2 198.18.0.100 3")},
+		"refreshed seldom":  {2 * time.Minute, append(first[:5:5], "127.2 198.18.0.100 3")},
+		"without a refresh": {-1, first},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSchedule(gaps(), tc.refresh, plain)
+			s.set(set(vip4), at(0))
+			if diff := cmp.Diff(tc.want, run(s, at(0), at(130))); diff != "" {
+				t.Errorf("announcements (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -104,7 +112,7 @@ func TestScheduleOrder(t *testing.T) {
 		}, []string{"10 198.18.0.1 1", "10 198.18.0.2 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSchedule(second, plain)
+			s := newSchedule(second, refreshEvery, plain)
 			tc.do(s)
 			if diff := cmp.Diff(tc.want, run(s, at(10), at(10))); diff != "" {
 				t.Errorf("announcements (-want +got):\n%s", diff)
@@ -118,7 +126,7 @@ func TestScheduleOrder(t *testing.T) {
 // no gain waits behind anything but defences and newer gains.
 func TestScheduleHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := newSchedule(gaps(), plain)
+		s := newSchedule(gaps(), refreshEvery, plain)
 		owned := set()
 		gained, announced := make(map[netip.Addr]time.Time), make(map[netip.Addr]bool)
 		now := epoch
@@ -209,7 +217,7 @@ func TestPaceOfTenThousand(t *testing.T) {
 	for i := range 10_000 {
 		owned[netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})] = struct{}{}
 	}
-	s, p := newSchedule(gaps(), plain), pacer{gap: frameGap, burst: frameBurst, credit: frameCredit}
+	s, p := newSchedule(gaps(), refreshEvery, plain), pacer{gap: frameGap, burst: frameBurst, credit: frameCredit}
 	s.set(owned, epoch)
 	first, second, now := 0, 0, epoch
 	for first+second < 2*len(owned) {

@@ -13,7 +13,9 @@ type State struct {
 	Conflicts  []Conflict            // sorted by address
 	Heard      map[netip.Addr]string // see Responder.Heard; read-only, the next State may have the same
 	Problems   []string              // in words
+	Findings   []Finding             // by which this node's kernel interferes with VIPs, sorted
 	Stop       Stop                  // the last time in which the process did not run
+	Trials     map[netip.Addr]Trial  // of Probe, and addresses at which strangers were seen
 	Answers    map[Question]Answer   // to the questions of Meet
 	Speakers   map[string]Speaker    // of this cluster that said that they are there, by MAC; for some minutes
 }
@@ -24,8 +26,8 @@ func (r *Responder) State() State {
 	defer r.mu.Unlock()
 	return State{
 		Interfaces: r.interfaces(), Conflicts: r.conflicts(),
-		Heard: r.heardNow(time.Now()), Problems: slices.Clone(r.problems),
-		Stop: r.stop, Answers: r.inquiries.list(), Speakers: r.speakersNow(),
+		Heard: r.heardNow(time.Now()), Problems: slices.Clone(r.problems), Findings: slices.Clone(r.findings),
+		Stop: r.stop, Trials: r.trials(), Answers: r.inquiries.list(), Speakers: r.speakersNow(),
 	}
 }
 
@@ -123,5 +125,5 @@ func (s sighting) fresh(now time.Time) bool { return now.Sub(s.at) <= sightingFr
 // watched from now on and the sighting is old.
 func (s sighting) past(was, is role, now time.Time) bool {
 	gained, watched := is.ours() && !was.ours(), is&^was&watch != 0
-	return is == 0 || gained || watched && !s.fresh(now)
+	return is&(own|watch) == 0 || gained || watched && !s.fresh(now)
 }

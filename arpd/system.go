@@ -19,6 +19,8 @@ type system interface {
 	// Neighbours lists the addresses, but link-local ones, that the kernel knows
 	// at a MAC, sorted.
 	Neighbours(mac hw) ([]netip.Addr, error)
+	// Settings tells how the kernel treats ARP on interfaces, and on "all".
+	Settings(names []string) (map[string]setting, error)
 	// Watch calls seen for every change of a link or an address, from one
 	// goroutine, until ctx ends (nil) or the subscription breaks (an error).
 	Watch(ctx context.Context, seen func(change)) error

@@ -11,6 +11,7 @@ type role uint8
 const (
 	own   role = 1 << iota // answered
 	watch                  // another node's: who announces it is remembered
+	tried                  // nobody's: a station that has it is remembered
 )
 
 // ours reports whether r is announced and defended: own, and not in the course

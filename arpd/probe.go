@@ -1,0 +1,314 @@
+package arpd
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ndp"
+)
+
+// Rhythm is how an address is tried out before its first use: whether a station
+// has it already.
+type Rhythm struct {
+	Wait         time.Duration // the first probe goes out within it, at random
+	Gap, GapMost time.Duration // between probes, at random
+	Listen       time.Duration // after the last one
+}
+
+// Shortened is the rhythm for a host that is waited for: three probes, and an
+// answer that takes up to 0.1 s is not missed.
+func Shortened() Rhythm {
+	return Rhythm{Gap: 40 * time.Millisecond, GapMost: 50 * time.Millisecond, Listen: 100 * time.Millisecond}
+}
+
+// RFC5227 is the rhythm of RFC 5227, section 1.1: 4 to 7 s for an address.
+func RFC5227() Rhythm {
+	return Rhythm{Wait: time.Second, Gap: time.Second, GapMost: 2 * time.Second, Listen: 2 * time.Second}
+}
+
+// Longest is how long an address is tried out at most.
+func (r Rhythm) Longest() time.Duration {
+	return r.Wait + (probeTries-1)*r.GapMost + r.Listen
+}
+
+const (
+	// probeTries is PROBE_NUM of RFC 5227, section 1.1.
+	probeTries = 3
+	// probeAgain lies between looks at an address that is known: a station may
+	// take it, or leave it.
+	probeAgain = time.Minute
+	// probeFree is how many looks in a row must find nobody at an address that was
+	// seen in use.
+	probeFree = 3
+	// probeBurst probes at most go out at once, then there is a rest: that is the
+	// pace of announcements.
+	probeBurst = 64
+	probeRest  = probeBurst * frameGap
+	// probeMost bounds the memory of addresses that strangers have.
+	probeMost = 1024
+)
+
+// Trial is what is known of an address that nobody should have.
+type Trial struct {
+	Begun time.Time
+	Known bool   // tried out; false: MAC may still change
+	MAC   string // of the station that has it; "" for none
+}
+
+// trial is an address that is tried out, and then looked at now and then.
+type trial struct {
+	begun  time.Time
+	known  bool
+	mac    hw   // zero: nobody
+	wanted bool // false: remembered because a station has it
+	left   int  // probes to send in this round
+	heard  bool // in this round
+	missed int  // rounds in a row without an answer
+	due    time.Time
+}
+
+// probes are plain values of time: no clock, no goroutine.
+type probes struct {
+	Rhythm
+	random func(time.Duration) time.Duration // from 0 to less than that
+	trials map[netip.Addr]*trial
+}
+
+func newProbes(r Rhythm) probes {
+	return probes{Rhythm: r, random: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }, trials: make(map[netip.Addr]*trial)}
+}
+
+// set makes ips all that are tried out, and returns whether there are new ones.
+// An address that a station has is looked at for as long as that one is there.
+func (p *probes) set(ips []netip.Addr, now time.Time) (fresh bool) {
+	for _, t := range p.trials {
+		t.wanted = false
+	}
+	for _, ip := range ips {
+		if t := p.trials[ip]; t != nil {
+			t.wanted = true
+			continue
+		}
+		p.trials[ip] = &trial{begun: now, wanted: true, left: probeTries, due: now.Add(p.random(p.Wait))}
+		fresh = true
+	}
+	p.tidy()
+	return fresh
+}
+
+// tidy forgets what is neither wanted nor in use.
+func (p *probes) tidy() {
+	for ip, t := range p.trials {
+		if !t.wanted && t.mac == (hw{}) {
+			delete(p.trials, ip)
+		}
+	}
+}
+
+// drop forgets an address that has an owner now.
+func (p *probes) drop(ip netip.Addr) { delete(p.trials, ip) }
+
+// seen remembers an address that was ours and that a stranger has.
+func (p *probes) seen(ip netip.Addr, mac hw, now time.Time) {
+	if len(p.trials) < probeMost {
+		p.trials[ip] = &trial{begun: now, known: true, mac: mac, left: 1, due: now.Add(p.later())}
+	}
+}
+
+// heard notes that mac has ip, and returns true if that is news.
+func (p *probes) heard(ip netip.Addr, mac hw) (changed bool) {
+	t := p.trials[ip]
+	if t == nil {
+		return false
+	}
+	changed = !t.known || t.mac != mac
+	t.known, t.mac, t.heard = true, mac, true
+	return changed
+}
+
+// next returns the addresses to probe now, in a fixed order, when to call again
+// (zero: not before set brings something new) and whether more is known.
+func (p *probes) next(now time.Time) (ask []netip.Addr, wake time.Time, changed bool) {
+	due := p.due(now)
+	for _, ip := range due {
+		if len(ask) == probeBurst {
+			wake = now.Add(probeRest)
+			break
+		}
+		t := p.trials[ip]
+		if t.left > 0 {
+			ask = append(ask, ip)
+			t.left--
+			t.due = now.Add(p.pause(t))
+			continue
+		}
+		changed = t.conclude() || changed
+		t.left, t.due = 1, now.Add(p.later())
+	}
+	p.tidy()
+	for _, t := range p.trials {
+		if t.due.After(now) {
+			wake = sooner(wake, t.due)
+		}
+	}
+	return ask, wake, changed
+}
+
+// due are the addresses that something is to be done about, the one that waits
+// longest first.
+func (p *probes) due(now time.Time) []netip.Addr {
+	var out []netip.Addr
+	for ip, t := range p.trials {
+		if !t.due.After(now) {
+			out = append(out, ip)
+		}
+	}
+	slices.SortFunc(out, func(a, b netip.Addr) int {
+		return cmp.Or(p.trials[a].due.Compare(p.trials[b].due), a.Compare(b))
+	})
+	return out
+}
+
+func (p *probes) pause(t *trial) time.Duration {
+	if t.left > 0 {
+		return p.Gap + p.random(p.GapMost-p.Gap)
+	}
+	return p.Listen
+}
+
+func (p *probes) later() time.Duration { return probeAgain - probeAgain/10 + p.random(probeAgain/5) }
+
+// conclude ends a round, and returns true if more is known than before.
+func (t *trial) conclude() (changed bool) {
+	t.missed++
+	if t.heard {
+		t.missed = 0
+	}
+	left := t.mac != (hw{}) && t.missed >= probeFree
+	changed = !t.known || left
+	if left {
+		t.mac = hw{}
+	}
+	t.known, t.heard = true, false
+	return changed
+}
+
+// list is what is known.
+func (p *probes) list() map[netip.Addr]Trial {
+	out := make(map[netip.Addr]Trial, len(p.trials))
+	for ip, t := range p.trials {
+		mac := ""
+		if t.mac != (hw{}) {
+			mac = t.mac.String()
+		}
+		out[ip] = Trial{Begun: t.begun, Known: t.known, MAC: mac}
+	}
+	return out
+}
+
+// Probe makes ips the addresses that are to be tried out: whether a station has
+// one that nobody should. State.Trials tells. Those of Assign are not.
+func (r *Responder) Probe(ips []netip.Addr) {
+	ips = normalise(ips)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Equal(r.tried, ips) {
+		r.tried = ips
+		r.assign()
+	}
+}
+
+// try makes the trials those of addresses that have no owner, and gives them
+// their role, so that answers pass the filter. The caller holds mu.
+func (r *Responder) try(roles map[netip.Addr]role, now time.Time) {
+	for ip, d := range r.disputes {
+		if roles[ip] == 0 && d.told {
+			r.probes.seen(ip, d.mac, now)
+		}
+	}
+	free := make([]netip.Addr, 0, len(r.tried))
+	for _, ip := range r.tried {
+		if roles[ip] == 0 {
+			free = append(free, ip)
+		}
+	}
+	if r.probes.set(free, now) {
+		poke(r.asked)
+	}
+	for ip := range r.probes.trials {
+		if roles[ip] == 0 {
+			roles[ip] = tried
+		} else {
+			r.probes.drop(ip)
+		}
+	}
+}
+
+// trials is what is known of the addresses that are tried out. Those that this
+// node's own kernel has are not asked for. The caller holds mu.
+func (r *Responder) trials() map[netip.Addr]Trial {
+	out := r.probes.list()
+	for ip, t := range out {
+		if l := r.locals[ip]; l != nil {
+			t.Known, t.MAC = true, l.mac.String()
+			out[ip] = t
+		}
+	}
+	return out
+}
+
+// probe sends one probe for ip if it concerns the port.
+func (p *port) probe(ip netip.Addr, m *metrics) error {
+	v := p.view.Load()
+	if v.table.role(ip) != tried {
+		return nil
+	}
+	r, build := p.readers[0], probe4
+	if ip.Is6() {
+		r, build = p.readers[1], probe6
+	}
+	frame, err := build(v.mac, ip)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+	case r.sock.Write(frame) == nil:
+		m.probes.Inc()
+	default:
+		m.dropped[writeFailed].Inc()
+	}
+	return nil
+}
+
+// probe4 is the ARP probe of RFC 5227, section 2.1.1: a request from 0.0.0.0, by
+// which no cache learns anything.
+func probe4(mac hw, ip netip.Addr) ([]byte, error) {
+	p, err := arp.NewPacket(arp.OperationRequest, mac[:], netip.IPv4Unspecified(), make([]byte, len(mac)), ip)
+	if err != nil {
+		return nil, fmt.Errorf("build probe for %s: %w", ip, err)
+	}
+	body, err := p.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("encode probe for %s: %w", ip, err)
+	}
+	return append(ethernet(broadcastHW, mac, etherARP), body...), nil
+}
+
+// probe6 is the solicitation of duplicate address detection (RFC 4862, section
+// 5.4.2).
+func probe6(mac hw, ip netip.Addr) ([]byte, error) {
+	from, to := netip.IPv6Unspecified(), solicitedNode(ip)
+	body, err := ndp.MarshalMessageChecksum(&ndp.NeighborSolicitation{TargetAddress: ip}, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("encode probe for %s: %w", ip, err)
+	}
+	return ndFrame(multicastHW(to.As16()), mac, from, to, body), nil
+}
