@@ -37,7 +37,9 @@ func (s *Speaker) lease(w *world) {
 	v.Reserved = w.reserved()
 	v.Spread = s.spread.of(w)
 	v.Freeze = configsDiffer(w.members) || w.aside()
+	s.trials.terms(w, &v)
 	steps, wake := s.table.Steps(v)
+	s.try(w, v)
 	w.wake = earlier(w.wake, wake)
 	for _, st := range steps {
 		if st.Kind == lease.Tell {

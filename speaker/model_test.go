@@ -46,7 +46,8 @@ type model struct {
 	split     map[link]bool // on the wire
 	lossy     func() bool   // whether an alarm is lost
 	meters    []*meter
-	strangers int // nodes of the cluster that were taken for strangers
+	strangers int                   // nodes of the cluster that were taken for strangers
+	stations  map[netip.Addr]string // what answers for addresses beside the nodes, by MAC
 }
 
 // node is one speaker with its view of the model.
@@ -77,6 +78,7 @@ type node struct {
 	troubles  []string                          // of the mesh
 	mistakes  []string                          // of the configuration file
 	conflicts []arpd.Conflict
+	findings  []arpd.Finding
 
 	reset   bool
 	changes map[watcher.Key]*watcher.Service // nil: deleted
@@ -156,7 +158,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	m.measure()
 	m.mu.Unlock()
 	b.speaker = New(Config{
-		Node: name, Version: "test", Installation: "cluster", Pace: 40 * time.Millisecond,
+		Node: name, Version: "test", Installation: "cluster", Pace: 40 * time.Millisecond, Trial: arpd.Shortened().Longest(),
 		Mesh: (*modelMesh)(b), Alarms: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
 		Pings: b.pings, Counts: b.counts, Log: zerolog.New(io.Discard), Registry: b.registry,
 	})

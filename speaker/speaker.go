@@ -76,6 +76,7 @@ type Wire interface {
 	Confine(limits []arpd.Limit)       // addresses to some interfaces
 	Assign(answer, watch []netip.Addr) // whole sets; those in both are being handed over
 	Meet(arpd.Company)                 // who the other nodes are, and what to ask them
+	Probe(vips []netip.Addr)           // whether a station has one of them
 	State() arpd.State
 	Changed() <-chan struct{}
 }
@@ -117,6 +118,10 @@ type Config struct {
 
 	IgnoreExclude bool // announce also from nodes excluded by label
 
+	// Trial is how long the wire takes to find out whether a station has an
+	// address; zero: addresses are used without that.
+	Trial time.Duration
+
 	Mesh     Mesh
 	Alarms   Alarms
 	Wire     Wire
@@ -155,6 +160,7 @@ type Speaker struct {
 	called  bool            // has asked everybody on the wire
 	yields  map[netip.Addr]yielding
 	spread  spread
+	trials  trials
 	agreed  *lease.Pools // whose rules on where to announce are in force, see agree
 	differ  []string     // members with another configuration, as of the last turn
 	overlap overlap
@@ -183,6 +189,7 @@ func New(cfg Config) *Speaker {
 		vigil:   newVigil(),
 		handing: map[netip.Addr]handing{},
 		told:    map[netip.Addr]bool{},
+		trials:  trials{lasts: cfg.Trial, until: map[netip.Addr]time.Time{}, picks: map[netip.Addr]bool{}},
 	}
 	s.view.Store(&view{reasons: []string{"starting"}})
 	s.metrics = newMetrics(cfg.Registry, &s.view)

@@ -49,6 +49,7 @@ func (s stillWire) Assign(own, watched []netip.Addr) {
 }
 func (s stillWire) Confine([]arpd.Limit) {}
 func (s stillWire) Meet(arpd.Company)    {}
+func (s stillWire) Probe([]netip.Addr)   {}
 func (s stillWire) State() arpd.State    { return s.wire }
 
 type stillCluster struct{ *still }

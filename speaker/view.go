@@ -50,6 +50,9 @@ func (s *Speaker) publish(w *world) {
 	}
 	s.overlap.of(w)
 	v.differing, v.ofNodes = len(w.others()), s.overlap.counts
+	for _, f := range w.wire.Findings {
+		v.problems = append(v.problems, f.String())
+	}
 	v.problems = slices.Concat(v.problems, s.forward.complain(w.proxy), s.muted, w.differing(), s.overlap.words, elsewhere(s.table.Elsewhere()))
 	v.mine, v.kernels, v.last = len(s.mine), s.kernels, w
 	s.view.Store(v)

@@ -23,6 +23,7 @@ type card struct {
 	defended map[netip.Addr]defence
 	asked    map[arpd.Question]*asking
 	speakers map[string]arpd.Speaker
+	trials   map[netip.Addr]arpd.Trial
 	stop     arpd.Stop
 	muted    bool // nothing is answered before the next Set
 }
@@ -57,7 +58,7 @@ func (a *asking) tries(q arpd.Question) int {
 func newCard() card {
 	return card{
 		heard: map[netip.Addr]sighting{}, gained: map[netip.Addr]time.Time{}, defended: map[netip.Addr]defence{},
-		asked: map[arpd.Question]*asking{}, speakers: map[string]arpd.Speaker{},
+		asked: map[arpd.Question]*asking{}, speakers: map[string]arpd.Speaker{}, trials: map[netip.Addr]arpd.Trial{},
 	}
 }
 
@@ -333,7 +334,9 @@ func (b *modelWire) State() arpd.State {
 	s := arpd.State{
 		Heard:     map[netip.Addr]string{},
 		Conflicts: b.conflicts,
+		Findings:  b.findings,
 		Stop:      b.card.stop,
+		Trials:    maps.Clone(b.card.trials),
 		Answers:   map[arpd.Question]arpd.Answer{},
 		Speakers:  maps.Clone(b.card.speakers),
 	}
@@ -349,6 +352,42 @@ func (b *modelWire) State() arpd.State {
 		s.Answers[q] = a.Answer
 	}
 	return s
+}
+
+// Probe tries addresses out: a station that has one is known at once, that nobody has it after a while.
+func (b *modelWire) Probe(vips []netip.Addr) {
+	(*node)(b).awake()
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	for ip, t := range b.card.trials {
+		if t.MAC == "" && !slices.Contains(vips, ip) {
+			delete(b.card.trials, ip)
+		}
+	}
+	for _, ip := range vips {
+		if _, known := b.card.trials[ip]; known {
+			continue
+		}
+		begun := time.Now()
+		b.card.trials[ip] = arpd.Trial{Begun: begun}
+		if mac := b.m.stations[ip]; mac != "" {
+			b.m.later(func() { (*node)(b).tried(ip, begun, mac) })
+			continue
+		}
+		time.AfterFunc(arpd.Shortened().Longest(), func() {
+			b.m.mu.Lock()
+			defer b.m.mu.Unlock()
+			(*node)(b).tried(ip, begun, "")
+		})
+	}
+}
+
+// tried ends a trial. The lock is held.
+func (b *node) tried(ip netip.Addr, begun time.Time, mac string) {
+	if t, wanted := b.card.trials[ip]; wanted && t.Begun.Equal(begun) {
+		b.card.trials[ip] = arpd.Trial{Begun: begun, Known: true, MAC: mac}
+		poke(b.wired)
+	}
 }
 
 func (b *modelWire) Changed() <-chan struct{} { return b.wired }

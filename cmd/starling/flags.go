@@ -41,6 +41,7 @@ type config struct {
 	stateDir                    string
 	proxy                       []string // where kube-proxy may answer, "" for the node's own address
 	ignoreExclude               bool
+	wire                        wireConfig
 	level                       zerolog.Level
 	console                     bool
 }
@@ -54,7 +55,7 @@ type gossipAddr struct {
 func env(name string) []string { return []string{"STARLING_" + name} }
 
 func runFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "node-name", EnvVars: env("NODE_NAME"), Usage: "name of this node in Kubernetes", DefaultText: "hostname"},
 		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "`FILE` with the way to the API server", DefaultText: "in-cluster"},
 		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "namespace of the Secret starling-gossip", DefaultText: "own, else " + defaultNamespace},
@@ -72,7 +73,7 @@ func runFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "ignore-exclude-label", EnvVars: env("IGNORE_EXCLUDE_LABEL"), Usage: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers"},
 		&cli.StringFlag{Name: "log-level", EnvVars: env("LOG_LEVEL"), Value: "info", Usage: "debug, info, warn or error"},
 		&cli.StringFlag{Name: "log-format", EnvVars: env("LOG_FORMAT"), Value: "json", Usage: "json or console"},
-	}
+	}, wireFlags()...)
 }
 
 // parseConfig checks every flag before anything is touched. The error joins one
@@ -124,6 +125,7 @@ func parseConfig(c *cli.Context) (config, error) {
 	check("kube-proxy-health", err)
 	cfg.detection, err = mesh.ParseDetection(c.String("failure-detection"))
 	check("failure-detection", err)
+	cfg.wire = parseWire(c, check)
 	cfg.level, err = parseLevel(c.String("log-level"))
 	check("log-level", err)
 	cfg.console, err = parseFormat(c.String("log-format"))

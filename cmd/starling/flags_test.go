@@ -8,9 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
+
+	"github.com/starling-lb/starling/arpd"
 )
 
 // TestBadInput: every mistake is one line that names it, the exit code is 2,
@@ -51,6 +54,10 @@ func TestBadInput(t *testing.T) {
 		{"detection", []string{"--failure-detection", "psychic"}, []string{"--failure-detection: "}},
 		{"kube-proxy", []string{"--kube-proxy-health", "127.0.0.1:10256"}, []string{`--kube-proxy-health: "127.0.0.1:10256" is not auto, none or a URL`}},
 		{"kube-proxy with a path", []string{"--kube-proxy-health", "http://127.0.0.1:10256/healthz"}, []string{"--kube-proxy-health: "}},
+		{"probe", []string{"--probe", "slow"}, []string{`--probe: "slow"`}},
+		{"refresh", []string{"--refresh-period", "10ms"}, []string{"--refresh-period: 10ms"}},
+		{"negative refresh", []string{"--refresh-period", "-1m"}, []string{"--refresh-period: -1m"}},
+		{"rate", []string{"--announce-rate", "0"}, []string{"--announce-rate: 0"}},
 		{"log format", []string{"--log-format", "xml"}, []string{"--log-format: "}},
 		{"no such config", []string{"--config", filepath.Join(dir, "none")}, []string{"--config: "}},
 		{"unknown key", []string{"--config", file("c1", "poools: []\n")}, []string{"poools"}},
@@ -125,6 +132,25 @@ func TestDefaults(t *testing.T) {
 	}
 	if cfg.gossip.ip.IsValid() || cfg.gossip.port != 7927 {
 		t.Errorf("gossip at %v", cfg.gossip)
+	}
+}
+
+func TestWireFlags(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+		want wireConfig
+	}{
+		{"defaults", nil, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Minute, 12_000}},
+		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{arpd.RFC5227(), 7 * time.Second, time.Minute, 12_000}},
+		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{arpd.Rhythm{}, 0, -1, 12_000}},
+		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500"}, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Hour, 500}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, parsed(t, tt.args...).wire, cmp.AllowUnexported(wireConfig{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -122,7 +122,15 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 
 // startSpeaker starts what needs the cluster's identity and the gossip key.
 func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error {
-	wire, err := arpd.New(arpd.Config{Interfaces: p.cfg.interfaces, Cluster: b.cluster, Log: p.room("arpd"), Registry: p.registry})
+	wire, err := arpd.New(arpd.Config{
+		Interfaces: p.cfg.interfaces,
+		Cluster:    b.cluster,
+		Probing:    p.cfg.wire.probing,
+		Refresh:    p.cfg.wire.refresh,
+		Rate:       p.cfg.wire.rate,
+		Log:        p.room("arpd"),
+		Registry:   p.registry,
+	})
 	if err != nil {
 		return fmt.Errorf("arpd: %w", err)
 	}
@@ -146,6 +154,7 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Class:         p.cfg.class,
 		Pace:          p.cfg.detection.Watch(),
 		IgnoreExclude: p.cfg.ignoreExclude,
+		Trial:         p.cfg.wire.trial,
 		Mesh:          m,
 		Alarms:        m,
 		Wire:          wire,

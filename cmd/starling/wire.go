@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/starling-lb/starling/arpd"
+)
+
+// Bounds of what can be asked of the wire.
+const (
+	refreshLeast = time.Second
+	rateLeast    = 100
+	rateMost     = 1_000_000
+)
+
+// wireConfig is what the flags say about the frames on the wire.
+type wireConfig struct {
+	probing arpd.Rhythm
+	trial   time.Duration // how long probing takes, 0: off
+	refresh time.Duration // negative: off
+	rate    int           // announcements per second
+}
+
+// wireFlags are the flags of `starling run` about the frames on the wire.
+func wireFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "probe", EnvVars: env("PROBE"), Value: "fast", Usage: "how to find out, before an address is handed out, whether a station has it: fast (0.2 s), rfc5227 (7 s) or off"},
+		&cli.DurationFlag{Name: "refresh-period", EnvVars: env("REFRESH_PERIOD"), Value: time.Minute, Usage: "announce every address again each `DURATION`, for caches and switches that missed it; 0 for never"},
+		&cli.IntFlag{Name: "announce-rate", EnvVars: env("ANNOUNCE_RATE"), Value: 12_000, Usage: "send at most `N` announcements per second"},
+	}
+}
+
+// parseWire checks the flags about the frames on the wire.
+func parseWire(c *cli.Context, check func(flag string, err error)) wireConfig {
+	w := wireConfig{refresh: c.Duration("refresh-period"), rate: c.Int("announce-rate")}
+	var err error
+	w.probing, w.trial, err = parseProbe(c.String("probe"))
+	check("probe", err)
+	switch {
+	case w.refresh == 0:
+		w.refresh = -1
+	case w.refresh < refreshLeast:
+		check("refresh-period", fmt.Errorf("%v is less than %v: every host on the network has to read each announcement", w.refresh, refreshLeast))
+	}
+	if w.rate < rateLeast || w.rate > rateMost {
+		check("announce-rate", fmt.Errorf("%d is not from %d to %d", w.rate, rateLeast, rateMost))
+	}
+	return w
+}
+
+func parseProbe(s string) (r arpd.Rhythm, lasts time.Duration, err error) {
+	switch s {
+	case "off":
+		return r, 0, nil
+	case "fast":
+		r = arpd.Shortened()
+	case "rfc5227":
+		r = arpd.RFC5227()
+	default:
+		return r, 0, fmt.Errorf("%q is not one of fast, rfc5227, off", s)
+	}
+	return r, r.Longest(), nil
+}
