@@ -67,6 +67,9 @@ func withoutNetRaw(t *testing.T, path string) {
 			t.Fatalf("problems %v", r.Problems())
 		}
 	}
+	if err := Permitted(); !refused(err) {
+		t.Errorf("permitted: %v", err)
+	}
 	fmt.Println(strings.Join(r.Problems(), "\n"))
 	for _, i := range r.Interfaces() {
 		fmt.Printf("%s: used %v, reason %q\n", i.Name, i.Used, i.Reason)
