@@ -69,6 +69,7 @@ type Mesh struct {
 	alarmed  chan struct{} // There is something to tell of alarms.
 	started  atomic.Bool
 	settled  atomic.Bool
+	running  atomic.Pointer[memberlist.Memberlist] // Nil before and after.
 
 	saying sync.Mutex // Makes one of a change and of telling the others.
 

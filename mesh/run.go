@@ -49,6 +49,8 @@ func (m *Mesh) Run(ctx context.Context) error {
 	if list == nil {
 		return nil
 	}
+	m.running.Store(list)
+	defer m.running.Store(nil)
 	var joins sync.WaitGroup
 	defer joins.Wait() // Ends when leave has closed their connections.
 	defer m.leave(list)
