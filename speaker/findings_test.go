@@ -22,7 +22,8 @@ func TestFindings(t *testing.T) {
 			"one that went on purpose is none", Snapshot{Members: []Member{{Name: "n1", State: "left", Verdict: "the speaker of n1 was stopped"}}}, nil,
 		},
 		{
-			"errors come first", Snapshot{
+			"errors come first",
+			Snapshot{
 				Members:   []Member{{Name: "n2", State: "alive", Verdict: "cordoned", Todo: "uncordon"}, {Name: "n3", State: "dead", Verdict: "gone", Todo: "look"}},
 				Reasons:   []string{"missing NET_RAW: operation not permitted"},
 				Conflicts: []Conflict{{IP: "198.18.64.1", Words: "two", Todo: "one"}},
@@ -35,14 +36,16 @@ func TestFindings(t *testing.T) {
 			},
 		},
 		{
-			"a verdict that is a problem too is told once", Snapshot{
+			"a verdict that is a problem too is told once",
+			Snapshot{
 				Members:  []Member{{Name: "n2", State: "wire", Verdict: "gossip to n2 is blocked; n2 is alive on the wire"}},
 				Problems: []string{"gossip to n2 is blocked; n2 is alive on the wire"},
 			},
 			[]Finding{{hint, "", "gossip to n2 is blocked; n2 is alive on the wire", advice("is blocked; ")}},
 		},
 		{
-			"addresses without an announcer, by reason", Snapshot{VIPs: []VIP{
+			"addresses without an announcer, by reason",
+			Snapshot{VIPs: []VIP{
 				{IP: "198.18.64.1", Reason: "no serving endpoint"},
 				{IP: "198.18.64.2", Owner: "n1"},
 				{IP: "198.18.64.3", Reason: "no serving endpoint"},

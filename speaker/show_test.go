@@ -40,11 +40,11 @@ func (m *model) view() Snapshot { return m.speakers["n1"].speaker.Snapshot() }
 func TestSnapshotShowsMembers(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")
-		owner := m.one(m.bound("web"))
+		m.bound("web")
 		m.setNode("n2", func(n *watcher.Node) { n.Cordoned = true })
 		m.setNode("n3", func(n *watcher.Node) { n.Excluded = true })
 		m.pass(time.Minute)
-		owner = m.one(m.bound("web"))
+		owner := m.one(m.bound("web"))
 		snap := m.view()
 		if owner != "n1" || snap.At.Before(time.Now().Add(-idleTurn)) {
 			t.Fatalf("%s answers, the view is of %s", owner, snap.At)
@@ -176,12 +176,14 @@ func TestExplain(t *testing.T) {
 		words, todo string
 	}{
 		{
-			"stranger", Conflict{IP: "198.18.64.1", Kind: "stranger", MAC: mac1},
+			"stranger",
+			Conflict{IP: "198.18.64.1", Kind: "stranger", MAC: mac1},
 			mac1 + " also answers for 198.18.64.1 on the network of node n1",
 			"find the machine with this hardware address and give it another address, or exclude the address from its pool",
 		},
 		{
-			"member", Conflict{IP: "198.18.64.1", Kind: "member", MAC: mac2, Node: "n2"},
+			"member",
+			Conflict{IP: "198.18.64.1", Kind: "member", MAC: mac2, Node: "n2"},
 			"n2 (" + mac2 + ") announces 198.18.64.1 too and does not give way to n1",
 			"compare what n1 and n2 say of it with `starling who 198.18.64.1`, and restart the speaker that is wrong",
 		},
@@ -206,15 +208,18 @@ func TestKeyring(t *testing.T) {
 		{"none", []mesh.Member{who("n1", mesh.Alive)}, Keys{State: "gossip is not encrypted, or its keys are not known yet"}},
 		{"not there yet", nil, Keys{State: "gossip is not encrypted, or its keys are not known yet"}},
 		{
-			"one, and a dead member that had another", []mesh.Member{who("n1", mesh.Alive, "0a"), who("n2", mesh.Alive, "0a"), who("n3", mesh.Dead, "0b")},
+			"one, and a dead member that had another",
+			[]mesh.Member{who("n1", mesh.Alive, "0a"), who("n2", mesh.Alive, "0a"), who("n3", mesh.Dead, "0b")},
 			Keys{[]string{"0a"}, "all hold the same key"},
 		},
 		{
-			"all hold two", []mesh.Member{who("n1", mesh.Alive, "0a", "0b"), who("n2", mesh.Alive, "0a", "0b")},
+			"all hold two",
+			[]mesh.Member{who("n1", mesh.Alive, "0a", "0b"), who("n2", mesh.Alive, "0a", "0b")},
 			Keys{[]string{"0a", "0b"}, "all hold 2 keys and encrypt with 0a: a rotation is on its way; if it stays so, `starling key rotate` goes on with it"},
 		},
 		{
-			"one is behind", []mesh.Member{who("n1", mesh.Alive, "0a", "0b"), who("n2", mesh.Alive, "0b")},
+			"one is behind",
+			[]mesh.Member{who("n1", mesh.Alive, "0a", "0b"), who("n2", mesh.Alive, "0b")},
 			Keys{[]string{"0a", "0b"}, "n2 hold other keys than n1: a rotation is on its way; if it stays so, `starling key rotate` goes on with it"},
 		},
 	} {

@@ -21,6 +21,12 @@ func (h handlers) json(w http.ResponseWriter, v any) {
 	answer(w, http.StatusOK, "application/json", append(body, '\n'))
 }
 
+// events are lines of a log and whose they are.
+type events struct {
+	Node   string            `json:"node"`
+	Events []json.RawMessage `json:"events"`
+}
+
 // who answers who announces the address of the parameter ip.
 func (h handlers) who(w http.ResponseWriter, r *http.Request) {
 	text := r.URL.Query().Get("ip")

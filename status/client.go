@@ -20,49 +20,66 @@ const maxAnswer = 256 << 20 // bytes; a million addresses are less
 // whom it asked and what came instead.
 func Fetch(ctx context.Context, base string) (speaker.Snapshot, error) {
 	var s speaker.Snapshot
-	u, err := endpoint(base)
+	body, err := Get(ctx, base, "api/v1/status")
 	if err != nil {
 		return s, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
-	if err != nil {
-		return s, fmt.Errorf("ask %s: %w", u, err)
-	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return s, fmt.Errorf("ask %s: %w", u, cause(ctx, err))
-	}
-	defer resp.Body.Close()
-	if err := decode(resp, &s); err != nil {
-		return speaker.Snapshot{}, fmt.Errorf("ask %s: %w", u, err)
+	if err := json.Unmarshal(body, &s); err != nil {
+		return speaker.Snapshot{}, fmt.Errorf("ask %s/api/v1/status: read the answer: %w", strings.TrimSuffix(base, "/"), err)
 	}
 	return s, nil
 }
 
-// endpoint is the URL of the snapshot under base.
-func endpoint(base string) (string, error) {
+// Get asks the speaker at base for what is at a path, which may have a query, and returns its JSON.
+func Get(ctx context.Context, base, path string) ([]byte, error) {
+	u, err := endpoint(base, path)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", u, err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", u, cause(ctx, err))
+	}
+	defer resp.Body.Close()
+	body, err := read(resp)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", u, err)
+	}
+	return body, nil
+}
+
+// endpoint is the URL of a path under base.
+func endpoint(base, path string) (string, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return "", fmt.Errorf("server %q is not a URL like http://localhost:7928", base)
 	}
-	return u.JoinPath("api/v1/status").String(), nil
+	path, query, _ := strings.Cut(path, "?")
+	u = u.JoinPath(path)
+	u.RawQuery = query
+	return u.String(), nil
 }
 
-// decode reads a snapshot, or says what the answer is instead.
-func decode(resp *http.Response, s *speaker.Snapshot) error {
+// read takes an answer in JSON, or says what it is instead.
+func read(resp *http.Response) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		first, _ := io.ReadAll(io.LimitReader(resp.Body, 200)) // as far as it came
 		line, _, _ := strings.Cut(string(first), "\n")
-		return fmt.Errorf("it answers %s: %q", resp.Status, line)
+		return nil, fmt.Errorf("it answers %s: %q", resp.Status, line)
 	}
 	if t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); t != "application/json" {
-		return fmt.Errorf("it answers with %q, so this is no speaker", t)
+		return nil, fmt.Errorf("it answers with %q, so this is no speaker", t)
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(s); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	return nil
+	return body, nil
 }
 
 // cause leaves out of a client's error what Fetch has said already.

@@ -55,7 +55,7 @@ func TestFetchErrors(t *testing.T) {
 	}{
 		{"another status", answers(503, "text/plain", "sorry\nmore"), `it answers 503 Service Unavailable: "sorry"`},
 		{"another service", answers(200, "text/html; charset=utf-8", "<html>"), `it answers with "text/html", so this is no speaker`},
-		{"half an answer", answers(200, "application/json", `{"node":`), "read the answer: unexpected EOF"},
+		{"half an answer", answers(200, "application/json", `{"node":`), "read the answer: unexpected end of JSON input"},
 		{"not an object", answers(200, "application/json", `[]`), "read the answer: json: cannot unmarshal array"},
 	}
 	for _, tt := range tests {

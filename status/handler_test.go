@@ -44,6 +44,11 @@ func TestEndpoints(t *testing.T) {
 			"leases", "/api/v1/leases", nil, 200, "application/json",
 			`[{"service":"a/b","by":"here","foreign":false,"holder":"n1","mistake":"","ips":[{"ip":"198.18.64.1","pool":"p","state":"bound"}]}]` + "\n",
 		},
+		{"events", "/api/v1/events", nil, 200, "application/json", `{"node":"n1","events":[{"message":"announcing"}]}` + "\n"},
+		{
+			"doctor", "/api/v1/doctor", nil, 200, "application/json",
+			`{"node":"n1","at":"0001-01-01T00:00:00Z","checks":[{"name":"keys","result":"ok","words":"","todo":""}],"pools":null,"view":""}` + "\n",
+		},
 		{"alive", "/healthz", nil, 200, text, "ok\n"},
 		{"stuck", "/healthz", stuck, 503, text, "the loop stands still\n"},
 		{"alive though not ready", "/healthz", shows(speaker.Snapshot{}), 200, text, "ok\n"},
@@ -76,7 +81,7 @@ func whoJSON(ip string) string {
 
 func TestMethods(t *testing.T) {
 	t.Parallel()
-	paths := []string{"/", "/api/v1/status", "/api/v1/who?ip=198.18.64.1", "/api/v1/leases", "/healthz", "/readyz", "/metrics"}
+	paths := []string{"/", "/api/v1/status", "/api/v1/who?ip=198.18.64.1", "/api/v1/leases", "/api/v1/events", "/api/v1/doctor", "/healthz", "/readyz", "/metrics"}
 	codes := map[string]int{
 		http.MethodGet: 200, http.MethodHead: 200,
 		http.MethodPost: 405, http.MethodPut: 405, http.MethodDelete: 405, http.MethodPatch: 405, http.MethodOptions: 405,

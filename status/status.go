@@ -4,6 +4,8 @@
 //	/api/v1/status  the snapshot as JSON, a contract: fields are only ever added
 //	/api/v1/who     the ranking of the address in the parameter ip, as JSON: who announces it, and why not the others
 //	/api/v1/leases  what each Service holds of addresses, as JSON
+//	/api/v1/events  the last lines of the log at level info and above, as JSON
+//	/api/v1/doctor  what an examination of this node finds, as JSON
 //	/healthz        200 as long as the loop takes turns; anything else asks for a restart
 //	/readyz         200, or 503 with the reasons as text, one a line
 //	/metrics        for Prometheus
@@ -16,6 +18,7 @@ package status
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -27,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/speaker"
 )
 
@@ -45,8 +49,10 @@ type Config struct {
 	Snapshot func() speaker.Snapshot // asked at every request, from many goroutines
 	Who      func(netip.Addr) speaker.Who
 	Leases   func() []speaker.Lease
-	Healthy  func() error        // nil as long as a restart would cure nothing
-	Gatherer prometheus.Gatherer // of /metrics; nil: none
+	Events   func() []json.RawMessage            // the last lines of the log, the oldest first
+	Doctor   func(context.Context) doctor.Report // examines the node
+	Healthy  func() error                        // nil as long as a restart would cure nothing
+	Gatherer prometheus.Gatherer                 // of /metrics; nil: none
 	Log      zerolog.Logger
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/speaker"
 )
 
@@ -197,6 +198,10 @@ func testConfig(change func(*Config)) Config {
 		Who:      func(ip netip.Addr) speaker.Who { return speaker.Who{Node: "n1", IP: ip.String()} },
 		Leases: func() []speaker.Lease {
 			return []speaker.Lease{{Service: "a/b", By: "here", Holder: "n1", IPs: []speaker.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}}}}
+		},
+		Events: func() []json.RawMessage { return []json.RawMessage{json.RawMessage(`{"message":"announcing"}`)} },
+		Doctor: func(context.Context) doctor.Report {
+			return doctor.Report{Node: "n1", Checks: []doctor.Check{{Name: "keys", Result: doctor.OK}}}
 		},
 		Healthy: func() error { return nil },
 		Log:     zerolog.Nop(),

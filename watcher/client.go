@@ -49,9 +49,14 @@ func Connect(kubeconfig, userAgent string) (*Client, error) {
 // ConnectUser makes a Client as kubectl does: from the kubeconfig file, else from those in $KUBECONFIG, else from
 // ~/.kube/config, else from the Pod's ServiceAccount.
 func ConnectUser(kubeconfig, userAgent string) (*Client, error) {
+	return ConnectContext(kubeconfig, "", userAgent)
+}
+
+// ConnectContext is ConnectUser with another context than the present one of the kubeconfig.
+func ConnectContext(kubeconfig, name, userAgent string) (*Client, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: name}).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig: %w", err)
 	}

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -102,10 +104,22 @@ func statusPort(p corev1.Pod) int32 {
 	return 7928
 }
 
-// AskPod sends a GET to the status port of a speaker through the API server, and returns the body of the answer.
+// AskPod sends a GET to the status port of a speaker through the API server, and returns the body of the answer. The
+// path may have a query.
 func AskPod(ctx context.Context, c *Client, p SpeakerPod, path string) ([]byte, error) {
 	name := p.Name + ":" + strconv.Itoa(int(p.Port))
-	body, err := c.core.Get().Namespace(p.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(path).MaxRetries(0).DoRaw(ctx)
+	suffix, query, _ := strings.Cut(path, "?")
+	params, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, fmt.Errorf("ask pod %s on %s for %q: %w", p, p.Node, path, err)
+	}
+	r := c.core.Get().Namespace(p.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(suffix).MaxRetries(0)
+	for name, values := range params {
+		for _, v := range values {
+			r = r.Param(name, v)
+		}
+	}
+	body, err := r.DoRaw(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask pod %s on %s: %w", p, p.Node, err)
 	}

@@ -1,7 +1,9 @@
 // Command starling gives Services of type LoadBalancer an external IP on a
 // layer 2 network. `starling run` is the speaker that runs on every node,
-// `starling status` asks a running speaker, `starling key` replaces the key of
-// the gossip, and `starling convert` reads MetalLB's configuration.
+// `starling status`, `who`, `pools`, `leases`, `events` and `doctor` ask running
+// speakers, `starling key` replaces the key of the gossip, and `starling convert`
+// reads MetalLB's configuration. Called kubectl-starling the program is a plugin
+// of kubectl.
 //
 // This package turns flags into the Config values of the rooms, starts them in
 // order and stops them in the reverse order. It decides nothing.
@@ -25,6 +27,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // the command was understood and failed
 	exitUsage  = 2 // a flag, a variable or a file says something impossible
+	exitUnwell = 3 // doctor found something that is wrong
 )
 
 func main() {
@@ -36,7 +39,11 @@ func main() {
 
 // execute runs one command line and gives its exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return run(ctx, newApp(stdout, stderr), args)
+	app := newApp(stdout, stderr)
+	if len(args) > 0 && plugin(args[0]) {
+		app.Name = pluginName
+	}
+	return run(ctx, app, flagsFirst(app, args))
 }
 
 func run(ctx context.Context, app *cli.App, args []string) int {
@@ -47,8 +54,11 @@ func run(ctx context.Context, app *cli.App, args []string) int {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(app.ErrWriter, "starling: %s\n", strings.TrimRight(line, "\n"))
 	}
+	if errors.Is(err, errUnwell) {
+		return exitUnwell
+	}
 	if usage := (usageError{}); errors.As(err, &usage) {
-		fmt.Fprintf(app.ErrWriter, "starling: see %q\n", "starling "+usage.command+"--help")
+		fmt.Fprintf(app.ErrWriter, "starling: see %q\n", app.Name+" "+usage.command+"--help")
 		return exitUsage
 	}
 	return exitFailed
@@ -74,7 +84,11 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:     func(*cli.Context, error) {},
 		OnUsageError:       onUsageError,
 		SliceFlagSeparator: ";", // a pool has commas of its own
-		Commands:           []*cli.Command{runCommand(), statusCommand(), keyCommand(), convertCommand(), versionCommand()},
+		Commands: []*cli.Command{
+			runCommand(), statusCommand(), whoCommand(), poolsCommand(), leasesCommand(), eventsCommand(), doctorCommand(),
+			keyCommand(), convertCommand(), completionCommand(), versionCommand(),
+		},
+		EnableBashCompletion: true,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{err: fmt.Errorf("unknown command %q", c.Args().First())}
@@ -93,8 +107,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 
 func onUsageError(c *cli.Context, err error, _ bool) error {
 	name := ""
-	if c.Command != nil && c.Command.Name != "starling" {
-		name = strings.TrimPrefix(c.Command.HelpName, "starling ") + " "
+	if c.Command != nil && c.Command.Name != c.App.Name {
+		name = strings.TrimPrefix(c.Command.HelpName, c.App.Name+" ") + " "
 	}
 	return usageError{command: name, err: err}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/speaker"
@@ -30,7 +31,8 @@ func runCommand() *cli.Command {
 		Flags: runFlags(),
 		Action: func(c *cli.Context) error {
 			cfg, err := parseConfig(c)
-			log := newLogger(c.App.ErrWriter, cfg.level, cfg.console)
+			lines := &journal{}
+			log := newLogger(c.App.ErrWriter, cfg.level, cfg.console, lines)
 			keys, keyErr := newKeyring(cfg, log)
 			set, setErr := newSettings(cfg.pools, cfg.configFile, cfg.stateDir, log)
 			if err = errors.Join(err, keyErr, setErr); err != nil {
@@ -41,7 +43,9 @@ func runCommand() *cli.Command {
 				return usageError{command: "run ", err: fmt.Errorf("--kubeconfig: %w", err)}
 			}
 			watcher.SetLogger(log)
-			return newProcess(cfg, set, client, keys, log).run(c.Context)
+			p := newProcess(cfg, set, client, keys, log)
+			p.journal = lines
+			return p.run(c.Context)
 		},
 	}
 }
@@ -54,12 +58,15 @@ type process struct {
 	keys     *keyring
 	log      zerolog.Logger
 	registry *prometheus.Registry
+	journal  *journal
+	doctor   *doctor.Examiner
 	speaker  atomic.Pointer[speaker.Speaker] // nil until the loop is made
 	waiting  atomic.Pointer[string]          // what the start waits for
 }
 
 func newProcess(cfg config, set *settings, client *watcher.Client, keys *keyring, log zerolog.Logger) *process {
-	p := &process{cfg: cfg, settings: set, client: client, keys: keys, log: log, registry: prometheus.NewRegistry()}
+	p := &process{cfg: cfg, settings: set, client: client, keys: keys, log: log, registry: prometheus.NewRegistry(), journal: &journal{}}
+	p.doctor = examiner(cfg.node, p.snapshot)
 	keys.wake = set.signal
 	p.registry.MustRegister(set.collectors()...)
 	p.registry.MustRegister(keys.failures)
@@ -93,6 +100,8 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		Snapshot: p.snapshot,
 		Who:      p.who,
 		Leases:   p.leases,
+		Events:   p.journal.list,
+		Doctor:   p.doctor.Examine,
 		Healthy:  p.healthy,
 		Gatherer: p.registry,
 		Log:      p.room("status"),
@@ -172,6 +181,10 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		cfg.Proxy = health
 	}
 	s := speaker.New(cfg)
+	p.doctor.Meet(
+		func() []doctor.Peer { return others(p.cfg.node, b.addr.Port(), w.State().Nodes, m.Members()) },
+		func(ctx context.Context, o doctor.Peer) (time.Duration, error) { return m.Probe(ctx, o.Name, o.Addr) },
+	)
 	p.speaker.Store(s)
 	t.start("arpd", wire.Run)
 	t.start("mesh", m.Run)

@@ -2,96 +2,160 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"syscall"
+	"net/netip"
+	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/starling-lb/starling/speaker"
-	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/status/text"
 )
 
 const defaultServer = "http://localhost:7928"
 
-// printers are the output formats of commands that show a snapshot.
-var printers = map[string]func(io.Writer, speaker.Snapshot) error{
-	"table": func(w io.Writer, s speaker.Snapshot) error { return text.Render(w, s, time.Now()) },
-	"json":  printJSON,
-}
+// codes ends the help of every command that asks.
+const codes = "\n\nExit codes: 0 shown, 1 nobody answered or the answer cannot be understood, 2 a wrong command line."
 
 func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "status",
-		Usage: "show members, addresses with their announcer, and pools",
-		Description: "Asks a speaker for its view of the whole mesh. From outside of a node:\n" +
-			"kubectl -n starling-system exec ds/starling -- /starling status",
-		Flags:  statusFlags(),
+		Usage: "show members, addresses with their announcer, pools, and what to look at",
+		Description: "Asks one speaker for its view of the whole mesh: the one of this node, or, as kubectl starling and with\n" +
+			"--kubeconfig, any one (--node chooses) through the API server." + codes,
+		Flags: askFlags(
+			&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "show it again and again, until interrupted"},
+			&cli.DurationFlag{Name: "interval", Value: 2 * time.Second, Usage: "time between two views of --watch"},
+		),
 		Action: showStatus,
 	}
 }
 
-func statusFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "server", EnvVars: env("SERVER"), Value: defaultServer, Usage: "`URL` of the speaker to ask"},
-		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "table", Usage: "`FORMAT`: table or json"},
-		&cli.DurationFlag{Name: "timeout", Value: 5 * time.Second, Usage: "how long to wait for the answer"},
-	}
-}
-
 func showStatus(c *cli.Context) error {
-	show, limit, err := statusConfig(c)
-	if err != nil {
+	v, err := newView(c, 0, "")
+	if every := c.Duration("interval"); every <= 0 {
+		err = errors.Join(err, fmt.Errorf("--interval: %s is not a time to wait", every))
 		return usageError{command: "status ", err: err}
 	}
-	ctx, cancel := context.WithTimeoutCause(c.Context, limit, fmt.Errorf("waited %s", limit))
-	defer cancel()
-	s, err := status.Fetch(ctx, c.String("server"))
 	if err != nil {
-		return hint(c.String("server"), err)
+		return err
 	}
-	return show(c.App.Writer, s)
+	once := func(ctx context.Context) error { return v.status(ctx) }
+	if !c.Bool("watch") {
+		return once(c.Context)
+	}
+	return watch(c.Context, v.shower.out, c.Duration("interval"), once)
 }
 
-// statusConfig checks the command line; the error has one line for each mistake.
-func statusConfig(c *cli.Context) (show func(io.Writer, speaker.Snapshot) error, limit time.Duration, err error) {
-	var errs []error
-	if c.Args().Present() {
-		errs = append(errs, fmt.Errorf("unexpected argument %q", c.Args().First()))
-	}
-	show, ok := printers[c.String("output")]
-	if !ok {
-		errs = append(errs, fmt.Errorf("--output: %q is neither table nor json", c.String("output")))
-	}
-	limit = c.Duration("timeout")
-	if limit <= 0 {
-		errs = append(errs, fmt.Errorf("--timeout: %s is not a time to wait", limit))
-	}
-	if s := c.String("server"); !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
-		errs = append(errs, fmt.Errorf("--server: %q is not a URL like %s", s, defaultServer))
-	}
-	return show, limit, errors.Join(errs...)
-}
-
-// hint says what to do when nobody listens at the place that was meant for want of a better one.
-func hint(server string, err error) error {
-	if server == defaultServer && errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w\nno speaker runs here; ask another with --server http://NODE:7928", err)
-	}
-	return err
-}
-
-// printJSON writes the contract of /api/v1/status, indented.
-func printJSON(w io.Writer, s speaker.Snapshot) error {
-	b, err := json.MarshalIndent(s, "", "  ")
+func (v view) status(ctx context.Context) error {
+	body, err := v.asker.one(ctx, "api/v1/status")
 	if err != nil {
-		return fmt.Errorf("write the answer as JSON: %w", err)
+		return err
 	}
-	_, err = fmt.Fprintf(w, "%s\n", b)
-	return err
+	s, err := read[speaker.Snapshot](body)
+	if err != nil {
+		return err
+	}
+	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Status(w, s) })
+}
+
+// watch shows again and again. On a terminal each view takes the place of the one before. A view that fails is told
+// in its place: it may be back in a moment.
+func watch(ctx context.Context, out io.Writer, every time.Duration, once func(context.Context) error) error {
+	f, file := out.(*os.File)
+	redraw := file && interactive(f)
+	for {
+		if redraw {
+			fmt.Fprint(out, "\x1b[H\x1b[2J")
+		}
+		if err := once(ctx); err != nil && ctx.Err() == nil {
+			fmt.Fprintf(out, "starling: %v\n", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(every):
+		}
+	}
+}
+
+func poolsCommand() *cli.Command {
+	return &cli.Command{
+		Name: "pools", Usage: "show the pools, how full they are, and who waits for an address and why",
+		Description: "With -o json or yaml: the keys pools and waiting of what status shows." + codes,
+		Flags:       askFlags(),
+		Action: func(c *cli.Context) error {
+			v, err := newView(c, 0, "")
+			if err != nil {
+				return err
+			}
+			body, err := v.asker.one(c.Context, "api/v1/status")
+			if err != nil {
+				return err
+			}
+			s, err := read[speaker.Snapshot](body)
+			if err != nil {
+				return err
+			}
+			if body, err = part(body, "pools", "waiting"); err != nil {
+				return err
+			}
+			return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Pools(w, s) })
+		},
+	}
+}
+
+func whoCommand() *cli.Command {
+	return &cli.Command{
+		Name: "who", Usage: "say who announces an address and why, and why not the others", ArgsUsage: "ADDRESS",
+		Description: "Shows the whole ranking of one address as one speaker sees it: each node's score, whether it is eligible,\n" +
+			"and the reason if not. Of an address that no Service holds it says who would announce it." + codes,
+		Flags: askFlags(),
+		Action: func(c *cli.Context) error {
+			v, err := newView(c, 1, "an ADDRESS, as starling who 192.168.1.240")
+			if err != nil {
+				return err
+			}
+			ip, err := netip.ParseAddr(c.Args().First())
+			if err != nil || ip.Zone() != "" {
+				return usageError{command: "who ", err: fmt.Errorf("%q is no IP address: give one, as starling who 192.168.1.240", c.Args().First())}
+			}
+			body, err := v.asker.one(c.Context, "api/v1/who?ip="+ip.String())
+			if err != nil {
+				return err
+			}
+			a, err := read[speaker.Who](body)
+			if err != nil {
+				return err
+			}
+			return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Who(w, a) })
+		},
+	}
+}
+
+func leasesCommand() *cli.Command {
+	return &cli.Command{
+		Name: "leases", Usage: "show which addresses each Service holds, and how far that is",
+		Description: "States: bound (announced, if somebody may), claimed (on its way), shown (by the Service's status alone: of\n" +
+			"another implementation, or edited)." + codes,
+		Flags: askFlags(),
+		Action: func(c *cli.Context) error {
+			v, err := newView(c, 0, "")
+			if err != nil {
+				return err
+			}
+			body, err := v.asker.one(c.Context, "api/v1/leases")
+			if err != nil {
+				return err
+			}
+			list, err := read[[]speaker.Lease](body)
+			if err != nil {
+				return err
+			}
+			return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Leases(w, list) })
+		},
+	}
 }

@@ -21,7 +21,7 @@ import (
 func example() speaker.Snapshot {
 	return speaker.Snapshot{
 		Node: "n1", Version: "v1", Ready: true, Reasons: []string{}, Problems: []string{},
-		Members: []speaker.Member{{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}}},
+		Members: []speaker.Member{{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}, Version: "v1", Announces: 1}},
 		VIPs: []speaker.VIP{{
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n1", Reason: "the only one eligible",
 			Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
@@ -34,13 +34,13 @@ func example() speaker.Snapshot {
 // serve answers with code and the example under /api/v1/status.
 func serve(t *testing.T, code int) string {
 	t.Helper()
-	mux := http.NewServeMux()
-	mux.HandleFunc("/api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(example()) // the client may be gone
-	})
-	srv := httptest.NewServer(mux)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if code != http.StatusOK {
+			w.WriteHeader(code)
+			return
+		}
+		speakerOf("n1").ServeHTTP(w, r)
+	}))
 	t.Cleanup(srv.Close)
 	return srv.URL
 }
@@ -53,7 +53,7 @@ func TestStatusTable(t *testing.T) {
 	}
 	for _, want := range []string{
 		"As n1 sees it, starling v1, ready\n",
-		"  n1    ready  198.18.0.1:7927  198.18.0.0/24\n",
+		"  n1    ready  1          -     -           v1       198.18.0.0/24\n",
 		"  p     1     3     0        198.18.64.0/30  priority 1\n",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -90,13 +90,13 @@ func TestStatusFailures(t *testing.T) {
 		want []string // lines
 	}{
 		{"argument", []string{"now"}, exitUsage, []string{`starling: unexpected argument "now"`}},
-		{"format", []string{"-o", "xml"}, exitUsage, []string{`starling: --output: "xml" is neither table nor json`}},
+		{"format", []string{"-o", "xml"}, exitUsage, []string{`starling: --output: "xml" is none of table, wide, json and yaml`}},
 		{"no server", []string{"--server", "n1:7928"}, exitUsage, []string{`starling: --server: "n1:7928" is not a URL like http://localhost:7928`}},
 		{
 			"several at once",
 			[]string{"-o", "xml", "--timeout", "-1s"},
 			exitUsage,
-			[]string{`starling: --output: "xml" is neither table nor json`, "starling: --timeout: -1s is not a time to wait"},
+			[]string{`starling: --output: "xml" is none of table, wide, json and yaml`, "starling: --timeout: -1s is not a time to wait"},
 		},
 		{"another answer", []string{"--server", serve(t, 500)}, exitFailed, []string{"it answers 500 Internal Server Error"}},
 	} {

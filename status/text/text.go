@@ -1,8 +1,9 @@
-// Package text prints a speaker's snapshot for people on a terminal: who is in the mesh, which
-// address is announced by whom, how full the pools are, who else uses an address.
+// Package text prints what speakers say for people on a terminal: who is in the mesh, which
+// address is announced by whom and why, how full the pools are, who else uses an address.
 //
-// Columns are aligned by text/tabwriter, one table for each kind, without colours and without lines,
-// so that grep and awk work on it. An empty table is replaced by what to do about it.
+// Columns are aligned by text/tabwriter, one table for each kind and without lines, so that grep and
+// awk work on it; colours only where a Printer is told to. An empty table is replaced by what to do
+// about it.
 package text
 
 import (
@@ -12,57 +13,110 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/starling-lb/starling/speaker"
 )
 
-// Render prints the snapshot; now is the moment that ages are counted to.
-func Render(out io.Writer, s speaker.Snapshot, now time.Time) error {
-	w := bufio.NewWriter(out)
-	head(w, s)
-	members(w, s)
-	addresses(w, s, now)
-	pools(w, s.Pools)
-	conflicts(w, s.Conflicts, now)
-	return w.Flush() // the first error of all writes
+// Printer says how to print.
+type Printer struct {
+	Now    time.Time // the moment that ages are counted to
+	Wide   bool      // all columns
+	Colour bool
 }
 
-// head says whose view this is.
-func head(w io.Writer, s speaker.Snapshot) {
+// output writes to out by f and gives the first error of all writes.
+func output(out io.Writer, f func(io.Writer)) error {
+	w := bufio.NewWriter(out)
+	f(w)
+	return w.Flush()
+}
+
+// Status prints a snapshot.
+func (p Printer) Status(out io.Writer, s speaker.Snapshot) error {
+	return output(out, func(w io.Writer) {
+		p.head(w, s)
+		p.members(w, s)
+		p.addresses(w, s)
+		p.pools(w, s)
+		p.conflicts(w, s.Conflicts)
+		if p.Wide {
+			p.node(w, s)
+		}
+	})
+}
+
+// head says whose view this is, and what to look at.
+func (p Printer) head(w io.Writer, s speaker.Snapshot) {
 	state := "ready"
 	if !s.Ready {
 		state = "not ready"
 	}
-	fmt.Fprintf(w, "As %s sees it, starling %s, %s\n", orDash(s.Node), orDash(s.Version), state)
-	for _, r := range slices.Concat(s.Reasons, s.Problems) {
-		fmt.Fprintf(w, "  %s\n", clean(r))
+	fmt.Fprintf(w, "As %s sees it, starling %s, %s\n", orDash(s.Node), orDash(s.Version), p.paint(state, state))
+	list := s.Findings
+	if len(list) == 0 { // of a speaker that is starting
+		for _, r := range slices.Concat(s.Reasons, s.Problems) {
+			list = append(list, speaker.Finding{Level: "error", Words: r})
+		}
+	}
+	for _, f := range list {
+		fmt.Fprintf(w, "  %s: %s\n", p.paint(f.Level, f.Level), clean(f.Words))
+		if f.Todo != "" {
+			fmt.Fprintf(w, "    to do: %s\n", clean(f.Todo))
+		}
 	}
 }
 
-func members(w io.Writer, s speaker.Snapshot) {
+// paint colours text as the word is.
+func (p Printer) paint(word, text string) string {
+	if !p.Colour {
+		return text
+	}
+	return colourOf(word) + text + over
+}
+
+// pick leaves the columns out that only a wide table has.
+func (p Printer) pick(cells []string, wide ...string) []string {
+	if p.Wide {
+		return append(cells, wide...)
+	}
+	return cells
+}
+
+func (p Printer) members(w io.Writer, s speaker.Snapshot) {
 	fmt.Fprint(w, "\nMEMBERS\n")
 	if len(s.Members) == 0 {
 		fmt.Fprintln(w, "  none: this speaker has not joined the mesh yet")
 		return
 	}
-	t := newTable(w, "NAME", "STATE", "GOSSIP", "NETWORKS")
+	t := p.table(w, p.pick([]string{"NAME", "STATE", "ANNOUNCES", "SEEN", "ROUND-TRIP", "VERSION", "NETWORKS"}, "GOSSIP", "TIER", "KEYS")...)
 	for _, m := range s.Members {
-		t.row(m.Name, m.Condition(), m.Addr, strings.Join(m.Segments, " "))
+		t.row(p.pick([]string{
+			m.Name, m.Condition(), fmt.Sprint(m.Announces), p.since(m.LastSeen), RoundTrip(m.RoundTrip), m.Version, strings.Join(m.Segments, " "),
+		}, m.Addr, cmp.Or(m.Unfit, m.Tier), strings.Join(m.Keys, " "))...)
 	}
 	t.end()
 }
 
-func addresses(w io.Writer, s speaker.Snapshot, now time.Time) {
+// RoundTrip writes seconds as milliseconds, "" for none.
+func RoundTrip(seconds float64) string {
+	if seconds <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f ms", seconds*1000)
+}
+
+func (p Printer) addresses(w io.Writer, s speaker.Snapshot) {
 	fmt.Fprint(w, "\nADDRESSES\n")
 	if len(s.VIPs) == 0 {
 		fmt.Fprintln(w, "  "+NoAddresses(s.Pools))
 		return
 	}
-	t := newTable(w, "ADDRESS", "ANNOUNCER", "NEXT", "SINCE", "POOL", "SERVICE", "REASON")
+	t := p.table(w, p.pick([]string{"ADDRESS", "ANNOUNCER", "NEXT", "SINCE", "POOL", "SERVICE", "REASON"}, "CHANGE")...)
 	for _, v := range s.VIPs {
-		t.row(v.IP, cmp.Or(v.Owner, "none"), v.Next, Since(v.Since, now), v.Pool, strings.Join(v.Services, " "), v.Reason)
+		t.row(p.pick([]string{
+			v.IP, cmp.Or(v.Owner, "none"), v.Next, p.since(v.Since), v.Pool, strings.Join(v.Services, " "), v.Reason,
+		}, v.Change)...)
 	}
 	t.end()
 }
@@ -83,15 +137,29 @@ func NoAddresses(pools []speaker.Pool) string {
 // NoPools says how to make one.
 const NoPools = "no pools yet: put your addresses into the ConfigMap starling"
 
-func pools(w io.Writer, list []speaker.Pool) {
+// Pools prints the pools of a snapshot and who waits for an address.
+func (p Printer) Pools(out io.Writer, s speaker.Snapshot) error {
+	return output(out, func(w io.Writer) { p.pools(w, s) })
+}
+
+func (p Printer) pools(w io.Writer, s speaker.Snapshot) {
 	fmt.Fprint(w, "\nPOOLS\n")
-	if len(list) == 0 {
+	if len(s.Pools) == 0 {
 		fmt.Fprintln(w, "  "+NoPools)
+	} else {
+		t := p.table(w, "NAME", "USED", "FREE", "WAITING", "RANGES", "RULES")
+		for _, q := range s.Pools {
+			t.row(q.Name, fmt.Sprint(q.Used), fmt.Sprint(Free(q)), fmt.Sprint(q.Waiting), strings.Join(q.Ranges, " "), strings.Join(q.Rules, "; "))
+		}
+		t.end()
+	}
+	if len(s.Waiting) == 0 {
 		return
 	}
-	t := newTable(w, "NAME", "USED", "FREE", "WAITING", "RANGES", "RULES")
-	for _, p := range list {
-		t.row(p.Name, fmt.Sprint(p.Used), fmt.Sprint(Free(p)), fmt.Sprint(p.Waiting), strings.Join(p.Ranges, " "), strings.Join(p.Rules, "; "))
+	fmt.Fprint(w, "\nWAITING\n")
+	t := p.table(w, "SERVICE", "POOL", "REASON")
+	for _, x := range s.Waiting {
+		t.row(x.Service, x.Pool, x.Reason)
 	}
 	t.end()
 }
@@ -102,45 +170,48 @@ func Free(p speaker.Pool) uint64 {
 }
 
 // conflicts are printed only when there are some: nobody misses them otherwise.
-func conflicts(w io.Writer, list []speaker.Conflict, now time.Time) {
+func (p Printer) conflicts(w io.Writer, list []speaker.Conflict) {
 	if len(list) == 0 {
 		return
 	}
 	fmt.Fprint(w, "\nCONFLICTS\n")
-	t := newTable(w, "ADDRESS", "KIND", "MAC", "SINCE")
+	t := p.table(w, "ADDRESS", "KIND", "MAC", "NODE", "SINCE")
 	for _, c := range list {
-		t.row(c.IP, c.Kind, c.MAC, Since(c.Since, now))
+		t.row(c.IP, c.Kind, c.MAC, c.Node, p.since(c.Since))
 	}
 	t.end()
 }
 
-// table aligns columns, indented by two.
-type table struct{ w *tabwriter.Writer }
-
-func newTable(out io.Writer, head ...string) table {
-	t := table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	t.row(head...)
-	return t
-}
-
-// row prints one line; the last column is not padded, so that no line ends in spaces.
-func (t table) row(cells ...string) {
-	for i, c := range cells {
-		cells[i] = orDash(clean(c))
-	}
-	fmt.Fprintf(t.w, "  %s\n", strings.Join(cells, "\t"))
-}
-
-func (t table) end() { t.w.Flush() }
-
-func orDash(s string) string { return cmp.Or(s, "-") }
-
-// clean keeps what members say of themselves from moving columns or the cursor.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
+// node prints what concerns the speaker's own node alone.
+func (p Printer) node(w io.Writer, s speaker.Snapshot) {
+	fmt.Fprintf(w, "\nINTERFACES OF %s\n", orDash(s.Node))
+	t := p.table(w, "NAME", "USED", "MAC", "NETWORKS", "WHY NOT")
+	for _, i := range s.Interfaces {
+		used := "no"
+		if i.Used {
+			used = "yes"
 		}
-		return r
-	}, s)
+		t.row(i.Name, used, i.MAC, strings.Join(i.Prefixes, " "), i.Reason)
+	}
+	t.end()
+	fmt.Fprintf(w, "\nKEYS  %s: %s\n", orDash(strings.Join(s.Keys.Held, " ")), orDash(s.Keys.State))
+	fmt.Fprintf(w, "WROTE  leases: %s; events: %s\n", counts(s.Activity.Writes), counts(s.Activity.Events))
 }
+
+// counts writes numbers by result, sorted by it.
+func counts(m map[string]uint64) string {
+	var words []string
+	for result, n := range m {
+		if n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, result))
+		}
+	}
+	slices.SortFunc(words, func(a, b string) int {
+		_, x, _ := strings.Cut(a, " ")
+		_, y, _ := strings.Cut(b, " ")
+		return strings.Compare(x, y)
+	})
+	return cmp.Or(strings.Join(words, ", "), "none")
+}
+
+func (p Printer) since(t time.Time) string { return Since(t, p.Now) }

@@ -13,7 +13,7 @@ import (
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func TestRender(t *testing.T) {
+func TestStatus(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -44,8 +44,8 @@ POOLS
 			want: `As n1 sees it, starling v0.1.0, ready
 
 MEMBERS
-  NAME  STATE  GOSSIP           NETWORKS
-  n1    ready  198.18.0.1:7927  198.18.0.0/24
+  NAME  STATE  ANNOUNCES  SEEN  ROUND-TRIP  VERSION  NETWORKS
+  n1    ready  0          -     -           -        198.18.0.0/24
 
 ADDRESSES
   no addresses yet: create a Service of type LoadBalancer
@@ -59,14 +59,14 @@ POOLS
 			name: "everything",
 			in:   busy(),
 			want: `As n1 sees it, starling v0.1.0, not ready
-  missing NET_RAW
-  gossip port 7927 is in use
+  error: missing NET_RAW
+  error: gossip port 7927 is in use
 
 MEMBERS
-  NAME  STATE      GOSSIP           NETWORKS
-  n1    not ready  198.18.0.1:7927  -
-  n2    draining   198.18.0.2:7927  198.18.0.0/24 2001:db8::/64
-  n3    dead       -                -
+  NAME  STATE      ANNOUNCES  SEEN  ROUND-TRIP  VERSION  NETWORKS
+  n1    not ready  0          5s    -           v0.1.0   -
+  n2    draining   1          1s    0.25 ms     v0.1.0   198.18.0.0/24 2001:db8::/64
+  n3    dead       0          -     -           -        -
 
 ADDRESSES
   ADDRESS        ANNOUNCER  NEXT  SINCE  POOL     SERVICE        REASON
@@ -79,8 +79,8 @@ POOLS
   wide     1     18446744073709551614  0        2001:db8::/48 2001:db8:1::/48  priority 1; by nodes with rack=1
 
 CONFLICTS
-  ADDRESS      KIND      MAC                SINCE
-  198.18.64.1  stranger  02:00:00:00:00:01  3h
+  ADDRESS      KIND      MAC                NODE  SINCE
+  198.18.64.1  stranger  02:00:00:00:00:01  -     3h
 `,
 		},
 	}
@@ -88,11 +88,11 @@ CONFLICTS
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			if err := Render(&out, tt.in, now); err != nil {
+			if err := (Printer{Now: now}).Status(&out, tt.in); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, out.String()); diff != "" {
-				t.Errorf("Render (-want +got):\n%s", diff)
+				t.Errorf("Status (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -102,9 +102,12 @@ func busy() speaker.Snapshot {
 	return speaker.Snapshot{
 		Node: "n1", Version: "v0.1.0", Reasons: []string{"missing NET_RAW"}, Problems: []string{"gossip port 7927 is in use"},
 		Members: []speaker.Member{
-			{Name: "n1", Addr: "198.18.0.1:7927", State: "alive"},
-			{Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Draining: true, Segments: []string{"198.18.0.0/24", "2001:db8::/64"}},
-			{Name: "n3", State: "dead", Ready: true},
+			{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Version: "v0.1.0", LastSeen: now.Add(-5 * time.Second), Tier: "normal", Keys: []string{"0a0b0c0d"}},
+			{
+				Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Draining: true, Segments: []string{"198.18.0.0/24", "2001:db8::/64"},
+				Version: "v0.1.0", LastSeen: now.Add(-time.Second), RoundTrip: 0.00025, Announces: 1, Tier: "draining",
+			},
+			{Name: "n3", State: "dead", Ready: true, Unfit: "dead"},
 		},
 		VIPs: []speaker.VIP{
 			{
@@ -155,11 +158,11 @@ func TestFree(t *testing.T) {
 }
 
 // A member of another release, or an attacker with the key, may say anything of itself.
-func TestRenderCleansWhatOthersSay(t *testing.T) {
+func TestStatusCleansWhatOthersSay(t *testing.T) {
 	t.Parallel()
 	in := speaker.Snapshot{Members: []speaker.Member{{Name: "n\x1b[2J\t1\n", State: "alive"}}}
 	var out strings.Builder
-	if err := Render(&out, in, now); err != nil {
+	if err := (Printer{Now: now}).Status(&out, in); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "  n?[2J?1?  not ready") {
@@ -167,9 +170,9 @@ func TestRenderCleansWhatOthersSay(t *testing.T) {
 	}
 }
 
-func TestRenderTellsWriteErrors(t *testing.T) {
+func TestStatusTellsWriteErrors(t *testing.T) {
 	t.Parallel()
-	if err := Render(broken{}, busy(), now); !errors.Is(err, errBroken) {
+	if err := (Printer{Now: now}).Status(broken{}, busy()); !errors.Is(err, errBroken) {
 		t.Errorf("error %v, want %v", err, errBroken)
 	}
 }

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/starling-lb/starling/status"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// askFlags are those of every command that asks speakers.
+func askFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringSliceFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a speaker to ask, repeatable, in the variable separated by ;", DefaultText: defaultServer + ", as kubectl starling: all, through the API server"},
+		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "ask through the API server that this `FILE` leads to", DefaultText: "as kubectl finds it"},
+		&cli.StringFlag{Name: "context", Usage: "ask through the API server of this `CONTEXT` of the kubeconfig", DefaultText: "the present one"},
+		&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, EnvVars: env("NAMESPACE"), Usage: "namespace of the speakers", DefaultText: "own, else " + defaultNamespace},
+		&cli.StringFlag{Name: "node", Usage: "ask the speaker of this `NODE`, through the API server", DefaultText: "any"},
+		&cli.DurationFlag{Name: "timeout", Value: askLimit, Usage: "how long to wait for an answer"},
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "table", Usage: "`FORMAT`: table, wide, json or yaml"},
+		&cli.StringFlag{Name: "color", EnvVars: env("COLOR"), Value: "auto", Usage: "`WHEN` to use colours: auto (on a terminal, unless NO_COLOR is set), always or never"},
+	}, more...)
+}
+
+// target is one speaker that can be asked.
+type target struct {
+	name string // for messages
+	get  func(ctx context.Context, path string) ([]byte, error)
+}
+
+// answer is what a speaker said.
+type answer struct {
+	name  string
+	body  []byte
+	begun time.Time
+	took  time.Duration
+	err   error
+}
+
+// asker asks speakers, directly or through the API server.
+type asker struct {
+	targets func(context.Context) ([]target, error)
+	limit   time.Duration
+}
+
+// pluginName is what the program is called in its own help when it is a plugin of kubectl.
+const pluginName = "kubectl starling"
+
+// plugin tells whether the program was called as a plugin of kubectl, which sets the name.
+func plugin(program string) bool { return strings.HasPrefix(filepath.Base(program), "kubectl-") }
+
+// newAsker reads the flags. Nobody is asked yet. The error has one line for each mistake.
+func newAsker(c *cli.Context) (asker, error) {
+	var errs []error
+	a := asker{limit: c.Duration("timeout")}
+	if a.limit <= 0 {
+		errs = append(errs, fmt.Errorf("--timeout: %s is not a time to wait", a.limit))
+	}
+	servers := c.StringSlice("server")
+	for _, s := range servers {
+		if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
+			errs = append(errs, fmt.Errorf("--server: %q is not a URL like %s", s, defaultServer))
+		}
+	}
+	api := c.App.Name == pluginName
+	for _, name := range []string{"kubeconfig", "context", "node"} {
+		if c.IsSet(name) && len(servers) > 0 {
+			errs = append(errs, fmt.Errorf("--server goes straight to a speaker, --%s through the API server: leave one of them out", name))
+		}
+		api = api || c.IsSet(name)
+	}
+	switch {
+	case len(servers) > 0 || !api:
+		a.targets = serverTargets(servers)
+	default:
+		targets, err := podTargets(c)
+		errs = append(errs, err)
+		a.targets = targets
+	}
+	return a, errors.Join(errs...)
+}
+
+// serverTargets are the speakers at the URLs, without any the one of this node.
+func serverTargets(servers []string) func(context.Context) ([]target, error) {
+	if len(servers) == 0 {
+		servers = []string{defaultServer}
+	}
+	var list []target
+	for _, s := range servers {
+		list = append(list, target{s, func(ctx context.Context, path string) ([]byte, error) {
+			body, err := status.Get(ctx, s, path)
+			return body, hint(s, err)
+		}})
+	}
+	return func(context.Context) ([]target, error) { return list, nil }
+}
+
+// hint says what to do when nobody listens at the place that was meant for want of a better one.
+func hint(server string, err error) error {
+	if server == defaultServer && errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w\nno speaker runs here; ask through the API server (kubectl starling, or --kubeconfig FILE), or another one with --server http://NODE:7928", err)
+	}
+	return err
+}
+
+// podTargets are the pods of the speakers.
+func podTargets(c *cli.Context) (func(context.Context) ([]target, error), error) {
+	namespace, err := ownNamespace(c.String("namespace"))
+	if err != nil {
+		return nil, prefixed("--namespace", err)
+	}
+	client, err := watcher.ConnectContext(c.String("kubeconfig"), c.String("context"), "starling/"+version())
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	}
+	node := c.String("node")
+	return func(ctx context.Context) ([]target, error) {
+		pods, err := watcher.SpeakerPods(ctx, client, namespace)
+		if err != nil {
+			return nil, forbidden(err, namespace)
+		}
+		var list []target
+		for _, p := range pods {
+			if node == "" || p.Node == node {
+				list = append(list, target{p.Node, func(ctx context.Context, path string) ([]byte, error) {
+					body, err := watcher.AskPod(ctx, client, p, path)
+					return body, forbidden(err, namespace)
+				}})
+			}
+		}
+		switch {
+		case len(list) == 0 && node != "":
+			return nil, fmt.Errorf("no speaker runs on node %q: of %d pods in namespace %s none is there; see kubectl -n %s get pods -o wide", node, len(pods), namespace, namespace)
+		case len(list) == 0:
+			return nil, fmt.Errorf("no speaker runs in namespace %s: install starling, or name its namespace with --namespace", namespace)
+		}
+		return list, nil
+	}, nil
+}
+
+// forbidden says which rights are missing.
+func forbidden(err error, namespace string) error {
+	if err != nil && watcher.Refused(err) {
+		return fmt.Errorf("%w\nyour user needs to list pods and to get pods/proxy in namespace %s: see docs/cli.md for a Role", err, namespace)
+	}
+	return err
+}
+
+// one asks the speakers one after the other until one answers.
+func (a asker) one(ctx context.Context, path string) ([]byte, error) {
+	list, err := a.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, t := range list {
+		r := a.ask(ctx, t, path)
+		if r.err == nil {
+			return r.body, nil
+		}
+		errs = append(errs, r.err)
+		if ctx.Err() != nil || len(errs) == 3 {
+			break
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// all asks all speakers, askMost at a time. It is an error only when none answers.
+func (a asker) all(ctx context.Context, path string) ([]answer, error) {
+	list, err := a.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]answer, len(list))
+	for at := 0; at < len(list); at += askMost {
+		var asking sync.WaitGroup
+		for i := at; i < min(at+askMost, len(list)); i++ {
+			asking.Go(func() { answers[i] = a.ask(ctx, list[i], path) })
+		}
+		asking.Wait()
+	}
+	if !slices.ContainsFunc(answers, func(r answer) bool { return r.err == nil }) {
+		var errs []error
+		for _, r := range answers {
+			errs = append(errs, r.err)
+		}
+		return nil, fmt.Errorf("no speaker answers: %w", errors.Join(errs...))
+	}
+	return answers, nil
+}
+
+func (a asker) list(ctx context.Context) ([]target, error) {
+	ctx, cancel := a.within(ctx)
+	defer cancel()
+	return a.targets(ctx)
+}
+
+func (a asker) ask(ctx context.Context, t target, path string) answer {
+	ctx, cancel := a.within(ctx)
+	defer cancel()
+	begun := time.Now()
+	body, err := t.get(ctx, path)
+	return answer{t.name, body, begun, time.Since(begun), err}
+}
+
+func (a asker) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, a.limit, fmt.Errorf("waited %s", a.limit))
+}
+
+// read understands an answer.
+func read[T any](body []byte) (T, error) {
+	var v T
+	if err := json.Unmarshal(body, &v); err != nil {
+		return v, fmt.Errorf("understand the answer: %w", err)
+	}
+	return v, nil
+}
+
+// part leaves of a JSON object only some keys.
+func part(body []byte, keys ...string) ([]byte, error) {
+	all, err := read[map[string]json.RawMessage](body)
+	if err != nil {
+		return nil, err
+	}
+	some := map[string]json.RawMessage{}
+	for _, k := range keys {
+		some[k] = all[k]
+	}
+	return json.Marshal(some)
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/starling-lb/starling/doctor"
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status/text"
+)
+
+// errUnwell ends doctor when it has found something wrong.
+var errUnwell = errors.New("something is wrong, see above")
+
+func doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "examine all nodes and say of everything that is wrong what to do",
+		Description: "Has each speaker examine its node: packet sockets, interfaces, the gossip port of every other node by tcp and\n" +
+			"udp, keys, kube-proxy and strictARP, and what its status wants to be looked at; and compares pools, clocks and\n" +
+			"views of all. --local needs no speaker: it tells whether this node could be one.\n\n" +
+			"Exit codes: 0 nothing is wrong (warnings are), 1 nobody answered, 2 a wrong command line, 3 something is wrong.",
+		Flags: askFlags(
+			&cli.StringSliceFlag{Name: "dhcp", Usage: "`RANGE` that a DHCP server hands out (CIDR or first-last), repeatable: no pool may overlap it"},
+			&cli.BoolFlag{Name: "local", Usage: "examine this node itself, without a speaker"},
+			&cli.StringSliceFlag{Name: "interface", Usage: "with --local: `PATTERN` of interfaces, as for run", DefaultText: "automatic"},
+		),
+		Action: examine,
+	}
+}
+
+func examine(c *cli.Context) error {
+	v, err := newView(c, 0, "")
+	dhcp := c.StringSlice("dhcp")
+	errs := []error{err}
+	for _, r := range dhcp {
+		if _, err := lease.Overlap(r, r); err != nil {
+			errs = append(errs, fmt.Errorf("--dhcp: %q is %w", r, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return usageError{command: "doctor ", err: err}
+	}
+	ask := v.asker.examineAll
+	if c.Bool("local") {
+		ask = func(ctx context.Context) ([]doctor.Answer, error) {
+			return examineHere(ctx, c.StringSlice("interface"))
+		}
+	}
+	answers, err := ask(c.Context)
+	if err != nil {
+		return err
+	}
+	found := doctor.Together(answers, dhcp)
+	body, err := json.Marshal(found)
+	if err != nil {
+		return fmt.Errorf("put the reports together: %w", err)
+	}
+	if err := v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Doctor(w, found) }); err != nil {
+		return err
+	}
+	if doctor.Wrong(found) {
+		return errUnwell
+	}
+	return nil
+}
+
+// examineAll has all speakers examine their nodes.
+func (a asker) examineAll(ctx context.Context) ([]doctor.Answer, error) {
+	answers, err := a.all(ctx, "api/v1/doctor")
+	if err != nil {
+		return nil, err
+	}
+	var list []doctor.Answer
+	for _, r := range answers {
+		d := doctor.Answer{Name: r.name, Err: r.err, Begun: r.begun, Ended: r.begun.Add(r.took)}
+		if d.Err == nil {
+			d.Report, d.Err = read[doctor.Report](r.body)
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// examineHere examines the node that the command runs on, on which there need be no speaker.
+func examineHere(ctx context.Context, patterns []string) ([]doctor.Answer, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("name of this node: %w", err)
+	}
+	s, err := survey(name, patterns)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	r := examiner(name, func() speaker.Snapshot { return s }).Alone(ctx)
+	return []doctor.Answer{{Name: name, Report: r, Begun: begun, Ended: time.Now()}}, nil
+}

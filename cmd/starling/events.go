@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/starling-lb/starling/status/text"
+)
+
+func eventsCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "events",
+		Usage: "show what happened lately, as told by all speakers, in order of time",
+		Description: "Each speaker remembers the last 500 lines of its log at level info and above: changes of members,\n" +
+			"announcers, leases, interfaces and readiness, each with its reason. What is told about one Service\n" +
+			"is also among its events (kubectl describe service)." + codes,
+		Flags: askFlags(
+			&cli.IntFlag{Name: "limit", Value: 50, Usage: "show the last `N`; 0: all"},
+			&cli.DurationFlag{Name: "since", Usage: "show what happened in this time", DefaultText: "any"},
+			&cli.StringFlag{Name: "grep", Usage: "show only lines that contain `TEXT`, such as an address or a Service"},
+		),
+		Action: showEvents,
+	}
+}
+
+func showEvents(c *cli.Context) error {
+	v, err := newView(c, 0, "")
+	if c.Int("limit") < 0 || c.Duration("since") < 0 {
+		return usageError{command: "events ", err: errors.Join(err, errors.New("--limit and --since may not be negative"))}
+	}
+	if err != nil {
+		return err
+	}
+	answers, err := v.asker.all(c.Context, "api/v1/events")
+	if err != nil {
+		return err
+	}
+	lines, silent, err := merge(answers)
+	if err != nil {
+		return err
+	}
+	lines = choose(lines, c.String("grep"), c.Duration("since"), c.Int("limit"), time.Now())
+	for _, s := range silent {
+		fmt.Fprintf(c.App.ErrWriter, "starling: %s\n", s)
+	}
+	body, err := json.Marshal(raw(lines))
+	if err != nil {
+		return fmt.Errorf("put the answers together: %w", err)
+	}
+	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Events(w, lines) })
+}
+
+// merge puts the lines of all speakers in order of time.
+func merge(answers []answer) (lines []text.Event, silent []string, err error) {
+	for _, a := range answers {
+		if a.err != nil {
+			silent = append(silent, fmt.Sprintf("%s did not answer: %s", a.name, oneLine(a.err)))
+			continue
+		}
+		told, err := read[struct {
+			Node   string
+			Events []json.RawMessage
+		}](a.body)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", a.name, err)
+		}
+		for _, line := range told.Events {
+			e, err := text.ParseEvent(told.Node, line)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", a.name, err)
+			}
+			lines = append(lines, e)
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b text.Event) int { return a.Time.Compare(b.Time) })
+	return lines, silent, nil
+}
+
+// choose leaves the last lines that contain a text.
+func choose(lines []text.Event, contains string, since time.Duration, limit int, now time.Time) []text.Event {
+	lines = slices.DeleteFunc(lines, func(e text.Event) bool {
+		return since > 0 && now.Sub(e.Time) > since || !strings.Contains(string(e.Raw), contains)
+	})
+	if limit > 0 && len(lines) > limit {
+		lines = lines[len(lines)-limit:]
+	}
+	return lines
+}
+
+// raw are the lines as they came, with the node that told them.
+func raw(lines []text.Event) []json.RawMessage {
+	out := make([]json.RawMessage, len(lines))
+	for i, e := range lines {
+		out[i] = e.Raw
+	}
+	return out
+}

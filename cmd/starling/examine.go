@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/doctor"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// proxyModeURL is where kube-proxy tells its mode to those on its node, unless its --metrics-bind-address says otherwise.
+const proxyModeURL = "http://127.0.0.1:10249/proxyMode"
+
+// examiner examines this node. Without a mesh other nodes are not tried.
+func examiner(node string, snapshot func() speaker.Snapshot) *doctor.Examiner {
+	return &doctor.Examiner{
+		Node: node, Snapshot: snapshot, Socket: arpd.Permitted,
+		Dial: func(ctx context.Context, addr string) error {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, "tcp", addr)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		},
+		Proxy: func(ctx context.Context) (string, error) { return proxyMode(ctx, proxyModeURL) },
+		Sysctl: func(name string) (string, error) {
+			text, err := os.ReadFile(filepath.Join("/proc/sys", name))
+			return string(text), err
+		},
+	}
+}
+
+// proxyMode asks kube-proxy.
+func proxyMode(ctx context.Context, url string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", fmt.Errorf("ask %s: %w", url, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err // names the URL
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 64))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("ask %s: it answers %s", url, resp.Status)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// others are the other nodes with the addresses of their gossip, sorted by name: where a living member says it is,
+// else the first address that Kubernetes knows.
+func others(self string, port uint16, nodes []watcher.Node, members []mesh.Member) []doctor.Peer {
+	at := map[string]netip.AddrPort{}
+	for _, n := range nodes {
+		if len(n.Addresses) > 0 {
+			at[n.Name] = netip.AddrPortFrom(n.Addresses[0], port)
+		}
+	}
+	for _, m := range members {
+		if m.State == mesh.Alive && m.Addr.IsValid() {
+			at[m.Name] = m.Addr
+		}
+	}
+	delete(at, self)
+	var list []doctor.Peer
+	for name, addr := range at {
+		list = append(list, doctor.Peer{Name: name, Addr: addr})
+	}
+	slices.SortFunc(list, func(a, b doctor.Peer) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// survey is what a node can be told to be without a speaker: its interfaces.
+func survey(node string, patterns []string) (speaker.Snapshot, error) {
+	list, err := arpd.Survey(patterns)
+	if err != nil {
+		return speaker.Snapshot{}, err
+	}
+	s := speaker.Snapshot{Node: node, Version: version()}
+	for _, i := range list {
+		s.Interfaces = append(s.Interfaces, speaker.Interface{Name: i.Name, MAC: i.MAC, Used: i.Used, Reason: i.Reason})
+	}
+	return s, nil
+}

@@ -1,0 +1,181 @@
+// Package doctor examines whether nodes can do their job, and says of everything that is wrong what to do.
+//
+// Most of it only the node itself can know: whether a packet socket may be opened, which interfaces there are, how
+// kube-proxy works, which nodes the gossip port reaches. So every speaker examines its own node when it is asked
+// ([Examiner.Examine], /api/v1/doctor), and the command puts the reports of all speakers together ([Together]): each
+// reaches the others, so all directions are tested; clocks and views are compared.
+//
+//	gossip-tcp   a connection to the gossip port of every other node
+//	gossip-udp   a gossip probe to every other node and its answer: there and back
+//
+// A firewall that drops is silent and one that rejects answers; nobody listening is "connection refused". A node with
+// another key takes connections and answers no probe, and the gossip itself knows of it.
+//
+// Whoever reaches the status port may ask, so an examination is held at most once in some seconds and its outcome
+// kept for those who come meanwhile.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+// Results of a check, the worst last.
+const (
+	OK      = "ok"
+	Unknown = "unknown" // cannot be told, and need not be wrong
+	Warn    = "warn"
+	Fail    = "fail"
+)
+
+// Check is one thing that was looked at.
+type Check struct {
+	Name   string `json:"name"`
+	Result string `json:"result"`
+	Words  string `json:"words"` // what was found
+	Todo   string `json:"todo"`  // what to do about it, "" nothing
+}
+
+// Report is what one speaker found on its node. Its JSON is the contract of /api/v1/doctor.
+type Report struct {
+	Node   string    `json:"node"`
+	At     time.Time `json:"at"` // by the clock of the node
+	Checks []Check   `json:"checks"`
+	Pools  []string  `json:"pools"` // ranges, to be compared with those that the user names
+	View   string    `json:"view"`  // a hash of who announces what, to be compared with those of others
+}
+
+// Peer is another node of the cluster.
+type Peer struct {
+	Name string
+	Addr netip.AddrPort // of its gossip
+}
+
+// Examiner examines the node that it runs on.
+type Examiner struct {
+	Node     string
+	Snapshot func() speaker.Snapshot
+	Dial     func(ctx context.Context, addr string) error       // by tcp
+	Socket   func() error                                       // opens a packet socket
+	Proxy    func(ctx context.Context) (mode string, err error) // kube-proxy's
+	Sysctl   func(name string) (string, error)                  // "net/ipv4/conf/all/arp_ignore"
+
+	mu    sync.Mutex // held during an examination; guards all following fields
+	last  Report
+	peers func() []Peer // nil: nobody is known yet
+	ping  func(ctx context.Context, p Peer) (time.Duration, error)
+}
+
+// Meet tells who the other nodes are, and how to send one a probe of gossip.
+func (e *Examiner) Meet(peers func() []Peer, ping func(context.Context, Peer) (time.Duration, error)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.peers, e.ping = peers, ping
+}
+
+const (
+	// fresh is how long the outcome of an examination is kept for others who ask.
+	fresh = 3 * time.Second
+	// patience is how long a node may take to answer.
+	patience = time.Second
+	// abreast is how many nodes are asked at a time.
+	abreast = 64
+)
+
+// Examine looks at everything.
+func (e *Examiner) Examine(ctx context.Context) Report {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.last.At.IsZero() && time.Since(e.last.At) < fresh {
+		return e.last
+	}
+	ctx, cancel := context.WithTimeout(ctx, 4*patience)
+	defer cancel()
+	s := e.Snapshot()
+	r := Report{Node: e.Node, Checks: []Check{}, Pools: []string{}, View: viewOf(s)}
+	for _, p := range s.Pools {
+		r.Pools = append(r.Pools, p.Ranges...)
+	}
+	r.Checks = slices.Concat(r.Checks, e.socket(), interfaces(s), e.kubeProxy(ctx, s), e.gossip(ctx, s), keys(s), pools(s), findings(s))
+	r.At = time.Now()
+	if ctx.Err() == nil { // who hung up must not leave half a report to others
+		e.last = r
+	}
+	return r
+}
+
+// Alone looks at what a node can be told of without a speaker: it tries no other nodes.
+func (e *Examiner) Alone(ctx context.Context) Report {
+	s := e.Snapshot()
+	return Report{Node: e.Node, Checks: slices.Concat(e.socket(), interfaces(s), e.kubeProxy(ctx, s)), Pools: []string{}, At: time.Now()}
+}
+
+// viewOf is a hash of who announces what.
+func viewOf(s speaker.Snapshot) string {
+	h := fnv.New64a()
+	for _, v := range s.VIPs {
+		fmt.Fprintf(h, "%s %s\n", v.IP, v.Owner)
+	}
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// keys tells whether all members have the same key.
+func keys(s speaker.Snapshot) []Check {
+	var list []Check
+	for _, p := range s.Findings {
+		if otherKey(p.Words) {
+			list = append(list, Check{"keys", Fail, p.Words, p.Todo})
+		}
+	}
+	switch {
+	case len(list) > 0:
+	case len(s.Keys.Held) == 1 && strings.HasPrefix(s.Keys.State, "all "):
+		list = append(list, Check{"keys", OK, s.Keys.State, ""})
+	default:
+		list = append(list, Check{"keys", Warn, s.Keys.State, "`starling key status` shows who holds which"})
+	}
+	return list
+}
+
+func otherKey(words string) bool { return strings.Contains(words, "uses another gossip key") }
+
+// pools tells whether there is anything to hand out.
+func pools(s speaker.Snapshot) []Check {
+	if len(s.Pools) == 0 {
+		return []Check{{"pools", Warn, "no pool is configured", "put your addresses into the ConfigMap starling"}}
+	}
+	var free uint64
+	for _, p := range s.Pools {
+		free += min(p.Free, 1<<62)
+	}
+	if free == 0 {
+		return []Check{{"pools", Warn, "no pool has a free address", "add addresses to a pool"}}
+	}
+	return []Check{{"pools", OK, fmt.Sprintf("%d pools have free addresses", len(s.Pools)), ""}}
+}
+
+// findings are what the speaker itself wants to be looked at, without what other checks say better.
+func findings(s speaker.Snapshot) []Check {
+	var list []Check
+	for _, f := range s.Findings {
+		switch {
+		case otherKey(f.Words), strings.Contains(f.Words, "gossip to "):
+		case f.Level == "error":
+			list = append(list, Check{"status", Fail, f.Words, f.Todo})
+		default:
+			list = append(list, Check{"status", Warn, f.Words, f.Todo})
+		}
+	}
+	if list == nil {
+		list = append(list, Check{"status", OK, "the speaker has nothing to complain of", ""})
+	}
+	return list
+}

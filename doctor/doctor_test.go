@@ -1,0 +1,279 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+func peer(name, addr string) Peer { return Peer{name, netip.MustParseAddrPort(addr)} }
+
+// well is an examiner of a node that lacks nothing.
+func well() *Examiner {
+	e := &Examiner{
+		Node: "n1",
+		Snapshot: func() speaker.Snapshot {
+			return speaker.Snapshot{
+				Interfaces: []speaker.Interface{{Name: "eth0", Used: true}, {Name: "lo", Reason: "loopback"}},
+				Keys:       speaker.Keys{Held: []string{"0a0b0c0d"}, State: "all hold the same key"},
+				Pools:      []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/30"}, Size: 4, Free: 4}},
+			}
+		},
+		Dial:   func(context.Context, string) error { return nil },
+		Socket: func() error { return nil },
+		Proxy:  func(context.Context) (string, error) { return "nftables", nil },
+		Sysctl: func(string) (string, error) { return "", os.ErrNotExist },
+	}
+	e.Meet(
+		func() []Peer { return []Peer{peer("n2", "198.18.0.2:7927"), peer("n3", "198.18.0.3:7927")} },
+		func(context.Context, Peer) (time.Duration, error) { return time.Millisecond, nil },
+	)
+	return e
+}
+
+func wellChecks() []Check {
+	return []Check{
+		{"packet-socket", OK, "a packet socket can be opened (NET_RAW)", ""},
+		{"interfaces", OK, "announces on eth0", ""},
+		{"kube-proxy", OK, "mode nftables", ""},
+		{"gossip-tcp", OK, "reaches all 2 other nodes", ""},
+		{"gossip-udp", OK, "reaches all 2 other nodes", ""},
+		{"keys", OK, "all hold the same key", ""},
+		{"pools", OK, "1 pools have free addresses", ""},
+		{"status", OK, "the speaker has nothing to complain of", ""},
+	}
+}
+
+// bad are the checks that a healthy node does not have.
+func bad(all []Check) []Check {
+	fine := map[Check]bool{}
+	for _, c := range wellChecks() {
+		fine[c] = true
+	}
+	var out []Check
+	for _, c := range all {
+		if !fine[c] {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func TestExamineAHealthyNode(t *testing.T) {
+	t.Parallel()
+	r := well().Examine(t.Context())
+	if diff := cmp.Diff(wellChecks(), r.Checks); diff != "" {
+		t.Errorf("checks (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"198.18.64.0/30"}, r.Pools); diff != "" {
+		t.Errorf("pools (-want +got):\n%s", diff)
+	}
+	if r.Node != "n1" || r.At.IsZero() || r.View == "" {
+		t.Errorf("report %+v", r)
+	}
+}
+
+func TestExamine(t *testing.T) {
+	t.Parallel()
+	snapshot := func(edit func(*speaker.Snapshot)) func(*Examiner) {
+		return func(e *Examiner) {
+			s := e.Snapshot()
+			edit(&s)
+			e.Snapshot = func() speaker.Snapshot { return s }
+		}
+	}
+	ipvs := func(arp map[string]string) func(*Examiner) {
+		return func(e *Examiner) {
+			e.Proxy = func(context.Context) (string, error) { return "ipvs", nil }
+			e.Sysctl = func(name string) (string, error) {
+				if v, ok := arp[name]; ok {
+					return v + "\n", nil
+				}
+				return "", os.ErrNotExist
+			}
+		}
+	}
+	const ignore, announce = "net/ipv4/conf/all/arp_ignore", "net/ipv4/conf/all/arp_announce"
+	const strict = "kubectl -n kube-system edit configmap kube-proxy, set ipvs.strictARP: true, and restart kube-proxy"
+	otherKey := snapshot(func(s *speaker.Snapshot) {
+		s.Findings = []speaker.Finding{{Level: "warning", Words: "peer 198.18.0.3 uses another gossip key", Todo: "compare"}}
+	})
+	deaf := func(names ...string) func(*Examiner) {
+		return func(e *Examiner) {
+			e.Meet(e.peers, func(_ context.Context, p Peer) (time.Duration, error) {
+				if slices.Contains(names, p.Name) {
+					return 0, errors.New("no answer")
+				}
+				return time.Millisecond, nil
+			})
+		}
+	}
+	dials := func(err error) func(*Examiner) {
+		return func(e *Examiner) {
+			e.Dial = func(_ context.Context, addr string) error {
+				if addr == "198.18.0.2:7927" {
+					return err
+				}
+				return nil
+			}
+		}
+	}
+	const openTCP = "open port 7927/tcp on n2 for the other nodes, and the same the other way; or see whether n2 is up"
+	const openUDP = "open port 7927/udp on n2 for the other nodes, and the same the other way; or see whether n2 is up"
+	for _, tt := range []struct {
+		name  string
+		edits []func(*Examiner)
+		want  []Check
+	}{
+		{"no right", []func(*Examiner){func(e *Examiner) { e.Socket = func() error { return syscall.EPERM } }}, []Check{{
+			"packet-socket", Fail, "no packet socket can be opened: operation not permitted",
+			"let the container have the capability NET_RAW, and the namespace be privileged (label pod-security.kubernetes.io/enforce)",
+		}}},
+		{"no link", []func(*Examiner){snapshot(func(s *speaker.Snapshot) {
+			s.Interfaces = []speaker.Interface{{Name: "eth0", Reason: "no carrier"}, {Name: "lo", Reason: "loopback"}}
+		})}, []Check{{"interfaces", Fail, "no interface can be used: eth0 (no carrier)", "bring the link up, or name the right interface by --interface"}}},
+		{"a pod's own network", []func(*Examiner){snapshot(func(s *speaker.Snapshot) {
+			s.Interfaces = []speaker.Interface{{Name: "lo", Reason: "loopback"}}
+		})}, []Check{{"interfaces", Fail, "there is no interface but the loopback", "run the speaker with hostNetwork: true"}}},
+		{"not listed yet", []func(*Examiner){snapshot(func(s *speaker.Snapshot) { s.Interfaces = nil })}, []Check{
+			{"interfaces", Unknown, "the speaker has not listed the interfaces yet", "ask again in a moment"},
+		}},
+		{"no kube-proxy", []func(*Examiner){func(e *Examiner) {
+			e.Proxy = func(context.Context) (string, error) { return "", syscall.ECONNREFUSED }
+		}}, []Check{{
+			"kube-proxy", Unknown, "kube-proxy does not tell its mode: connection refused",
+			"nothing, if the network plugin stands in for kube-proxy; else see that kube-proxy runs",
+		}}},
+		{"IPVS, strict", []func(*Examiner){ipvs(map[string]string{ignore: "1", announce: "2"})}, []Check{
+			{"kube-proxy", OK, "mode ipvs", ""}, {"strict-arp", OK, "kube-proxy is in IPVS mode with strictARP", ""},
+		}},
+		{"IPVS, everybody answers", []func(*Examiner){ipvs(map[string]string{ignore: "0", announce: "2"})}, []Check{
+			{"kube-proxy", OK, "mode ipvs", ""},
+			{"strict-arp", Fail, "kube-proxy is in IPVS mode without strictARP (arp_ignore is 0): every node answers for every address", strict},
+		}},
+		{"IPVS, everybody announces", []func(*Examiner){ipvs(map[string]string{ignore: "1", announce: "0"})}, []Check{
+			{"kube-proxy", OK, "mode ipvs", ""},
+			{"strict-arp", Fail, "kube-proxy is in IPVS mode without strictARP (arp_announce is 0): every node answers for every address", strict},
+		}},
+		{"IPVS by its interface", []func(*Examiner){
+			func(e *Examiner) {
+				e.Proxy = func(context.Context) (string, error) { return "", syscall.ECONNREFUSED }
+				e.Sysctl = func(string) (string, error) { return "2", nil }
+			},
+			snapshot(func(s *speaker.Snapshot) { s.Interfaces = append(s.Interfaces, speaker.Interface{Name: "kube-ipvs0"}) }),
+		}, []Check{{"kube-proxy", OK, "mode ipvs", ""}, {"strict-arp", OK, "kube-proxy is in IPVS mode with strictARP", ""}}},
+		{"a firewall that drops", []func(*Examiner){dials(context.DeadlineExceeded), deaf("n2")}, []Check{
+			{"gossip-tcp", Fail, "gossip port of n2 (198.18.0.2:7927 tcp) is blocked: no answer in 1s", openTCP},
+			{"gossip-udp", Fail, "gossip port of n2 (198.18.0.2:7927 udp) is blocked, there or back", openUDP},
+		}},
+		{"a firewall that drops datagrams", []func(*Examiner){deaf("n2")}, []Check{{
+			"gossip-udp", Fail, "gossip port of n2 (198.18.0.2:7927 udp) is blocked, there or back, while tcp passes",
+			openUDP + "; or its speaker has another gossip key (`starling key status`)",
+		}}},
+		{"nobody listens", []func(*Examiner){dials(syscall.ECONNREFUSED)}, []Check{{
+			"gossip-tcp", Fail, "nobody listens for gossip on n2 (198.18.0.2:7927 tcp)",
+			"see that a speaker runs on n2: kubectl -n starling-system get pods -o wide; if one does, a firewall rejects port 7927",
+		}}},
+		{"no way there", []func(*Examiner){dials(syscall.EHOSTUNREACH)}, []Check{
+			{"gossip-tcp", Fail, "gossip port of n2 (198.18.0.2:7927 tcp) is not reached: no route to host", openTCP},
+		}},
+		{"another key", []func(*Examiner){otherKey, deaf("n3")}, []Check{
+			{"gossip-udp", Fail, "n3 (198.18.0.3:7927 udp) does not understand our gossip: it has another key", "see the check keys"},
+			{"keys", Fail, "peer 198.18.0.3 uses another gossip key", "compare"},
+		}},
+		{"nobody is known", []func(*Examiner){func(e *Examiner) { e.Meet(nil, nil) }}, []Check{
+			{"gossip", Unknown, "the speaker does not know the other nodes yet", "ask again when it has started"},
+		}},
+		{"a rotation", []func(*Examiner){snapshot(func(s *speaker.Snapshot) { s.Keys.Held, s.Keys.State = []string{"0a", "0b"}, "all hold 2 keys" })}, []Check{
+			{"keys", Warn, "all hold 2 keys", "`starling key status` shows who holds which"},
+		}},
+		{"a full pool", []func(*Examiner){snapshot(func(s *speaker.Snapshot) { s.Pools = []speaker.Pool{{Size: 4, Used: 4}} })}, []Check{
+			{"pools", Warn, "no pool has a free address", "add addresses to a pool"},
+		}},
+		{"no pool", []func(*Examiner){snapshot(func(s *speaker.Snapshot) { s.Pools = nil })}, []Check{
+			{"pools", Warn, "no pool is configured", "put your addresses into the ConfigMap starling"},
+		}},
+		{"findings, without what other checks say", []func(*Examiner){snapshot(func(s *speaker.Snapshot) {
+			s.Findings = []speaker.Finding{
+				{Level: "error", Words: "the file is bad", Todo: "correct it"},
+				{Level: "warning", Words: "n2 is cordoned", Todo: "uncordon"},
+				{Level: "warning", Words: "gossip to n2 on 7927 is blocked; n2 is alive on the wire", Todo: "open"},
+			}
+		})}, []Check{{"status", Fail, "the file is bad", "correct it"}, {"status", Warn, "n2 is cordoned", "uncordon"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := well()
+			for _, edit := range tt.edits {
+				edit(e)
+			}
+			if diff := cmp.Diff(tt.want, bad(e.Examine(t.Context()).Checks)); diff != "" {
+				t.Errorf("checks (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Whoever reaches the port may ask as often as they like: the network is not tried more often for it.
+func TestExamineIsHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, dialled := well(), 0
+		e.Dial = func(context.Context, string) error { dialled++; return nil }
+		e.Meet(func() []Peer { return []Peer{peer("n2", "198.18.0.2:7927")} }, e.ping)
+		first := e.Examine(t.Context())
+		for range 100 {
+			if diff := cmp.Diff(first, e.Examine(t.Context())); diff != "" {
+				t.Fatalf("another report (-want +got):\n%s", diff)
+			}
+		}
+		if dialled != 1 {
+			t.Errorf("%d connections for 101 questions", dialled)
+		}
+		time.Sleep(fresh)
+		if again := e.Examine(t.Context()); again.At.Equal(first.At) || dialled != 2 {
+			t.Errorf("after %s the report is of %s, with %d connections", fresh, again.At, dialled)
+		}
+	})
+}
+
+// A report that was cut short because the asker hung up is not shown to others.
+func TestExamineCutShort(t *testing.T) {
+	t.Parallel()
+	e := well()
+	gone, hangUp := context.WithCancel(t.Context())
+	e.Dial = func(context.Context, string) error { hangUp(); return context.Canceled }
+	e.Examine(gone)
+	e.Dial = func(context.Context, string) error { return nil }
+	if diff := cmp.Diff(wellChecks(), e.Examine(t.Context()).Checks); diff != "" {
+		t.Errorf("checks (-want +got):\n%s", diff)
+	}
+}
+
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	e := well()
+	e.Meet(nil, nil)
+	if diff := cmp.Diff(wellChecks()[:3], e.Alone(t.Context()).Checks); diff != "" {
+		t.Errorf("checks (-want +got):\n%s", diff)
+	}
+}
+
+func TestViewOf(t *testing.T) {
+	t.Parallel()
+	one := speaker.Snapshot{VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1", Reason: "only one"}}}
+	same := speaker.Snapshot{VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1", Reason: "highest score"}}}
+	other := speaker.Snapshot{VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n2"}}}
+	if viewOf(one) != viewOf(same) || viewOf(one) == viewOf(other) {
+		t.Error("the view is not who announces what")
+	}
+}

@@ -1,0 +1,81 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+// socket tells whether ARP and NDP can be answered at all.
+func (e *Examiner) socket() []Check {
+	if err := e.Socket(); err != nil {
+		return []Check{{
+			"packet-socket", Fail, fmt.Sprintf("no packet socket can be opened: %v", err),
+			"let the container have the capability NET_RAW, and the namespace be privileged (label pod-security.kubernetes.io/enforce)",
+		}}
+	}
+	return []Check{{"packet-socket", OK, "a packet socket can be opened (NET_RAW)", ""}}
+}
+
+// interfaces tells on which one addresses are announced.
+func interfaces(s speaker.Snapshot) []Check {
+	var used, unused []string
+	for _, i := range s.Interfaces {
+		if i.Used {
+			used = append(used, i.Name)
+		} else if !strings.HasPrefix(i.Reason, "loopback") {
+			unused = append(unused, fmt.Sprintf("%s (%s)", i.Name, i.Reason))
+		}
+	}
+	switch {
+	case len(used) > 0:
+		return []Check{{"interfaces", OK, "announces on " + strings.Join(used, ", "), ""}}
+	case len(s.Interfaces) == 0:
+		return []Check{{"interfaces", Unknown, "the speaker has not listed the interfaces yet", "ask again in a moment"}}
+	case len(unused) == 0:
+		return []Check{{"interfaces", Fail, "there is no interface but the loopback", "run the speaker with hostNetwork: true"}}
+	}
+	return []Check{{
+		"interfaces", Fail, "no interface can be used: " + strings.Join(unused, ", "),
+		"bring the link up, or name the right interface by --interface",
+	}}
+}
+
+// kubeProxy tells how kube-proxy works, and in IPVS mode whether the kernel leaves ARP to us: kube-proxy puts every
+// address of a Service on a dummy interface of every node then, and all kernels answer for it.
+func (e *Examiner) kubeProxy(ctx context.Context, s speaker.Snapshot) []Check {
+	mode, err := e.Proxy(ctx)
+	if slices.ContainsFunc(s.Interfaces, func(i speaker.Interface) bool { return i.Name == "kube-ipvs0" }) {
+		mode, err = "ipvs", nil
+	}
+	if err != nil {
+		return []Check{{
+			"kube-proxy", Unknown, fmt.Sprintf("kube-proxy does not tell its mode: %v", err),
+			"nothing, if the network plugin stands in for kube-proxy; else see that kube-proxy runs",
+		}}
+	}
+	list := []Check{{"kube-proxy", OK, "mode " + mode, ""}}
+	if mode != "ipvs" {
+		return list
+	}
+	for _, want := range []struct{ name, value string }{{"arp_ignore", "1"}, {"arp_announce", "2"}} {
+		path := "net/ipv4/conf/all/" + want.name
+		got, err := e.Sysctl(path)
+		switch got = strings.TrimSpace(got); {
+		case err != nil:
+			list = append(list, Check{"strict-arp", Unknown, fmt.Sprintf("read %s: %v", path, err), "see that kube-proxy's configuration says strictARP: true"})
+		case got < want.value:
+			return append(list[:1], Check{
+				"strict-arp", Fail, fmt.Sprintf("kube-proxy is in IPVS mode without strictARP (%s is %s): every node answers for every address", want.name, got),
+				"kubectl -n kube-system edit configmap kube-proxy, set ipvs.strictARP: true, and restart kube-proxy",
+			})
+		}
+	}
+	if len(list) == 1 {
+		list = append(list, Check{"strict-arp", OK, "kube-proxy is in IPVS mode with strictARP", ""})
+	}
+	return list
+}

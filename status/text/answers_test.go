@@ -1,0 +1,198 @@
+package text
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/doctor"
+	"github.com/starling-lb/starling/speaker"
+)
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		print func(io.Writer) error
+		want  string
+	}{
+		{"who", func(w io.Writer) error {
+			return Printer{Now: now}.Who(w, speaker.Who{
+				Node: "n3", Words: "n1 announces 198.18.64.1: highest score of 2 eligible",
+				VIP:      &speaker.VIP{Services: []string{"a/web", "b/web"}, Pool: "default", Since: now.Add(-time.Minute), Change: "n2 was lost"},
+				Conflict: &speaker.Conflict{Words: "somebody else has it", Todo: "find it"},
+				Ranking: []speaker.Candidate{
+					{Node: "n1", Score: "ffff000000000001", Eligible: true, Role: "announcer"},
+					{Node: "n3", Score: "0000000000000001", Eligible: true, Role: "next"},
+					{Node: "n2", Score: "ffffffffffffffff", Reason: "dead"},
+				},
+			})
+		}, `n1 announces 198.18.64.1: highest score of 2 eligible
+  service  a/web b/web
+  pool     default
+  since    60s: n2 was lost
+  conflict: somebody else has it
+    to do: find it
+
+RANKING AS n3 SEES IT
+  NODE  SCORE             ELIGIBLE  ROLE       WHY NOT
+  n1    ffff000000000001  yes       announcer  -
+  n3    0000000000000001  yes       next       -
+  n2    ffffffffffffffff  no        -          dead
+`},
+		{"no leases", func(w io.Writer) error { return Printer{}.Leases(w, nil) }, "no Service holds an address\n"},
+		{"leases", func(w io.Writer) error {
+			return Printer{Wide: true}.Leases(w, []speaker.Lease{
+				{Service: "a/b", By: "uid", Holder: "n1", IPs: []speaker.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}, {IP: "2001:db8::1", Pool: "p", State: "claimed"}}},
+				{Service: "c/d", By: "other", Foreign: true, Holder: "x", Mistake: "odd", IPs: []speaker.LeaseItem{{IP: "198.18.64.2", State: "shown"}}},
+			})
+		}, `  SERVICE  ADDRESS      STATE    POOL  WRITTEN BY  REMARK                                                  INSTALLATION
+  a/b      198.18.64.1  bound    p     n1          -                                                       uid
+  a/b      2001:db8::1  claimed  p     n1          -                                                       uid
+  c/d      198.18.64.2  shown    -     x           odd; of another installation or release, never touched  other
+`},
+		{"nothing happened", func(w io.Writer) error { return Printer{}.Events(w, nil) }, "nothing happened, as far as the speakers remember\n"},
+		{"events", func(w io.Writer) error {
+			return Printer{}.Events(w, []Event{
+				{Time: now, Speaker: "n1", Level: "info", Message: "announcing", Fields: "reason=new vip=198.18.64.1"},
+				{Speaker: "n2", Level: "warn", Message: "odd"},
+			})
+		}, `  TIME                SPEAKER  LEVEL  WHAT        DETAILS
+  01-02 03:04:05.000  n1       info   announcing  reason=new vip=198.18.64.1
+  -                   n2       warn   odd         -
+`},
+		{"doctor", func(w io.Writer) error {
+			return Printer{}.Doctor(w, []doctor.Found{
+				{Check: doctor.Check{Name: "gossip-tcp", Result: doctor.Fail, Words: "n2 is blocked", Todo: "open it"}, Nodes: []string{"n1"}},
+				{Check: doctor.Check{Name: "clock", Result: doctor.Warn, Words: "apart", Todo: "synchronise"}, Nodes: []string{}},
+				{Check: doctor.Check{Name: "speaker", Result: doctor.OK, Words: "answers", Todo: "nothing"}, Nodes: []string{"n1", "n2", "n3", "n4", "n5", "n6"}},
+			})
+		}, `  RESULT  CHECK       NODES                   FOUND
+  fail    gossip-tcp  n1                      n2 is blocked
+  warn    clock       -                       apart
+  ok      speaker     n1 n2 n3 n4 and 2 more  answers
+
+TO DO
+  gossip-tcp: n2 is blocked
+    open it
+  clock: apart
+    synchronise
+`},
+		{"pools, and who waits", func(w io.Writer) error {
+			return Printer{}.Pools(w, speaker.Snapshot{
+				Pools:   []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/31"}, Size: 2, Used: 2, Waiting: 1}},
+				Waiting: []speaker.Waiting{{Service: "a/b", Pool: "p", Reason: `pool "p" has no free IPv4 address`}},
+			})
+		}, `
+POOLS
+  NAME  USED  FREE  WAITING  RANGES          RULES
+  p     2     0     1        198.18.64.0/31  -
+
+WAITING
+  SERVICE  POOL  REASON
+  a/b      p     pool "p" has no free IPv4 address
+`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			if err := tt.print(&out); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, out.String()); diff != "" {
+				t.Errorf("printed (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStatusWide(t *testing.T) {
+	t.Parallel()
+	s := busy()
+	s.Members, s.VIPs, s.Pools, s.Conflicts = s.Members[:2], s.VIPs[:1], nil, nil
+	s.VIPs[0].Change = "n1 was lost"
+	s.Findings = []speaker.Finding{{Level: "error", Words: "missing NET_RAW", Todo: "add it"}, {Level: "warning", Words: "odd"}}
+	s.Interfaces = []speaker.Interface{{Name: "eth0", MAC: "02:00:00:00:00:01", Prefixes: []string{"198.18.0.0/24"}, Used: true}, {Name: "lo", Reason: "loopback"}}
+	s.Keys = speaker.Keys{Held: []string{"0a0b0c0d"}, State: "all hold the same key"}
+	s.Activity.Writes = map[string]uint64{"ok": 3, "conflict": 1, "gone": 0}
+	want := `As n1 sees it, starling v0.1.0, not ready
+  error: missing NET_RAW
+    to do: add it
+  warning: odd
+
+MEMBERS
+  NAME  STATE      ANNOUNCES  SEEN  ROUND-TRIP  VERSION  NETWORKS                     GOSSIP           TIER      KEYS
+  n1    not ready  0          5s    -           v0.1.0   -                            198.18.0.1:7927  normal    0a0b0c0d
+  n2    draining   1          1s    0.25 ms     v0.1.0   198.18.0.0/24 2001:db8::/64  198.18.0.2:7927  draining  -
+
+ADDRESSES
+  ADDRESS      ANNOUNCER  NEXT  SINCE  POOL     SERVICE      REASON                       CHANGE
+  198.18.64.1  n2         n1    5m     default  a/web b/web  highest score of 2 eligible  n1 was lost
+
+POOLS
+  no pools yet: put your addresses into the ConfigMap starling
+
+INTERFACES OF n1
+  NAME  USED  MAC                NETWORKS       WHY NOT
+  eth0  yes   02:00:00:00:00:01  198.18.0.0/24  -
+  lo    no    -                  -              loopback
+
+KEYS  0a0b0c0d: all hold the same key
+WROTE  leases: 1 conflict, 3 ok; events: none
+`
+	var out strings.Builder
+	if err := (Printer{Now: now, Wide: true}).Status(&out, s); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("printed (-want +got):\n%s", diff)
+	}
+}
+
+// Colours change nothing but the colour: without their codes the tables are the same, columns and all.
+func TestColours(t *testing.T) {
+	t.Parallel()
+	var plainOut, coloured strings.Builder
+	for colour, out := range map[bool]*strings.Builder{false: &plainOut, true: &coloured} {
+		if err := (Printer{Now: now, Colour: colour}).Status(out, busy()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bare := strings.NewReplacer(plain, "", red, "", green, "", yellow, "", over, "").Replace(coloured.String())
+	if diff := cmp.Diff(plainOut.String(), bare); diff != "" {
+		t.Errorf("without the codes (-want +got):\n%s", diff)
+	}
+	for _, want := range []string{red + "not ready" + over, yellow + "draining" + over, red + "dead" + over, red + "none" + over, red + "stranger" + over} {
+		if !strings.Contains(coloured.String(), want) {
+			t.Errorf("no %q in %q", want, coloured.String())
+		}
+	}
+}
+
+func TestParseEvent(t *testing.T) {
+	t.Parallel()
+	line := `{"level":"info","room":"speaker","vip":"198.18.64.1","from":"","count":3,"time":"2026-01-02T03:04:05.000Z","message":"announcing"}`
+	got, err := ParseEvent("n1", []byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Event{Time: now, Speaker: "n1", Level: "info", Message: "announcing", Fields: "count=3 vip=198.18.64.1", Raw: got.Raw}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("event (-want +got):\n%s", diff)
+	}
+	var raw map[string]any
+	if err := json.Unmarshal(got.Raw, &raw); err != nil || raw["speaker"] != "n1" || raw["room"] != "speaker" || raw["count"] != float64(3) {
+		t.Errorf("raw %s, %v", got.Raw, err)
+	}
+	for _, bad := range []string{"", "announcing", "[]"} {
+		if _, err := ParseEvent("n1", []byte(bad)); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("understand the event %q", bad)) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
