@@ -75,6 +75,7 @@ func (h hooks) NodeMeta(int) []byte { return h.m.table.ownMeta() }
 const (
 	messageGoodbye byte = 1 // Content: the name of the sender, who leaves.
 	messageAlarm   byte = 2 // Content: see encodeAlarm.
+	messageNews    byte = 3 // Content: see encodeNews.
 )
 
 func goodbye(name string) []byte { return append([]byte{messageGoodbye}, name...) }
@@ -83,6 +84,10 @@ func goodbye(name string) []byte { return append([]byte{messageGoodbye}, name...
 func (h hooks) NotifyMsg(b []byte) {
 	if content, ok := bytes.CutPrefix(b, []byte{messageAlarm}); ok {
 		h.m.alarm(content)
+		return
+	}
+	if content, ok := bytes.CutPrefix(b, []byte{messageNews}); ok {
+		h.m.news(content)
 		return
 	}
 	name, ok := bytes.CutPrefix(b, []byte{messageGoodbye})

@@ -9,7 +9,8 @@
 // It says a few things about itself, [Meta], in at most 512 bytes that travel
 // with its alive messages. memberlist tells us of changes under its lock, so
 // its callbacks copy what they are given into a table of our own, raise
-// [Mesh.Changed], and return. [Mesh.Members] reads that table, in which the
+// [Mesh.Changed], and return. What makes a member less able (it drains, is not
+// ready, lost a network) it tells every other one directly, before gossip does. [Mesh.Members] reads that table, in which the
 // dead stay for five minutes. A member that goes on purpose sends every
 // other one a goodbye before memberlist's own Leave, since memberlist does
 // not tell its users one from the other.
@@ -70,6 +71,7 @@ type Mesh struct {
 	started  atomic.Bool
 	settled  atomic.Bool
 	running  atomic.Pointer[memberlist.Memberlist] // Nil before and after.
+	urgent   atomic.Bool                           // What changed of the own metadata is told directly.
 
 	saying sync.Mutex // Makes one of a change and of telling the others.
 
@@ -126,7 +128,7 @@ func (m *Mesh) Members() []Member { return m.table.list() }
 func (m *Mesh) Settled() bool { return m.settled.Load() }
 
 // SetMeta changes what this member says of itself, its keys left out. The others are told at
-// once if it differs; Members shows at once what they will see.
+// once if it differs, and directly if it is bad news (see worse); Members shows at once what they will see.
 func (m *Mesh) SetMeta(meta Meta) {
 	m.saying.Lock()
 	defer m.saying.Unlock()
@@ -136,7 +138,11 @@ func (m *Mesh) SetMeta(meta Meta) {
 // say is called with m.saying locked.
 func (m *Mesh) say(meta Meta) {
 	meta.Keys = m.fingerprints()
-	if m.table.setMeta(meta.encode()) {
+	was, changed := m.table.setMeta(meta.encode())
+	if worse(was, meta) {
+		m.urgent.Store(true)
+	}
+	if changed {
 		poke(m.retell)
 	}
 }

@@ -126,9 +126,7 @@ func (m *Mesh) keep(ctx context.Context, list *memberlist.Memberlist) {
 		case <-ctx.Done():
 			return
 		case <-m.retell:
-			// The new metadata are queued when this returns; the error only
-			// says that we do not wait until they are sent.
-			_ = list.UpdateNode(time.Nanosecond)
+			m.retold(list)
 		case <-m.alarmed:
 			m.spread(list)
 		case now := <-tick.C:

@@ -146,17 +146,31 @@ func (t *table) moved(name string, now time.Time) {
 	}
 }
 
-// setMeta changes what self says, before it is told to anybody.
-func (t *table) setMeta(meta []byte) (changed bool) {
+// setMeta changes what self says, before it is told to anybody, and returns what
+// it said before.
+func (t *table) setMeta(meta []byte) (was Meta, changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, _ := t.find(t.self)
-	e := &t.members[i]
-	changed = e.raw != string(meta)
-	if changed {
-		e.raw, e.Meta = string(meta), decodeMeta(meta)
+	was = t.members[i].Meta
+	return was, t.members[i].says(meta)
+}
+
+// told records what a member that is alive says of itself.
+func (t *table) told(name string, meta []byte) (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, known := t.find(name)
+	return known && t.members[i].State == Alive && t.members[i].says(meta)
+}
+
+// says changes the metadata, and returns whether they differ.
+func (e *entry) says(meta []byte) bool {
+	if e.raw == string(meta) {
+		return false
 	}
-	return changed
+	e.raw, e.Meta = string(meta), decodeMeta(meta)
+	return true
 }
 
 // ownMeta returns what self says, encoded.
