@@ -103,6 +103,7 @@ func (s *Speaker) raise(w *world, name string, objected time.Time) {
 	if a == nil {
 		a = &alarm{since: w.now, next: w.now}
 		v.raised[name] = a
+		s.metrics.alarms.Inc()
 		s.log.Info().Str("node", name).Msg("silent on the wire")
 	}
 	a.over = a.over || !objected.Before(a.since)
@@ -139,6 +140,7 @@ func (s *Speaker) lose(w *world, m mesh.Member, said words) bool {
 		return false
 	case since.IsZero():
 		v.lost[m.Name] = w.now
+		s.metrics.givenUp.Inc()
 		s.log.Info().Str("node", m.Name).Msg("given up: silent on the wire, as others say too")
 	case heard == present || !said.objected[m.Name].Before(since) || w.now.Sub(since) >= gossipMost:
 		delete(v.lost, m.Name)

@@ -49,6 +49,16 @@ func (m *model) state(of, name string) mesh.State {
 	return ""
 }
 
+// counted is the value of a counter of a node.
+func (m *model) counted(of, name string) float64 {
+	m.t.Helper()
+	v, known := values(m.t, m.speakers[of].registry)[name]
+	if !known {
+		m.t.Fatalf("there is no %s", name)
+	}
+	return v
+}
+
 // TestSilentDeathIsSeenOnTheWire: a dead host is replaced long before gossip
 // knows, once, and stays replaced when gossip learns it.
 func TestSilentDeathIsSeenOnTheWire(t *testing.T) {
@@ -61,6 +71,9 @@ func TestSilentDeathIsSeenOnTheWire(t *testing.T) {
 			m.t.Errorf("no answer for %s, two for %s", gap, double)
 		}
 		for _, n := range rest(names, top) {
+			if got := m.counted(n, "starling_wire_deaths_total"); got != 1 {
+				m.t.Errorf("%s gave up %v members", n, got)
+			}
 			if got := m.state(n, top); got != mesh.Dead {
 				m.t.Errorf("%s takes %s for %s", n, top, got)
 			}
@@ -175,7 +188,14 @@ func TestMachinePaused(t *testing.T) {
 
 // TestStoppedProcessRaisesNoAlarm: its kernel answers.
 func TestStoppedProcessRaisesNoAlarm(t *testing.T) {
-	clusters(t, []int{2, 3, 5}, func(m *model, _ []string, ip, top string) {
+	clusters(t, []int{2, 3, 5}, func(m *model, names []string, ip, top string) {
+		defer func() {
+			for _, n := range names {
+				if got := m.counted(n, "starling_wire_alarms_total"); got != 0 {
+					m.t.Errorf("%s raised %v alarms", n, got)
+				}
+			}
+		}()
 		for range 10 {
 			gap, double := m.during(ip, func() {
 				m.freeze(top)

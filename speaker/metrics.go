@@ -11,6 +11,8 @@ import (
 type metrics struct {
 	changes *prometheus.CounterVec
 	turn    prometheus.Histogram
+	alarms  prometheus.Counter
+	givenUp prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, last *atomic.Pointer[view]) *metrics {
@@ -24,12 +26,20 @@ func newMetrics(reg prometheus.Registerer, last *atomic.Pointer[view]) *metrics 
 			Help:    "Time that one turn of the loop takes.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8),
 		}),
+		alarms: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "starling_wire_alarms_total",
+			Help: "Members that this node watches and whose kernel fell silent on the wire.",
+		}),
+		givenUp: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "starling_wire_deaths_total",
+			Help: "Members that were given up because they fell silent on the wire, before gossip knew.",
+		}),
 	}
 	for _, reason := range []string{causeNew, causeEligible, causeLost, causeMoved} {
 		m.changes.WithLabelValues(reason) // from the beginning, so that a rate sees the first one
 	}
 	if reg != nil {
-		reg.MustRegister(m.changes, m.turn, newGauges(last))
+		reg.MustRegister(m.changes, m.turn, m.alarms, m.givenUp, newGauges(last))
 	}
 	return m
 }

@@ -51,6 +51,8 @@ func TestGauges(t *testing.T) {
 		"starling_ownership_changes_total new":         0,
 		"starling_problems":                            2,
 		"starling_ready":                               0,
+		"starling_wire_alarms_total":                   0,
+		"starling_wire_deaths_total":                   0,
 	}
 	if diff := cmp.Diff(want, values(t, reg)); diff != "" {
 		t.Errorf("values (-want +got):\n%s", diff)
