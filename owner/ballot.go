@@ -57,7 +57,7 @@ func (b *ballot) why(ip netip.Addr) string {
 		return "no node is ready"
 	case b.allowed == 0:
 		return "no ready node matches " + b.vip.Scope.Rule
-	case b.close == 0 && b.vip.Scope != nil:
+	case b.close == 0 && b.vip.Scope != nil && !b.vip.Scope.Any:
 		return "no ready node that matches " + b.vip.Scope.Rule + " is on the network of " + ip.String()
 	case b.close == 0:
 		return "no ready node is on the network of " + ip.String()
@@ -71,7 +71,7 @@ func (b *ballot) near(n *voter) bool { return b.routed || onSegment(n.Segments, 
 
 // allows tells whether the node may announce addresses like this one.
 func (b *ballot) allows(n *voter) bool {
-	if b.vip.Scope == nil {
+	if b.vip.Scope == nil || b.vip.Scope.Any {
 		return true
 	}
 	_, ok := slices.BinarySearch(b.vip.Scope.Nodes, n.Name)
@@ -126,12 +126,15 @@ func (b *ballot) reason() string {
 	if len(b.vip.Local) > 0 {
 		of = "with a local endpoint"
 	}
-	if b.vip.Scope != nil {
+	if b.vip.Scope != nil && !b.vip.Scope.Any {
 		of += " by " + b.vip.Scope.Rule
 	}
 	r := "the only one " + of
 	if b.left > 1 {
 		r = "highest score of " + strconv.Itoa(b.left) + " " + of // said of every address in every turn
+		if b.vip.Scope != nil && len(b.vip.Scope.Weights) > 0 {
+			r += ", by weight"
+		}
 	}
 	if b.tier != Normal {
 		r += ", all " + b.tier.String()

@@ -9,6 +9,10 @@
 // remain. Election is per address, never per Service, so Services that share an
 // address always meet on one node.
 //
+// Nodes may have weights for some addresses ([Scope]): a node of weight 3 has three
+// times as many as one of weight 1, and one of weight 0 has them only while there is
+// nobody else. What is said of scores then holds of scores by weight, see above.
+//
 // Whether a node may own an address at all is decided in this order, and the
 // first rule that leaves nobody is the reason that users see:
 //
@@ -86,10 +90,12 @@ type VIP struct {
 	Scope   *Scope     // the nodes that may announce the address; nil: all
 }
 
-// Scope are the nodes that may announce some addresses.
+// Scope are the nodes that may announce some addresses, and which of them rather.
 type Scope struct {
-	Rule  string   // that says so, in words: "the node selectors of pool ..."
-	Nodes []string // sorted
+	Rule    string         // that says so, in words: "the node selectors of pool ..."
+	Nodes   []string       // sorted
+	Any     bool           // all may, whatever Nodes says
+	Weights map[string]int // from 0 to MostWeight; a node that is not named has DefaultWeight
 }
 
 // Verdict is the outcome of an election.
@@ -103,6 +109,7 @@ type Verdict struct {
 type Candidate struct {
 	Node   string
 	Score  uint64
+	Weight int    // from 0 to MostWeight, by the scope
 	Reason string // "" if eligible, else why not
 }
 
@@ -140,7 +147,7 @@ func (e *Electorate) Ranking(v VIP) []Candidate {
 	r := make([]Candidate, 0, len(e.nodes))
 	for i := range e.nodes {
 		n := &e.nodes[i]
-		r = append(r, Candidate{Node: n.Name, Score: score(n.hash, key), Reason: b.objection(n)})
+		r = append(r, Candidate{Node: n.Name, Score: score(n.hash, key), Weight: v.Scope.weight(n.Name), Reason: b.objection(n)})
 	}
 	slices.SortStableFunc(r, func(x, y Candidate) int {
 		switch {
@@ -149,9 +156,9 @@ func (e *Electorate) Ranking(v VIP) []Candidate {
 				return -1
 			}
 			return 1
-		case x.Score > y.Score:
+		case above(x.Score, x.Weight, y.Score, y.Weight):
 			return -1
-		case x.Score < y.Score:
+		case above(y.Score, y.Weight, x.Score, x.Weight):
 			return 1
 		}
 		return 0

@@ -136,6 +136,21 @@ func TestElect(t *testing.T) {
 			scope("n2"),
 			Verdict{Owner: "n2", Reason: "the only one eligible by the rule, all cordoned"},
 		}, {
+			"by weight",
+			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
+			VIP{IP: ip, Serving: true, Scope: &Scope{Any: true, Weights: map[string]int{"n1": 100}}},
+			Verdict{Owner: "n1", Next: "n2", Reason: "highest score of 3 eligible, by weight"},
+		}, {
+			"weight 0 is for when there is nobody else",
+			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
+			VIP{IP: ip, Serving: true, Scope: &Scope{Any: true, Weights: map[string]int{"n2": 0, "n3": 0}}},
+			Verdict{Owner: "n1", Next: "n2", Reason: "highest score of 3 eligible, by weight"},
+		}, {
+			"weights among the nodes that may",
+			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
+			VIP{IP: ip, Serving: true, Scope: &Scope{Rule: "the rule", Nodes: []string{"n1", "n3"}, Weights: map[string]int{"n1": 50, "n2": 50}}},
+			Verdict{Owner: "n1", Next: "n3", Reason: "highest score of 2 eligible by the rule, by weight"},
+		}, {
 			"a name that occurs twice counts once",
 			[]Node{{Name: "n1"}, {Name: "n1", Unfit: "dead"}},
 			serving,
@@ -195,7 +210,7 @@ func naive(nodes []Node, v VIP) Verdict {
 		var left []Node
 		for _, n := range nodes {
 			ok := n.Unfit == "" && v.Serving && (routed || onSegment(n.Segments, v.IP))
-			ok = ok && (v.Scope == nil || slices.Contains(v.Scope.Nodes, n.Name))
+			ok = ok && (v.Scope == nil || v.Scope.Any || slices.Contains(v.Scope.Nodes, n.Name))
 			for _, l := range v.Local {
 				ok = ok && slices.Contains(l, n.Name) && n.Tier != OutOfTouch
 			}
@@ -207,7 +222,7 @@ func naive(nodes []Node, v VIP) Verdict {
 			return ""
 		}
 		best := slices.MinFunc(left, func(a, b Node) int {
-			return cmp.Or(cmp.Compare(a.Tier, b.Tier), -cmp.Compare(Score(a.Name, v.IP), Score(b.Name, v.IP)), cmp.Compare(a.Name, b.Name))
+			return cmp.Or(cmp.Compare(a.Tier, b.Tier), -exact(Score(a.Name, v.IP), weightIn(v, a), Score(b.Name, v.IP), weightIn(v, b)), cmp.Compare(a.Name, b.Name))
 		})
 		return best.Name
 	}
@@ -248,9 +263,26 @@ func drawVIP(t *rapid.T, nodes []Node) VIP {
 		v.Local = append(v.Local, drawSome(t, nodes))
 	}
 	if rapid.Bool().Draw(t, "scoped") {
-		v.Scope = &Scope{Rule: "the rule", Nodes: drawSome(t, nodes)}
+		v.Scope = drawScope(t, "the rule", nodes)
 	}
 	return v
+}
+
+func drawScope(t *rapid.T, rule string, nodes []Node) *Scope {
+	s := &Scope{Rule: rule, Nodes: drawSome(t, nodes), Any: rapid.Bool().Draw(t, "any"), Weights: map[string]int{}}
+	for _, name := range drawSome(t, nodes) {
+		s.Weights[name] = rapid.SampledFrom([]int{0, 0, 1, 2, 7, MostWeight}).Draw(t, "weight")
+	}
+	return s
+}
+
+func weightIn(v VIP, n Node) int {
+	if v.Scope != nil {
+		if w, named := v.Scope.Weights[n.Name]; named {
+			return w
+		}
+	}
+	return DefaultWeight
 }
 
 // drawSome draws the sorted names of some nodes.

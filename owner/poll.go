@@ -25,15 +25,16 @@ type place struct {
 // group are the nodes that are eligible for some addresses.
 type group struct {
 	ballot ballot
-	seats  []seat // sorted by name
+	seats  []seat // sorted by weight, the highest first, then by name
 	reason string // of an owner
 	heirs  *group // if there is one seat: who would be eligible without it
 }
 
 // seat is an eligible node, small enough for many of them to be gone through.
 type seat struct {
-	hash uint64
-	name string
+	hash   uint64
+	name   string
+	weight int
 }
 
 // Poll begins one among these nodes.
@@ -119,9 +120,10 @@ func (e *Electorate) without(gone string, v VIP, routed bool) *group {
 	g.seats, g.reason = make([]seat, 0, g.ballot.left), g.ballot.reason()
 	for i := range e.nodes {
 		if n := &e.nodes[i]; n.Name != gone && g.ballot.eligible(n) {
-			g.seats = append(g.seats, seat{n.hash, n.Name})
+			g.seats = append(g.seats, seat{n.hash, n.Name, v.Scope.weight(n.Name)})
 		}
 	}
+	slices.SortStableFunc(g.seats, func(a, b seat) int { return b.weight - a.weight })
 	return g
 }
 
@@ -144,12 +146,36 @@ func (g *group) elect(ip netip.Addr) Verdict {
 // routed tells whether the address is on no known node's network.
 func (p *Poll) routed(ip netip.Addr) bool { return !onSegment(p.segments, ip) }
 
-// best returns the two seats with the highest scores, -1 for one that is missing.
+// best returns the two seats that go before all others, -1 for one that is missing. Among seats of one weight the scores
+// decide; only the best two of each weight are compared by weight, which takes longer.
 func (g *group) best(key uint64) (first, second int) {
+	first, second = -1, -1
+	for from := 0; from < len(g.seats); {
+		to := from + 1
+		for to < len(g.seats) && g.seats[to].weight == g.seats[from].weight {
+			to++
+		}
+		a, b := highest(g.seats[from:to], key)
+		for _, i := range []int{a, b} {
+			switch {
+			case i < 0:
+			case first < 0 || g.seats[from+i].before(g.seats[first], key):
+				first, second = from+i, first
+			case second < 0 || g.seats[from+i].before(g.seats[second], key):
+				second = from + i
+			}
+		}
+		from = to
+	}
+	return first, second
+}
+
+// highest returns the two seats with the highest scores, -1 for one that is missing.
+func highest(seats []seat, key uint64) (first, second int) {
 	var s1, s2 uint64
 	first, second = -1, -1
-	for i := range g.seats {
-		switch s := score(g.seats[i].hash, key); {
+	for i := range seats {
+		switch s := score(seats[i].hash, key); {
 		case first < 0 || s > s1:
 			first, second, s1, s2 = i, first, s, s1
 		case second < 0 || s > s2:
@@ -157,6 +183,12 @@ func (g *group) best(key uint64) (first, second int) {
 		}
 	}
 	return first, second
+}
+
+// before tells whether the seat goes before another.
+func (s seat) before(o seat, key uint64) bool {
+	a, b := score(s.hash, key), score(o.hash, key)
+	return above(a, s.weight, b, o.weight) || s.name < o.name && !above(b, o.weight, a, s.weight)
 }
 
 // find returns where the node of that name is.

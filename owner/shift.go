@@ -21,8 +21,8 @@ type Shift struct {
 
 // turnout is how two groups differ.
 type turnout struct {
-	anew bool   // every address is to be elected anew
-	came []seat // sorted by name
+	anew bool // every address is to be elected anew
+	came []seat
 	left map[string]bool
 }
 
@@ -62,7 +62,7 @@ func (s *Shift) Elect(v, before VIP, was Verdict) Verdict {
 // challenge compares the owner and the next in line with others.
 func (r *Verdict) challenge(v VIP, others []seat) {
 	key := hashAddr(v.IP)
-	first, second := seat{hashString(r.Owner), r.Owner}, seat{hashString(r.Next), r.Next}
+	first, second := v.seat(r.Owner), v.seat(r.Next)
 	for _, o := range others {
 		switch {
 		case o.before(first, key):
@@ -74,11 +74,8 @@ func (r *Verdict) challenge(v VIP, others []seat) {
 	r.Owner, r.Next = first.name, second.name
 }
 
-// before tells whether the seat goes before another.
-func (s seat) before(o seat, key uint64) bool {
-	a, b := score(s.hash, key), score(o.hash, key)
-	return a > b || a == b && s.name < o.name
-}
+// seat is that of an eligible node.
+func (v VIP) seat(name string) seat { return seat{hashString(name), name, v.Scope.weight(name)} }
 
 // compare finds out what has become of a group. Where fewer than two are eligible, others count as well.
 func compare(from, to *group) turnout {
@@ -86,18 +83,18 @@ func compare(from, to *group) turnout {
 		return turnout{anew: true}
 	}
 	t := turnout{left: make(map[string]bool)}
-	i, j := 0, 0
-	for i < len(from.seats) || j < len(to.seats) {
-		switch {
-		case j == len(to.seats) || i < len(from.seats) && from.seats[i].name < to.seats[j].name:
-			t.left[from.seats[i].name] = true
-			i++
-		case i == len(from.seats) || to.seats[j].name < from.seats[i].name:
-			t.came = append(t.came, to.seats[j])
-			j++
-		default:
-			i, j = i+1, j+1
+	had := make(map[seat]bool, len(from.seats))
+	for _, old := range from.seats {
+		had[old] = true
+	}
+	for _, now := range to.seats {
+		if !had[now] {
+			t.came = append(t.came, now)
 		}
+		delete(had, now)
+	}
+	for old := range had {
+		t.left[old.name] = true // Also if it came, with another weight.
 	}
 	return t
 }
@@ -124,10 +121,22 @@ func (s *Shift) agree(a, b *Scope) bool {
 	}
 	same, known := s.agrees[[2]*Scope{a, b}]
 	if !known {
-		same = a.Rule == b.Rule && slices.Equal(s.steady(a.Nodes), s.steady(b.Nodes))
+		same = a.Rule == b.Rule && a.Any == b.Any && slices.Equal(s.steady(a.Nodes), s.steady(b.Nodes)) && s.weighAlike(a, b)
 		s.agrees[[2]*Scope{a, b}] = same
 	}
 	return same
+}
+
+// weighAlike tells whether two scopes give the same weights to all nodes that are the same.
+func (s *Shift) weighAlike(a, b *Scope) bool {
+	for _, weights := range []map[string]int{a.Weights, b.Weights} {
+		for name := range weights {
+			if _, changed := slices.BinarySearch(s.changed, name); !changed && a.weight(name) != b.weight(name) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // steady leaves out the nodes that have changed.

@@ -116,7 +116,7 @@ func TestShiftAgainstNaive(t *testing.T) {
 
 // drawVIPs draws some that are alike and some with rules and endpoints of their own.
 func drawVIPs(t *rapid.T, nodes []Node) []VIP {
-	scope := &Scope{Rule: "the shared rule", Nodes: drawSome(t, nodes)}
+	scope := drawScope(t, "the shared rule", nodes)
 	var vips []VIP
 	for i := range 6 {
 		at := netip.AddrFrom4([4]byte{198, 18, byte(i % 3), byte(i)})
@@ -149,7 +149,7 @@ func change(t *rapid.T, nodes []Node) []Node {
 func changeVIPs(t *rapid.T, vips []VIP, nodes []Node) []VIP {
 	vips = slices.Clone(vips)
 	if rapid.Bool().Draw(t, "other rule") {
-		scope := &Scope{Rule: "the shared rule", Nodes: drawSome(t, nodes)}
+		scope := drawScope(t, "the shared rule", nodes)
 		for i := range vips {
 			if vips[i].Scope != nil && vips[i].Scope.Rule == scope.Rule {
 				vips[i].Scope = scope
