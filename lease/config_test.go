@@ -42,7 +42,7 @@ func text(err error) string {
 
 func TestParseConfig(t *testing.T) {
 	no, ten := false, 10
-	const keys = "; known are autoAssign, avoidBuggyIPs, exclude, interfaces, keep, name, namespaceSelectors, namespaces, nodeSelectors, priority, ranges, serviceSelectors"
+	const keys = "; known are autoAssign, avoidBuggyIPs, exclude, interfaces, keep, name, namespaceSelectors, namespaces, nodeSelectors, nodeWeights, priority, ranges, serviceSelectors"
 	for _, tt := range []struct {
 		name, text, err string
 		want            Config

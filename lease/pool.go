@@ -20,6 +20,7 @@ type pool struct {
 
 	namespaces                        map[string]struct{}
 	inNamespaces, ofServices, onNodes selectors
+	weights                           []weighed
 }
 
 // compile checks a pool and returns one error for each mistake.
@@ -29,7 +30,7 @@ func compile(c Pool) (*pool, []error) {
 		AutoAssign: c.AutoAssign == nil || *c.AutoAssign, AvoidBuggyIPs: c.AvoidBuggyIPs, Keep: c.Keep,
 		Namespaces: slices.Clone(c.Namespaces), Interfaces: slices.Clone(c.Interfaces),
 	}}
-	errs := slices.Concat(q.addRanges(c.Ranges), q.addExclude(c.Exclude), q.addScope(c))
+	errs := slices.Concat(q.addRanges(c.Ranges), q.addExclude(c.Exclude), q.addScope(c), q.addWeights(c.NodeWeights))
 	if c.Priority != nil {
 		priority := *c.Priority
 		q.Priority = &priority
@@ -194,6 +195,9 @@ func (q *pool) print(w io.Writer) {
 		if len(l.values) > 0 {
 			fmt.Fprintf(w, " %s %q", l.key, slices.Compact(slices.Sorted(slices.Values(l.values))))
 		}
+	}
+	if len(q.NodeWeights) > 0 {
+		fmt.Fprintf(w, " nodeWeights %q", q.NodeWeights) // in their order, which counts
 	}
 	if q.Keep {
 		fmt.Fprint(w, " keep")

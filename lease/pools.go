@@ -35,6 +35,9 @@ type Pool struct {
 	// NodeSelectors say which nodes may announce the pool's addresses: those whose labels match one
 	// of them. Empty: all.
 	NodeSelectors []Selector `json:"nodeSelectors,omitempty"`
+	// NodeWeights say which of these nodes announce more of them than others: the first entry that matches a
+	// node counts. Empty: all alike.
+	NodeWeights []NodeWeight `json:"nodeWeights,omitempty"`
 	// Interfaces say on which interfaces of a node its addresses are announced: names and patterns as
 	// of --interface, "!" before one leaves out. Empty: on all that the node uses.
 	Interfaces []string `json:"interfaces,omitempty"`
@@ -55,6 +58,7 @@ type PoolInfo struct {
 	Namespaces    []string
 	// Selectors as kubectl writes them, such as "a=b,!c".
 	NamespaceSelectors, ServiceSelectors, NodeSelectors []string
+	NodeWeights                                         []string // in words, such as "3 for a=b"
 	Interfaces                                          []string
 	Keep                                                bool
 }

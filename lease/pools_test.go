@@ -338,6 +338,10 @@ func TestPoolsHash(t *testing.T) {
 		"nodes":      with(func(p *Pool) { p.NodeSelectors = match("x", "") }),
 		"value":      with(func(p *Pool) { p.NodeSelectors = match("x", "y") }),
 		"keep":       with(func(p *Pool) { p.Keep = true }),
+		"weight":     with(func(p *Pool) { p.NodeWeights = []NodeWeight{{match("x", ""), new(3)}} }),
+		"weight 0":   with(func(p *Pool) { p.NodeWeights = []NodeWeight{{match("x", ""), new(0)}} }),
+		"weights":    with(func(p *Pool) { p.NodeWeights = []NodeWeight{{match("x", ""), new(3)}, {match("y", ""), new(3)}} }),
+		"the first":  with(func(p *Pool) { p.NodeWeights = []NodeWeight{{match("y", ""), new(3)}, {match("x", ""), new(3)}} }),
 		"none":       mustPools(t).Hash(),
 		"second":     mustPools(t, base, Pool{Name: "b", Ranges: []string{"192.0.3.0/24"}}).Hash(),
 	} {

@@ -33,6 +33,9 @@ func (p PoolInfo) Rules() []string {
 	say("for namespaces", spaces...)
 	say("for Services with", every(p.ServiceSelectors)...)
 	say("by nodes with", every(p.NodeSelectors)...)
+	if len(p.NodeWeights) > 0 {
+		say("by weight", strings.Join(p.NodeWeights, ", "))
+	}
 	if len(p.Interfaces) > 0 {
 		say("on interfaces", strings.Join(p.Interfaces, " "))
 	}

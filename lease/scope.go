@@ -198,6 +198,7 @@ type Scope struct {
 	NodeSelectors []string // as kubectl writes them; none: on all nodes
 	Interfaces    []string // patterns as of --interface; none: on all that a node uses
 	nodes         selectors
+	weights       []weighed
 }
 
 // Scope returns where the addresses of a pool are announced, and whether there is such a pool.
@@ -206,7 +207,7 @@ func (p *Pools) Scope(name string) (Scope, bool) {
 	if q == nil {
 		return Scope{}, false
 	}
-	return Scope{NodeSelectors: q.NodeSelectors, Interfaces: q.Interfaces, nodes: q.onNodes}, true
+	return Scope{NodeSelectors: q.NodeSelectors, Interfaces: q.Interfaces, nodes: q.onNodes, weights: q.weights}, true
 }
 
 // Node reports whether a node with these labels may announce.

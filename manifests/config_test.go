@@ -34,8 +34,8 @@ func TestReferenceConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := pools.List()[0]
-	want := []any{uint64(1<<64 - 1), 10, []string{"env=prod"}, []string{"app in (mail,web)"}, []string{"topology.kubernetes.io/zone=1"}}
-	if diff := cmp.Diff(want, []any{got.Size, *got.Priority, got.NamespaceSelectors, got.ServiceSelectors, got.NodeSelectors}); diff != "" {
+	want := []any{uint64(1<<64 - 1), 10, []string{"env=prod"}, []string{"app in (mail,web)"}, []string{"topology.kubernetes.io/zone=1"}, []string{"3 for uplink=fast"}}
+	if diff := cmp.Diff(want, []any{got.Size, *got.Priority, got.NamespaceSelectors, got.ServiceSelectors, got.NodeSelectors, got.NodeWeights}); diff != "" {
 		t.Errorf("the first pool (-want +got):\n%s", diff)
 	}
 	if len(pools.List()) != 2 || pools.List()[1].Size != 16 {

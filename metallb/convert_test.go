@@ -188,7 +188,7 @@ func TestAnnouncements(t *testing.T) {
 			"for some Services", l2("a", "serviceSelectors: [{matchLabels: {a: b}}]"), nil, nil,
 			"document 2, L2Advertisement a, spec.serviceSelectors: starling announces every address of a pool",
 		},
-		{"preferred nodes", l2("a", "preferredNodeSelectors: [{weight: 1}]"), nil, nil, "L2Advertisement a, spec.preferredNodeSelectors: starling prefers no node"},
+		{"preferred nodes", l2("a", "preferredNodeSelectors: [{weight: 1}]"), nil, nil, "L2Advertisement a, spec.preferredNodeSelectors: not converted: give the pool nodeWeights"},
 		{"a field of tomorrow", l2("a", "colour: red"), nil, nil, `L2Advertisement a, spec: field "colour" is not known here`},
 		{"an unknown pool", l2("a", "ipAddressPools: [lab, nix]"), nil, nil, `names the pool "nix", which is not in the input`},
 		{"none at all", "", nil, nil, "there is no L2Advertisement: every pool is announced by all nodes"},

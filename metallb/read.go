@@ -253,7 +253,7 @@ func (a *advert) leftOut(spec fields) {
 		n.remark("starling announces every address of a pool: give the Services that are not to be announced here a pool of their own")
 	}
 	if n := spec.get("preferredNodeSelectors"); !empty(n.value) {
-		n.remark("starling prefers no node and spreads the addresses over all that may announce them: use nodeSelectors to exclude nodes")
+		n.remark("not converted: give the pool nodeWeights, by which some nodes announce more of its addresses than others, or all")
 	}
 	spec.others("ipAddressPools", "ipAddressPoolSelectors", "nodeSelectors", "interfaces", "serviceSelectors", "preferredNodeSelectors")
 }

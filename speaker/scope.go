@@ -38,7 +38,7 @@ func (s *Speaker) agree(w *world) {
 		if !known {
 			rule, _ = w.pools.Scope(p.Name)
 		}
-		if len(rule.NodeSelectors) > 0 || len(rule.Interfaces) > 0 {
+		if len(rule.NodeSelectors) > 0 || len(rule.Interfaces) > 0 || rule.Weighed() {
 			w.scopes[p.Name] = w.scope(p.Name, rule)
 		}
 	}
@@ -47,11 +47,15 @@ func (s *Speaker) agree(w *world) {
 // scope finds the nodes and interfaces that a pool's rule leaves.
 func (w *world) scope(pool string, rule lease.Scope) scope {
 	c := scope{rule: rule}
-	if len(rule.NodeSelectors) > 0 {
-		c.nodes = &owner.Scope{Rule: fmt.Sprintf("the node selectors of pool %q", pool)}
+	if len(rule.NodeSelectors) > 0 || rule.Weighed() {
+		c.nodes = &owner.Scope{Rule: fmt.Sprintf("the node selectors of pool %q", pool), Any: len(rule.NodeSelectors) == 0, Weights: map[string]int{}}
 		for _, m := range w.members { // sorted by name
-			if rule.Node(w.labels(m.Name)) {
+			labels := w.labels(m.Name)
+			if rule.Node(labels) {
 				c.nodes.Nodes = append(c.nodes.Nodes, m.Name)
+			}
+			if weight := rule.Weight(labels); weight != owner.DefaultWeight {
+				c.nodes.Weights[m.Name] = weight
 			}
 		}
 	}
@@ -80,7 +84,8 @@ func (c scopes) of(pool string) *owner.Scope { return c[pool].nodes }
 // equal tells whether elections come out the same.
 func (c scopes) equal(o scopes) bool {
 	return maps.EqualFunc(c, o, func(a, b scope) bool {
-		return (a.nodes == nil) == (b.nodes == nil) && (a.nodes == nil || slices.Equal(a.nodes.Nodes, b.nodes.Nodes))
+		return (a.nodes == nil) == (b.nodes == nil) && (a.nodes == nil ||
+			a.nodes.Any == b.nodes.Any && slices.Equal(a.nodes.Nodes, b.nodes.Nodes) && maps.Equal(a.nodes.Weights, b.nodes.Weights))
 	})
 }
 

@@ -395,3 +395,40 @@ func TestLeasesOfOthersAreReported(t *testing.T) {
 		}
 	}, tenAddresses)
 }
+
+// TestNodeWeights: a node of weight 0 announces nothing as long as there is another one, and takes over from it; when the
+// weights change, addresses move without a gap.
+func TestNodeWeights(t *testing.T) {
+	weighed := func(weights ...lease.NodeWeight) *lease.Pools {
+		return compiled(t, lease.Pool{Name: "web", Ranges: []string{"198.18.64.1-198.18.64.40"}, NodeWeights: weights})
+	}
+	lab(t, func(m *model) {
+		m.edges("n2")
+		m.configure(weighed(lease.NodeWeight{NodeSelectors: []lease.Selector{{MatchExpressions: []lease.Requirement{{Key: "edge", Operator: "DoesNotExist"}}}}, Weight: new(0)}))
+		var ips []string
+		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+			m.create(name, nil, "n1", "n2", "n3")
+			ips = append(ips, m.bound(name))
+		}
+		all := func(who string) func() bool {
+			return func() bool {
+				return !slices.ContainsFunc(ips, func(ip string) bool { return !slices.Equal(m.owners(ip), []string{who}) })
+			}
+		}
+		m.until("the node that weighs most has all", 10*time.Second, all("n2"))
+		m.configure(weighed(lease.NodeWeight{NodeSelectors: []lease.Selector{{}}, Weight: new(7)}))
+		m.until("equal weights share", 10*time.Second, func() bool { return !all("n2")() && one(m, ips) })
+		m.configure(weighed(lease.NodeWeight{NodeSelectors: labelled("edge", "yes"), Weight: new(0)}))
+		m.until("weight 0 has none", 10*time.Second, func() bool {
+			return one(m, ips) && !slices.ContainsFunc(ips, func(ip string) bool { return slices.Contains(m.owners(ip), "n2") })
+		})
+		m.speakers["n1"].stop()
+		m.dies("n3", time.Second)
+		m.until("but when there is nobody else", 20*time.Second, all("n2"))
+	})
+}
+
+// one tells whether each of the addresses is answered for by one node.
+func one(m *model, ips []string) bool {
+	return !slices.ContainsFunc(ips, func(ip string) bool { return len(m.owners(ip)) != 1 })
+}

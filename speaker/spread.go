@@ -32,6 +32,9 @@ func (s *spread) of(w *world) *lease.Spread {
 				return f.Owner(owner.VIP{IP: ip})
 			}
 			pool, _ := pools.Of(ip)
+			if scopes[pool].rule.Weighed() {
+				return "" // To choose so that all have equally many would undo the weights.
+			}
 			return f.Owner(owner.VIP{IP: ip, Scope: scopes.of(pool)})
 		},
 	}

@@ -1,0 +1,63 @@
+package lease
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The least and the most that a node may weigh, and what it weighs where nothing is said.
+const (
+	leastWeight   = 0
+	mostWeight    = 100
+	defaultWeight = 1
+)
+
+// NodeWeight says how many of a pool's addresses some nodes are to announce, in proportion to others.
+type NodeWeight struct {
+	// NodeSelectors say which nodes: those whose labels match one of them.
+	NodeSelectors []Selector `json:"nodeSelectors"`
+	// Weight from 0 to 100: a node of weight 3 announces three times as many as one of weight 1, which is what
+	// nodes have without one. A node of weight 0 announces only while there is no other.
+	Weight *int `json:"weight"`
+}
+
+// weighed are the nodes of one weight.
+type weighed struct {
+	nodes  selectors
+	weight int
+}
+
+// addWeights reads how gladly nodes announce.
+func (q *pool) addWeights(list []NodeWeight) []error {
+	var errs []error
+	for i, w := range list {
+		where := fmt.Sprintf("nodeWeights[%d]", i)
+		compiled, wrong := compileSelectors(where+": nodeSelectors", w.NodeSelectors)
+		errs = append(errs, wrong...)
+		switch {
+		case len(w.NodeSelectors) == 0:
+			errs = append(errs, fmt.Errorf("%s: it has no nodeSelectors; say which nodes it is for", where))
+		case w.Weight == nil:
+			errs = append(errs, fmt.Errorf("%s: it has no weight; want 0 to %d", where, mostWeight))
+		case *w.Weight < leastWeight || *w.Weight > mostWeight:
+			errs = append(errs, fmt.Errorf("%s: weight %d; want 0 (only while there is no other node) to %d", where, *w.Weight, mostWeight))
+		default:
+			q.weights = append(q.weights, weighed{compiled, *w.Weight})
+			q.NodeWeights = append(q.NodeWeights, fmt.Sprintf("%d for %s", *w.Weight, strings.Join(every(compiled.texts()), " or ")))
+		}
+	}
+	return errs
+}
+
+// Weight is that of a node with these labels: what the first entry says that matches.
+func (s Scope) Weight(labels Labels) int {
+	for _, w := range s.weights {
+		if w.nodes.match(labels) {
+			return w.weight
+		}
+	}
+	return defaultWeight
+}
+
+// Weighed reports whether some nodes are preferred to others.
+func (s Scope) Weighed() bool { return len(s.weights) > 0 }
