@@ -18,7 +18,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strings"
@@ -100,7 +99,7 @@ func (e *Examiner) Examine(ctx context.Context) Report {
 	ctx, cancel := context.WithTimeout(ctx, 4*patience)
 	defer cancel()
 	s := e.Snapshot()
-	r := Report{Node: e.Node, Checks: []Check{}, Pools: []string{}, View: viewOf(s)}
+	r := Report{Node: e.Node, Checks: []Check{}, Pools: []string{}, View: s.Digest()}
 	for _, p := range s.Pools {
 		r.Pools = append(r.Pools, p.Ranges...)
 	}
@@ -116,15 +115,6 @@ func (e *Examiner) Examine(ctx context.Context) Report {
 func (e *Examiner) Alone(ctx context.Context) Report {
 	s := e.Snapshot()
 	return Report{Node: e.Node, Checks: slices.Concat(e.socket(), interfaces(s), e.kubeProxy(ctx, s)), Pools: []string{}, At: time.Now()}
-}
-
-// viewOf is a hash of who announces what.
-func viewOf(s speaker.Snapshot) string {
-	h := fnv.New64a()
-	for _, v := range s.VIPs {
-		fmt.Fprintf(h, "%s %s\n", v.IP, v.Owner)
-	}
-	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 // keys tells whether all members have the same key.

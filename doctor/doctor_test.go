@@ -267,13 +267,3 @@ func TestAlone(t *testing.T) {
 		t.Errorf("checks (-want +got):\n%s", diff)
 	}
 }
-
-func TestViewOf(t *testing.T) {
-	t.Parallel()
-	one := speaker.Snapshot{VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1", Reason: "only one"}}}
-	same := speaker.Snapshot{VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1", Reason: "highest score"}}}
-	other := speaker.Snapshot{VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n2"}}}
-	if viewOf(one) != viewOf(same) || viewOf(one) == viewOf(other) {
-		t.Error("the view is not who announces what")
-	}
-}

@@ -2,6 +2,8 @@ package speaker
 
 import (
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"time"
 )
 
@@ -110,6 +112,15 @@ type Keys struct {
 type Activity struct {
 	Writes map[string]uint64 `json:"writes"` // of leases
 	Events map[string]uint64 `json:"events"`
+}
+
+// Digest is a short form of who announces what: two speakers with the same one see every address at the same announcer.
+func (s Snapshot) Digest() string {
+	h := fnv.New64a()
+	for _, v := range s.VIPs { // sorted
+		fmt.Fprintf(h, "%s %s\n", v.IP, v.Owner)
+	}
+	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 // MarshalJSON writes lists without entries as [].

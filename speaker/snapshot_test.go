@@ -100,3 +100,27 @@ func full(at time.Time) Snapshot {
 		Findings:   []Finding{{Level: harm, About: "p", Words: "w", Todo: "t"}},
 	}
 }
+
+// A digest is of who announces what, and of nothing else.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	sees := func(vips ...VIP) Snapshot { return Snapshot{VIPs: vips} }
+	one := sees(VIP{IP: "198.18.64.1", Owner: "n1", Reason: "the only one"}, VIP{IP: "198.18.64.2"})
+	tests := []struct {
+		name string
+		in   Snapshot
+		same bool
+	}{
+		{"for another reason", sees(VIP{IP: "198.18.64.1", Owner: "n1", Reason: "highest score"}, VIP{IP: "198.18.64.2"}), true},
+		{"another announcer", sees(VIP{IP: "198.18.64.1", Owner: "n2"}, VIP{IP: "198.18.64.2"}), false},
+		{"nobody", sees(VIP{IP: "198.18.64.1"}, VIP{IP: "198.18.64.2"}), false},
+		{"exchanged", sees(VIP{IP: "198.18.64.1"}, VIP{IP: "198.18.64.2", Owner: "n1"}), false},
+		{"one less", sees(VIP{IP: "198.18.64.1", Owner: "n1"}), false},
+		{"another address", sees(VIP{IP: "198.18.64.1", Owner: "n1"}, VIP{IP: "198.18.64.3"}), false},
+	}
+	for _, tt := range tests {
+		if got := tt.in.Digest() == one.Digest(); got != tt.same {
+			t.Errorf("%s: the same digest %v, want %v", tt.name, got, tt.same)
+		}
+	}
+}

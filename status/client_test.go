@@ -26,7 +26,7 @@ func TestFetch(t *testing.T) {
 		Pools:     []speaker.Pool{},
 		Conflicts: []speaker.Conflict{},
 	}
-	srv := httptest.NewServer(newHandler(testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return want } })))
+	srv := httptest.NewServer(handle(testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return want } })))
 	t.Cleanup(srv.Close)
 	for _, base := range []string{srv.URL, srv.URL + "/"} {
 		got, err := Fetch(t.Context(), base)

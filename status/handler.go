@@ -11,21 +11,33 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status/page"
 )
 
 // handlers answer the endpoints from a Config.
 type handlers struct {
-	cfg Config
-	log zerolog.Logger
+	cfg     Config
+	log     zerolog.Logger
+	scenes  *scenes
+	streams chan struct{}   // one element for each that is open
+	stop    <-chan struct{} // closed when streams are to end
 }
 
-func newHandler(cfg Config) http.Handler {
+// newHandler answers until stop is closed; port is where the other speakers serve their status.
+func newHandler(cfg Config, stop <-chan struct{}, port func() string) http.Handler {
 	if cfg.Gatherer == nil {
 		cfg.Gatherer = prometheus.NewRegistry()
 	}
-	h := handlers{cfg: cfg, log: cfg.Log}
+	h := handlers{
+		cfg: cfg, log: cfg.Log, stop: stop,
+		scenes:  &scenes{snapshot: cfg.Snapshot, views: &views{snapshot: cfg.Snapshot, port: port, stop: stop}},
+		streams: make(chan struct{}, maxStreams),
+	}
 	mux := http.NewServeMux() // a GET pattern takes HEAD too, and answers 405 to all others
 	mux.HandleFunc("GET /{$}", h.page)
+	mux.HandleFunc("GET /icon.svg", h.icon)
+	mux.HandleFunc("GET /api/v1/stream", h.follow)
+	mux.HandleFunc("GET /api/v1/view", asJSON(h, func() View { return viewOf(cfg.Snapshot()) }))
 	mux.HandleFunc("GET /api/v1/status", asJSON(h, cfg.Snapshot))
 	mux.HandleFunc("GET /api/v1/who", h.who)
 	mux.HandleFunc("GET /api/v1/leases", asJSON(h, cfg.Leases))
@@ -45,7 +57,7 @@ func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("Content-Security-Policy", page.Policy)
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status/page"
 )
 
 func TestEndpoints(t *testing.T) {
@@ -49,6 +50,11 @@ func TestEndpoints(t *testing.T) {
 			"doctor", "/api/v1/doctor", nil, 200, "application/json",
 			`{"node":"n1","at":"0001-01-01T00:00:00Z","checks":[{"name":"keys","result":"ok","words":"","todo":""}],"pools":null,"view":""}` + "\n",
 		},
+		{
+			"view", "/api/v1/view", shows(speaker.Snapshot{Node: "n1", VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1"}, {IP: "2001:db8::1"}}}), 200, "application/json",
+			`{"node":"n1","addresses":2,"digest":"6e3ea4a5ef7f7576"}` + "\n",
+		},
+		{"icon", "/icon.svg?level=bad", nil, 200, "image/svg+xml", string(page.Icon("bad"))},
 		{"alive", "/healthz", nil, 200, text, "ok\n"},
 		{"stuck", "/healthz", stuck, 503, text, "the loop stands still\n"},
 		{"alive though not ready", "/healthz", shows(speaker.Snapshot{}), 200, text, "ok\n"},
@@ -81,12 +87,15 @@ func whoJSON(ip string) string {
 
 func TestMethods(t *testing.T) {
 	t.Parallel()
-	paths := []string{"/", "/api/v1/status", "/api/v1/who?ip=198.18.64.1", "/api/v1/leases", "/api/v1/events", "/api/v1/doctor", "/healthz", "/readyz", "/metrics"}
+	paths := []string{
+		"/", "/api/v1/status", "/api/v1/who?ip=198.18.64.1", "/api/v1/leases", "/api/v1/events", "/api/v1/doctor", "/api/v1/view", "/icon.svg",
+		"/healthz", "/readyz", "/metrics",
+	}
 	codes := map[string]int{
 		http.MethodGet: 200, http.MethodHead: 200,
 		http.MethodPost: 405, http.MethodPut: 405, http.MethodDelete: 405, http.MethodPatch: 405, http.MethodOptions: 405,
 	}
-	srv := httptest.NewServer(newHandler(testConfig(nil)))
+	srv := httptest.NewServer(handle(testConfig(nil)))
 	t.Cleanup(srv.Close)
 	for _, path := range paths {
 		for method, want := range codes {
@@ -124,7 +133,7 @@ func TestHeaders(t *testing.T) {
 		"Referrer-Policy":              "no-referrer",
 		"X-Content-Type-Options":       "nosniff",
 		"X-Frame-Options":              "DENY",
-		"Content-Security-Policy":      contentPolicy,
+		"Content-Security-Policy":      page.Policy,
 	}
 	for _, path := range []string{"/", "/api/v1/status", "/nowhere"} {
 		got := map[string]string{}
@@ -182,6 +191,6 @@ func TestBroken(t *testing.T) {
 func ask(t *testing.T, cfg Config, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	rec := httptest.NewRecorder()
-	newHandler(cfg).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
+	handle(cfg).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
 	return rec
 }

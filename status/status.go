@@ -1,6 +1,8 @@
 // Package status shows a speaker's snapshot to the world by HTTP:
 //
-//	/               a page for people
+//	/               a page for people, see package page
+//	/api/v1/stream  what changes on the page, as server-sent events
+//	/api/v1/view    a digest of who announces what, for the other speakers to compare
 //	/api/v1/status  the snapshot as JSON, a contract: fields are only ever added
 //	/api/v1/who     the ranking of the address in the parameter ip, as JSON: who announces it, and why not the others
 //	/api/v1/leases  what each Service holds of addresses, as JSON
@@ -10,10 +12,11 @@
 //	/readyz         200, or 503 with the reasons as text, one a line
 //	/metrics        for Prometheus
 //
-// Every speaker serves its own view of the whole mesh, so that a disagreement can be seen by asking
-// two. Everything is read-only: GET and HEAD, nothing else. The server decides nothing and holds no
-// state; each request takes a fresh snapshot. A port that is taken is told as a problem and tried
-// again, because addresses must be announced whether or not anybody can watch.
+// Every speaker serves its own view of the whole mesh. While somebody looks at the page it asks the
+// others for theirs, at the same port of their gossip addresses, and shows where they differ. Everything is
+// read-only: GET and HEAD, nothing else. The server decides nothing; what many watch is made once for
+// all of them, and nothing is made while nobody does. A port that is taken is told as a problem and
+// tried again, because addresses must be announced whether or not anybody can watch.
 package status
 
 import (
@@ -60,17 +63,22 @@ type Config struct {
 type Server struct {
 	cfg     Config
 	handler http.Handler
+	stop    chan struct{}            // closed when Run is to end, for streams
 	problem atomic.Pointer[string]   // why nobody can ask; nil when listening
 	addr    atomic.Pointer[net.Addr] // nil when not listening
 }
 
 // New makes a server; Run starts it.
 func New(cfg Config) *Server {
-	return &Server{cfg: cfg, handler: newHandler(cfg)}
+	s := &Server{cfg: cfg, stop: make(chan struct{})}
+	s.handler = newHandler(cfg, s.stop, s.port)
+	return s
 }
 
-// Run serves until ctx ends, and returns nil. When the address cannot be listened on, it goes on trying.
+// Run serves until ctx ends, and returns nil; it may be called once. When the address cannot be
+// listened on, it goes on trying.
 func (s *Server) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { close(s.stop) })()
 	for ctx.Err() == nil {
 		if err := s.serve(ctx); err != nil && ctx.Err() == nil {
 			s.fail(err)
@@ -157,6 +165,12 @@ func (s *Server) Addr() string {
 		return (*a).String()
 	}
 	return ""
+}
+
+// port is the one that this server listens at, as do those of the other speakers, "" when it does not.
+func (s *Server) port() string {
+	_, port, _ := net.SplitHostPort(s.Addr())
+	return port
 }
 
 func pause(ctx context.Context, d time.Duration) {

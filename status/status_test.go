@@ -212,6 +212,11 @@ func testConfig(change func(*Config)) Config {
 	return c
 }
 
+// handle is the handler of a server that does not stop and knows no other.
+func handle(cfg Config) http.Handler {
+	return newHandler(cfg, nil, func() string { return "" })
+}
+
 // logLines takes log lines one by one, so that a test can wait for one.
 type logLines chan string
 

@@ -1,0 +1,197 @@
+package page
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/starling-lb/starling/speaker"
+)
+
+// Levels of concern; also names of styles.
+const (
+	good = "good"
+	fair = "fair" // somebody should look at it
+	bad  = "bad"  // it does harm
+)
+
+// freshFor is how long a change counts as recent.
+const freshFor = time.Minute
+
+// Index is a scene, looked through once for everybody who wants to see it. It does not change.
+type Index struct {
+	Scene
+	Alarms   []Alarm
+	rows     []row          // in the order of the addresses
+	wrong    int            // rows that are not good
+	moved    int            // rows that are fresh
+	counts   map[string]int // addresses by announcer
+	crew     []member
+	pictures []drawing
+}
+
+// row is an address with what is to be said of it.
+type row struct {
+	speaker.VIP
+	Level  string
+	Notes  []string // what is wrong, in words
+	Others []string // who sees it elsewhere, in words
+	Fresh  bool     // changed a moment ago
+}
+
+// NewIndex looks through a scene.
+func NewIndex(s Scene) *Index {
+	x := &Index{Scene: s, counts: map[string]int{}}
+	notes, others := x.conflictNotes(), x.otherViews()
+	x.rows = make([]row, len(s.Snapshot.VIPs))
+	for i, v := range s.Snapshot.VIPs {
+		r := row{VIP: v, Level: good, Notes: notes[v.IP], Others: others[v.IP]}
+		r.Fresh = !v.Since.IsZero() && s.At.Sub(v.Since) < freshFor
+		switch {
+		case len(r.Notes) > 0:
+			r.Level = bad
+		case v.Owner == "" || len(r.Others) > 0: // a Service without pods may be meant so
+			r.Level = fair
+		}
+		x.add(r, i)
+	}
+	x.Alarms, x.crew = x.alarms(), x.members()
+	x.pictures = x.drawings(x.crew)
+	return x
+}
+
+func (x *Index) add(r row, at int) {
+	x.rows[at] = r
+	x.counts[r.Owner]++
+	if r.Level != good {
+		x.wrong++
+	}
+	if r.Fresh {
+		x.moved++
+	}
+}
+
+// conflictNotes are who else uses an address, in words.
+func (x *Index) conflictNotes() map[string][]string {
+	r := map[string][]string{}
+	for _, c := range x.Snapshot.Conflicts {
+		r[c.IP] = append(r[c.IP], c.Words)
+	}
+	return r
+}
+
+// otherViews are the speakers that see an address at another announcer, in words.
+func (x *Index) otherViews() map[string][]string {
+	r := map[string][]string{}
+	for _, v := range x.Views {
+		for _, d := range v.Differs {
+			r[d.IP] = append(r[d.IP], v.Node+" sees "+d.there())
+		}
+	}
+	return r
+}
+
+// there and here are the announcer in words.
+func (d Difference) there() string { return announcer(d.There, d.Heard) }
+func (d Difference) here() string  { return announcer(d.Here, d.Known) }
+
+func announcer(owner string, known bool) string {
+	switch {
+	case !known:
+		return "no such address"
+	case owner == "":
+		return "nobody"
+	}
+	return owner
+}
+
+// recent are the rows that moved last, the latest first.
+func (x *Index) recent(most int) []*row {
+	var r []*row
+	for i := range x.rows {
+		if v := &x.rows[i]; !v.Since.IsZero() && (v.From != "" || v.Change != "") {
+			r = append(r, &x.rows[i])
+		}
+	}
+	slices.SortStableFunc(r, orders["since"])
+	return r[:min(len(r), most)]
+}
+
+// member is a line of the table of members.
+type member struct {
+	speaker.Member
+	Level     string
+	View      string // how its view compares with this one
+	ViewLevel string
+	Why       string // what is behind View
+	Page      string // where its own view is shown
+}
+
+// members are those of the snapshot, with what they announce and see.
+func (x *Index) members() []member {
+	var r []member
+	for _, m := range x.Snapshot.Members {
+		e := member{Member: m, Level: memberLevel(m)}
+		x.compare(&e)
+		r = append(r, e)
+	}
+	return r
+}
+
+// memberLevel is what a member's condition means for clients: its addresses are elsewhere by now.
+func memberLevel(m speaker.Member) string {
+	switch {
+	case m.State == "alive" && m.Ready && m.Unfit == "":
+		return good
+	case m.State == "dead":
+		return bad
+	}
+	return fair
+}
+
+// compare says in a word, and at length, how a member sees the addresses.
+func (x *Index) compare(m *member) {
+	if m.Name == x.Snapshot.Node {
+		m.View = "this page"
+		return
+	}
+	i := slices.IndexFunc(x.Views, func(v View) bool { return v.Node == m.Name })
+	if i < 0 {
+		m.View = "not asked"
+		return
+	}
+	v := x.Views[i]
+	m.Page = v.Page
+	switch {
+	case v.Silent != "":
+		m.View, m.Why = "not told", v.Silent
+	case len(v.Differs) > 0:
+		m.View, m.ViewLevel = "differs in "+thousands(len(v.Differs)), fair
+	default:
+		m.View, m.ViewLevel = "the same", good
+	}
+}
+
+// Trip is the last round trip for people.
+func (m member) Trip() string {
+	if m.RoundTrip <= 0 {
+		return "–"
+	}
+	ms := m.RoundTrip * 1000
+	decimals := 0
+	for limit := 10.0; ms < limit && decimals < 2; limit /= 10 {
+		decimals++
+	}
+	return fmt.Sprintf("%.*f ms", decimals, ms)
+}
+
+// Aside is what else is to be said of its condition.
+func (m member) Aside() string {
+	switch {
+	case m.Unfit != "" && m.Unfit != m.Health:
+		return m.Unfit
+	case m.Unfit == "" && m.Tier != "normal" && m.Tier != m.Health:
+		return m.Tier
+	}
+	return ""
+}

@@ -1,0 +1,207 @@
+package status
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status/page"
+)
+
+const (
+	viewAge   = 3 * time.Second        // after which the others are asked again, if anybody watches
+	viewStale = 10 * time.Second       // after which a page waits for the answers
+	viewTime  = time.Second            // for one to answer
+	viewPause = 700 * time.Millisecond // before a difference counts: addresses may be about to move
+	viewsAtA  = 16                     // asked at a time
+	maxView   = 1 << 10                // bytes
+)
+
+// View is the answer of /api/v1/view: how this speaker sees the addresses, in short. Two speakers
+// with the same digest see each address at the same announcer.
+type View struct {
+	Node      string `json:"node"`
+	Addresses int    `json:"addresses"`
+	Digest    string `json:"digest"` // of all addresses and their announcers
+}
+
+func viewOf(s speaker.Snapshot) View {
+	return View{Node: s.Node, Addresses: len(s.VIPs), Digest: s.Digest()}
+}
+
+// views asks the other speakers how they see the addresses. Each is asked for the digest of its view,
+// and only one that differs for everything, after a pause, because in the moment of a move two
+// speakers may differ who agree. There is one round at a time, and none when nobody watches.
+type views struct {
+	snapshot func() speaker.Snapshot
+	port     func() string // of the other speakers' status, "" while it is not known
+	stop     <-chan struct{}
+
+	mu      sync.Mutex // guards all following fields
+	last    []page.View
+	at      time.Time
+	running chan struct{} // closed at the end of the round under way; nil: none is
+}
+
+// now is what the last round brought. It begins a new one when that is old, and waits for it when it
+// is too old to be shown.
+func (v *views) now(ctx context.Context) []page.View {
+	v.mu.Lock()
+	age := time.Since(v.at)
+	if age >= viewAge && v.running == nil {
+		v.running = make(chan struct{})
+		go v.round(v.running)
+	}
+	last, running := v.last, v.running
+	v.mu.Unlock()
+	if age < viewStale || running == nil {
+		return last
+	}
+	select {
+	case <-running:
+	case <-ctx.Done():
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.last
+}
+
+// round asks everybody once.
+func (v *views) round(done chan struct{}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-v.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	all := v.ask(ctx)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.last, v.at, v.running = all, time.Now(), nil
+	close(done)
+}
+
+// ask is the views of all members that may be there, sorted by name.
+func (v *views) ask(ctx context.Context) []page.View {
+	s, port := v.snapshot(), v.port()
+	var peers []speaker.Member
+	for _, m := range s.Members {
+		if m.Name != s.Node && (m.State == "alive" || m.State == "wire") {
+			peers = append(peers, m)
+		}
+	}
+	r := make([]page.View, len(peers))
+	var g errgroup.Group
+	g.SetLimit(viewsAtA)
+	for i, m := range peers {
+		g.Go(func() error {
+			r[i] = v.compare(ctx, m, port)
+			return nil
+		})
+	}
+	_ = g.Wait() // each says in its view what went wrong
+	slices.SortFunc(r, func(a, b page.View) int { return cmp.Compare(a.Node, b.Node) })
+	return r
+}
+
+// compare asks one member.
+func (v *views) compare(ctx context.Context, m speaker.Member, port string) page.View {
+	r := page.View{Node: m.Name}
+	base, err := statusAt(m, port)
+	if err != nil {
+		r.Silent = err.Error()
+		return r
+	}
+	r.Page = base + "/"
+	its, err := fetchView(ctx, base)
+	if err == nil && its.Digest != v.snapshot().Digest() {
+		pause(ctx, viewPause)
+		r.Differs, err = v.differences(ctx, base)
+	}
+	if err != nil {
+		r.Silent = err.Error()
+	}
+	return r
+}
+
+// statusAt is where a member serves its status: where its gossip is, at the port that this one serves at.
+func statusAt(m speaker.Member, port string) (string, error) {
+	if port == "" {
+		return "", errors.New("this speaker does not serve its status yet")
+	}
+	at, err := netip.ParseAddrPort(m.Addr)
+	if err != nil {
+		return "", fmt.Errorf("its address is not known: %q", m.Addr)
+	}
+	return "http://" + net.JoinHostPort(at.Addr().String(), port), nil
+}
+
+// fetchView asks for the short form.
+func fetchView(ctx context.Context, base string) (View, error) {
+	ctx, cancel := context.WithTimeout(ctx, viewTime)
+	defer cancel()
+	var r View
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/view", http.NoBody)
+	if err != nil {
+		return r, fmt.Errorf("ask %s: %w", base, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, fmt.Errorf("ask %s: %w", base, cause(ctx, err))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return r, fmt.Errorf("ask %s: it answers %s", base, resp.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxView)).Decode(&r); err != nil {
+		return r, fmt.Errorf("ask %s: read the answer: %w", base, err)
+	}
+	return r, nil
+}
+
+// differences asks for everything and compares address by address.
+func (v *views) differences(ctx context.Context, base string) ([]page.Difference, error) {
+	ctx, cancel := context.WithTimeout(ctx, viewTime)
+	defer cancel()
+	there, err := Fetch(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	return differences(v.snapshot().VIPs, there.VIPs), nil
+}
+
+// differences are the addresses that two speakers see at different announcers, sorted by text.
+func differences(here, there []speaker.VIP) []page.Difference {
+	all := make(map[string]page.Difference, len(here))
+	for _, v := range here {
+		all[v.IP] = page.Difference{IP: v.IP, Here: v.Owner, Known: true}
+	}
+	for _, v := range there {
+		d := all[v.IP]
+		d.IP, d.There, d.Heard = v.IP, v.Owner, true
+		all[v.IP] = d
+	}
+	var r []page.Difference
+	for _, d := range all {
+		if d.Here != d.There || d.Known != d.Heard {
+			r = append(r, d)
+		}
+	}
+	slices.SortFunc(r, func(a, b page.Difference) int { return cmp.Compare(a.IP, b.IP) })
+	return r
+}
