@@ -26,7 +26,7 @@ demo-down: root ## remove what a kept or interrupted demo left behind
 	@CGO_ENABLED=0 go -C e2e run ./cmd/demo down
 
 .PHONY: test
-test: root deps lint unit checks e2e ## linters, unit and wire tests with the race detector, and the cluster tests
+test: root deps lint unit checks browser e2e ## linters, unit and wire tests with the race detector, and the cluster tests
 
 # The explorations of the lease protocol are run whole only without the race detector. They print what they have seen.
 .PHONY: unit
@@ -45,6 +45,11 @@ checks: ## the alerts, the dashboard and the ways to install, read by Prometheus
 .PHONY: e2e
 e2e: root deps ## tests on a real Kubernetes cluster on this machine
 	cd e2e && CGO_ENABLED=0 go test -vet=off -p 1 -count=1 -timeout 40m $$(go list ./... | grep -vE '/cmd/(kube|containerd|shim)$$')
+
+.PHONY: browser
+browser: ## tests of the status page in headless Chromium; SCREENSHOTS=DIR leaves pictures there
+	@scripts/deps browser
+	cd e2e/browser && CGO_ENABLED=0 STARLING_SCREENSHOTS=$(SCREENSHOTS) go test -vet=off -count=1 .
 
 .PHONY: lint
 lint: ## formatter, linters and import directions
