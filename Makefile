@@ -56,7 +56,8 @@ lint: ## formatter, linters and import directions
 	@scripts/lint
 
 .PHONY: bench
-bench: ## benchmarks of the packages
+bench: ## benchmarks of the packages; as root also those of the wire, beside the kernel, a C program and arping
+	@[ "$$(id -u)" != 0 ] || scripts/deps bench
 	go test -run '^$$' -bench . ./...
 
 .PHONY: bench-e2e

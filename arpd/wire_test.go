@@ -317,7 +317,7 @@ func TestSuccessorIsHeard(t *testing.T) {
 }
 
 // gathered is the sum of a metric.
-func gathered(t *testing.T, s *speakerNode, name string) float64 {
+func gathered(t testing.TB, s *speakerNode, name string) float64 {
 	t.Helper()
 	families, err := s.reg.Gather()
 	if err != nil {
