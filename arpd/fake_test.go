@@ -259,8 +259,14 @@ type node struct {
 // start runs a responder until the test ends or the returned function is called.
 func start(t *testing.T, sys *fakeSystem, patterns ...string) (*node, func()) {
 	t.Helper()
+	return startWith(t, Config{Interfaces: patterns}, sys)
+}
+
+func startWith(t *testing.T, cfg Config, sys *fakeSystem) (*node, func()) {
+	t.Helper()
 	reg := prometheus.NewRegistry()
-	r, err := newResponder(Config{Interfaces: patterns, Registry: reg}, sys)
+	cfg.Registry = reg
+	r, err := newResponder(cfg, sys)
 	if err != nil {
 		t.Fatal(err)
 	}

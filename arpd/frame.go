@@ -68,6 +68,7 @@ const (
 	writeFailed             // the answer or announcement could not be sent
 	overrun                 // too many claims at once, this one was not looked at
 	stale                   // it came while the process was stopped
+	limited                 // an echo beyond what is sent in a second
 	drops                   // their number
 )
 
@@ -75,7 +76,7 @@ const (
 func (d drop) String() string {
 	return [drops]string{
 		"", "malformed", "bad_checksum", "own_frame", "not_for_us",
-		"bad_sender", "not_request", "not_owned", "write_failed", "overrun", "stale",
+		"bad_sender", "not_request", "not_owned", "write_failed", "overrun", "stale", "limited",
 	}[d]
 }
 
@@ -97,6 +98,7 @@ type verdict struct {
 	answer   int  // bytes of the answer that now stands in the buffer, 0: none
 	request  bool // it asked for an address of ours
 	presence bool // it asked whether a speaker is here
+	echo     bool // it was a ping
 	claim    claim
 	drop     drop
 }

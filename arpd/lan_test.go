@@ -309,9 +309,15 @@ type speakerNode struct {
 // so many interfaces.
 func (h *host) speak(used int, patterns ...string) *speakerNode {
 	h.t.Helper()
+	return h.speakWith(used, Config{Interfaces: patterns})
+}
+
+func (h *host) speakWith(used int, cfg Config) *speakerNode {
+	h.t.Helper()
 	s := &speakerNode{t: h.t, reg: prometheus.NewRegistry()}
+	cfg.Namespace, cfg.Registry, cfg.Log = h.path, s.reg, zerolog.Nop()
 	var err error
-	s.Responder, err = New(Config{Interfaces: patterns, Namespace: h.path, Registry: s.reg, Log: zerolog.Nop()})
+	s.Responder, err = New(cfg)
 	h.must("new responder", err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

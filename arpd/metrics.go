@@ -15,6 +15,7 @@ type metrics struct {
 	gratuitous prometheus.Counter
 	asked      prometheus.Counter
 	probes     prometheus.Counter
+	echoes     prometheus.Counter
 	conflicts  *prometheus.CounterVec
 	dropped    [drops]prometheus.Counter
 }
@@ -30,6 +31,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		gratuitous: prometheus.NewCounter(counter("gratuitous_sent_total", "Frames that announced an address without being asked.")),
 		asked:      prometheus.NewCounter(counter("questions_sent_total", "Frames that asked whether another speaker is there or answers for an address.")),
 		probes:     prometheus.NewCounter(counter("probes_sent_total", "Frames that asked whether a station has an address that nobody should have.")),
+		echoes:     prometheus.NewCounter(counter("pings_answered_total", "ICMP echo requests for addresses of this node that were answered.")),
 		conflicts:  prometheus.NewCounterVec(counter("conflicts_total", "Frames in which another station claimed an address of this node: a stranger, or a member of the mesh."), []string{"kind"}),
 	}
 	dropped := prometheus.NewCounterVec(counter("dropped_total", "Frames that passed the kernel filter and were not answered, or could not be sent."), []string{"reason"})
@@ -44,7 +46,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.responses, m.gratuitous, m.asked, m.probes, m.conflicts, dropped} {
+	for _, c := range []prometheus.Collector{m.requests, m.responses, m.gratuitous, m.asked, m.probes, m.echoes, m.conflicts, dropped} {
 		if err := reg.Register(c); err != nil {
 			errs = append(errs, fmt.Errorf("register metric: %w", err))
 		}

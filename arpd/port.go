@@ -23,8 +23,8 @@ type protocol struct {
 	program   func(*table) []bpf.Instruction
 }
 
-func protocols() [2]protocol {
-	return [2]protocol{
+func protocols() []protocol {
+	return []protocol{
 		{etherARP, (*view).arp, arpProgram},
 		{etherIPv6, (*view).nd, ndProgram},
 	}
@@ -54,14 +54,15 @@ type reader struct {
 	metrics *metrics
 	pulse   *pulse // nil: the process is never stopped
 	stops   uint32 // of pulse, as of the last frame
+	echoes  allowance
 }
 
 // openPort opens the sockets; nothing passes their filters before assign.
-func openPort(sys system, l link, claims chan<- claim, m *metrics, beat *pulse) (*port, error) {
+func openPort(sys system, l link, protocols []protocol, claims chan<- claim, m *metrics, beat *pulse) (*port, error) {
 	p := &port{link: l, regroup: make(chan struct{}, 1), quit: make(chan struct{})}
 	p.groups = newGroups(l.index, sys.Groups)
 	p.view.Store(&view{mac: l.mac, table: newTable(nil)})
-	for _, proto := range protocols() {
+	for _, proto := range protocols {
 		s, err := sys.Packet(l.index, proto.etherType)
 		if err != nil {
 			for _, r := range p.readers {
@@ -112,12 +113,17 @@ func (r *reader) frame(b []byte, n int) {
 	if v.request {
 		r.metrics.requests.Inc()
 	}
+	if v.echo && !r.echoes.take(echoRate, time.Now()) {
+		v.answer, v.drop = 0, limited
+	}
 	if v.answer > 0 {
 		switch err := r.sock.Write(b[:v.answer]); {
 		case err != nil:
 			v.drop = writeFailed
 		case v.request:
 			r.metrics.responses.Inc()
+		case v.echo:
+			r.metrics.echoes.Inc()
 		}
 	}
 	if v.claim.ip.IsValid() {

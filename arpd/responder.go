@@ -32,6 +32,10 @@ type Config struct {
 	Refresh time.Duration
 	// Rate is how many announcements are sent per second at most; zero: 12,000.
 	Rate int
+	// AnswerPing answers ICMP echo for the addresses. The kernel gets the
+	// questions, too, and where it forwards it tells who asks that the address is
+	// unreachable: see docs/wire.md.
+	AnswerPing bool
 	// Probing is how the addresses of Probe are tried out; zero: Shortened.
 	Probing Rhythm
 
@@ -46,7 +50,8 @@ type Responder struct {
 	log     zerolog.Logger
 	metrics *metrics
 	choice  patterns
-	rate    int // of announcements per second
+	rate    int        // of announcements per second
+	spoken  []protocol // on every interface
 
 	changed chan struct{} // capacity 1: for the caller
 	rescan  chan struct{} // capacity 1: interfaces may have changed
@@ -110,7 +115,7 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		return nil, err
 	}
 	r := &Responder{
-		sys: sys, log: cfg.Log, metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate),
+		sys: sys, log: cfg.Log, metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate), spoken: protocols(),
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		asked:     make(chan struct{}, 1),
 		lookup:    make(chan hw, 1),
@@ -128,6 +133,9 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		ports:     make(map[int]*port),
 		flapped:   make(map[int]struct{}),
 		failed:    make(map[int]error),
+	}
+	if cfg.AnswerPing {
+		r.spoken = append(r.spoken, pingProtocols()...)
 	}
 	r.problems = r.diagnose()
 	return r, nil

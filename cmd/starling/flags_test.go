@@ -141,10 +141,10 @@ func TestWireFlags(t *testing.T) {
 		args []string
 		want wireConfig
 	}{
-		{"defaults", nil, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Minute, 12_000}},
-		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{arpd.RFC5227(), 7 * time.Second, time.Minute, 12_000}},
-		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{arpd.Rhythm{}, 0, -1, 12_000}},
-		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500"}, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Hour, 500}},
+		{"defaults", nil, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Minute, 12_000, false}},
+		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{arpd.RFC5227(), 7 * time.Second, time.Minute, 12_000, false}},
+		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{arpd.Rhythm{}, 0, -1, 12_000, false}},
+		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500", "--answer-ping"}, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Hour, 500, true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, parsed(t, tt.args...).wire, cmp.AllowUnexported(wireConfig{})); diff != "" {

@@ -134,6 +134,7 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 	wire, err := arpd.New(arpd.Config{
 		Interfaces: p.cfg.interfaces,
 		Cluster:    b.cluster,
+		AnswerPing: p.cfg.wire.ping,
 		Probing:    p.cfg.wire.probing,
 		Refresh:    p.cfg.wire.refresh,
 		Rate:       p.cfg.wire.rate,

@@ -22,6 +22,7 @@ type wireConfig struct {
 	trial   time.Duration // how long probing takes, 0: off
 	refresh time.Duration // negative: off
 	rate    int           // announcements per second
+	ping    bool
 }
 
 // wireFlags are the flags of `starling run` about the frames on the wire.
@@ -30,12 +31,13 @@ func wireFlags() []cli.Flag {
 		&cli.StringFlag{Name: "probe", EnvVars: env("PROBE"), Value: "fast", Usage: "how to find out, before an address is handed out, whether a station has it: fast (0.2 s), rfc5227 (7 s) or off"},
 		&cli.DurationFlag{Name: "refresh-period", EnvVars: env("REFRESH_PERIOD"), Value: time.Minute, Usage: "announce every address again each `DURATION`, for caches and switches that missed it; 0 for never"},
 		&cli.IntFlag{Name: "announce-rate", EnvVars: env("ANNOUNCE_RATE"), Value: 12_000, Usage: "send at most `N` announcements per second"},
+		&cli.BoolFlag{Name: "answer-ping", EnvVars: env("ANSWER_PING"), Usage: "answer ICMP echo for the addresses that this node announces"},
 	}
 }
 
 // parseWire checks the flags about the frames on the wire.
 func parseWire(c *cli.Context, check func(flag string, err error)) wireConfig {
-	w := wireConfig{refresh: c.Duration("refresh-period"), rate: c.Int("announce-rate")}
+	w := wireConfig{refresh: c.Duration("refresh-period"), rate: c.Int("announce-rate"), ping: c.Bool("answer-ping")}
 	var err error
 	w.probing, w.trial, err = parseProbe(c.String("probe"))
 	check("probe", err)
