@@ -37,6 +37,10 @@ type Meta struct {
 	// "02:00:00:00:00:01": sorted, without duplicates, the first eight of
 	// them. By them the others tell a member on the wire from a stranger.
 	MACs []string
+	// Mute are pools, as 32 bits of what the caller takes for their name, whose
+	// addresses the node has no interface for: sorted, without duplicates, the
+	// first sixteen of them.
+	Mute []uint32
 	// Keys are the fingerprints of the gossip keys that the member holds (see
 	// [Fingerprints]), the one that it encrypts with first. The mesh fills it
 	// in; none means that the member's release does not tell.
@@ -57,6 +61,8 @@ const (
 	versionBytes = 64
 	macBytes     = 6
 	macsMost     = 8
+	muteBytes    = 4
+	mutesMost    = 16
 )
 
 const (
@@ -68,6 +74,7 @@ const (
 	tagSegment6                 // The same for IPv6.
 	tagMACs                     // Ethernet addresses of six bytes each.
 	tagKeys                     // Fingerprints of four bytes each, the primary key's first.
+	tagMute                     // Four bytes each, big endian.
 )
 
 const (
@@ -102,6 +109,12 @@ func (m Meta) encode() []byte {
 	}
 	if keys := tidyKeys(m.Keys); len(keys) > 0 {
 		out = append(append(out, tagKeys, byte(len(keys))), keys...)
+	}
+	if mute := tidyMutes(m.Mute); len(mute) > 0 {
+		out = append(out, tagMute, byte(muteBytes*len(mute)))
+		for _, pool := range mute {
+			out = binary.BigEndian.AppendUint32(out, pool)
+		}
 	}
 	for _, p := range tidy(m.Segments) {
 		f := segmentField(p)
@@ -144,7 +157,7 @@ func decodeMeta(b []byte) Meta {
 	if err != nil {
 		return Meta{}
 	}
-	m.Segments = tidy(m.Segments)
+	m.Segments, m.Mute = tidy(m.Segments), tidyMutes(m.Mute)
 	macs := tidyMACs(m.MACs)
 	m.MACs = nil
 	for _, mac := range macs {
@@ -195,7 +208,11 @@ func (m *Meta) set(tag byte, value []byte) error {
 		for key := range slices.Chunk(value[:min(len(value), keysMost*fingerprintBytes)], fingerprintBytes) {
 			m.Keys = append(m.Keys, hex.EncodeToString(key))
 		}
-	case tag < tagFlags || tag > tagKeys:
+	case tag == tagMute && len(value)%muteBytes == 0:
+		for pool := range slices.Chunk(value, muteBytes) {
+			m.Mute = append(m.Mute, binary.BigEndian.Uint32(pool))
+		}
+	case tag < tagFlags || tag > tagMute:
 		return nil // A later release's field.
 	default:
 		return errMeta
@@ -246,6 +263,16 @@ func tidyMACs(in []string) []net.HardwareAddr {
 	slices.SortFunc(out, func(a, b net.HardwareAddr) int { return bytes.Compare(a, b) })
 	out = slices.CompactFunc(out, func(a, b net.HardwareAddr) bool { return bytes.Equal(a, b) })
 	return out[:min(len(out), macsMost)]
+}
+
+// tidyMutes makes equal sets equal: sorted, no duplicates, at most mutesMost.
+// An empty set is nil.
+func tidyMutes(in []uint32) []uint32 {
+	if len(in) == 0 {
+		return nil
+	}
+	out := slices.Compact(slices.Sorted(slices.Values(in)))
+	return out[:min(len(out), mutesMost)]
 }
 
 // tidyKeys are the fingerprints as bytes, in their order, at most keysMost,

@@ -42,6 +42,7 @@ func TestMetaGolden(t *testing.T) {
 			"\x01\x05\x01\x00\x05\x03\x0f\xc6\x12\x06\x07\x30\x20\x01\x0d\xb8\x00\x01",
 		},
 		{"keys", Meta{Keys: []string{"fe010203", "00000001"}}, "\x01\x08\x08\xfe\x01\x02\x03\x00\x00\x00\x01"},
+		{"mute", Meta{Mute: []uint32{0x01020304, 0xfffefdfc}}, "\x01\x09\x08\x01\x02\x03\x04\xff\xfe\xfd\xfc"},
 		{"macs", Meta{MACs: []string{"02:00:00:00:00:01", "fe:01:02:03:04:05"}}, "\x01\x07\x0c\x02\x00\x00\x00\x00\x01\xfe\x01\x02\x03\x04\x05"},
 	}
 	for _, tt := range tests {
@@ -140,7 +141,8 @@ func TestMetaGarbage(t *testing.T) {
 		{"cut in a value", string(good[:len(good)-1]), Meta{}},
 		{"cut after a tag", string(good) + "\x05", Meta{}},
 		{"unknown field is skipped", "\x01\xc8\x03abc" + string(good[1:]), Meta{Ready: true, Version: "v1"}},
-		{"unknown tail is skipped", string(good) + "\x09\x02zz", Meta{Ready: true, Version: "v1"}},
+		{"half a pool", string(good) + "\x09\x03abc", Meta{}},
+		{"unknown tail is skipped", string(good) + "\x0a\x02zz", Meta{Ready: true, Version: "v1"}},
 		{"tag zero is skipped", "\x01\x00\x00" + string(good[1:]), Meta{Ready: true, Version: "v1"}},
 		{"flags may grow", "\x01\x01\x02\x01\xff", Meta{Ready: true}},
 		{"empty flags", "\x01\x01\x00", Meta{}},
@@ -156,7 +158,7 @@ func TestMetaGarbage(t *testing.T) {
 		{"nine fingerprints", "\x01\x08\x24" + strings.Repeat("abcd", 9), Meta{Keys: slices.Repeat([]string{"61626364"}, 8)}},
 		{"no MAC", string(good) + "\x07\x00", Meta{Ready: true, Version: "v1"}},
 		{"group address", string(good) + "\x07\x06\xff\xff\xff\xff\xff\xff", Meta{Ready: true, Version: "v1"}},
-		{"too long", string(good) + strings.Repeat("\x09\x00", 260), Meta{}},
+		{"too long", string(good) + strings.Repeat("\x0a\x00", 260), Meta{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,6 +189,7 @@ func TestMetaRoundTrip(t *testing.T) {
 		for i := range rapid.IntRange(0, macsMost).Draw(t, "MACs") {
 			m.MACs = append(m.MACs, fmt.Sprintf("02:00:00:00:%02x:%02x", i, rapid.Byte().Draw(t, "MAC")))
 		}
+		m.Mute = tidyMutes(rapid.SliceOfN(rapid.Uint32(), 0, 2*mutesMost).Draw(t, "mute"))
 		for range rapid.IntRange(0, keysMost).Draw(t, "keys") {
 			m.Keys = append(m.Keys, fmt.Sprintf("%08x", rapid.Uint32().Draw(t, "key")))
 		}

@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"net/netip"
 	"slices"
@@ -25,38 +26,67 @@ type scope struct {
 }
 
 // agree decides whose rules are in force: those of the present pools, but while
-// the live members differ, as they do while a change of the configuration
-// spreads, the ones that they last agreed on. So all of them elect by the same
+// live members have others than these, as they do while a change of the configuration
+// spreads, the ones that all last agreed on. So all of them elect by the same
 // rules, and one that reads the file late does not announce beside another.
-func (s *Speaker) agree(w *world) {
-	if s.agreed == nil || !configsDiffer(w.members) {
+func (s *Speaker) agree(w *world, own uint64) {
+	differ := slices.ContainsFunc(w.members, func(m mesh.Member) bool {
+		return m.State == mesh.Alive && m.Name != w.self && m.Meta.Config != own
+	})
+	if s.agreed == nil || !differ {
 		s.agreed = w.pools
 	}
-	w.scopes = scopes{}
+	w.rules = map[string]lease.Scope{}
 	for _, p := range w.pools.List() {
 		rule, known := s.agreed.Scope(p.Name)
 		if !known {
 			rule, _ = w.pools.Scope(p.Name)
 		}
 		if len(rule.NodeSelectors) > 0 || len(rule.Interfaces) > 0 || rule.Weighed() {
-			w.scopes[p.Name] = w.scope(p.Name, rule)
+			w.rules[p.Name] = rule
 		}
 	}
 }
 
+// confine finds for each pool with rules what these leave.
+func (w *world) confine() {
+	w.scopes = scopes{}
+	for pool, rule := range w.rules {
+		w.scopes[pool] = w.scope(pool, rule)
+	}
+}
+
+// muted names, as members tell each other, the pools whose addresses this node uses no interface for: others
+// do not know its interfaces.
+func (w *world) muted() []uint32 {
+	var mute []uint32
+	for pool, rule := range w.rules {
+		if len(rule.Interfaces) > 0 && !slices.ContainsFunc(w.wire.Interfaces, func(i arpd.Interface) bool { return i.Used && rule.Interface(i.Name) }) {
+			mute = append(mute, muteName(pool))
+		}
+	}
+	slices.Sort(mute)
+	return mute
+}
+
+// muteName is a pool's name in the metadata, where there is little room.
+func muteName(pool string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(pool))
+	return h.Sum32()
+}
+
 // scope finds the nodes and interfaces that a pool's rule leaves.
 func (w *world) scope(pool string, rule lease.Scope) scope {
-	c := scope{rule: rule}
-	if len(rule.NodeSelectors) > 0 || rule.Weighed() {
-		c.nodes = &owner.Scope{Rule: fmt.Sprintf("the node selectors of pool %q", pool), Any: len(rule.NodeSelectors) == 0, Weights: map[string]int{}}
-		for _, m := range w.members { // sorted by name
-			labels := w.labels(m.Name)
-			if rule.Node(labels) {
-				c.nodes.Nodes = append(c.nodes.Nodes, m.Name)
-			}
-			if weight := rule.Weight(labels); weight != owner.DefaultWeight {
-				c.nodes.Weights[m.Name] = weight
-			}
+	c := scope{rule: rule, nodes: &owner.Scope{Rule: ruleName(pool, rule), Weights: map[string]int{}}}
+	c.nodes.Any = len(rule.NodeSelectors) == 0 && len(rule.Interfaces) == 0
+	for _, m := range w.members { // sorted by name
+		labels := w.labels(m.Name)
+		if rule.Node(labels) && !slices.Contains(m.Meta.Mute, muteName(pool)) {
+			c.nodes.Nodes = append(c.nodes.Nodes, m.Name)
+		}
+		if weight := rule.Weight(labels); weight != owner.DefaultWeight {
+			c.nodes.Weights[m.Name] = weight
 		}
 	}
 	if len(rule.Interfaces) > 0 {
@@ -67,6 +97,18 @@ func (w *world) scope(pool string, rule lease.Scope) scope {
 		}
 	}
 	return c
+}
+
+// ruleName says in words what keeps nodes from announcing a pool's addresses.
+func ruleName(pool string, rule lease.Scope) string {
+	what := "node selectors and interfaces"
+	switch {
+	case len(rule.Interfaces) == 0:
+		what = "node selectors"
+	case len(rule.NodeSelectors) == 0:
+		what = "interfaces"
+	}
+	return fmt.Sprintf("the %s of pool %q", what, pool)
 }
 
 // labels are those of a node, as far as Kubernetes has told.
@@ -108,8 +150,8 @@ func (w *world) limits() []arpd.Limit {
 }
 
 // mute says which addresses this node owns and has no interface for: what the
-// members tell of themselves does not say which interfaces they have, so the
-// election cannot know.
+// members tell of themselves has room for so many pools only, see muted, and of
+// the others the election does not know.
 func (w *world) mute(mine map[netip.Addr]bool) []string {
 	if len(w.scopes) == 0 {
 		return nil

@@ -35,11 +35,12 @@ type world struct {
 
 	reasons []string // why this node is not ready
 	voters  *owner.Electorate
-	writers *owner.Electorate // who may take lease steps: also nodes that may not announce
-	seats   []*seat           // of vips, in the same order
-	gone    []netip.Addr      // were in vips in the last turn
-	moves   []move            // of owners
-	scopes  scopes            // where the addresses of pools may be announced
+	writers *owner.Electorate      // who may take lease steps: also nodes that may not announce
+	seats   []*seat                // of vips, in the same order
+	gone    []netip.Addr           // were in vips in the last turn
+	moves   []move                 // of owners
+	rules   map[string]lease.Scope // in force, of the pools that have some
+	scopes  scopes                 // where the addresses of pools may be announced
 	yields  map[netip.Addr]yielding
 	ask     []arpd.Question // about addresses: to those that are to have them
 
@@ -70,21 +71,24 @@ func (s *Speaker) look(now time.Time) *world {
 	}
 	w.members = judge(w.gossip, w.names, w.wire, own, now)
 	s.keepWatch(w)
+	rules := s.rules(w.pools)
+	s.agree(w, rules)
 	meta := mesh.Meta{
 		Ready:     len(w.reasons) == 0,
 		Draining:  w.draining,
 		Returning: s.hold.returning(now, len(w.reasons) == 0, steady(w.members, s.cfg.Node)),
 		Version:   s.cfg.Version,
-		Config:    s.rules(w.pools),
+		Config:    rules,
 		Segments:  own,
 		APIAge:    s.touch.age(now, w.cluster.LastContact),
 		MACs:      macs(w.wire),
+		Mute:      w.muted(),
 		Proxy:     w.proxy.Health == proxy.Healthy,
 	}
 	s.cfg.Mesh.SetMeta(meta)
 	w.meta, w.members = meta, withSelf(w.members, s.cfg.Node, meta)
 	w.voters, w.writers = electorates(w.members, w.cluster.Nodes, s.cfg.IgnoreExclude)
-	s.agree(w)
+	w.confine()
 	return w
 }
 
