@@ -54,7 +54,9 @@
 // Meet also names stations to be asked, again and again, whether a speaker of
 // this cluster is there, or whether it answers for a VIP ([Question]). A process
 // that is dead or stopped does not answer, whatever the kernel of its node does,
-// because no kernel knows the addresses that are asked for.
+// because no kernel knows the addresses that are asked for. A host can be asked
+// for an address of its own instead, which its kernel answers at once however
+// slow its processes are.
 //
 // [Responder.Probe] tries out addresses that nobody should have, before they are
 // used for the first time ([Trial]).

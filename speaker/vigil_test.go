@@ -120,6 +120,13 @@ func TestHostQuestions(t *testing.T) {
 		want  []arpd.Question
 	}{
 		{"on the network", at("198.18.0.2:7927"), []string{mac2}, nil, homeNet, []arpd.Question{host("198.18.0.2", mac2)}},
+		{
+			"without IPv4", at("[2001:db8::2]:7927"),
+			[]string{mac2},
+			nil,
+			[]netip.Prefix{homeNet[0], netip.MustParsePrefix("2001:db8::/64")},
+			[]arpd.Question{host("2001:db8::2", mac2)},
+		},
 		{"an earlier release", at("198.18.0.2:7927"), nil, nil, homeNet, nil},
 		{"gossip is elsewhere", at("192.0.2.2:7927"), []string{mac2}, nil, homeNet, nil},
 		{
