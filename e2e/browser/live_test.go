@@ -64,6 +64,8 @@ func TestFailoverIsSeen(t *testing.T) {
 	if !eval[bool](b, `document.activeElement.id === "q" && document.activeElement.value === "198" && window.row === document.getElementById("row-`+lost[0]+`")`) {
 		t.Error("the focus, what was typed, or the row itself is lost")
 	}
+	b.empty()
+	eval[bool](b, `document.activeElement.blur(), true`)
 	b.until(`document.getAnimations().length === 0`)
 	b.shoot("failover")
 }

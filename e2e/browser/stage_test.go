@@ -188,9 +188,6 @@ func (s *stage) die(name string) {
 	})
 	for i := range s.vips {
 		v := &s.vips[i]
-		if v.Owner != name && v.Next != name {
-			continue
-		}
 		was := v.Owner
 		s.elect(v)
 		if v.Owner != was {

@@ -41,6 +41,7 @@ type row struct {
 
 // NewIndex looks through a scene.
 func NewIndex(s Scene) *Index {
+	s.Views = ofTheLiving(s)
 	x := &Index{Scene: s, counts: map[string]int{}}
 	notes, others := x.conflictNotes(), x.otherViews()
 	x.rows = make([]row, len(s.Snapshot.VIPs))
@@ -58,6 +59,15 @@ func NewIndex(s Scene) *Index {
 	x.Alarms, x.crew = x.alarms(), x.members()
 	x.pictures = x.drawings(x.crew)
 	return x
+}
+
+// ofTheLiving are the views but for those of members that have died or left since they were asked.
+func ofTheLiving(s Scene) []View {
+	return slices.DeleteFunc(slices.Clone(s.Views), func(v View) bool {
+		return slices.ContainsFunc(s.Snapshot.Members, func(m speaker.Member) bool {
+			return m.Name == v.Node && (m.State == "dead" || m.State == "left")
+		})
+	})
 }
 
 func (x *Index) add(r row, at int) {

@@ -46,7 +46,10 @@ func night() Scene {
 				{Level: "warning", About: "node n3", Words: "nothing reaches n3"},
 			},
 		},
-		Views: []View{{Node: "n2", Page: "http://198.18.0.2:7928/", Differs: []Difference{{IP: "198.18.64.3", Here: "n2", There: "n1", Known: true, Heard: true}}}},
+		Views: []View{
+			{Node: "n2", Page: "http://198.18.0.2:7928/", Differs: []Difference{{IP: "198.18.64.3", Here: "n2", There: "n1", Known: true, Heard: true}}},
+			{Node: "n3", Differs: []Difference{{IP: "198.18.64.1", Here: "n1", There: "n3", Known: true, Heard: true}}}, // told before it died
+		},
 	}
 }
 
