@@ -53,7 +53,7 @@ func (r *Responder) tell(ports []*port, ip netip.Addr, u urgency) int {
 	for _, p := range ports {
 		sent, err := p.announce(ip, brief, r.metrics)
 		if err != nil {
-			r.log.Error().Err(err).Stringer("vip", ip).Msg("cannot announce")
+			r.noise.send.Error().Err(err).Stringer("vip", ip).Msg("cannot announce")
 		}
 		sum += sent
 	}

@@ -61,14 +61,14 @@ func (r *Responder) inquire(ctx context.Context) {
 		for _, q := range ask {
 			for _, p := range ports {
 				if err := p.ask(q, r.presence, r.metrics); err != nil {
-					r.log.Error().Err(err).Str("mac", q.MAC).Msg("cannot ask")
+					r.noise.send.Error().Err(err).Str("mac", q.MAC).Msg("cannot ask")
 				}
 			}
 		}
 		for _, ip := range try {
 			for _, p := range ports {
 				if err := p.probe(ip, r.metrics); err != nil {
-					r.log.Error().Err(err).Stringer("vip", ip).Msg("cannot probe")
+					r.noise.send.Error().Err(err).Stringer("vip", ip).Msg("cannot probe")
 				}
 			}
 		}

@@ -151,7 +151,7 @@ func (r *Responder) look(ctx context.Context) {
 		case mac := <-r.lookup:
 			addrs, err := r.sys.Neighbours(mac)
 			if err != nil {
-				r.log.Warn().Err(err).Stringer("mac", mac).Msg("cannot look up a speaker")
+				r.noise.look.Warn().Err(err).Stringer("mac", mac).Msg("cannot look up a speaker")
 			}
 			r.mu.Lock()
 			if s, known := r.speakers[mac]; known && len(s.Addrs) == 0 && len(addrs) > 0 {

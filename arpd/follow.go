@@ -136,7 +136,7 @@ func (f *follower) study(list []Interface) {
 	}
 	settings, err := f.sys.Settings(names)
 	if err != nil {
-		f.log.Warn().Err(err).Msg("cannot read the settings of interfaces")
+		f.noise.read.Warn().Err(err).Msg("cannot read the settings of interfaces")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -94,7 +94,7 @@ func (r *Responder) judge(now time.Time) time.Time {
 		r.hearsay.macs = nil
 	}
 	for _, ip := range j.fresh {
-		r.log.Warn().Stringer("vip", ip).Stringer("mac", r.disputes[ip].mac).Msg("another station claims the address")
+		r.log.Debug().Stringer("vip", ip).Stringer("mac", r.disputes[ip].mac).Msg("another station claims the address") // the loop tells it at level warn
 	}
 	if len(j.defend) > 0 {
 		poke(r.due)

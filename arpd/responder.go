@@ -48,6 +48,7 @@ type Config struct {
 type Responder struct {
 	sys     system
 	log     zerolog.Logger
+	noise   noise
 	metrics *metrics
 	choice  patterns
 	rate    int        // of announcements per second
@@ -115,7 +116,7 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		return nil, err
 	}
 	r := &Responder{
-		sys: sys, log: cfg.Log, metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate), spoken: protocols(),
+		sys: sys, log: cfg.Log, noise: newNoise(cfg.Log), metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate), spoken: protocols(),
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		asked:     make(chan struct{}, 1),
 		lookup:    make(chan hw, 1),

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
 	"slices"
@@ -59,6 +58,7 @@ type node struct {
 	done    chan struct{}
 	up      bool // its link works
 
+	log      *logbook
 	registry *prometheus.Registry
 	state    mesh.State
 	since    time.Time // of state
@@ -132,8 +132,8 @@ func (m *model) later(f func()) {
 // its world.
 func (m *model) start(name string, edits ...func(*node)) *node {
 	b := &node{
-		registry: prometheus.NewRegistry(),
-		m:        m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
+		registry: prometheus.NewRegistry(), log: &logbook{},
+		m: m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
 		changes: map[watcher.Key]*watcher.Service{}, alarms: map[mesh.Alarm]bool{}, card: newCard(), lost: map[string]mesh.Member{},
 		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1), proxied: make(chan struct{}, 1),
 		proxy: proxy.State{Health: proxy.Healthy},
@@ -160,7 +160,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	b.speaker = New(Config{
 		Node: name, Version: "test", Installation: "cluster", Pace: 40 * time.Millisecond, Trial: arpd.Shortened().Longest(),
 		Mesh: (*modelMesh)(b), Alarms: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
-		Pings: b.pings, Counts: b.counts, Log: zerolog.New(io.Discard), Registry: b.registry,
+		Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())

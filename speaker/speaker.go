@@ -139,6 +139,7 @@ type Config struct {
 type Speaker struct {
 	cfg     Config
 	log     zerolog.Logger
+	claims  zerolog.Logger // see claimsOf
 	metrics *metrics
 	results chan result
 	writing chan struct{}        // one element for each write under way
@@ -183,6 +184,7 @@ func New(cfg Config) *Speaker {
 	s := &Speaker{
 		cfg:     cfg,
 		log:     cfg.Log,
+		claims:  claimsOf(cfg.Log),
 		results: make(chan result),
 		writing: make(chan struct{}, writers),
 		table:   lease.NewTable(),

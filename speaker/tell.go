@@ -29,10 +29,10 @@ type move struct {
 	known bool
 }
 
-// moved logs and counts a change of owner. Only the new owner sends the event,
-// so there is one for each change; who announces a new address first is told by
-// the event IPAllocated, and after a restart there is nothing to tell.
-func (s *Speaker) moved(w *world, m move) {
+// moved counts a change of owner, and returns what the log is to say of it, if anything. Only the new owner sends the
+// event, so there is one for each change; who announces a new address first is told by the event IPAllocated, and after
+// a restart there is nothing to tell.
+func (s *Speaker) moved(w *world, m move) (line, bool) {
 	v, t := w.vips[m.at], w.seats[m.at] // of this turn, so no view shows it yet
 	was, verdict := m.was, t.verdict()
 	now := verdict.Owner
@@ -41,13 +41,14 @@ func (s *Speaker) moved(w *world, m move) {
 	s.metrics.changes.WithLabelValues(reason).Inc()
 	switch {
 	case now == s.cfg.Node:
-		s.log.Info().Stringer("vip", v.IP).Str("from", was).Str("reason", reason).Msg("announcing")
 		if m.known {
 			s.event(v.Services, false, NodeAssigned, fmt.Sprintf("node %s announces %s: %s", now, v.IP, verdict.Reason))
 		}
+		return line{"announcing", "from", was, reason}, true
 	case was == s.cfg.Node:
-		s.log.Info().Stringer("vip", v.IP).Str("to", now).Str("reason", reason).Msg("handing over")
+		return line{"handing over", "to", now, reason}, true
 	}
+	return line{}, false
 }
 
 // Why an address has another owner than before.
@@ -74,9 +75,7 @@ func cause(w *world, was string, known bool) string {
 // tell sends the events that concern this node's own view: addresses that moved,
 // addresses without an owner, and strangers on the wire.
 func (s *Speaker) tell(w *world) {
-	for _, m := range w.moves {
-		s.moved(w, m)
-	}
+	s.tellMoves(w)
 	for i, t := range w.seats {
 		if t.verdict().Owner == "" && !t.warned {
 			s.ownerless(w, i)
@@ -88,7 +87,7 @@ func (s *Speaker) tell(w *world) {
 		if s.told[c.IP] {
 			continue
 		}
-		s.log.Warn().Stringer("vip", c.IP).Str("mac", c.MAC).Str("node", w.names[c.MAC]).Str("reason", c.Kind).Msg("address conflict")
+		s.claims.Warn().Stringer("vip", c.IP).Str("mac", c.MAC).Str("node", w.names[c.MAC]).Str("reason", c.Kind).Msg("address conflict")
 		if w.names[c.MAC] != "" {
 			continue // the nodes settle it between them
 		}
