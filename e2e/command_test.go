@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	authentication "k8s.io/api/authentication/v1"
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/starling"
+)
+
+// viewer is a user who may do what docs/cli.md says is enough, and nothing else.
+type viewer struct {
+	kubeconfig string
+	bin        string // directory with kubectl-starling
+}
+
+func newViewer(t *testing.T) viewer {
+	t.Helper()
+	ctx, name := t.Context(), "viewer"
+	v := viewer{kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), bin: t.TempDir()}
+	binding := fmt.Sprintf(`
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: %[1]s, namespace: %[2]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: starling-viewer}
+subjects: [{kind: ServiceAccount, name: %[1]s, namespace: %[2]s}]
+`, name, starling.Namespace)
+	objects := documentedRole(t) + binding
+	if out, err := shared.Kubectl(ctx, objects, "apply", "-f", "-"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	accounts := shared.Kube.CoreV1().ServiceAccounts(starling.Namespace)
+	if _, err := accounts.Create(ctx, &core.ServiceAccount{ObjectMeta: meta.ObjectMeta{Name: name}}, meta.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(ctx)
+		if out, err := shared.Kubectl(ctx, objects, "delete", "-f", "-"); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		if err := accounts.Delete(ctx, name, meta.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	token, err := accounts.CreateToken(ctx, name, &authentication.TokenRequest{}, meta.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.LoadFromFile(shared.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user := range config.AuthInfos {
+		config.AuthInfos[user] = &api.AuthInfo{Token: token.Status.Token}
+	}
+	if err := clientcmd.WriteToFile(*config, v.kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(product.Binary, filepath.Join(v.bin, "kubectl-starling")); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// documentedRole is the Role that docs/cli.md shows.
+func documentedRole(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	role, _, ok := strings.Cut(rest, "```")
+	if !ok || !strings.Contains(role, "kind: Role\n") {
+		t.Fatal("docs/cli.md shows no Role")
+	}
+	return role
+}
+
+// run is `kubectl starling ...` as the user types it.
+func (v viewer) run(ctx context.Context, args ...string) (code int, out string, err error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(shared.Tools(), "kubectl"), append([]string{"starling"}, args...)...)
+	cmd.Env = []string{"PATH=" + v.bin + ":/usr/bin:/bin", "HOME=" + v.bin, "KUBECONFIG=" + v.kubeconfig}
+	text, err := cmd.CombinedOutput()
+	if exit := (&exec.ExitError{}); errors.As(err, &exit) {
+		return exit.ExitCode(), string(text), nil
+	}
+	return 0, string(text), err
+}
+
+// TestPlugin: an ordinary user sees by kubectl where an address is, and why, and that all is well.
+func TestPlugin(t *testing.T) {
+	ip := expose(t, "plugin").String()
+	v := newViewer(t)
+	allReady(t)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"status"}, "default/plugin"},
+		{[]string{"status", "-o", "json"}, `"ip": "` + ip + `"`},
+		{[]string{"who", ip}, " announces " + ip + ": highest score of "},
+		{[]string{"leases"}, "default/plugin"},
+		{[]string{"pools"}, "POOLS"},
+		{[]string{"events", "--limit", "0"}, ip},
+		{[]string{"doctor"}, "can be opened (NET_RAW)"},
+	} {
+		code, out, err := v.run(t.Context(), tt.args...)
+		if err != nil || code != 0 || !strings.Contains(out, tt.want) {
+			t.Errorf("kubectl starling %s: exit code %d, %v, want %q in\n%s", strings.Join(tt.args, " "), code, err, tt.want, out)
+		}
+	}
+	if code, out, err := v.run(t.Context(), "key", "status"); err != nil || code != 1 || !strings.Contains(out, "forbidden") {
+		t.Errorf("a viewer sees the Secret of the keys: exit code %d, %v\n%s", code, err, out)
+	}
+}
+
+// TestDoctorNamesFaults: what is wrong is named within ten seconds.
+func TestDoctorNamesFaults(t *testing.T) {
+	saveLogsOnFailure(t)
+	v := newViewer(t)
+	allReady(t)
+	victim, other := shared.Nodes[0], shared.Nodes[1]
+	t.Run("port blocked", func(t *testing.T) {
+		if err := victim.Block(t.Context(), 7927); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := victim.Unblock(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, proto := range []string{"tcp", "udp"} {
+			v.finds(t, fmt.Sprintf("gossip port of %s (%s:7927 %s) is blocked", victim.Name, victim.IP4, proto))
+		}
+	})
+	allReady(t)
+	t.Run("wrong key", func(t *testing.T) {
+		impostor(t, victim, other)
+		v.finds(t, fmt.Sprintf("peer %s uses another gossip key", victim.IP4))
+	})
+}
+
+// finds waits until doctor tells of a fault, and fails.
+func (v viewer) finds(t *testing.T, words string) {
+	t.Helper()
+	begun := time.Now()
+	until(t, 10*time.Second, "doctor that says "+words, func(ctx context.Context) error {
+		code, out, err := v.run(ctx, "doctor")
+		if err == nil && (code != 3 || !strings.Contains(out, "fail ") || !strings.Contains(out, words)) {
+			err = fmt.Errorf("exit code %d:\n%s", code, out)
+		}
+		return err
+	})
+	t.Logf("%s: named after %v", words, time.Since(begun).Round(time.Millisecond))
+}
+
+// impostor runs a speaker with a key of its own on a node until the test ends, and lets it look for another one. It knows
+// the cluster from what the node's own speaker keeps: the API server is at no address that the node reaches. It has no
+// interface to announce on.
+func impostor(t *testing.T, on, seed *cluster.Node) {
+	t.Helper()
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	if err := os.WriteFile(key, []byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 20*time.Second, "snapshot file on "+on.Name, func(ctx context.Context) error {
+		_, err := on.Run(ctx, "cp", "/var/lib/starling/cluster.jsonl", dir)
+		return err
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := on.Run(ctx, product.Binary, "run", "--node-name", "impostor", "--kubeconfig", shared.Kubeconfig, "--gossip-key-file", key, "--state-dir", dir,
+			"--gossip-addr", on.IP4.String()+":7930", "--status-addr", "127.0.0.1:7931", "--interface", "none0", "--join", seed.IP4.String()+":7927",
+			"--pool", "none=203.0.113.0/30", "--lb-class", "example.com/none")
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err == nil {
+			t.Error("the impostor ended before the test")
+		}
+	})
+}
