@@ -1,0 +1,36 @@
+{{/* Names are fixed: there is one installation in a cluster, and the speakers look for the Secret by its name. */}}
+{{- define "starling.labels" -}}
+app.kubernetes.io/name: starling
+{{- end }}
+
+{{- define "starling.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* Arguments of "starling run"; what is as by default is left out. */}}
+{{- define "starling.args" -}}
+- run
+- --config=/etc/starling/starling.yaml
+- --state-dir=/var/lib/starling
+{{- with .Values.loadBalancerClass }}
+- {{ printf "--lb-class=%s" . | quote }}
+{{- end }}
+{{- range .Values.interfaces }}
+- {{ printf "--interface=%s" . | quote }}
+{{- end }}
+{{- if ne .Values.failureDetection "default" }}
+- --failure-detection={{ .Values.failureDetection }}
+{{- end }}
+{{- if .Values.ignoreExcludeLabel }}
+- --ignore-exclude-label
+{{- end }}
+{{- if ne .Values.log.level "info" }}
+- --log-level={{ .Values.log.level }}
+{{- end }}
+{{- if ne .Values.log.format "json" }}
+- --log-format={{ .Values.log.format }}
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
