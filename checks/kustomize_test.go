@@ -46,6 +46,7 @@ func TestOverlays(t *testing.T) {
 	want := map[string][]string{
 		"example":        {"ConfigMap starling-system/starling"},
 		"network-policy": {policy},
+		"status-auth":    {"ClusterRoleBinding /starling-auth-delegator", daemonSet},
 	}
 	folders, err := os.ReadDir("../manifests/overlays")
 	if err != nil {
@@ -65,6 +66,14 @@ func TestPolicies(t *testing.T) {
 	overlay := build(t, "../manifests/overlays/network-policy")[policy]
 	if diff := cmp.Diff(overlay, render(t, "networkPolicy: {enabled: true}")[policy]); diff != "" {
 		t.Errorf("policy (-overlay +chart):\n%s", diff)
+	}
+}
+
+// TestStatusAuth: the overlay installs what the chart does.
+func TestStatusAuth(t *testing.T) {
+	overlay, chart := configured(t, build(t, "../manifests/overlays/status-auth")), configured(t, render(t, "{status: {auth: true}, namespace: {create: true}}"))
+	if diff := cmp.Diff(overlay, chart); diff != "" {
+		t.Errorf("objects (-overlay +chart):\n%s", diff)
 	}
 }
 

@@ -109,3 +109,36 @@ func TestBindings(t *testing.T) {
 		t.Errorf("role %v, want %v", local.RoleRef, want)
 	}
 }
+
+// TestRightsAreExplained: the table of docs/security.md has the same rights as the manifest, each with its reason.
+func TestRightsAreExplained(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## Rights in Kubernetes")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var got []string
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, " | ")
+		if len(cells) != 3 || strings.HasPrefix(line, "| verbs") {
+			continue
+		}
+		if reason := strings.Trim(cells[2], " |\n"); len(reason) < 10 {
+			t.Errorf("%q has no reason", line)
+		}
+		what, _, _ := strings.Cut(strings.ReplaceAll(cells[1], "`", ""), ",")
+		resource, name, _ := strings.Cut(what, " ")
+		resource, group, _ := strings.Cut(resource, ".")
+		for verb := range strings.SplitSeq(strings.TrimPrefix(cells[0], "| "), ", ") {
+			got = append(got, strings.TrimSpace(verb+" "+group+"/"+resource+" "+name))
+		}
+	}
+	slices.Sort(got)
+	want := append(rights(find[*rbacv1.ClusterRole](t).Rules), rights(find[*rbacv1.Role](t).Rules)...)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rights (-manifest +docs/security.md):\n%s", diff)
+	}
+}

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,4 +143,20 @@ func TestAlarmIsOverOnReturn(t *testing.T) {
 	if got := (&node{Mesh: m}).said(); got != "" {
 		t.Errorf("after the return: %q", got)
 	}
+}
+
+// FuzzDecodeAlarm: whatever arrives is refused, or says the same when it is written again.
+func FuzzDecodeAlarm(f *testing.F) {
+	f.Add(encodeAlarm("n1", "n2")[1:])
+	f.Add([]byte{0})
+	f.Add([]byte("n1"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		by, about, ok := decodeAlarm(content)
+		if !ok {
+			return
+		}
+		if again := encodeAlarm(by, about)[1:]; !slices.Equal(again, content) || by == "" || about == "" {
+			t.Errorf("%q is read as of %q about %q", content, by, about)
+		}
+	})
 }

@@ -49,7 +49,7 @@ func newHandler(cfg Config, stop <-chan struct{}, port func() string) http.Handl
 		ErrorHandling: promhttp.ContinueOnError, // one bad metric must not hide all others
 		ErrorLog:      newErrorLog(cfg.Log, zerolog.ErrorLevel),
 	}))
-	return secure(mux)
+	return secure(guard(cfg.Allow, cfg.Log, mux))
 }
 
 // secure sets the headers that keep a browser from doing more with an answer than showing it.

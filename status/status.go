@@ -56,6 +56,10 @@ type Config struct {
 	Doctor   func(context.Context) doctor.Report // examines the node
 	Healthy  func() error                        // nil as long as a restart would cure nothing
 	Gatherer prometheus.Gatherer                 // of /metrics; nil: none
+	Healthy  func() error        // nil as long as a restart would cure nothing
+	Gatherer prometheus.Gatherer // of /metrics; nil: none
+	Cert     Certificate         // to speak TLS with, except on the loopback; nil: plain HTTP
+	Allow    Allow               // who may ask, see guard; nil: everybody
 	Log      zerolog.Logger
 }
 
@@ -97,6 +101,9 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 	s.open(ln.Addr())
 	defer s.addr.Store(nil)
+	if s.cfg.Cert != nil {
+		ln = secureListener{ln, tlsConfig(s.cfg.Cert)}
+	}
 	srv := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headTime,

@@ -36,6 +36,9 @@ type config struct {
 	join                        []string // host:port
 	keyFile                     string
 	statusAddr                  string
+	statusCert, statusKey       string // files; "" without TLS
+	statusAuth                  bool
+	pprofAddr                   string // "" for none
 	class                       string
 	detection                   mesh.Detection
 	stateDir                    string
@@ -66,6 +69,10 @@ func runFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "join", EnvVars: env("JOIN"), Usage: "`HOST[:PORT]` of a speaker to join besides the cluster's nodes; repeatable, in the variable separated by ;"},
 		&cli.StringFlag{Name: "gossip-key-file", EnvVars: env("GOSSIP_KEY_FILE"), Usage: "`FILE` with base64 keys of 32 bytes, one a line, the first encrypts; read again when it changes", DefaultText: "the Secret starling-gossip"},
 		&cli.StringFlag{Name: "status-addr", EnvVars: env("STATUS_ADDR"), Value: ":7928", Usage: "`ADDR` of the status page, the probes and the metrics"},
+		&cli.StringFlag{Name: "status-tls-cert-file", EnvVars: env("STATUS_TLS_CERT_FILE"), Usage: "`FILE` with the certificate to serve status by TLS with, read again when it changes", DefaultText: "none"},
+		&cli.StringFlag{Name: "status-tls-key-file", EnvVars: env("STATUS_TLS_KEY_FILE"), Usage: "`FILE` with its key", DefaultText: "none"},
+		&cli.BoolFlag{Name: "status-auth", EnvVars: env("STATUS_AUTH"), Usage: "ask for a token of Kubernetes whose user may get the path, but for probes and the loopback; by TLS, with a certificate made at the start if none is given"},
+		&cli.StringFlag{Name: "pprof-addr", EnvVars: env("PPROF_ADDR"), Usage: "loopback `ADDR` of profiles for go tool pprof", DefaultText: "none"},
 		&cli.StringFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve only Services with this loadBalancerClass", DefaultText: "only Services without one"},
 		&cli.StringFlag{Name: "failure-detection", EnvVars: env("FAILURE_DETECTION"), Value: "default", Usage: "how soon a silent member is dead: fast, default or calm"},
 		&cli.StringFlag{Name: "kube-proxy-health", EnvVars: env("KUBE_PROXY_HEALTH"), Value: "auto", Usage: "where kube-proxy says whether it is up, which is waited for before announcing: auto (port 10256 of the node, if any node has it), none or `URL`"},
@@ -87,6 +94,10 @@ func parseConfig(c *cli.Context) (config, error) {
 		configFile:    c.String("config"),
 		keyFile:       c.String("gossip-key-file"),
 		statusAddr:    c.String("status-addr"),
+		statusCert:    c.String("status-tls-cert-file"),
+		statusKey:     c.String("status-tls-key-file"),
+		statusAuth:    c.Bool("status-auth"),
+		pprofAddr:     c.String("pprof-addr"),
 		class:         c.String("lb-class"),
 		stateDir:      c.String("state-dir"),
 		ignoreExclude: c.Bool("ignore-exclude-label"),
@@ -123,6 +134,10 @@ func parseConfig(c *cli.Context) (config, error) {
 	check("status-addr", checkListen(cfg.statusAddr))
 	cfg.proxy, err = parseProxy(c.String("kube-proxy-health"))
 	check("kube-proxy-health", err)
+	if (cfg.statusCert == "") != (cfg.statusKey == "") {
+		check("status-tls-cert-file", errors.New("certificate and --status-tls-key-file go together"))
+	}
+	check("pprof-addr", checkLoopback(cfg.pprofAddr))
 	cfg.detection, err = mesh.ParseDetection(c.String("failure-detection"))
 	check("failure-detection", err)
 	cfg.wire = parseWire(c, check)

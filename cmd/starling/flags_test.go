@@ -64,6 +64,9 @@ func TestBadInput(t *testing.T) {
 		{"bad pool in the file", []string{"--config", file("c2", "pools:\n- name: lab\n  ranges: [\"198.18.0.9-198.18.0.1\"]\n")}, []string{"198.18.0.9"}},
 		{"no such key file", []string{"--gossip-key-file", filepath.Join(dir, "none")}, []string{"--gossip-key-file: "}},
 		{"bad key", []string{"--gossip-key-file", file("k", "c2hvcnQ=\n")}, []string{"--gossip-key-file: "}},
+		{"certificate without a key", []string{"--status-tls-cert-file", file("cert", "")}, []string{"--status-tls-cert-file: certificate and --status-tls-key-file go together"}},
+		{"no certificate", []string{"--status-tls-cert-file", file("cert", "x"), "--status-tls-key-file", file("certkey", "x")}, []string{"--status-tls-cert-file: "}},
+		{"profiles for everybody", []string{"--pprof-addr", ":7929"}, []string{"--pprof-addr: "}},
 		{"no such kubeconfig", []string{"--kubeconfig", filepath.Join(dir, "none")}, []string{"--kubeconfig: "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -35,7 +35,8 @@ func runCommand() *cli.Command {
 			log := newLogger(c.App.ErrWriter, cfg.level, cfg.console, lines)
 			keys, keyErr := newKeyring(cfg, log)
 			set, setErr := newSettings(cfg.pools, cfg.configFile, cfg.stateDir, log)
-			if err = errors.Join(err, keyErr, setErr); err != nil {
+			cert, certErr := certificate(cfg)
+			if err = errors.Join(err, keyErr, setErr, certErr); err != nil {
 				return usageError{command: "run ", err: err}
 			}
 			client, err := watcher.Connect(cfg.kubeconfig, "starling/"+version())
@@ -45,6 +46,7 @@ func runCommand() *cli.Command {
 			watcher.SetLogger(log)
 			p := newProcess(cfg, set, client, keys, log)
 			p.journal = lines
+			p.cert = cert
 			return p.run(c.Context)
 		},
 	}
@@ -56,6 +58,7 @@ type process struct {
 	settings *settings
 	client   *watcher.Client
 	keys     *keyring
+	cert     status.Certificate // nil: without TLS
 	log      zerolog.Logger
 	registry *prometheus.Registry
 	journal  *journal
@@ -104,10 +107,15 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		Doctor:   p.doctor.Examine,
 		Healthy:  p.healthy,
 		Gatherer: p.registry,
+		Cert:     p.cert,
+		Allow:    p.allow(),
 		Log:      p.room("status"),
 	})
 	t.start("memory", thrift)
 	t.start("status", web.Run)
+	if p.cfg.pprofAddr != "" {
+		t.start("profiles", profiles(p.cfg.pprofAddr, p.room("profiles")))
+	}
 	w, err := watcher.New(watcher.Config{
 		Client:   p.client,
 		NodeName: p.cfg.node,
@@ -127,6 +135,29 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		return err
 	}
 	return p.startSpeaker(t, w, b)
+}
+
+// certificate is that of the files, or made for --status-auth alone: a token must not travel in the clear.
+func certificate(cfg config) (status.Certificate, error) {
+	switch {
+	case cfg.statusCert != "" && cfg.statusKey != "":
+		c, err := status.CertificateFiles(cfg.statusCert, cfg.statusKey)
+		if err != nil {
+			return nil, fmt.Errorf("--status-tls-cert-file: %w", err)
+		}
+		return c, nil
+	case cfg.statusAuth:
+		return status.SelfSigned(cfg.node)
+	}
+	return nil, nil
+}
+
+// allow asks the API server who may see the status, if that was asked for.
+func (p *process) allow() status.Allow {
+	if !p.cfg.statusAuth {
+		return nil
+	}
+	return watcher.NewReviewer(p.client).Allow
 }
 
 // startSpeaker starts what needs the cluster's identity and the gossip key.

@@ -30,6 +30,13 @@ app.kubernetes.io/name: starling
 {{- if ne .Values.log.format "json" }}
 - --log-format={{ .Values.log.format }}
 {{- end }}
+{{- if .Values.status.auth }}
+- --status-auth
+{{- end }}
+{{- if .Values.status.tlsSecret }}
+- --status-tls-cert-file=/etc/starling-tls/tls.crt
+- --status-tls-key-file=/etc/starling-tls/tls.key
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
