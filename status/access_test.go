@@ -34,7 +34,7 @@ func allowOne(_ context.Context, token, path string) (string, bool, error) {
 
 func TestGuard(t *testing.T) {
 	t.Parallel()
-	h := newHandler(testConfig(func(c *Config) { c.Allow = allowOne }))
+	h := handle(testConfig(func(c *Config) { c.Allow = allowOne }))
 	const far, near, near6 = "198.18.0.9:4000", "127.0.0.1:4000", "[::1]:4000"
 	for _, tt := range []struct {
 		name, from, path, header string
@@ -100,7 +100,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: newHandler(testConfig(func(c *Config) { c.Allow = allowOne })), ErrorLog: log.New(io.Discard, "", 0)}
+	srv := &http.Server{Handler: handle(testConfig(func(c *Config) { c.Allow = allowOne })), ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = srv.Serve(secureListener{foreign{ln}, tlsConfig(cert)}) }()
 	t.Cleanup(func() { srv.Close() })
 	for _, tt := range []struct {

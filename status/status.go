@@ -56,10 +56,8 @@ type Config struct {
 	Doctor   func(context.Context) doctor.Report // examines the node
 	Healthy  func() error                        // nil as long as a restart would cure nothing
 	Gatherer prometheus.Gatherer                 // of /metrics; nil: none
-	Healthy  func() error        // nil as long as a restart would cure nothing
-	Gatherer prometheus.Gatherer // of /metrics; nil: none
-	Cert     Certificate         // to speak TLS with, except on the loopback; nil: plain HTTP
-	Allow    Allow               // who may ask, see guard; nil: everybody
+	Cert     Certificate                         // to speak TLS with, except on the loopback; nil: plain HTTP
+	Allow    Allow                               // who may ask, see guard; nil: everybody
 	Log      zerolog.Logger
 }
 
