@@ -25,9 +25,11 @@ type place struct {
 // group are the nodes that are eligible for some addresses.
 type group struct {
 	ballot ballot
-	seats  []seat // sorted by weight, the highest first, then by name
-	reason string // of an owner
-	heirs  *group // if there is one seat: who would be eligible without it
+	seats  []seat   // sorted by weight, the highest first, then by name
+	hashes []uint64 // of the seats, packed: an election goes through all of them
+	ends   []int    // where each weight ends
+	reason string   // of an owner
+	heirs  *group   // if there is one seat: who would be eligible without it
 }
 
 // seat is an eligible node, small enough for many of them to be gone through.
@@ -124,6 +126,12 @@ func (e *Electorate) without(gone string, v VIP, routed bool) *group {
 		}
 	}
 	slices.SortStableFunc(g.seats, func(a, b seat) int { return b.weight - a.weight })
+	for i, s := range g.seats {
+		g.hashes = append(g.hashes, s.hash)
+		if i+1 == len(g.seats) || g.seats[i+1].weight != s.weight {
+			g.ends = append(g.ends, i+1)
+		}
+	}
 	return g
 }
 
@@ -150,12 +158,9 @@ func (p *Poll) routed(ip netip.Addr) bool { return !onSegment(p.segments, ip) }
 // decide; only the best two of each weight are compared by weight, which takes longer.
 func (g *group) best(key uint64) (first, second int) {
 	first, second = -1, -1
-	for from := 0; from < len(g.seats); {
-		to := from + 1
-		for to < len(g.seats) && g.seats[to].weight == g.seats[from].weight {
-			to++
-		}
-		a, b := highest(g.seats[from:to], key)
+	from := 0
+	for _, to := range g.ends {
+		a, b := highest(g.hashes[from:to], key)
 		for _, i := range []int{a, b} {
 			switch {
 			case i < 0:
@@ -170,12 +175,12 @@ func (g *group) best(key uint64) (first, second int) {
 	return first, second
 }
 
-// highest returns the two seats with the highest scores, -1 for one that is missing.
-func highest(seats []seat, key uint64) (first, second int) {
+// highest returns which two have the highest scores, -1 for one that is missing.
+func highest(hashes []uint64, key uint64) (first, second int) {
 	var s1, s2 uint64
 	first, second = -1, -1
-	for i := range seats {
-		switch s := score(seats[i].hash, key); {
+	for i, hash := range hashes {
+		switch s := score(hash, key); {
 		case first < 0 || s > s1:
 			first, second, s1, s2 = i, first, s, s1
 		case second < 0 || s > s2:
