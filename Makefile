@@ -61,6 +61,10 @@ bench: ## benchmarks of the packages; as root also those of the wire, beside the
 	@[ "$$(id -u)" != 0 ] || scripts/deps bench
 	go test -run '^$$' -bench . ./...
 
+.PHONY: bench-mesh
+bench-mesh: ## how the gossip grows from 10 to 500 members, in virtual time; some minutes
+	STARLING_MEMBERS=10,50,100,200,500 go test -count=1 -run '^TestGrowth$$' -v -timeout 30m ./mesh
+
 .PHONY: bench-e2e
 bench-e2e: root ## benchmarks on a real cluster on this machine: allocation, and fail-over beside keepalived; more than an hour
 	@scripts/deps bench

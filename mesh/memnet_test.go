@@ -26,8 +26,9 @@ type memnet struct {
 	delay   func() time.Duration     // Of datagrams and of dialling.
 	udp     bool                     // False: only streams pass.
 	ice     map[netip.Addr]time.Time // Until when nothing passes in or out, only late.
-	sent    int                      // Bytes in datagrams.
 	refused int                      // Attempts to listen on a port in use.
+
+	sent, streamed int // Bytes in datagrams, and in streams.
 }
 
 func newMemnet() *memnet {
@@ -253,6 +254,11 @@ type memconn struct {
 
 func (c memconn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(c.local) }
 func (c memconn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
+func (c memconn) Write(b []byte) (int, error) {
+	c.port.net.do(func() { c.port.net.streamed += len(b) })
+	return c.Conn.Write(b)
+}
+
 func (c memconn) Close() error {
 	c.port.net.do(func() { delete(c.port.open, c.Conn) })
 	return c.Conn.Close()

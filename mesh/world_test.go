@@ -61,6 +61,9 @@ func inWorld(t *testing.T, f func(*world)) {
 
 func (w *world) end() {
 	w.net.heal()
+	for _, n := range w.nodes {
+		n.end() // All at once: one after the other takes a large mesh long.
+	}
 	for name := range w.nodes {
 		w.stop(name)
 	}
@@ -122,7 +125,7 @@ func (w *world) cluster(k int) []*node {
 	for i := range k {
 		out = append(out, w.start(fmt.Sprintf("n%d", i+1), i+1))
 	}
-	w.within(10*time.Second, "all see all", func() bool {
+	w.within(30*time.Second, "all see all", func() bool {
 		for _, n := range out {
 			if !n.Settled() || n.table.count(Alive) != k {
 				return false
