@@ -205,7 +205,7 @@ func (f *follower) open(list []Interface, links map[int]link, now time.Time) (fr
 		l := links[i.Index]
 		a := f.attempts[l.index]
 		if a == nil || !a.until.After(now) || l.differs(&a.link) {
-			p, err := openPort(f.sys, l, f.spoken, f.claims, f.metrics, f.pulse)
+			p, err := openPort(f.sys, l, f.spoken, f.claims, f.answers, f.metrics, f.pulse)
 			if err == nil {
 				fresh = append(fresh, p)
 				continue

@@ -9,6 +9,9 @@ const (
 	// judgeRest is the least time between two looks at all disputes, so that a
 	// flood of claims costs a bounded share of the processor.
 	judgeRest = 20 * time.Millisecond
+	// claimRate is how many claims a second are looked at when there are more:
+	// enough that 10,000 addresses may move at once.
+	claimRate = 20_000
 	// forgetEvery is how often conflicts that ended are looked for.
 	forgetEvery = time.Minute
 )
@@ -18,6 +21,7 @@ func (r *Responder) listen(ctx context.Context) {
 	forget := time.NewTicker(forgetEvery)
 	defer forget.Stop()
 	var next time.Time
+	budget, claims, rested := allowance{left: claimRate, at: time.Now()}, r.claims, (<-chan time.Time)(nil)
 	for {
 		var judge <-chan time.Time
 		if !next.IsZero() {
@@ -26,8 +30,15 @@ func (r *Responder) listen(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case c := <-r.claims:
+		case c := <-r.answers:
 			next = sooner(next, r.hear(c, time.Now()))
+		case c := <-claims:
+			next = sooner(next, r.hear(c, time.Now()))
+			if !budget.take(claimRate, time.Now()) {
+				claims, rested = nil, time.After(judgeRest) // what does not fit into the queue is counted
+			}
+		case <-rested:
+			claims, rested = r.claims, nil
 		case <-judge:
 			next = r.judge(time.Now())
 		case <-forget.C:

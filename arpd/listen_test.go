@@ -243,3 +243,33 @@ func TestOwnInterfacesAreNoStrangers(t *testing.T) {
 		}
 	})
 }
+
+// TestFloodOfClaimsIsBounded: of a second full of claims about an address of another node so many
+// are looked at and no more, and the answer to a question is heard among them.
+func TestFloodOfClaimsIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := start(t, newFake(t, testNIC))
+		n.Watch([]netip.Addr{other4})
+		n.Meet(Company{Ask: []Question{{MAC: peerHW.String()}}})
+		synctest.Wait()
+		taken := 0
+		for range 4000 { // a second, a quarter of a millisecond each
+			for range 10 {
+				select {
+				case n.claims <- claim{ip: other4, mac: strangerHW}:
+					taken++
+				default:
+				}
+			}
+			time.Sleep(time.Second / 4000)
+		}
+		n.answers <- claim{ip: peer4, mac: peerHW, says: 1}
+		synctest.Wait()
+		if n.State().Answers[Question{MAC: peerHW.String()}].Last.IsZero() {
+			t.Error("the answer is not heard")
+		}
+		if taken < claimRate || taken > 3*claimRate {
+			t.Errorf("%d claims of 40,000 looked at", taken)
+		}
+	})
+}

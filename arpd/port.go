@@ -51,6 +51,7 @@ type reader struct {
 	sock    socket
 	view    *atomic.Pointer[view]
 	claims  chan<- claim
+	answers chan<- claim // to questions of ours: a flood of claims must not hold them up
 	metrics *metrics
 	pulse   *pulse // nil: the process is never stopped
 	stops   uint32 // of pulse, as of the last frame
@@ -58,7 +59,7 @@ type reader struct {
 }
 
 // openPort opens the sockets; nothing passes their filters before assign.
-func openPort(sys system, l link, protocols []protocol, claims chan<- claim, m *metrics, beat *pulse) (*port, error) {
+func openPort(sys system, l link, protocols []protocol, claims, answers chan<- claim, m *metrics, beat *pulse) (*port, error) {
 	p := &port{link: l, regroup: make(chan struct{}, 1), quit: make(chan struct{})}
 	p.groups = newGroups(l.index, sys.Groups)
 	p.view.Store(&view{mac: l.mac, table: newTable(nil)})
@@ -70,7 +71,7 @@ func openPort(sys system, l link, protocols []protocol, claims chan<- claim, m *
 			}
 			return nil, err
 		}
-		p.readers = append(p.readers, &reader{protocol: proto, sock: s, view: &p.view, claims: claims, metrics: m, pulse: beat, stops: beat.stops.Load()})
+		p.readers = append(p.readers, &reader{protocol: proto, sock: s, view: &p.view, claims: claims, answers: answers, metrics: m, pulse: beat, stops: beat.stops.Load()})
 	}
 	return p, nil
 }
@@ -127,8 +128,12 @@ func (r *reader) frame(b []byte, n int) {
 		}
 	}
 	if v.claim.ip.IsValid() {
+		to := r.claims
+		if v.claim.host || v.claim.says != 0 {
+			to = r.answers
+		}
 		select {
-		case r.claims <- v.claim:
+		case to <- v.claim:
 		default:
 			v.drop = overrun
 		}

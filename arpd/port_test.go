@@ -25,7 +25,7 @@ func newReader(t testing.TB, p protocol, claims int, s socket) *reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reader{protocol: p, sock: s, claims: make(chan claim, claims), metrics: m}
+	r := &reader{protocol: p, sock: s, claims: make(chan claim, claims), answers: make(chan claim, claims), metrics: m}
 	port := &port{}
 	port.view.Store(nodeView())
 	r.view = &port.view

@@ -59,6 +59,7 @@ type Responder struct {
 	due     chan struct{} // capacity 1: the schedule has something new
 	asked   chan struct{} // capacity 1: there is something new to ask
 	claims  chan claim    // from the readers; full: claims are dropped and counted
+	answers chan claim    // the same, of those who were asked
 
 	lookup chan hw // capacity 1: a speaker whose addresses are to be found
 
@@ -124,6 +125,7 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		pulse:     newPulse(time.Now()),
 		probes:    newProbes(cmp.Or(cfg.Probing, Shortened())),
 		claims:    make(chan claim, 256),
+		answers:   make(chan claim, 256),
 		roles:     make(map[netip.Addr]role),
 		schedule:  newSchedule(gaps(), cmp.Or(cfg.Refresh, refreshEvery), jitter),
 		heard:     make(map[netip.Addr]sighting),
