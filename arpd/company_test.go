@@ -133,8 +133,12 @@ func TestSilentIsCertainSoon(t *testing.T) {
 		drained(n)
 		begin := time.Now()
 		<-n.Changed()
-		if took := time.Since(begin); took > 60*time.Millisecond {
-			t.Errorf("certain after %v", took)
+		if took := time.Since(begin); took > 60*time.Millisecond || !n.State().Answers[ofVIP].Silent {
+			t.Errorf("something is certain after %v, of the VIP %+v", took, n.State().Answers[ofVIP])
+		}
+		<-n.Changed()
+		if took := time.Since(begin); took > 90*time.Millisecond {
+			t.Errorf("all is certain after %v", took)
 		}
 		for q, a := range n.State().Answers {
 			if !a.Silent {

@@ -10,6 +10,9 @@ import (
 const (
 	// askTries questions in a row without an answer mean that nobody is there.
 	askTries = 3
+	// speakerTries is the same for the first question whether a speaker is there:
+	// its process may be waiting for a processor, which a kernel never does.
+	speakerTries = 5
 	// askFast lies between the tries of a first verdict: a take-over waits for it.
 	askFast = 15 * time.Millisecond
 	// hostTries is the same for a host whose kernel has answered before: it is
@@ -42,8 +45,11 @@ type inquiry struct {
 
 // tries is how many questions in a row without an answer are a verdict.
 func (q *inquiry) tries(x Question) int {
-	if x.Host && !q.Last.IsZero() {
+	switch {
+	case x.Host && !q.Last.IsZero():
 		return hostTries
+	case !x.Host && !x.IP.IsValid() && x.MAC != Everybody && q.Last.IsZero():
+		return speakerTries
 	}
 	return askTries
 }

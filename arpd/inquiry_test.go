@@ -46,7 +46,7 @@ func TestInquiryPace(t *testing.T) {
 		until   float64
 		want    []string
 	}{
-		"nobody is there":  {never, 3, []string{"0ms", "15ms", "30ms", "45ms silent", "1045ms silent", "2045ms silent"}},
+		"nobody is there":  {never, 3, []string{"0ms", "15ms", "30ms", "45ms", "60ms", "75ms silent", "1075ms silent", "2075ms silent"}},
 		"somebody answers": {always, 0.3, []string{"0ms answered", "100ms answered", "200ms answered", "300ms answered"}},
 		"the first two are lost": {
 			func(_ Question, now time.Time) bool { return now.Sub(epoch) >= 30*time.Millisecond }, 0.2,
@@ -58,7 +58,7 @@ func TestInquiryPace(t *testing.T) {
 		},
 		"comes back": {
 			func(_ Question, now time.Time) bool { return now.Sub(epoch) >= time.Second }, 1.3,
-			[]string{"0ms", "15ms", "30ms", "45ms silent", "1045ms silent answered", "1145ms answered", "1245ms answered"},
+			[]string{"0ms", "15ms", "30ms", "45ms", "60ms", "75ms silent", "1075ms silent answered", "1175ms answered", "1275ms answered"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

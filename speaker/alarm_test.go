@@ -67,7 +67,7 @@ func TestSilentDeathIsSeenOnTheWire(t *testing.T) {
 			m.dies(top, slowGossip)
 			m.pass(20 * time.Second)
 		})
-		if gap > 260*time.Millisecond || double > 0 {
+		if gap > 290*time.Millisecond || double > 0 {
 			m.t.Errorf("no answer for %s, two for %s", gap, double)
 		}
 		for _, n := range rest(names, top) {
@@ -161,10 +161,10 @@ func TestMachinePaused(t *testing.T) {
 	}{
 		{120 * time.Millisecond, 120 * time.Millisecond, 0},
 		{230 * time.Millisecond, 231 * time.Millisecond, 100 * time.Millisecond},
-		{350 * time.Millisecond, 260 * time.Millisecond, 400 * time.Millisecond},
-		{450 * time.Millisecond, 260 * time.Millisecond, 400 * time.Millisecond},
-		{900 * time.Millisecond, 260 * time.Millisecond, 400 * time.Millisecond},
-		{3 * time.Second, 260 * time.Millisecond, 5 * time.Millisecond},
+		{350 * time.Millisecond, 290 * time.Millisecond, 400 * time.Millisecond},
+		{450 * time.Millisecond, 290 * time.Millisecond, 400 * time.Millisecond},
+		{900 * time.Millisecond, 290 * time.Millisecond, 400 * time.Millisecond},
+		{3 * time.Second, 290 * time.Millisecond, 5 * time.Millisecond},
 	} {
 		t.Run(tt.length.String(), func(t *testing.T) {
 			clusters(t, []int{2, 3, 5}, func(m *model, _ []string, ip, top string) {

@@ -18,7 +18,7 @@ import (
 const onWire mesh.State = "wire"
 
 // doubt is how long a member that gossip has just given up counts as alive while
-// the wire has not said anything. The wire needs 45 ms; this is for when it
+// the wire has not said anything. The wire needs 75 ms; this is for when it
 // cannot say anything at all.
 const doubt = 200 * time.Millisecond
 

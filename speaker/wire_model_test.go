@@ -49,8 +49,11 @@ type asking struct {
 
 // tries is how many misses in a row are a verdict.
 func (a *asking) tries(q arpd.Question) int {
-	if q.Host && !a.Last.IsZero() {
+	switch {
+	case q.Host && !a.Last.IsZero():
 		return 4
+	case !q.Host && !q.IP.IsValid() && q.MAC != arpd.Everybody && a.Last.IsZero():
+		return 5
 	}
 	return 3
 }
