@@ -145,7 +145,7 @@ func TestSilentIsCertainSoon(t *testing.T) {
 				t.Errorf("%v: %+v", q, a)
 			}
 		}
-		if got := len(arp.take()); got != 8 { // presence and VIP, four each; not the address that is no VIP
+		if got := len(arp.take()); got != 10 { // six for presence, four for the VIP; none for the address that is no VIP
 			t.Errorf("%d ARP questions", got)
 		}
 		for _, f := range nd.take() {
