@@ -13,11 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/starling-lb/starling/e2e/cluster"
-	"github.com/starling-lb/starling/e2e/starling"
 	"github.com/starling-lb/starling/e2e/step"
 )
 
-// How many Services are created: one after the other, at once, and in all.
+// How many Services are created: one after the other, at once, and on a full cluster.
 const (
 	single  = 100
 	storm   = 1000
@@ -43,11 +42,42 @@ func leases(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 		return err
 	}
 	defer t.stop()
-	for _, part := range []func(context.Context, *step.Printer, *cluster.Cluster, *tracker) error{oneByOne, atOnce, tenThousand, restart} {
+	for _, part := range []func(context.Context, *step.Printer, *cluster.Cluster, *tracker) error{oneByOne, atOnce} {
 		if err := part(ctx, p, c, t); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// fill lets the speakers allocate all addresses.
+func fill(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
+	ns := &core.Namespace{ObjectMeta: meta.ObjectMeta{Name: namespace}}
+	if _, err := c.Kube.CoreV1().Namespaces().Create(ctx, ns, meta.CreateOptions{}); err != nil {
+		return err
+	}
+	t, err := track(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer t.stop()
+	begun := time.Now()
+	if err := createMany(ctx, c, "fill", all, create); err != nil {
+		return err
+	}
+	created := time.Now()
+	last, err := t.lastOf(ctx, "fill", all)
+	if err != nil {
+		return err
+	}
+	writes, err := writesSince(c, begun)
+	if err != nil {
+		return err
+	}
+	p.Say("\n  %d Services by %d clients at once", all, clients)
+	p.Say("    created in                          %8.1f s", created.Sub(begun).Seconds())
+	p.Say("    all bound after the last was created%8.2f s", last.Sub(created).Seconds())
+	p.Say("    writes of speakers per Service         %8.3f    refused %d", float64(writes.done)/all, writes.refused)
 	return nil
 }
 
@@ -93,7 +123,7 @@ func oneByOne(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *track
 // atOnce lets several clients create Services as fast as they can.
 func atOnce(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *tracker) error {
 	begun := time.Now()
-	if err := createMany(ctx, c, "storm", storm); err != nil {
+	if err := createMany(ctx, c, "storm", storm, create); err != nil {
 		return err
 	}
 	created := time.Now()
@@ -117,63 +147,11 @@ func atOnce(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *tracker
 	return nil
 }
 
-// tenThousand fills up, and says what a speaker costs then.
-func tenThousand(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *tracker) error {
-	begun, more := time.Now(), all-t.count()
-	if err := createMany(ctx, c, "fill", more); err != nil {
-		return err
-	}
-	last, err := t.lastOf(ctx, "fill", more)
-	if err != nil {
-		return err
-	}
-	p.Say("\n  %d more Services, bound in             %8.1f s", more, last.Sub(begun).Seconds())
-	for _, n := range c.Nodes {
-		if _, err := known(ctx, c, n, all); err != nil {
-			return err
-		}
-	}
-	return memory(p, c, t.count())
-}
-
-// restart ends the speaker of one node and times its successor until it knows every address.
-func restart(ctx context.Context, p *step.Printer, c *cluster.Cluster, _ *tracker) error {
-	n := c.Nodes[0]
-	old, err := n.Pids("starling")
-	if err != nil {
-		return err
-	}
-	pod, err := starling.PodOn(ctx, c, n)
-	if err != nil {
-		return err
-	}
-	begun := time.Now()
-	if err := c.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, meta.DeleteOptions{}); err != nil {
-		return err
-	}
-	before, err := successor(ctx, n, old)
-	if err != nil {
-		return err
-	}
-	at, err := known(ctx, c, n, all)
-	if err != nil {
-		return err
-	}
-	if err := starling.WaitReady(ctx, c, time.Minute); err != nil {
-		return err
-	}
-	writes, err := writesSince(c, begun)
-	if err != nil {
-		return err
-	}
-	p.Say("\n  a speaker restarted among %d Services", all)
-	p.Say("    knows all of them after             %8.2f s", at.Sub(before).Seconds())
-	p.Say("    writes of all speakers meanwhile    %8d", writes.done+writes.refused)
-	return nil
-}
+// creator makes one Service, and says when it was asked for and made.
+type creator func(ctx context.Context, c *cluster.Cluster, name string) (begun, created time.Time, err error)
 
 // createMany shares the work among the clients.
-func createMany(ctx context.Context, c *cluster.Cluster, prefix string, count int) error {
+func createMany(ctx context.Context, c *cluster.Cluster, prefix string, count int, create creator) error {
 	errs := make([]error, clients)
 	var done sync.WaitGroup
 	for k := range clients {
@@ -199,13 +177,18 @@ func create(ctx context.Context, c *cluster.Cluster, name string) (begun, create
 	if _, err := c.Kube.DiscoveryV1().EndpointSlices(namespace).Create(ctx, slice(name, c.Nodes[0]), meta.CreateOptions{}); err != nil {
 		return begun, created, err
 	}
+	begun = time.Now()
+	_, err = c.Kube.CoreV1().Services(namespace).Create(ctx, balanced(name), meta.CreateOptions{})
+	return begun, time.Now(), err
+}
+
+// balanced is a Service that is to have an address.
+func balanced(name string) *core.Service {
 	s := service(name)
 	s.Spec.Type = core.ServiceTypeLoadBalancer
 	no := false
 	s.Spec.AllocateLoadBalancerNodePorts = &no
-	begun = time.Now()
-	_, err = c.Kube.CoreV1().Services(namespace).Create(ctx, s, meta.CreateOptions{})
-	return begun, time.Now(), err
+	return s
 }
 
 func service(name string) *core.Service {

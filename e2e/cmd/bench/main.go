@@ -1,8 +1,9 @@
 // Command bench measures starling on a real cluster of this machine and prints figures, each beside a
 // reference of the same run where there is one: this machine may be slow or busy, the ratio tells.
 //
-//	go -C e2e run ./cmd/bench leases    how soon Services get addresses, and what 10,000 of them cost: on two
-//	                                    cores their creation alone takes longer than ten minutes
+//	go -C e2e run ./cmd/bench leases    how soon Services get addresses, and what 10,000 of them cost
+//	    allocation|restart|fill         only these parts; the last one, the allocation of all of them, takes a
+//	                                    quarter of an hour on two cores
 //	go -C e2e run ./cmd/bench faults    how long an address is silent when its node dies, beside keepalived, on
 //	                                    clusters of 3 to 20 nodes; about an hour, of which two parts can be cut short:
 //	    -minutes 10                     of false deaths: a busy machine and a speaker that is stopped again and again
@@ -79,7 +80,11 @@ func choose(args []string) ([]part, error) {
 	flags.SetOutput(io.Discard)
 	switch command {
 	case "leases":
-		parts = []part{{name: "leases", nodes: 3, measure: leases}}
+		parts = []part{
+			{name: "allocation", nodes: 3, measure: leases},
+			{name: "restart", nodes: 3, measure: restart},
+			{name: "fill", nodes: 3, measure: fill},
+		}
 	case "faults":
 		var o options
 		flags.IntVar(&o.minutes, "minutes", 10, "")

@@ -18,9 +18,10 @@ func TestChoose(t *testing.T) {
 	}{
 		{"nothing", nil, nil},
 		{"unknown command", []string{"bogus"}, nil},
-		{"leases", []string{"leases"}, []string{"leases"}},
+		{"leases", []string{"leases"}, []string{"allocation", "restart", "fill"}},
+		{"some of the leases", []string{"leases", "restart"}, []string{"restart"}},
 		{"leases have no options", []string{"leases", "-minutes", "3"}, nil},
-		{"leases have no parts but themselves", []string{"leases", "five"}, nil},
+		{"leases have other parts", []string{"leases", "five"}, nil},
 		{"all faults", []string{"faults"}, every},
 		{"cut short", []string{"faults", "-minutes", "3", "-count", "20", "-seed", "7"}, every},
 		{"some faults in the order asked for", []string{"faults", "-seed", "7", "random", "five"}, []string{"random", "five"}},
