@@ -188,7 +188,6 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 	if err != nil {
 		return fmt.Errorf("mesh: %w", err)
 	}
-	returns := returnFile{dir: p.cfg.stateDir, log: p.log}
 	cfg := speaker.Config{
 		Node:          p.cfg.node,
 		Version:       version(),
@@ -197,8 +196,6 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Pace:          p.cfg.detection.Watch(),
 		IgnoreExclude: p.cfg.ignoreExclude,
 		Trial:         p.cfg.wire.trial,
-		LastReturn:    returns.read(),
-		Returned:      func(r speaker.Return) { go returns.write(r) }, // the loop does not wait for a disk
 		Mesh:          m,
 		Alarms:        m,
 		Wire:          wire,
