@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,9 +28,12 @@ type health struct {
 
 type problem struct {
 	text  string
-	topic string // what is told once in the log: the text, or that the server is unreachable for whatever cause
+	topic string // what is told once in the log: the text, or unreachable for whatever cause
 	since time.Time
 }
+
+// unreachable is the topic of every attempt that got no answer.
+const unreachable = "unreachable"
 
 func newHealth(host string, log zerolog.Logger, changed func()) *health {
 	return &health{host: host, log: log, changed: changed, problems: map[string]problem{}}
@@ -48,7 +52,7 @@ func (h *health) report(ctx context.Context, what string, err error) {
 	text := h.words(what, err)
 	topic := text
 	if !answered(err) {
-		topic = "unreachable" // for a cause that may change from attempt to attempt
+		topic = unreachable // for a cause that may change from attempt to attempt
 	}
 	h.set(what, text, topic)
 }
@@ -92,15 +96,42 @@ func (h *health) textsLocked() map[string]bool {
 	return texts
 }
 
+// clear ends the problems of attempts that work. A stream that works after it failed shows that the server is back: what
+// occasional attempts met meanwhile is out of date then.
 func (h *health) clear(whats ...string) {
+	h.end(func(what string, _ problem) bool {
+		return slices.Contains(whats, what) || occasional(what) && slices.ContainsFunc(whats, h.failedLocked)
+	})
+}
+
+// occasional says whether nobody repeats an attempt until it works, so that its problem cannot wait for the next one:
+// a write, an event, a probe. Lists and watches are repeated.
+func occasional(what string) bool {
+	return !strings.HasPrefix(what, "list ") && !strings.HasPrefix(what, "watch ")
+}
+
+func (h *health) failedLocked(what string) bool {
+	_, failed := h.problems[what]
+	return failed && !occasional(what)
+}
+
+// end removes the problems that match, which is called with the lock held.
+func (h *health) end(match func(what string, p problem) bool) {
 	h.mu.Lock()
 	before := h.textsLocked()
-	var ended []problem
-	for _, what := range whats {
-		p, known := h.problems[what]
+	gone := map[string]problem{}
+	for what, p := range h.problems {
+		if match(what, p) {
+			gone[what] = p
+		}
+	}
+	for what := range gone {
 		delete(h.problems, what)
-		if known && !h.hasLocked(func(o problem) bool { return o.topic == p.topic }) {
-			ended = append(ended, p)
+	}
+	ended := map[string]problem{} // by topic
+	for _, p := range gone {
+		if !h.hasLocked(func(o problem) bool { return o.topic == p.topic }) {
+			ended[p.topic] = p
 		}
 	}
 	words := !maps.Equal(before, h.textsLocked())
@@ -140,12 +171,16 @@ func (h *health) watching(delta int) {
 	h.open += delta
 }
 
-// heard notes that the API server has just answered.
+// heard notes that the API server has just answered, so that it is not unreachable for occasional attempts either.
 func (h *health) heard() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if h.open > 0 {
 		h.contact = time.Now()
+	}
+	problems := len(h.problems)
+	h.mu.Unlock()
+	if problems > 0 {
+		h.end(func(what string, p problem) bool { return occasional(what) && p.topic == unreachable })
 	}
 }
 

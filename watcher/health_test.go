@@ -67,7 +67,7 @@ func TestHealth(t *testing.T) {
 		var log bytes.Buffer
 		h := newHealth("https://h", zerolog.New(&log), told.add)
 		refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
-		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", errors.New("no"))
+		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "", errors.New("no"))
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
 		steps := []struct {
@@ -86,17 +86,17 @@ func TestHealth(t *testing.T) {
 			{"it differently", func() { h.report(t.Context(), "list nodes", io.EOF) }, []string{"API server https://h unreachable: connection closed (since 10s)", "API server https://h unreachable: connection refused (since 20s)"}, 1, ""},
 			{"and back", func() { h.report(t.Context(), "list nodes", refused) }, []string{"API server https://h unreachable: connection refused (since 25s)"}, 1, ""},
 			{
-				"another problem", func() { h.report(t.Context(), "create events", forbidden) },
-				[]string{"API server https://h unreachable: connection refused (since 30s)", "forbidden by RBAC: create events (no) (since 5s)"},
+				"another problem", func() { h.report(t.Context(), "list secrets", forbidden) },
+				[]string{"API server https://h unreachable: connection refused (since 30s)", "forbidden by RBAC: list secrets (no) (since 5s)"},
 				1, "warn",
 			},
 			{
 				"one stream works", func() { h.report(t.Context(), "list services", nil) },
-				[]string{"API server https://h unreachable: connection refused (since 25s)", "forbidden by RBAC: create events (no) (since 10s)"},
+				[]string{"API server https://h unreachable: connection refused (since 25s)", "forbidden by RBAC: list secrets (no) (since 10s)"},
 				0, "",
 			},
-			{"all streams work", func() { h.clear("list services", "list nodes") }, []string{"forbidden by RBAC: create events (no) (since 15s)"}, 1, "info"},
-			{"all works", func() { h.clear("create events") }, nil, 1, "info"},
+			{"all streams work", func() { h.clear("list services", "list nodes") }, []string{"forbidden by RBAC: list secrets (no) (since 15s)"}, 1, "info"},
+			{"all works", func() { h.clear("list secrets") }, nil, 1, "info"},
 		}
 		for _, st := range steps {
 			log.Reset()
@@ -113,6 +113,50 @@ func TestHealth(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestOccasional: what a write or an event met while the server was away is no problem any more when it is back, also
+// when there is nothing more to write.
+func TestOccasional(t *testing.T) {
+	const refused, forbidden = "API server h unreachable: connection refused (since 0s)", "forbidden by RBAC: create events (no) (since 0s)"
+	away := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	no := apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", errors.New("no"))
+	tests := []struct {
+		name string
+		do   func(ctx context.Context, h *health)
+		want []string
+	}{
+		{"nothing since", func(context.Context, *health) {}, []string{refused, forbidden}},
+		{"a change arrives", func(_ context.Context, h *health) { h.heard() }, []string{forbidden}},
+		{"a probe is answered", func(ctx context.Context, h *health) { h.heard(); h.report(ctx, "get namespaces", nil) }, []string{forbidden}},
+		{"a stream is renewed", func(_ context.Context, h *health) { h.clear("watch services") }, []string{refused, forbidden}},
+		{"a stream works again", func(ctx context.Context, h *health) {
+			h.report(ctx, "watch services", away)
+			h.clear("list services", "watch services")
+		}, nil},
+		{"another stream does not", func(ctx context.Context, h *health) {
+			h.report(ctx, "watch services", away)
+			h.report(ctx, "watch nodes", away)
+			h.clear("list services", "watch services")
+		}, []string{refused}},
+		{"a stream that does not work is not forgiven", func(ctx context.Context, h *health) {
+			h.report(ctx, "watch services", away)
+			h.heard()
+		}, []string{refused, forbidden}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHealth("h", zerolog.Nop(), func() {})
+				h.report(t.Context(), "patch services/status", away)
+				h.report(t.Context(), "create events", no)
+				tt.do(t.Context(), h)
+				if diff := cmp.Diff(tt.want, h.list(), cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("problems (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
 }
 
 func TestContact(t *testing.T) {
