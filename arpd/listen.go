@@ -65,8 +65,10 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 	case c.host || role == 0:
 		return time.Time{} // it answers for itself, or the address was given up meanwhile
 	case role == tried:
-		if r.probes.heard(c.ip, c.mac) {
+		_, member := r.peers[c.mac]
+		if r.probes.heard(c.ip, c.mac, member, now) {
 			poke(r.changed)
+			poke(r.asked)
 		}
 		return time.Time{}
 	}

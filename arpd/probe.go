@@ -51,12 +51,19 @@ const (
 	probeRest  = probeBurst * frameGap
 	// probeMost bounds the memory of addresses that strangers have.
 	probeMost = 1024
+	// memberGrace is how long a member may go on answering for an address that
+	// was released a moment ago: it may not have learned of that yet. Until then
+	// it is asked every memberSoon, and later every memberLook; one question
+	// without an answer shows that it has let go.
+	memberGrace = 2 * time.Second
+	memberSoon  = 100 * time.Millisecond
+	memberLook  = 5 * time.Second
 )
 
 // Trial is what is known of an address that nobody should have.
 type Trial struct {
 	Begun time.Time
-	Known bool   // tried out; false: MAC may still change
+	Known bool   // tried out; false: MAC is "", or of a member that may be about to let go of it
 	MAC   string // of the station that has it; "" for none
 }
 
@@ -64,11 +71,12 @@ type Trial struct {
 type trial struct {
 	begun  time.Time
 	known  bool
-	mac    hw   // zero: nobody
-	wanted bool // false: remembered because a station has it
-	left   int  // probes to send in this round
-	heard  bool // in this round
-	missed int  // rounds in a row without an answer
+	mac    hw        // zero: nobody
+	member time.Time // since when a member has it; zero: a stranger or nobody
+	wanted bool      // false: remembered because a station has it
+	left   int       // probes to send in this round
+	heard  bool      // in this round
+	missed int       // rounds in a row without an answer
 	due    time.Time
 }
 
@@ -120,15 +128,27 @@ func (p *probes) seen(ip netip.Addr, mac hw, now time.Time) {
 	}
 }
 
-// heard notes that mac has ip, and returns true if that is news.
-func (p *probes) heard(ip netip.Addr, mac hw) (changed bool) {
+// heard notes that mac has ip, which is that of a member or not, and returns
+// true if that is news.
+func (p *probes) heard(ip netip.Addr, mac hw, member bool, now time.Time) (changed bool) {
 	t := p.trials[ip]
 	if t == nil {
 		return false
 	}
-	changed = !t.known || t.mac != mac
-	t.known, t.mac, t.heard = true, mac, true
-	return changed
+	was := *t
+	t.mac, t.heard = mac, true
+	switch {
+	case !member:
+		t.known, t.member = true, time.Time{}
+	case t.member.IsZero():
+		t.known, t.member = false, now
+		if t.due.After(now.Add(memberSoon)) {
+			t.due = now.Add(memberSoon)
+		}
+	case now.Sub(t.member) >= memberGrace:
+		t.known = true
+	}
+	return t.known != was.known || t.mac != was.mac
 }
 
 // next returns the addresses to probe now, in a fixed order, when to call again
@@ -148,7 +168,7 @@ func (p *probes) next(now time.Time) (ask []netip.Addr, wake time.Time, changed 
 			continue
 		}
 		changed = t.conclude() || changed
-		t.left, t.due = 1, now.Add(p.later())
+		t.left, t.due = 1, now.Add(p.until(t))
 	}
 	p.tidy()
 	for _, t := range p.trials {
@@ -181,21 +201,36 @@ func (p *probes) pause(t *trial) time.Duration {
 	return p.Listen
 }
 
+// until is the pause between rounds.
+func (p *probes) until(t *trial) time.Duration {
+	switch {
+	case t.member.IsZero():
+		return p.later()
+	case t.known:
+		return memberLook
+	}
+	return memberSoon
+}
+
 func (p *probes) later() time.Duration { return probeAgain - probeAgain/10 + p.random(probeAgain/5) }
 
 // conclude ends a round, and returns true if more is known than before.
 func (t *trial) conclude() (changed bool) {
+	was := *t
 	t.missed++
 	if t.heard {
 		t.missed = 0
 	}
-	left := t.mac != (hw{}) && t.missed >= probeFree
-	changed = !t.known || left
-	if left {
-		t.mac = hw{}
+	enough := probeFree
+	if !t.member.IsZero() {
+		enough = 1
 	}
-	t.known, t.heard = true, false
-	return changed
+	if t.mac != (hw{}) && t.missed >= enough {
+		t.mac, t.member = hw{}, time.Time{}
+	}
+	t.known = t.known || t.member.IsZero()
+	t.heard = false
+	return t.known != was.known || t.mac != was.mac
 }
 
 // list is what is known.

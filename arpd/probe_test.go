@@ -20,7 +20,7 @@ func tryOut(p *probes, from, to time.Time, answers func(netip.Addr, time.Time) (
 		ask, wake, changed := p.next(now)
 		for _, ip := range ask {
 			out = append(out, fmt.Sprintf("%.2f ask %s", now.Sub(epoch).Seconds(), ip))
-			if mac, ok := answers(ip, now); ok && p.heard(ip, mac) {
+			if mac, ok := answers(ip, now); ok && p.heard(ip, mac, mac == peerHW, now) {
 				out = append(out, fmt.Sprintf("%.2f %s has it", now.Sub(epoch).Seconds(), mac))
 			}
 		}
@@ -38,8 +38,10 @@ func tryOut(p *probes, from, to time.Time, answers func(netip.Addr, time.Time) (
 func nobodyHas(netip.Addr, time.Time) (hw, bool) { return hw{}, false }
 
 func TestProbeRhythm(t *testing.T) {
-	strange := func(until float64) func(netip.Addr, time.Time) (hw, bool) {
-		return func(_ netip.Addr, now time.Time) (hw, bool) { return strangerHW, now.Before(at(until)) }
+	has := func(mac hw, from, until float64) func(netip.Addr, time.Time) (hw, bool) {
+		return func(_ netip.Addr, now time.Time) (hw, bool) {
+			return mac, !now.Before(at(from)) && now.Before(at(until))
+		}
 	}
 	for _, tc := range []struct {
 		name    string
@@ -55,14 +57,31 @@ func TestProbeRhythm(t *testing.T) {
 		{"free, by the book", RFC5227(), 10, nobodyHas, []string{
 			"0.00 ask 198.18.0.100", "1.00 ask 198.18.0.100", "2.00 ask 198.18.0.100", "4.00 changed",
 		}},
-		{"in use", Shortened(), 1, strange(1), []string{
+		{"in use", Shortened(), 1, has(strangerHW, 0, 1), []string{
 			"0.00 ask 198.18.0.100", "0.00 " + strangerHW.String() + " has it",
 			"0.04 ask 198.18.0.100", "0.08 ask 198.18.0.100",
 		}},
-		{"given up by the station", Shortened(), 200, strange(10), []string{
+		{"given up by the station", Shortened(), 200, has(strangerHW, 0, 10), []string{
 			"0.00 ask 198.18.0.100", "0.00 " + strangerHW.String() + " has it",
 			"0.04 ask 198.18.0.100", "0.08 ask 198.18.0.100",
 			"54.18 ask 198.18.0.100", "108.28 ask 198.18.0.100", "162.38 ask 198.18.0.100", "162.48 changed",
+		}},
+		{"a member is letting go of it", Shortened(), 1, has(peerHW, 0, 0.2), []string{
+			"0.00 ask 198.18.0.100", "0.00 " + peerHW.String() + " has it",
+			"0.04 ask 198.18.0.100", "0.08 ask 198.18.0.100", "0.28 ask 198.18.0.100", "0.38 changed",
+		}},
+		{"a member keeps it for a while", Shortened(), 11, has(peerHW, 0, 5), []string{
+			"0.00 ask 198.18.0.100", "0.00 " + peerHW.String() + " has it",
+			"0.04 ask 198.18.0.100", "0.08 ask 198.18.0.100", "0.28 ask 198.18.0.100", "0.48 ask 198.18.0.100",
+			"0.68 ask 198.18.0.100", "0.88 ask 198.18.0.100", "1.08 ask 198.18.0.100", "1.28 ask 198.18.0.100",
+			"1.48 ask 198.18.0.100", "1.68 ask 198.18.0.100", "1.88 ask 198.18.0.100",
+			"2.08 ask 198.18.0.100", "2.08 " + peerHW.String() + " has it",
+			"7.18 ask 198.18.0.100", "7.28 changed",
+		}},
+		{"a member takes it", Shortened(), 55, has(peerHW, 50, 54.2), []string{
+			"0.00 ask 198.18.0.100", "0.04 ask 198.18.0.100", "0.08 ask 198.18.0.100", "0.18 changed",
+			"54.18 ask 198.18.0.100", "54.18 " + peerHW.String() + " has it",
+			"54.38 ask 198.18.0.100", "54.48 changed",
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -99,13 +118,13 @@ func TestProbesArePaced(t *testing.T) {
 func TestProbesOfNoInterestAreForgotten(t *testing.T) {
 	p := newProbes(Shortened())
 	p.set([]netip.Addr{vip4, other4}, epoch)
-	p.heard(other4, strangerHW)
+	p.heard(other4, strangerHW, false, epoch)
 	p.set(nil, epoch)
 	want := map[netip.Addr]Trial{other4: {Begun: epoch, Known: true, MAC: strangerHW.String()}}
 	if diff := cmp.Diff(want, p.list(), compare); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if p.heard(vip4, strangerHW) {
+	if p.heard(vip4, strangerHW, false, epoch) {
 		t.Error("an address that is not tried out was learned")
 	}
 }
