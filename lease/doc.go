@@ -38,6 +38,9 @@
 // when a step is overdue, so that in peace there is one writer), avoiding own picks in flight, and
 // letting released addresses rest. It lives in the memory of one speaker and may be lost or wrong.
 //
+// Speakers do not know the same of the wire: any of them takes back a claim on an address that a station
+// answers for, and a claim that was taken back is repeated after a wait that doubles up to 30 s.
+//
 // Pools say which addresses there are, in which order they are tried, and by labels which Services they
 // serve. Safety does not need that either: a Service that its pool does not serve any more holds
 // its address until it has another one, like one whose wish has changed.

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -41,6 +42,14 @@ type agenda struct {
 	since  time.Time // since when a claim waits for a rival
 	told   map[string]notice
 	fails  int // writes that failed, one after the other
+	lost   map[netip.Addr]loss
+}
+
+// loss remembers claims on an address that was asked for, and that were withdrawn: another speaker may know what this
+// one does not, that a station has the address.
+type loss struct {
+	times int
+	last  time.Time
 }
 
 // open makes room for an agenda, tidy takes one away that says nothing.
@@ -51,9 +60,54 @@ func (e *entry) open() {
 }
 
 func (e *entry) tidy() {
-	if a := e.agenda; a != nil && a.alarm.IsZero() && a.dueFor == "" && a.since.IsZero() && len(a.told) == 0 && a.fails == 0 {
+	if a := e.agenda; a != nil && a.alarm.IsZero() && a.dueFor == "" && a.since.IsZero() && len(a.told) == 0 && len(a.lost) == 0 && a.fails == 0 {
 		e.agenda = nil
 	}
+}
+
+// lose counts the claims, seen or just written, that a revision does not have. A new wish makes a new start, and so does
+// an address that is had.
+func (e *entry) lose(held []hold, asked []slot, now time.Time) {
+	if valid := func(s slot) bool { return s.ip.IsValid() }; !slices.ContainsFunc(asked, valid) {
+		return
+	}
+	e.open()
+	defer e.tidy()
+	if !slices.Equal(asked, e.req.slots) {
+		e.lost = nil
+	}
+	var claims []netip.Addr
+	for _, h := range held {
+		if h.leased && !h.bound && !h.shown {
+			claims = append(claims, h.ip)
+		}
+	}
+	if e.flight != nil {
+		claims = append(claims, e.flight.picks...)
+	}
+	for _, ip := range claims {
+		if h := e.at(ip); h != nil || !e.asks(ip) {
+			continue
+		}
+		if e.lost == nil {
+			e.lost = make(map[netip.Addr]loss)
+		}
+		e.lost[ip] = loss{e.lost[ip].times + 1, now}
+	}
+	maps.DeleteFunc(e.lost, func(ip netip.Addr, _ loss) bool { h := e.at(ip); return h != nil && h.bound })
+}
+
+func (e *entry) asks(ip netip.Addr) bool {
+	return slices.ContainsFunc(e.req.slots, func(s slot) bool { return s.ip == ip })
+}
+
+// again is when an address may be claimed again after claims on it were withdrawn.
+func (e *entry) again(ip netip.Addr) time.Time {
+	if e.agenda == nil || e.lost[ip].times == 0 {
+		return time.Time{}
+	}
+	l := e.lost[ip]
+	return l.last.Add(growing(l.times))
 }
 
 // hold is one address that a Service holds, and how.

@@ -240,7 +240,7 @@ func (t *Table) Done(s Step, now time.Time, err error) {
 	if e.fails++; err == nil {
 		e.fails = 0
 	} else {
-		wait = min(firstRetry<<min(e.fails-1, 10), lastRetry)
+		wait = growing(e.fails)
 	}
 	e.flight.until = now.Add(wait)
 	t.wake(e, e.flight.until)
@@ -255,3 +255,6 @@ func (t *Table) rank(v *View, pool string) int {
 	}
 	return r
 }
+
+// growing is the wait after so many failures in a row, from the first on.
+func growing(fails int) time.Duration { return min(firstRetry<<min(fails-1, 10), lastRetry) }

@@ -130,10 +130,11 @@ func (t *Table) put(s *Service, now time.Time) {
 	default:
 		lease = e.s.note(LeaseAnnotation)
 	}
-	held := e.holds
+	held, asked := e.holds, e.req.slots
 	t.unlink(e)
 	e.read(s, t.off.perAddress)
 	t.link(e)
+	e.lose(held, asked, now)
 	if lease != s.note(LeaseAnnotation) {
 		t.progressed(e, now)
 	}

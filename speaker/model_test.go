@@ -56,7 +56,8 @@ type node struct {
 	speaker *Speaker
 	stop    context.CancelFunc
 	done    chan struct{}
-	up      bool // its link works
+	up      bool          // its link works
+	lag     time.Duration // of its stream behind that of the others
 
 	log      *logbook
 	registry *prometheus.Registry
@@ -120,8 +121,10 @@ func poke(c chan struct{}) {
 }
 
 // later runs f with the lock held after the latency of the model.
-func (m *model) later(f func()) {
-	time.AfterFunc(m.latency, func() {
+func (m *model) later(f func()) { m.after(m.latency, f) }
+
+func (m *model) after(d time.Duration, f func()) {
+	time.AfterFunc(d, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		f()
@@ -214,7 +217,7 @@ func (m *model) apply(s watcher.Service, deleted bool) {
 		m.services[s.Key()] = s
 	}
 	for _, b := range m.speakers {
-		m.later(func() {
+		m.after(m.latency+b.lag, func() {
 			b.changes[s.Key()] = change
 			poke(b.kubed)
 		})

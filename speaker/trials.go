@@ -47,9 +47,11 @@ func (t *trials) terms(w *world, v *lease.View) {
 			t.until[ip] = w.now.Add(t.lasts + trialSlack)
 			t.picks[ip] = mine
 		}
-		switch {
-		case w.wire.Trials[ip].Known:
+		switch trial := w.wire.Trials[ip]; {
+		case trial.Known:
 			return time.Time{}
+		case trial.MAC != "": // a member, which the wire asks until it has let go or is known to have it
+			return w.now.Add(trialLook)
 		case !mine:
 			return t.until[ip]
 		}
@@ -66,7 +68,7 @@ const trialLook = 20 * time.Millisecond
 // used puts into words that a station has an address that nobody should have.
 func (w *world) used(t arpd.Trial) string {
 	switch name := w.names[t.MAC]; {
-	case t.MAC == "":
+	case t.MAC == "" || !t.Known:
 		return ""
 	case name != "":
 		return fmt.Sprintf("node %s (MAC %s) answers for it", name, t.MAC)

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func (m *model) has(ips ...string) {
 		m.stations[netip.MustParseAddr(ip)] = strangeMAC
 		for _, b := range m.speakers {
 			if t, tried := b.card.trials[netip.MustParseAddr(ip)]; tried {
-				b.tried(netip.MustParseAddr(ip), t.Begun, strangeMAC)
+				b.tried(netip.MustParseAddr(ip), t.Begun, arpd.Trial{Known: true, MAC: strangeMAC})
 			}
 		}
 	}
@@ -65,6 +66,49 @@ func TestStrangersAddressIsPassedOver(t *testing.T) {
 			t.Errorf("asked for a stranger's address and got %s", ip)
 		}
 		if got := m.told("AllocationFailed"); len(got) != 1 || !strings.HasSuffix(got[0], "a station with the MAC "+strangeMAC+" answers for it") {
+			t.Errorf("events %q", got)
+		}
+	}, tenAddresses)
+}
+
+// TestReleasedAddressIsAskedForAtOnce: the announcer learns later than the picker that a Service is gone. Its answers to
+// the picker's probes are those of a member that is about to let go, and no reason to refuse the address to the next
+// Service.
+func TestReleasedAddressIsAskedForAtOnce(t *testing.T) {
+	lab(t, func(m *model) {
+		asking := func(ip string) func(*watcher.Service) {
+			return func(s *watcher.Service) { s.Annotations = [][2]string{{"starling-lb.io/loadBalancerIPs", ip}} }
+		}
+		picks := func(name string) bool {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return len(m.speakers[name].card.trials) > 0
+		}
+		ip, late := "", ""
+		for i := 1; late == ""; i++ {
+			m.create("first", asking(fmt.Sprintf("198.18.64.%d", i)), "n1", "n2", "n3")
+			ip = m.bound("first")
+			if owner := m.one(ip); !picks(owner) {
+				late = owner
+				break
+			}
+			m.remove("first")
+			m.pass(time.Second)
+		}
+		m.set(late, func(b *node) { b.lag = 500 * time.Millisecond })
+		m.remove("first")
+		begun := time.Now()
+		m.pass(20 * time.Millisecond)
+		m.create("second", asking(ip), "n1", "n2", "n3")
+		m.bound("second")
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("bound after %v", took)
+		}
+		m.pass(2 * time.Second)
+		if got := m.owners(ip); !slices.Equal(got, []string{late}) {
+			t.Errorf("%v answer", got)
+		}
+		if got := m.told("AllocationFailed"); len(got) > 0 {
 			t.Errorf("events %q", got)
 		}
 	}, tenAddresses)

@@ -23,6 +23,7 @@ type card struct {
 	defended map[netip.Addr]defence
 	asked    map[arpd.Question]*asking
 	speakers map[string]arpd.Speaker
+	probed   []netip.Addr // to be tried out while nobody has them
 	trials   map[netip.Addr]arpd.Trial
 	stop     arpd.Stop
 	muted    bool // nothing is answered before the next Set
@@ -122,6 +123,7 @@ func (b *modelWire) Assign(own, watched []netip.Addr) {
 // assign announces what was gained and forgets what is over. The lock is held.
 func (b *node) assign() {
 	defer b.m.measure()
+	defer b.try()
 	c := &b.card
 	for ip := range c.gained {
 		if !c.ours(ip) {
@@ -357,38 +359,64 @@ func (b *modelWire) State() arpd.State {
 	return s
 }
 
-// Probe tries addresses out: a station that has one is known at once, that nobody has it after a while.
+// Probe tries addresses out: a station that has one is known at once, that nobody has it after a while. A speaker that
+// answers is asked again until it has let go.
 func (b *modelWire) Probe(vips []netip.Addr) {
 	(*node)(b).awake()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	for ip, t := range b.card.trials {
-		if t.MAC == "" && !slices.Contains(vips, ip) {
-			delete(b.card.trials, ip)
+	b.card.probed = vips
+	(*node)(b).try()
+}
+
+// try begins the trials of addresses that have no owner and forgets those of no interest. The lock is held.
+func (b *node) try() {
+	c := &b.card
+	taken := func(ip netip.Addr) bool { return slices.Contains(c.answers, ip) || slices.Contains(c.watched, ip) }
+	for ip, t := range c.trials {
+		if taken(ip) || t.MAC == "" && !slices.Contains(c.probed, ip) {
+			delete(c.trials, ip)
 		}
 	}
-	for _, ip := range vips {
-		if _, known := b.card.trials[ip]; known {
+	for _, ip := range c.probed {
+		if _, known := c.trials[ip]; known || taken(ip) {
 			continue
 		}
 		begun := time.Now()
-		b.card.trials[ip] = arpd.Trial{Begun: begun}
-		if mac := b.m.stations[ip]; mac != "" {
-			b.m.later(func() { (*node)(b).tried(ip, begun, mac) })
-			continue
-		}
-		time.AfterFunc(arpd.Shortened().Longest(), func() {
-			b.m.mu.Lock()
-			defer b.m.mu.Unlock()
-			(*node)(b).tried(ip, begun, "")
-		})
+		c.trials[ip] = arpd.Trial{Begun: begun}
+		b.m.later(func() { b.probed(ip, begun, arpd.Shortened().Longest()) })
 	}
 }
 
-// tried ends a trial. The lock is held.
-func (b *node) tried(ip netip.Addr, begun time.Time, mac string) {
+// probed is what the probes for an address find, which take some time. The lock is held.
+func (b *node) probed(ip netip.Addr, begun time.Time, lasts time.Duration) {
+	if mac := b.m.stations[ip]; mac != "" {
+		b.tried(ip, begun, arpd.Trial{Known: true, MAC: mac})
+		return
+	}
+	found := arpd.Trial{Known: true}
+	for _, name := range b.m.answering(ip) {
+		if other := b.m.speakers[name]; b.m.reach(other, b) {
+			found = arpd.Trial{MAC: other.mac()}
+			b.tried(ip, begun, found)
+		}
+	}
+	time.AfterFunc(lasts, func() {
+		b.m.mu.Lock()
+		defer b.m.mu.Unlock()
+		if found.Known {
+			b.tried(ip, begun, found)
+		} else {
+			b.probed(ip, begun, 100*time.Millisecond)
+		}
+	})
+}
+
+// tried notes what is known of a trial. The lock is held.
+func (b *node) tried(ip netip.Addr, begun time.Time, found arpd.Trial) {
 	if t, wanted := b.card.trials[ip]; wanted && t.Begun.Equal(begun) {
-		b.card.trials[ip] = arpd.Trial{Begun: begun, Known: true, MAC: mac}
+		found.Begun = begun
+		b.card.trials[ip] = found
 		poke(b.wired)
 	}
 }
