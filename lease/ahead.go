@@ -7,7 +7,7 @@ import (
 
 const (
 	// aheadMost is how many addresses are named for one pool and family, aheadAll for all of them together.
-	aheadMost = 16
+	aheadMost = 32
 	aheadAll  = 256
 	// aheadSkips bounds the addresses that one look ahead passes over.
 	aheadSkips = 256

@@ -98,7 +98,7 @@ func (t *trials) wanted(w *world, ahead []netip.Addr) []netip.Addr {
 			out = append(out, ip)
 		}
 	}
-	if !t.news(out, len(ahead)/4, w.now) {
+	if !t.news(out, len(ahead)/8, w.now) {
 		return t.last // the wire looks at the list alone
 	}
 	t.last, t.given = out, w.now
