@@ -51,6 +51,7 @@ func (h hooks) NotifyLeave(n *memberlist.Node) {
 		h.m.metrics.deaths.Inc()
 	}
 	h.m.tell("member "+string(state), n.Name, addrOf(n))
+	h.m.over(n.Name, kindUDP) // It does not answer by TCP either.
 	h.m.signal()
 }
 

@@ -41,7 +41,7 @@
 // any of them, and carries the cluster's label. [Mesh.SetKeys] changes the ring
 // while the mesh runs. What has another label or
 // key is dropped and counted, and its sender named, in [Mesh.Problems] and the
-// metric starling_mesh_trouble, until it was not seen for a minute. Nothing of this is fatal.
+// metric starling_mesh_trouble, until it was not seen for a minute or a good answer disproves it. Nothing of this is fatal.
 package mesh
 
 import (
@@ -149,7 +149,8 @@ func (m *Mesh) say(meta Meta) {
 
 // Problems returns what a person should repair, in words, sorted: a gossip
 // port in use, peers with another key or of another cluster, two nodes of one
-// name, a firewall that stops UDP. What was not seen for a minute is over.
+// name, a firewall that stops UDP. What was not seen for a minute, or is disproved
+// by a good answer, is over.
 func (m *Mesh) Problems() []string {
 	return m.troubles.words(time.Now())
 }

@@ -69,7 +69,7 @@ type troubleCollector struct {
 }
 
 const troubleHelp = "1 for each peer, by address or node name, that something is wrong with: key (uses another gossip key), " +
-	"label (of another cluster), refused, udp, name; until a minute after it was last seen."
+	"label (of another cluster), refused, udp, name; until a minute after it was last seen, or a good answer."
 
 func newTroubleCollector(t *troubles) troubleCollector {
 	return troubleCollector{t, prometheus.NewDesc("starling_mesh_trouble", troubleHelp, []string{"reason", "peer"}, nil)}

@@ -12,10 +12,10 @@ type Ping struct {
 	Seen      time.Time // When the answer came.
 }
 
-// pings are what memberlist calls after each answered probe, some times a
-// second whatever the number of members. Nobody is woken by it: it is for
-// those who ask.
-type pings struct{ t *table }
+// pings are what memberlist calls after each probe that was answered by UDP,
+// some times a second whatever the number of members. Nobody is woken by it, it
+// is for those who ask, unless it disproves a trouble.
+type pings struct{ m *Mesh }
 
 var _ memberlist.PingDelegate = pings{}
 
@@ -24,7 +24,9 @@ func (pings) AckPayload() []byte { return nil }
 
 // NotifyPingComplete notes the round trip.
 func (p pings) NotifyPingComplete(n *memberlist.Node, rtt time.Duration, _ []byte) {
-	p.t.pinged(n.Name, Ping{RoundTrip: rtt, Seen: time.Now()})
+	now := time.Now()
+	p.m.table.pinged(n.Name, Ping{RoundTrip: rtt, Seen: now})
+	p.m.ended(p.m.troubles.answered(n.Name, addrOf(n).Addr().String(), now))
 }
 
 func (t *table) pinged(name string, p Ping) {

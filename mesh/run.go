@@ -94,7 +94,7 @@ func (m *Mesh) cleared(told trouble) {
 func (m *Mesh) create() (*memberlist.Memberlist, error) {
 	p, h := m.cfg.protocol(), hooks{m}
 	p.Keyring = m.ring
-	p.Events, p.Conflict, p.Delegate, p.Ping = h, h, h, pings{m.table}
+	p.Events, p.Conflict, p.Delegate, p.Ping = h, h, h, pings{m}
 	p.Logger = log.New(m.library, "", 0)
 	var err error
 	p.Transport, err = m.cfg.listen(m.cfg.Bind)

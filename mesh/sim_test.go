@@ -301,10 +301,23 @@ func TestBlockedUDPIsNamed(t *testing.T) {
 			t.Errorf("the block was logged %d times, want once", c)
 		}
 		w.net.do(func() { w.net.udp = true })
-		time.Sleep(troubleTime + 5*time.Second)
-		if p := nodes[0].Problems(); len(p) > 0 {
-			t.Errorf("problems %q a minute after the block ended", p)
+		w.within(2*time.Second, "end of the block noticed", func() bool { return len(nodes[0].Problems())+len(nodes[1].Problems()) == 0 })
+		if c := nodes[0].logs.count("gossip trouble is over"); c != 1 {
+			t.Errorf("the end was logged %d times, want once", c)
 		}
+	})
+}
+
+// TestBlockedUDPOfTheDead: who does not answer at all has no trouble with UDP alone.
+func TestBlockedUDPOfTheDead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		nodes := w.cluster(2)
+		w.net.do(func() { w.net.udp = false })
+		w.within(3*time.Second, "block named", func() bool { return len(nodes[0].Problems()) == 1 })
+		w.kill("n2")
+		w.within(5*time.Second, "end of the words with the member", func() bool {
+			return nodes[0].state("n2") == Dead && len(nodes[0].Problems()) == 0
+		})
 	})
 }
 

@@ -11,6 +11,9 @@ import (
 const (
 	// troubleTime is for how long a trouble is told after its last sighting.
 	troubleTime = time.Minute
+	// keyTime is for how long another key is told of a peer that answers with the
+	// right one: two programs may share an address, or a member hold both keys.
+	keyTime = 3 * time.Second
 	// troubleLimit bounds the table: the senders of datagrams can be forged.
 	troubleLimit = 64
 )
@@ -108,6 +111,15 @@ func (t *troubles) see(what trouble, now time.Time) bool {
 func (t *troubles) over(who string, kinds ...kind) []trouble {
 	return t.forget(func(what trouble, _ sighting) bool {
 		return what.who == who && slices.Contains(kinds, what.kind)
+	})
+}
+
+// answered forgets what a member's answer by UDP disproves: that it gives none, and
+// that it has another key, unless somebody at its address used one a moment ago.
+func (t *troubles) answered(name, addr string, now time.Time) []trouble {
+	return t.forget(func(what trouble, s sighting) bool {
+		return what.kind == kindUDP && what.who == name ||
+			what.kind == kindKey && what.who == addr && now.Sub(s.last) >= keyTime
 	})
 }
 

@@ -2,6 +2,8 @@ package mesh
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +96,37 @@ func TestTroublesEnd(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"in use"}, ts.words(now.Add(troubleTime))); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+// TestTroublesAnswered: an answer by UDP ends what it disproves, and nothing else.
+func TestTroublesAnswered(t *testing.T) {
+	now := time.Unix(1000, 0)
+	udp, key := trouble{kind: kindUDP, who: "n2"}, trouble{kind: kindKey, who: "198.18.0.2"}
+	label := trouble{kind: kindLabel, who: "198.18.0.2"}
+	for _, tt := range []struct {
+		name, who, addr string
+		after           time.Duration
+		want            []trouble
+	}{
+		{"another member", "n3", "198.18.0.3", time.Minute, nil},
+		{"a member with another key just now", "n2", "198.18.0.2", keyTime - 1, []trouble{udp}},
+		{"a member that had another key", "n2", "198.18.0.2", keyTime, []trouble{key, udp}},
+		{"another member at its address", "n3", "198.18.0.2", keyTime, []trouble{key}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var ts troubles
+			for range kindUDP.threshold() {
+				ts.see(udp, now)
+				ts.see(key, now)
+				ts.see(label, now)
+			}
+			got := ts.answered(tt.who, tt.addr, now.Add(tt.after))
+			slices.SortFunc(got, func(a, b trouble) int { return strings.Compare(string(a.kind), string(b.kind)) })
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(trouble{})); diff != "" {
+				t.Errorf("over (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
