@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -22,13 +23,44 @@ func encodeNews(name string, meta []byte) []byte {
 	return slices.Concat([]byte{messageNews}, []byte(name), []byte{0}, meta)
 }
 
-// news takes the metadata of another member from itself. An older version that
-// is still being gossiped may replace it for a moment.
+// news takes the metadata of another member from itself.
 func (m *Mesh) news(content []byte) {
 	name, meta, ok := bytes.Cut(content, []byte{0})
-	if ok && string(name) != m.cfg.Name && m.table.told(string(name), meta) {
+	if ok && string(name) != m.cfg.Name && m.table.told(string(name), meta, time.Now()) {
 		m.signal()
 	}
+}
+
+// newsTime is for how long gossip that differs from a member's own word is taken
+// for older: what was said just before is still on its way through others.
+const newsTime = 500 * time.Millisecond
+
+// word is what a member said directly, until gossip says the same. memberlist
+// does not tell which of two versions is the newer one, so what gossip says
+// meanwhile is put aside, and comes into force when the time is over.
+type word struct {
+	told  string    // "": gossip is up to date
+	until time.Time // when gossip is believed again
+	aside []byte    // what gossip says; nil: nothing new
+}
+
+// holds tells whether what gossip says must wait.
+func (w *word) holds(meta []byte, now time.Time) bool {
+	if w.told == "" || w.told == string(meta) || !now.Before(w.until) {
+		*w = word{}
+		return false
+	}
+	w.aside = append([]byte{}, meta...)
+	return true
+}
+
+// due ends a word whose time is over, and returns what gossip says instead.
+func (w *word) due(now time.Time) (meta []byte) {
+	if w.told != "" && !now.Before(w.until) {
+		meta = w.aside
+		*w = word{}
+	}
+	return meta
 }
 
 // retold tells all others directly what this member says of itself, if that is

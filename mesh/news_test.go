@@ -87,6 +87,70 @@ func TestBadNewsIsToldAtOnce(t *testing.T) {
 	}
 }
 
+// TestOlderGossipAfterNews: what a member said just before its bad news reaches
+// others later by gossip, and does not undo the news.
+func TestOlderGossipAfterNews(t *testing.T) {
+	inWorld(t, func(w *world) {
+		nodes := w.cluster(20)
+		two, one := prefixes("192.0.2.0/24", "198.18.0.0/15"), prefixes("192.0.2.0/24")
+		for round := range 20 {
+			nodes[0].SetMeta(Meta{Ready: true, Segments: two, Config: uint64(2 * round)})
+			time.Sleep(2 * time.Second)
+			nodes[0].SetMeta(Meta{Ready: true, Segments: two, Config: uint64(2*round + 1)})
+			time.Sleep(time.Duration(round) * 5 * time.Millisecond)
+			nodes[0].SetMeta(Meta{Ready: true, Segments: one})
+			time.Sleep(5 * time.Millisecond)
+			for began := time.Now(); time.Since(began) < time.Second; time.Sleep(time.Millisecond) {
+				for _, n := range nodes {
+					if n.segments("n1") != 1 {
+						t.Fatalf("round %d: %s sees %d networks again %v later", round, n.cfg.Name, n.segments("n1"), time.Since(began))
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestWord: gossip waits as long as it may be older than a member's own word, and
+// is believed in the end.
+func TestWord(t *testing.T) {
+	now := time.Unix(1000, 0)
+	type step struct {
+		after  time.Duration
+		gossip string // "": time passes
+		want   string
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []step
+	}{
+		{"gossip says the same", []step{{0, "news", "news"}, {1, "newer", "newer"}}},
+		{"gossip is older, then the same", []step{{0, "older", "news"}, {1, "news", "news"}, {newsTime, "", "news"}}},
+		{"gossip is newer", []step{{0, "newer", "news"}, {newsTime - 1, "", "news"}, {newsTime, "", "newer"}}},
+		{"the last of gossip counts", []step{{0, "new", "news"}, {1, "newer", "news"}, {newsTime, "", "newer"}}},
+		{"gossip after a while", []step{{newsTime, "newer", "newer"}, {newsTime, "", "newer"}}},
+		{"gossip says nothing", []step{{newsTime, "", "news"}, {newsTime, "newer", "newer"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tab := newTable("n1", addrNo(1), nil, now)
+			tab.alive("n2", addrNo(2), []byte("older"), now)
+			tab.told("n2", []byte("news"), now)
+			for i, s := range tt.steps {
+				before := tab.members[1].raw
+				var changed bool
+				if s.gossip == "" {
+					changed = tab.expire(now.Add(s.after))
+				} else {
+					changed, _ = tab.alive("n2", addrNo(2), []byte(s.gossip), now.Add(s.after))
+				}
+				if got := tab.members[1].raw; got != s.want || changed != (got != before) {
+					t.Errorf("step %d: %q, changed %v; want %q", i, got, changed, s.want)
+				}
+			}
+		})
+	}
+}
+
 // TestNewsOfWhom: only a living member is believed, about itself.
 func TestNewsOfWhom(t *testing.T) {
 	m, err := New(Config{Name: "n1", Bind: addrNo(1)})

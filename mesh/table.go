@@ -52,6 +52,7 @@ type entry struct {
 	raw     string    // Meta as received, to see whether it differs.
 	goodbye time.Time // When the member said that it goes.
 	ping    Ping
+	word    word
 }
 
 func newTable(self string, addr netip.AddrPort, meta []byte, now time.Time) *table {
@@ -76,12 +77,13 @@ func (t *table) alive(name string, addr netip.AddrPort, meta []byte, now time.Ti
 	}
 	e := &t.members[i]
 	came = e.State != Alive
-	changed = came || e.Addr != addr || e.raw != string(meta)
 	if came {
-		e.State, e.Since, e.goodbye = Alive, now, time.Time{}
+		e.State, e.Since, e.goodbye, e.word = Alive, now, time.Time{}, word{}
 		t.moved(name, now)
 	}
-	if !known || e.raw != string(meta) {
+	held := e.word.holds(meta, now)
+	changed = came || e.Addr != addr || !held && e.raw != string(meta)
+	if !known || !held && e.raw != string(meta) {
 		e.raw, e.Meta = string(meta), decodeMeta(meta)
 	}
 	e.Addr = addr
@@ -157,11 +159,15 @@ func (t *table) setMeta(meta []byte) (was Meta, changed bool) {
 }
 
 // told records what a member that is alive says of itself.
-func (t *table) told(name string, meta []byte) (changed bool) {
+func (t *table) told(name string, meta []byte, now time.Time) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, known := t.find(name)
-	return known && t.members[i].State == Alive && t.members[i].says(meta)
+	if !known || t.members[i].State != Alive || !t.members[i].says(meta) {
+		return false
+	}
+	t.members[i].word = word{told: string(meta), until: now.Add(newsTime)}
+	return true
 }
 
 // says changes the metadata, and returns whether they differ.
@@ -181,15 +187,20 @@ func (t *table) ownMeta() []byte {
 	return []byte(t.members[i].raw)
 }
 
-// expire forgets members that are gone for long.
+// expire forgets members that are gone for long, and believes gossip again.
 func (t *table) expire(now time.Time) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for i := range t.members {
+		if meta := t.members[i].word.due(now); meta != nil {
+			changed = t.members[i].says(meta) || changed
+		}
+	}
 	before := len(t.members)
 	t.members = slices.DeleteFunc(t.members, func(e entry) bool {
 		return e.State != Alive && e.Name != t.self && now.Sub(e.Since) >= keepGone
 	})
-	return len(t.members) != before
+	return changed || len(t.members) != before
 }
 
 // list returns deep copies, in three allocations however many members there are.
