@@ -22,22 +22,32 @@ const (
 // If there is none the time is over at once, so a cluster that boots does not
 // wait.
 type hold struct {
-	fit   bool      // as of the last look
-	last  time.Time // the last return
+	Return
+	fit   bool // as of the last look
 	until time.Time
-	count int // returns in quick succession, less one
+	told  func(Return) // of each return; nil: nobody
+}
+
+// Return is when a node came back last. It outlives the process, which may be
+// what comes and goes.
+type Return struct {
+	At    time.Time `json:"at"`
+	Count int       `json:"count"` // returns in quick succession, less one
 }
 
 // returning judges anew: fit says whether the node could own addresses, steady
 // whether another node can that is not returning itself.
 func (h *hold) returning(now time.Time, fit, steady bool) bool {
 	if fit && !h.fit {
-		if !h.last.IsZero() && now.Sub(h.last) <= holdMemory {
-			h.count++
+		if ago := now.Sub(h.At); !h.At.IsZero() && ago >= 0 && ago <= holdMemory {
+			h.Count++
 		} else {
-			h.count = 0
+			h.Count = 0
 		}
-		h.last, h.until = now, now.Add(h.length())
+		h.At, h.until = now, now.Add(h.length())
+		if h.told != nil {
+			h.told(h.Return)
+		}
 	}
 	if !fit || !steady {
 		h.until = time.Time{}
@@ -66,4 +76,4 @@ func (s *Speaker) wake(stop arpd.Stop) {
 }
 
 // length of the present hold.
-func (h *hold) length() time.Duration { return min(holdFirst<<min(h.count, 10), holdMost) }
+func (h *hold) length() time.Duration { return min(holdFirst<<min(max(h.Count, 0), 10), holdMost) }

@@ -232,9 +232,42 @@ func TestHold(t *testing.T) {
 			}
 		})
 	}
-	h := hold{count: 99}
+	h := hold{Return: Return{Count: 99}}
 	if got := h.length(); got != holdMost {
 		t.Errorf("held for %s after many returns", got)
+	}
+}
+
+// TestHoldOutlivesTheProcess: a speaker that was started again and again is held for longer each time; a clock that
+// was set back, and garbage in the file, do no harm.
+func TestHoldOutlivesTheProcess(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		last   Return
+		counts int
+		held   time.Duration
+	}{
+		{"first start", Return{}, 0, holdFirst},
+		{"second", Return{At: epoch.Add(-time.Minute)}, 1, 2 * holdFirst},
+		{"third", Return{At: epoch.Add(-time.Minute), Count: 1}, 2, 4 * holdFirst},
+		{"long ago", Return{At: epoch.Add(-holdMemory - 1), Count: 7}, 0, holdFirst},
+		{"in the future", Return{At: epoch.Add(time.Hour), Count: 7}, 0, holdFirst},
+		{"negative", Return{At: epoch.Add(-time.Minute), Count: -5}, -4, holdFirst},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var told []Return
+			h := hold{Return: tt.last, told: func(r Return) { told = append(told, r) }}
+			if !h.returning(epoch, true, true) {
+				t.Error("not held at all")
+			}
+			if got := h.until.Sub(epoch); got != tt.held {
+				t.Errorf("held for %s, want %s", got, tt.held)
+			}
+			h.returning(epoch.Add(time.Second), true, true)
+			if diff := cmp.Diff([]Return{{At: epoch, Count: tt.counts}}, told); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

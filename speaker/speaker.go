@@ -116,6 +116,9 @@ type Config struct {
 
 	Pace time.Duration // between two questions to a host that is watched; 0: none is
 
+	LastReturn Return       // of an earlier process of this node that ended without being asked to
+	Returned   func(Return) // is told each return, and must not block; nil: nobody
+
 	IgnoreExclude bool // announce also from nodes excluded by label
 
 	// Trial is how long the wire takes to find out whether a station has an
@@ -191,6 +194,7 @@ func New(cfg Config) *Speaker {
 		vigil:   newVigil(),
 		handing: map[netip.Addr]handing{},
 		told:    map[netip.Addr]bool{},
+		hold:    hold{Return: cfg.LastReturn, told: cfg.Returned},
 		trials:  trials{lasts: cfg.Trial, until: map[netip.Addr]time.Time{}, picks: map[netip.Addr]bool{}},
 	}
 	s.view.Store(&view{reasons: []string{"starting"}})

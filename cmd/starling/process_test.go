@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/speaker"
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
@@ -208,6 +209,21 @@ func TestRunWithoutTheAPIServer(t *testing.T) {
 				t.Errorf("exit code %d", code)
 			}
 		})
+	}
+}
+
+// TestRunEndsWithoutFlapping: a speaker that was asked to end, even before it was ready, is none that crashed.
+func TestRunEndsWithoutFlapping(t *testing.T) {
+	file := returnFile{dir: t.TempDir()}
+	file.write(lastReturn())
+	api := apitest.Start(t)
+	r := start(t, api, "--state-dir", file.dir)
+	r.until("/readyz", http.StatusServiceUnavailable, "")
+	if code := r.exit(); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	if got := file.read(); got != (speaker.Return{}) {
+		t.Errorf("kept %+v", got)
 	}
 }
 

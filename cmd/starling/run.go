@@ -63,12 +63,14 @@ type process struct {
 	registry *prometheus.Registry
 	journal  *journal
 	doctor   *doctor.Examiner
+	returns  *returnFile
 	speaker  atomic.Pointer[speaker.Speaker] // nil until the loop is made
 	waiting  atomic.Pointer[string]          // what the start waits for
 }
 
 func newProcess(cfg config, set *settings, client *watcher.Client, keys *keyring, log zerolog.Logger) *process {
 	p := &process{cfg: cfg, settings: set, client: client, keys: keys, log: log, registry: prometheus.NewRegistry(), journal: &journal{}}
+	p.returns = &returnFile{dir: cfg.stateDir, log: log}
 	p.doctor = examiner(cfg.node, p.snapshot)
 	keys.wake = set.signal
 	p.registry.MustRegister(set.collectors()...)
@@ -91,6 +93,7 @@ func (p *process) run(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		err = nil // asked to stop, also while still starting
+		p.returns.forget()
 	}
 	stopErr := t.stop()
 	p.log.Info().Msg("stopped")
@@ -196,6 +199,8 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Pace:          p.cfg.detection.Watch(),
 		IgnoreExclude: p.cfg.ignoreExclude,
 		Trial:         p.cfg.wire.trial,
+		LastReturn:    p.returns.read(),
+		Returned:      func(r speaker.Return) { go p.returns.write(r) }, // the loop does not wait for a disk
 		Mesh:          m,
 		Alarms:        m,
 		Wire:          wire,
