@@ -83,7 +83,13 @@ func annotate(key, value string) func(*core.Service) {
 // watch listens for claims until the test ends.
 func watch(t *testing.T) *probe.Watcher {
 	t.Helper()
-	w, err := probe.Watch(workload.Station(shared))
+	return watchAt(t, shared.Client)
+}
+
+// watchAt is watch on the segment of that host.
+func watchAt(t *testing.T, h *cluster.Host) *probe.Watcher {
+	t.Helper()
+	w, err := probe.Watch(workload.Station(h))
 	if err != nil {
 		t.Fatal(err)
 	}

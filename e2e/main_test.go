@@ -29,6 +29,7 @@ func pools() []starling.Pool {
 	return []starling.Pool{
 		{Name: "default", Ranges: []string{cluster.Pool4, cluster.Pool6}},
 		{Name: tiny, Ranges: []string{"198.18.66.1-198.18.66.2"}},
+		{Name: aside, Ranges: []string{cluster.SecondPool}},
 	}
 }
 
@@ -37,6 +38,9 @@ const backend = "echo"
 
 // tiny is a pool of its own, of two addresses.
 const tiny = "tiny"
+
+// aside is a pool on the second segment, which the nodes are on in some tests only.
+const aside = "aside"
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

@@ -59,7 +59,7 @@ func (r *Runner) one(ctx context.Context, f Fault) (o Outcome, err error) {
 	}
 	watched, stop := context.WithCancel(ctx)
 	double := make(chan time.Duration, 1)
-	go func() { double <- r.doubles(watched) }()
+	go func() { double <- Doubles(watched, r.Watcher, r.IP) }()
 	err = r.do(ctx, f)
 	if err == nil {
 		err = wait(ctx, f.Rest)
@@ -69,12 +69,12 @@ func (r *Runner) one(ctx context.Context, f Fault) (o Outcome, err error) {
 	return Outcome{Fault: f, Asked: report.Asked, Lost: report.Lost, Gap: report.Gap, Double: <-double}, err
 }
 
-// doubles asks who has the address until ctx ends, and returns the longest time in which it was more than one.
-func (r *Runner) doubles(ctx context.Context) (longest time.Duration) {
+// Doubles asks who has the address until ctx ends, and returns the longest time in which it was more than one.
+func Doubles(ctx context.Context, watcher *probe.Watcher, ip netip.Addr) (longest time.Duration) {
 	var since time.Time
 	for {
 		asked := time.Now()
-		macs, err := r.Watcher.Who(ctx, 50*time.Millisecond, r.IP)
+		macs, err := watcher.Who(ctx, 50*time.Millisecond, ip)
 		switch {
 		case err != nil:
 			return longest

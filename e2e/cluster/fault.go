@@ -23,7 +23,7 @@ func (h *Host) Cut() error {
 // Heal puts the port back into the switch.
 func (h *Host) Heal() error {
 	return h.atPort(func(handle *netlink.Handle, port netlink.Link) error {
-		bridge, err := handle.LinkByName("br0")
+		bridge, err := handle.LinkByName(h.bridge)
 		if err != nil {
 			return err
 		}
@@ -103,10 +103,10 @@ func (n *Node) Signal(program string, signal syscall.Signal) error {
 	return nil
 }
 
-// NodeByMAC returns the node whose interface has that address, nil if it is no node's.
+// NodeByMAC returns the node one of whose interfaces has that address, nil if it is no node's.
 func (c *Cluster) NodeByMAC(mac net.HardwareAddr) *Node {
 	for _, n := range c.Nodes {
-		if bytes.Equal(n.MAC, mac) {
+		if bytes.Equal(n.MAC, mac) || n.Second != nil && bytes.Equal(n.Second.MAC, mac) {
 			return n
 		}
 	}

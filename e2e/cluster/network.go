@@ -26,18 +26,20 @@ const (
 	gateway6 = "2001:db8:18::1"
 )
 
-// NIC is the name of every host's interface on the segment.
+// NIC is the name of every host's interface on the (first) segment.
 const NIC = "eth0"
 
-// Host is a space with one interface on the segment.
+// Host is a space with an interface on a segment.
 type Host struct {
 	Name  string
+	NIC   string // Name of the interface.
 	IP4   netip.Addr
-	IP6   netip.Addr
+	IP6   netip.Addr // Invalid on the second segment.
 	MAC   net.HardwareAddr
 	Space *netspace.Space
 
 	network *network
+	bridge  string // That the other end of the interface is in, under the host's name.
 }
 
 // network is the switch and the hosts on it.
@@ -54,11 +56,18 @@ func newNetwork(prefix string) (*network, error) {
 		return nil, err
 	}
 	n := &network{prefix: prefix, space: space}
-	return n, n.inSwitch(func(h *netlink.Handle) error {
-		if err := space.Do(func() error { return setSysctls("net.ipv6.conf.default.disable_ipv6=1") }); err != nil {
-			return err
-		}
-		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
+	if err := space.Do(func() error { return setSysctls("net.ipv6.conf.default.disable_ipv6=1") }); err != nil {
+		return nil, err
+	}
+	return n, n.addBridge(firstBridge)
+}
+
+// firstBridge is that of the segment.
+const firstBridge = "br0"
+
+func (n *network) addBridge(name string) error {
+	return n.inSwitch(func(h *netlink.Handle) error {
+		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
 		if err := h.LinkAdd(bridge); err != nil {
 			return fmt.Errorf("add bridge: %w", err)
 		}
@@ -89,18 +98,23 @@ func (n *network) add(name string, v4, v6 netip.Addr) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	host := &Host{Name: name, IP4: v4, IP6: v6, MAC: mac(name), Space: space, network: n}
+	host := &Host{Name: name, NIC: NIC, IP4: v4, IP6: v6, MAC: mac(name), Space: space, network: n, bridge: firstBridge}
 	n.hosts = append(n.hosts, host)
 	if err := space.Do(hostSysctls); err != nil {
 		return nil, err
 	}
-	if err := n.plug(host); err != nil {
-		return nil, fmt.Errorf("plug %s: %w", name, err)
+	return host, host.connect()
+}
+
+// connect gives the host its interface.
+func (h *Host) connect() error {
+	if err := h.network.plug(h); err != nil {
+		return fmt.Errorf("plug %s: %w", h.Name, err)
 	}
-	if err := withHandle(space, host.configure); err != nil {
-		return nil, fmt.Errorf("configure %s: %w", name, err)
+	if err := withHandle(h.Space, h.configure); err != nil {
+		return fmt.Errorf("configure %s: %w", h.Name, err)
 	}
-	return host, nil
+	return nil
 }
 
 func (n *network) plug(host *Host) error {
@@ -110,13 +124,13 @@ func (n *network) plug(host *Host) error {
 	}
 	defer ns.Close()
 	return n.inSwitch(func(h *netlink.Handle) error {
-		bridge, err := h.LinkByName("br0")
+		bridge, err := h.LinkByName(host.bridge)
 		if err != nil {
 			return err
 		}
 		port := &netlink.Veth{
 			LinkAttrs: netlink.LinkAttrs{Name: host.Name, MasterIndex: bridge.Attrs().Index},
-			PeerName:  NIC, PeerHardwareAddr: host.MAC, PeerNamespace: netlink.NsFd(ns),
+			PeerName:  host.NIC, PeerHardwareAddr: host.MAC, PeerNamespace: netlink.NsFd(ns),
 		}
 		if err := h.LinkAdd(port); err != nil {
 			return err
@@ -127,7 +141,7 @@ func (n *network) plug(host *Host) error {
 
 // configure brings the links of the host up and gives it addresses and a default route.
 func (h *Host) configure(handle *netlink.Handle) error {
-	for _, name := range []string{"lo", NIC} {
+	for _, name := range []string{"lo", h.NIC} {
 		link, err := handle.LinkByName(name)
 		if err != nil {
 			return err
@@ -136,11 +150,11 @@ func (h *Host) configure(handle *netlink.Handle) error {
 			return fmt.Errorf("bring up %s: %w", name, err)
 		}
 	}
-	link, err := handle.LinkByName(NIC)
+	link, err := handle.LinkByName(h.NIC)
 	if err != nil {
 		return err
 	}
-	for addr, gateway := range map[string]string{h.IP4.String() + "/16": gateway4, h.IP6.String() + "/64": gateway6} {
+	for addr, gateway := range h.addresses() {
 		a, err := netlink.ParseAddr(addr)
 		if err != nil {
 			return err
@@ -149,7 +163,7 @@ func (h *Host) configure(handle *netlink.Handle) error {
 		if err := handle.AddrAdd(link, a); err != nil {
 			return fmt.Errorf("add %s: %w", addr, err)
 		}
-		if gateway == h.IP4.String() || gateway == h.IP6.String() {
+		if gateway == "" || gateway == h.IP4.String() || gateway == h.IP6.String() {
 			continue
 		}
 		if err := handle.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.ParseIP(gateway)}); err != nil {
@@ -157,6 +171,14 @@ func (h *Host) configure(handle *netlink.Handle) error {
 		}
 	}
 	return nil
+}
+
+// addresses of the host with their networks, and the gateway of each; the second segment has none.
+func (h *Host) addresses() map[string]string {
+	if !h.IP6.IsValid() {
+		return map[string]string{h.IP4.String() + "/16": ""}
+	}
+	return map[string]string{h.IP4.String() + "/16": gateway4, h.IP6.String() + "/64": gateway6}
 }
 
 // hostSysctls are set before the interface exists, so that it is born with them.

@@ -14,6 +14,7 @@ import (
 // Node is a host that runs containerd, kubelet and kube-proxy.
 type Node struct {
 	*Host
+	Second    *Host  // Its interface on the second segment; nil: it has none.
 	dir       string // Its part of the state folder.
 	bin       string // The programs, as seen from inside.
 	processes []*process

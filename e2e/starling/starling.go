@@ -213,7 +213,8 @@ type Status struct {
 		State     string   `json:"state"`
 		Ready     bool     `json:"ready"`
 		Returning bool     `json:"returning"` // It lets others go first for a while.
-		Keys      []string `json:"keys"`      // Fingerprints of its gossip keys.
+		Segments  []string `json:"segments"`
+		Keys      []string `json:"keys"` // Fingerprints of its gossip keys.
 	} `json:"members"`
 	VIPs []struct {
 		IP       string   `json:"ip"`

@@ -233,10 +233,9 @@ func Ingress(s *core.Service) ([]netip.Addr, error) {
 	return ips, nil
 }
 
-// Station is the cluster's client as a place to watch the segment from.
-func Station(c *cluster.Cluster) probe.Station {
-	h := c.Client
-	return probe.Station{Do: h.Space.Do, NIC: cluster.NIC, MAC: h.MAC, IP4: h.IP4, IP6: h.IP6}
+// Station is a host, such as the cluster's client, as a place to watch its segment from.
+func Station(h *cluster.Host) probe.Station {
+	return probe.Station{Do: h.Space.Do, NIC: h.NIC, MAC: h.MAC, IP4: h.IP4, IP6: h.IP6}
 }
 
 // Owner asks the segment who has the address; it is an error if nobody, more than one, or a stranger answers.

@@ -105,7 +105,7 @@ func newFaulter(ctx context.Context, p *step.Printer, c *cluster.Cluster) (*faul
 	if err != nil {
 		return nil, err
 	}
-	watcher, err := probe.Watch(workload.Station(c))
+	watcher, err := probe.Watch(workload.Station(c.Client))
 	return &faulter{Printer: p, c: c, ip: ip, watcher: watcher}, err
 }
 

@@ -66,7 +66,7 @@ const promised = 1500 * time.Millisecond
 
 // cutOwner cuts off the node that announces the address, silently, while a client asks every 5 ms.
 func (d *demo) cutOwner(ctx context.Context, vip netip.Addr) error {
-	watcher, err := probe.Watch(workload.Station(d.cluster))
+	watcher, err := probe.Watch(workload.Station(d.cluster.Client))
 	if err != nil {
 		return err
 	}
