@@ -61,14 +61,14 @@ func (v *view) arp(b []byte, n int) verdict {
 		return v.greet(&m, b)
 	}
 	var out verdict
-	if v.table.v4[key4(m.spa)] != 0 {
+	if v.table.role4(key4(m.spa)) != 0 {
 		out.claim = claim{ip: netip.AddrFrom4(m.spa), mac: m.sha}
 	} else if m.op == arpReply && m.dst == v.mac {
 		out.claim = claim{ip: netip.AddrFrom4(m.spa), mac: m.sha, host: true}
 	}
 	switch {
 	case m.op == arpRequest && m.spa != m.tpa:
-		if v.table.v4[key4(m.tpa)].answers(m.tha == v.mac) {
+		if v.table.role4(key4(m.tpa)).answers(m.tha == v.mac) {
 			out.request = true
 			out.answer = m.answer(b, v.mac)
 		} else if !out.claim.ip.IsValid() {

@@ -89,6 +89,7 @@ func (r *Responder) dueQuestions(now time.Time) (ask []Question, try []netip.Add
 	defer r.mu.Unlock()
 	ask, wake, changed := r.inquiries.next(now)
 	try, again, known := r.probes.next(now)
+	r.update(r.probes.tidy(), now)
 	if changed || known {
 		poke(r.changed)
 	}

@@ -85,7 +85,7 @@ func (r *Responder) Meet(c Company) {
 	}
 	if r.say != c.Say&wordMask {
 		r.say = c.Say & wordMask
-		r.spread()
+		r.patch(nil)
 	}
 	if r.heals != c.Heals {
 		r.heals = c.Heals

@@ -83,7 +83,10 @@ func TestGreet(t *testing.T) {
 func met(t *testing.T, c Company) (*node, *fakeSocket, *fakeSocket) {
 	t.Helper()
 	n, arp, nd := claimed(t)
+	n.mu.Lock()
 	n.presence = presenceOf("lab")
+	n.spread()
+	n.mu.Unlock()
 	n.Set([]netip.Addr{vip4})
 	time.Sleep(10 * time.Second)
 	arp.take()

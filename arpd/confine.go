@@ -26,26 +26,51 @@ func (r *Responder) Confine(limits []Limit) {
 	if slices.EqualFunc(r.limits, limits, Limit.equal) {
 		return
 	}
-	was, now := r.only, time.Now()
-	r.limits, r.only = limits, make(map[netip.Addr][]string)
-	for _, l := range limits {
-		for _, ip := range l.VIPs {
-			r.only[ip] = append(r.only[ip], l.Interfaces...)
-		}
-	}
-	r.spread()
-	for ip := range r.roles {
-		a, before := was[ip]
-		b, after := r.only[ip]
-		if before != after || !slices.Equal(a, b) {
+	was, now := r.limits, time.Now()
+	r.limits = limits
+	var changes []grant
+	for _, ip := range moved(was, limits) {
+		if role := r.roles[ip]; role != 0 {
+			changes = append(changes, grant{ip, role})
 			r.schedule.again(ip, now)
 		}
 	}
+	r.patch(changes)
 	poke(r.due)
 }
 
-// may reports whether an address may be on an interface.
-func may(only map[netip.Addr][]string, ip netip.Addr, name string) bool {
-	names, limited := only[ip]
-	return !limited || slices.Contains(names, name)
+// allowed are the interfaces that the limits leave to an address, if they name it.
+func allowed(limits []Limit, ip netip.Addr) (names []string, limited bool) {
+	for _, l := range limits {
+		if _, named := slices.BinarySearchFunc(l.VIPs, ip, netip.Addr.Compare); named {
+			names, limited = append(names, l.Interfaces...), true
+		}
+	}
+	return names, limited
+}
+
+// moved are the addresses to which other interfaces are left now than before,
+// sorted.
+func moved(was, is []Limit) []netip.Addr {
+	var out []netip.Addr
+	for i := range max(len(was), len(is)) {
+		var a, b Limit
+		if i < len(was) {
+			a = was[i]
+		}
+		if i < len(is) {
+			b = is[i]
+		}
+		if slices.Equal(a.Interfaces, b.Interfaces) {
+			out = append(out, differing(a.VIPs, b.VIPs)...)
+		} else {
+			out = slices.Concat(out, a.VIPs, b.VIPs)
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.DeleteFunc(slices.Compact(out), func(ip netip.Addr) bool {
+		a, before := allowed(was, ip)
+		b, after := allowed(is, ip)
+		return before == after && slices.Equal(a, b)
+	})
 }

@@ -103,17 +103,21 @@ func (d disputes) judge(now time.Time) judgement {
 	return j
 }
 
-// forget drops what keep does not want and what was silent for long, and
-// reports whether a shown conflict went.
-func (d disputes) forget(keep func(netip.Addr) bool, now time.Time) bool {
-	shown := false
+// forget drops what was silent for long, and reports whether a shown conflict went.
+func (d disputes) forget(now time.Time) (shown bool) {
 	for ip, r := range d {
-		if !keep(ip) || now.Sub(r.last) > disputeMemory {
-			shown = shown || r.told
-			delete(d, ip)
+		if now.Sub(r.last) > disputeMemory {
+			shown = d.drop(ip) || shown
 		}
 	}
 	return shown
+}
+
+// drop forgets ip, and reports whether it was a shown conflict.
+func (d disputes) drop(ip netip.Addr) (shown bool) {
+	r := d[ip]
+	delete(d, ip)
+	return r != nil && r.told
 }
 
 // settle drops the claims of stations that turn out to be nodes of this cluster,

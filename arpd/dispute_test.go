@@ -93,18 +93,21 @@ func TestDisputesOfMany(t *testing.T) {
 }
 
 func TestDisputesForget(t *testing.T) {
+	type end = func(disputes) bool
+	after := func(d time.Duration) end { return func(all disputes) bool { return all.forget(epoch.Add(d)) } }
+	gone := func(all disputes) bool { return all.drop(vip4) }
 	for name, tc := range map[string]struct {
-		keep  bool
 		told  bool
-		after time.Duration
+		end   end
 		left  int
 		shown bool
 	}{
-		"still ours":          {true, true, time.Minute, 1, false},
-		"given up":            {false, true, 0, 0, true},
-		"given up in time":    {false, false, 0, 0, false},
-		"silent for long":     {true, true, disputeMemory + time.Second, 0, true},
-		"silent, not so long": {true, true, disputeMemory, 1, false},
+		"still ours":          {true, after(time.Minute), 1, false},
+		"given up":            {true, gone, 0, true},
+		"given up in time":    {false, gone, 0, false},
+		"another is given up": {true, func(all disputes) bool { return all.drop(vip6) }, 1, false},
+		"silent for long":     {true, after(disputeMemory + time.Second), 0, true},
+		"silent, not so long": {true, after(disputeMemory), 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := make(disputes)
@@ -112,7 +115,7 @@ func TestDisputesForget(t *testing.T) {
 			if tc.told {
 				d.judge(at(1))
 			}
-			shown := d.forget(func(netip.Addr) bool { return tc.keep }, epoch.Add(tc.after))
+			shown := tc.end(d)
 			if len(d) != tc.left || shown != tc.shown {
 				t.Errorf("%d left, shown %v", len(d), shown)
 			}

@@ -1,57 +1,13 @@
 package arpd
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	"golang.org/x/net/bpf"
 )
 
-// maxSpans is how many ranges of addresses a filter distinguishes. It keeps the
-// filter at some 270 instructions of the kernel's 4096, and its jumps within the
-// 255 instructions that a classic BPF jump can reach.
-const maxSpans = 64
-
 // accept is how much of a passing frame the kernel copies: all of it.
 const accept = 0xffff
-
-// span is a range of addresses, both ends included. IPv6 addresses stand for
-// their last 32 bits.
-type span struct{ lo, hi uint32 }
-
-// spans covers keys with at most limit ranges, as tight as possible: it leaves
-// out the widest gaps. The filter may so let a stranger pass, which costs a
-// lookup, but never holds back a frame about one of the keys.
-func spans(keys []uint32, limit int) []span {
-	keys = slices.Clone(keys)
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
-	if len(keys) == 0 {
-		return nil
-	}
-	// cuts are the indexes before which a new range begins.
-	var cuts []int
-	for i := 1; i < len(keys); i++ {
-		if keys[i]-keys[i-1] > 1 {
-			cuts = append(cuts, i)
-		}
-	}
-	if len(cuts) > limit-1 {
-		slices.SortStableFunc(cuts, func(a, b int) int {
-			return cmp.Compare(keys[b]-keys[b-1], keys[a]-keys[a-1])
-		})
-		cuts = cuts[:limit-1]
-		slices.Sort(cuts)
-	}
-	var out []span
-	start := 0
-	for _, cut := range append(cuts, len(keys)) {
-		out = append(out, span{keys[start], keys[cut-1]})
-		start = cut
-	}
-	return out
-}
 
 // guard lets pass what this interface itself received and may answer. A frame
 // of a VLAN, macvlan or bond above the interface is shown to sockets of the
@@ -92,14 +48,11 @@ func arpProgram(t *table) []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv4<<16 | 6<<8 | 4, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 	}
-	asked := t.keys4(own)
 	if t.presence != 0 {
-		for word := range uint32(wordMask + 1) {
-			asked = append(asked, t.presence|word)
-		}
+		out = append(out, within(38, []span{{t.presence, t.presence | wordMask}})...)
 	}
-	out = append(out, within(38, spans(asked, maxSpans))...)
-	out = append(out, within(28, spans(t.keys4(own|watch|tried), maxSpans))...)
+	out = append(out, within(38, t.asked4.spans)...)
+	out = append(out, within(28, t.spoken4.spans)...)
 	out = append(out,
 		bpf.LoadAbsolute{Off: 20, Size: 2},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arpReply, SkipTrue: 1},
@@ -124,8 +77,8 @@ func toStation() []bpf.Instruction {
 // fragment such messages (RFC 6980), and no host sends them with options.
 func ndProgram(t *table) []bpf.Instruction {
 	reject := bpf.RetConstant{Val: 0}
-	ns := append(within(74, spans(t.keys6(own), maxSpans)), reject)
-	na := append(within(74, spans(t.keys6(own|watch|tried), maxSpans)), toStation()...)
+	ns := append(within(74, t.asked6.spans), reject)
+	na := append(within(74, t.spoken6.spans), toStation()...)
 	out := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 20, Size: 2}, // next header and hop limit
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: icmpv6<<8 | 255, SkipTrue: 1},

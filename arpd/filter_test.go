@@ -3,65 +3,11 @@ package arpd
 import (
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/mdlayher/arp"
 	"golang.org/x/net/bpf"
-	"pgregory.net/rapid"
 )
-
-func TestSpans(t *testing.T) {
-	for name, tc := range map[string]struct {
-		keys  []uint32
-		limit int
-		want  []span
-	}{
-		"none":                  {nil, 4, nil},
-		"one":                   {[]uint32{7}, 4, []span{{7, 7}}},
-		"a run is one":          {[]uint32{7, 9, 8}, 4, []span{{7, 9}}},
-		"each its own":          {[]uint32{1, 3, 5}, 4, []span{{1, 1}, {3, 3}, {5, 5}}},
-		"twice the same":        {[]uint32{5, 5, 1, 1}, 4, []span{{1, 1}, {5, 5}}},
-		"the widest gap is out": {[]uint32{1, 3, 100, 103}, 2, []span{{1, 3}, {100, 103}}},
-		"only one range":        {[]uint32{1, 50, 100}, 1, []span{{1, 100}}},
-		"both ends":             {[]uint32{0, 0xffffffff}, 2, []span{{0, 0}, {0xffffffff, 0xffffffff}}},
-		"between both ends":     {[]uint32{0, 0xffffffff}, 1, []span{{0, 0xffffffff}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, spans(tc.keys, tc.limit), compare); diff != "" {
-				t.Errorf("spans (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// TestSpansHold checks for any keys that they are covered, that ranges are
-// sorted, apart, within the limit, and begin and end with a key.
-func TestSpansHold(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		keys := rapid.SliceOf(rapid.OneOf(rapid.Uint32(), rapid.Uint32Range(1000, 1100))).Draw(t, "keys")
-		limit := rapid.IntRange(1, 8).Draw(t, "limit")
-		before := slices.Clone(keys)
-		got := spans(keys, limit)
-		if !slices.Equal(before, keys) {
-			t.Fatal("the keys were changed")
-		}
-		if len(got) > limit || (len(got) == 0) != (len(keys) == 0) {
-			t.Fatalf("%d spans for %d keys, limit %d", len(got), len(keys), limit)
-		}
-		for i, s := range got {
-			if s.lo > s.hi || i > 0 && s.lo <= got[i-1].hi || !slices.Contains(keys, s.lo) || !slices.Contains(keys, s.hi) {
-				t.Fatalf("spans %v", got)
-			}
-		}
-		for _, k := range keys {
-			if !slices.ContainsFunc(got, func(s span) bool { return s.lo <= k && k <= s.hi }) {
-				t.Fatalf("%d is not in %v", k, got)
-			}
-		}
-	})
-}
 
 // passes runs a program without the guard, which only the kernel can run.
 func passes(t testing.TB, program []bpf.Instruction, frame []byte) bool {

@@ -13,14 +13,22 @@ const maxGroups = 300
 
 // groups keeps one interface a member of the solicited-node groups of the
 // addresses that it answers for. Up to 2^104 addresses share a group, so a group
-// is left when the last of its addresses goes: the wanted groups are derived
-// from all addresses every time, which counts the references without counters
-// that could go wrong.
+// is left when the last of its addresses goes: the wanted groups are derived from
+// all addresses that may share one, which counts the references without counters
+// that could go wrong. These addresses are in one part of the table, and a part
+// that is the same as the last time is not looked into.
 type groups struct {
 	open    func() (memberships, error)
 	index   int
 	sockets []*groupMember
-	joined  map[netip.Addr]*groupMember
+	parts   [slots]groupPart
+}
+
+// groupPart is what was joined for one part of the table.
+type groupPart struct {
+	of     *part[[16]byte] // nil: for an empty one, and so that nothing is joined
+	again  bool            // something went wrong
+	joined map[netip.Addr]*groupMember
 }
 
 type groupMember struct {
@@ -29,25 +37,44 @@ type groupMember struct {
 }
 
 func newGroups(index int, open func() (memberships, error)) *groups {
-	return &groups{open: open, index: index, joined: make(map[netip.Addr]*groupMember)}
+	return &groups{open: open, index: index}
 }
 
-// sync joins what is missing for ips and leaves what nobody needs any longer. It
-// does as much as it can and returns all errors.
-func (g *groups) sync(ips []netip.Addr) error {
-	want := make(map[netip.Addr]struct{}, len(ips))
-	for _, ip := range ips {
-		want[solicitedNode(ip)] = struct{}{}
+// sync joins what is missing for the own addresses of a table and leaves what nobody
+// needs any longer. It does as much as it can and returns all errors.
+func (g *groups) sync(t *table) error {
+	var errs []error
+	for i := range g.parts {
+		p := &g.parts[i]
+		if p.of == t.v6[i] && !p.again {
+			continue
+		}
+		err := g.follow(p, t.v6[i])
+		p.of, p.again = t.v6[i], err != nil
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// follow does the same for one part.
+func (g *groups) follow(p *groupPart, of *part[[16]byte]) error {
+	want := make(map[netip.Addr]struct{})
+	for ip, r := range of.all() {
+		if r&own != 0 {
+			want[solicitedNode(netip.AddrFrom16(ip))] = struct{}{}
+		}
 	}
 	var errs []error
-	for group := range g.joined {
+	for group, s := range p.joined {
 		if _, ok := want[group]; !ok {
-			errs = append(errs, g.leave(group))
+			delete(p.joined, group)
+			s.used--
+			errs = append(errs, s.Leave(g.index, group))
 		}
 	}
 	for group := range want {
-		if g.joined[group] == nil {
-			errs = append(errs, g.join(group))
+		if p.joined[group] == nil {
+			errs = append(errs, g.join(p, group))
 		}
 	}
 	return errors.Join(errs...)
@@ -55,7 +82,7 @@ func (g *groups) sync(ips []netip.Addr) error {
 
 // join uses the first socket with room. A socket that is full before its time
 // (a smaller optmem_max) counts as full from then on.
-func (g *groups) join(group netip.Addr) error {
+func (g *groups) join(p *groupPart, group netip.Addr) error {
 	for {
 		s, err := g.room()
 		if err != nil {
@@ -71,7 +98,10 @@ func (g *groups) join(group netip.Addr) error {
 			return err
 		}
 		s.used++
-		g.joined[group] = s
+		if p.joined == nil {
+			p.joined = make(map[netip.Addr]*groupMember)
+		}
+		p.joined[group] = s
 		return nil
 	}
 }
@@ -91,13 +121,6 @@ func (g *groups) room() (*groupMember, error) {
 	return s, nil
 }
 
-func (g *groups) leave(group netip.Addr) error {
-	s := g.joined[group]
-	delete(g.joined, group)
-	s.used--
-	return s.Leave(g.index, group)
-}
-
 // close leaves all groups.
 func (g *groups) close() error {
 	var errs []error
@@ -105,6 +128,6 @@ func (g *groups) close() error {
 		errs = append(errs, s.Close())
 	}
 	g.sockets = nil
-	clear(g.joined)
+	g.parts = [slots]groupPart{}
 	return errors.Join(errs...)
 }

@@ -86,6 +86,15 @@ func addrs(texts ...string) []netip.Addr {
 	return out
 }
 
+// answering is a table of own addresses.
+func answering(ips []netip.Addr) *table {
+	roles := map[netip.Addr]role{other6: watch}
+	for _, ip := range ips {
+		roles[ip] = own
+	}
+	return newTable(roles)
+}
+
 func TestGroups(t *testing.T) {
 	f := &fakeGroups{joined: make(map[netip.Addr]int)}
 	g := newGroups(2, f.open)
@@ -103,7 +112,7 @@ func TestGroups(t *testing.T) {
 		{"all others", addrs("2001:db8::3"), []string{"ff02::1:ff00:3"}},
 		{"none", nil, []string{}},
 	} {
-		if err := g.sync(step.ips); err != nil {
+		if err := g.sync(answering(step.ips)); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		if diff := cmp.Diff(step.want, f.members(t)); diff != "" {
@@ -126,13 +135,13 @@ func many(n int) []netip.Addr {
 func TestGroupsUseSocketsInTurn(t *testing.T) {
 	f := &fakeGroups{joined: make(map[netip.Addr]int)}
 	g := newGroups(2, f.open)
-	if err := g.sync(many(700)); err != nil {
+	if err := g.sync(answering(many(700))); err != nil {
 		t.Fatal(err)
 	}
 	if f.opened != 3 || len(f.members(t)) != 700 {
 		t.Errorf("%d sockets for %d groups", f.opened, len(f.members(t)))
 	}
-	if err := g.sync(many(900)[300:]); err != nil { // 300 leave, 200 come into the gaps
+	if err := g.sync(answering(many(900)[300:])); err != nil { // 300 leave, 200 come into the gaps
 		t.Fatal(err)
 	}
 	if f.opened != 3 || len(f.members(t)) != 600 {
@@ -146,7 +155,7 @@ func TestGroupsUseSocketsInTurn(t *testing.T) {
 func TestGroupsWithSmallSockets(t *testing.T) {
 	f := &fakeGroups{joined: make(map[netip.Addr]int), room: 20}
 	g := newGroups(2, f.open)
-	if err := g.sync(many(100)); err != nil {
+	if err := g.sync(answering(many(100))); err != nil {
 		t.Fatal(err)
 	}
 	if f.opened != 5 || len(f.members(t)) != 100 {
@@ -158,14 +167,14 @@ func TestGroupsGoOnAfterErrors(t *testing.T) {
 	bad := netip.MustParseAddr("ff02::1:ff00:2")
 	f := &fakeGroups{joined: make(map[netip.Addr]int), failing: map[netip.Addr]error{bad: unix.ENODEV}}
 	g := newGroups(2, f.open)
-	if err := g.sync(addrs("2001:db8::1", "2001:db8::2", "2001:db8::3")); !errors.Is(err, unix.ENODEV) {
+	if err := g.sync(answering(addrs("2001:db8::1", "2001:db8::2", "2001:db8::3"))); !errors.Is(err, unix.ENODEV) {
 		t.Errorf("error %v", err)
 	}
 	if diff := cmp.Diff([]string{"ff02::1:ff00:1", "ff02::1:ff00:3"}, f.members(t)); diff != "" {
 		t.Errorf("groups (-want +got):\n%s", diff)
 	}
 	delete(f.failing, bad)
-	if err := g.sync(addrs("2001:db8::1", "2001:db8::2", "2001:db8::3")); err != nil || len(f.members(t)) != 3 {
+	if err := g.sync(answering(addrs("2001:db8::1", "2001:db8::2", "2001:db8::3"))); err != nil || len(f.members(t)) != 3 {
 		t.Errorf("%v, error %v", f.members(t), err)
 	}
 }
@@ -173,12 +182,41 @@ func TestGroupsGoOnAfterErrors(t *testing.T) {
 func TestGroupsWithoutSocket(t *testing.T) {
 	f := &fakeGroups{joined: make(map[netip.Addr]int), openErr: unix.EMFILE}
 	g := newGroups(2, f.open)
-	if err := g.sync(addrs("2001:db8::1")); !errors.Is(err, unix.EMFILE) {
+	if err := g.sync(answering(addrs("2001:db8::1"))); !errors.Is(err, unix.EMFILE) {
 		t.Errorf("error %v", err)
 	}
 	f.openErr, f.room = nil, 0
 	f.failing = map[netip.Addr]error{netip.MustParseAddr("ff02::1:ff00:1"): unix.ENOMEM}
-	if err := g.sync(addrs("2001:db8::1")); !errors.Is(err, unix.ENOMEM) { // an empty socket is not full
+	if err := g.sync(answering(addrs("2001:db8::1"))); !errors.Is(err, unix.ENOMEM) { // an empty socket is not full
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestGroupsOfWhatChanged: a table that follows upon another costs the groups that
+// changed, and one that failed is tried again although nothing has.
+func TestGroupsOfWhatChanged(t *testing.T) {
+	f := &fakeGroups{joined: make(map[netip.Addr]int)}
+	g := newGroups(2, f.open)
+	was := answering(many(1000))
+	if err := g.sync(was); err != nil || len(f.members(t)) != 1000 {
+		t.Fatalf("%d groups, error %v", len(f.members(t)), err)
+	}
+	refused, more := netip.MustParseAddr("2001:db8:1::7:8"), netip.MustParseAddr("2001:db8:1::7:7")
+	f.failing = map[netip.Addr]error{solicitedNode(refused): unix.ENODEV}
+	is := was.with([]grant{{refused, own}, {more, own}, {many(1000)[999], own | watch}, {many(1000)[998], watch}, {many(1000)[0x100], 0}})
+	for range 2 {
+		if err := g.sync(is); (err != nil) != (f.failing != nil) {
+			t.Errorf("error %v", err)
+		}
+		f.failing = nil
+	}
+	want := map[netip.Addr]bool{solicitedNode(more): true, solicitedNode(refused): true}
+	for i, ip := range many(1000) {
+		want[solicitedNode(ip)] = want[solicitedNode(ip)] || i != 998 && i != 0x100
+	}
+	for group, joined := range want {
+		if (f.joined[group] == 1) != joined {
+			t.Errorf("%s: joined %d times", group, f.joined[group])
+		}
 	}
 }

@@ -24,6 +24,9 @@ func (s setting) and(all setting) setting {
 	}
 }
 
+// proxies reports whether the kernel may answer for what it would forward.
+func (s setting) proxies() bool { return s.forwarding && (s.proxyARP || s.proxyPVLAN) }
+
 // Kinds of findings.
 const (
 	// KernelHas: a VIP is an address of an announcing interface.
@@ -137,7 +140,7 @@ func elsewhere(u *link, h holder, s setting) []Finding {
 // proxy is what proxy ARP does on u. Within u's own network the kernel proxies
 // only for private VLANs (RFC 3069); what it would send out elsewhere, always.
 func proxy(u *link, s setting, vips map[netip.Addr]role) []Finding {
-	if !s.forwarding || !s.proxyARP && !s.proxyPVLAN {
+	if !s.proxies() {
 		return nil
 	}
 	var hit []netip.Addr
@@ -177,8 +180,11 @@ func some(ips []netip.Addr) string {
 // caller holds mu.
 func (r *Responder) inspect() {
 	used := make([]*link, 0, len(r.ports))
+	r.proxied = false
 	for _, p := range r.ports {
 		used = append(used, &p.link)
+		s := r.settings[p.link.name].and(r.settings["all"])
+		r.proxied = r.proxied || s.proxies()
 	}
 	now := investigate(used, r.settings, r.locals, r.roles)
 	if slices.Equal(now, r.findings) {

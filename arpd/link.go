@@ -74,29 +74,39 @@ func (l *link) addr4() [4]byte {
 	return [4]byte{}
 }
 
-// route gives every interface its addresses: a VIP belongs to the interfaces
-// whose prefix contains it and, if there is none, it is a routed one and belongs
-// to all that speak its family; of all those, to the ones that are left to it.
-func route(roles map[netip.Addr]role, only map[netip.Addr][]string, links []link) map[int]map[netip.Addr]role {
-	out := make(map[int]map[netip.Addr]role, len(links))
-	prefixes := make([][]netip.Prefix, len(links))
-	for i, l := range links {
-		out[l.index] = make(map[netip.Addr]role)
-		prefixes[i] = l.prefixes()
-	}
-	for ip, r := range roles {
-		direct := false
-		for i, l := range links {
-			if may(only, ip, l.name) && slices.ContainsFunc(prefixes[i], func(p netip.Prefix) bool { return p.Contains(ip) }) {
-				out[l.index][ip] = r
-				direct = true
-			}
-		}
-		for i := range links {
-			if !direct && links[i].speaks(ip) && may(only, ip, links[i].name) {
-				out[links[i].index][ip] = r
-			}
-		}
+// routes say which interfaces an address is on.
+type routes struct {
+	limits   []Limit // see Confine
+	links    []link
+	prefixes [][]netip.Prefix // of links
+}
+
+func newRoutes(limits []Limit, links []link) routes {
+	out := routes{limits: limits, links: links}
+	for i := range links {
+		out.prefixes = append(out.prefixes, links[i].prefixes())
 	}
 	return out
+}
+
+// of are the indexes of an address's interfaces: a VIP belongs to the interfaces
+// whose prefix contains it and, if there is none, it is a routed one and belongs
+// to all that speak its family; of all those, to the ones that are left to it.
+func (r *routes) of(ip netip.Addr) (on []int) {
+	names, limited := allowed(r.limits, ip)
+	may := func(l *link) bool { return !limited || slices.Contains(names, l.name) }
+	for i, l := range r.links {
+		if may(&l) && slices.ContainsFunc(r.prefixes[i], func(p netip.Prefix) bool { return p.Contains(ip) }) {
+			on = append(on, l.index)
+		}
+	}
+	if len(on) > 0 {
+		return on
+	}
+	for i := range r.links {
+		if l := &r.links[i]; l.speaks(ip) && may(l) {
+			on = append(on, l.index)
+		}
+	}
+	return on
 }

@@ -32,16 +32,9 @@ func TestRoute(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			vip := netip.MustParseAddr(tc.vip)
-			got := route(map[netip.Addr]role{vip: own}, map[netip.Addr][]string{netip.MustParseAddr("198.18.0.8"): nil}, tc.links)
-			want := make(map[int]map[netip.Addr]role)
-			for _, l := range tc.links {
-				want[l.index] = map[netip.Addr]role{}
-			}
-			for _, i := range tc.want {
-				want[i][vip] = own
-			}
-			if diff := cmp.Diff(want, got, compare); diff != "" {
-				t.Errorf("route (-want +got):\n%s", diff)
+			at := newRoutes([]Limit{{VIPs: []netip.Addr{netip.MustParseAddr("198.18.0.8")}}}, tc.links)
+			if diff := cmp.Diff(tc.want, at.of(vip)); diff != "" {
+				t.Errorf("interfaces (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package arpd
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -126,14 +127,13 @@ func (r *Responder) judge(now time.Time) time.Time {
 func (r *Responder) forget(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.forgetClaims(now)
-	r.forgetSpeakers(now)
-}
-
-// forgetClaims drops the claims that are over. The caller holds mu.
-func (r *Responder) forgetClaims(now time.Time) {
-	strangers, members := r.disputes.forget(r.defended, now), r.quarrels.forget(r.defended, now)
+	strangers, members := r.disputes.forget(now), r.quarrels.forget(now)
 	if strangers || members {
 		poke(r.changed)
 	}
+	r.forgetSpeakers(now)
 }
+
+// defended reports whether another's claim on ip is a conflict. The caller holds
+// mu.
+func (r *Responder) defended(ip netip.Addr) bool { return r.roles[ip].ours() }

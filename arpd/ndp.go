@@ -122,7 +122,7 @@ func (v *view) nd(b []byte, n int) verdict {
 	if d != kept {
 		return verdict{drop: d}
 	}
-	r := v.table.v6[m.target]
+	r := v.table.role6(m.target)
 	switch {
 	case m.kind == typeNS && r.answers(m.asker):
 		return verdict{request: true, answer: m.answer(b, v.mac)}

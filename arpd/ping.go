@@ -86,7 +86,7 @@ func (v *view) ping6(b []byte, n int) verdict {
 	switch {
 	case icmp[0] != echoAsk6 || icmp[1] != 0:
 		return verdict{drop: notRequest}
-	case !v.table.v6[to].answers(false):
+	case !v.table.role6(to).answers(false):
 		return verdict{drop: notOwned}
 	case checksum(from, to, icmp) != 0:
 		return verdict{drop: badChecksum}
@@ -147,7 +147,7 @@ func ping4Program(t *table) []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: echoRequest, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 	}
-	out = append(out, within(30, spans(t.keys4(own), maxSpans))...)
+	out = append(out, within(30, t.asked4.spans)...)
 	return append(out, bpf.RetConstant{Val: 0})
 }
 
@@ -161,7 +161,7 @@ func ping6Program(t *table) []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: echoAsk6, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 	}
-	out = append(out, within(50, spans(t.keys6(own), maxSpans))...)
+	out = append(out, within(50, t.asked6.spans)...)
 	return append(out, bpf.RetConstant{Val: 0})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,7 @@ type port struct {
 
 	mu       sync.Mutex // guards all following fields; held while the announcer sends, never by a reader
 	closed   bool       // the sockets are gone, or about to
+	filtered *table     // whose filters stand; nil: none
 	groupErr error
 }
 
@@ -56,13 +58,15 @@ type reader struct {
 	pulse   *pulse // nil: the process is never stopped
 	stops   uint32 // of pulse, as of the last frame
 	echoes  allowance
+
+	filtered []bpf.RawInstruction // by the port, under its lock
 }
 
 // openPort opens the sockets; nothing passes their filters before assign.
 func openPort(sys system, l link, protocols []protocol, claims, answers chan<- claim, m *metrics, beat *pulse) (*port, error) {
 	p := &port{link: l, regroup: make(chan struct{}, 1), quit: make(chan struct{})}
 	p.groups = newGroups(l.index, sys.Groups)
-	p.view.Store(&view{mac: l.mac, table: newTable(nil)})
+	p.view.Store(&view{mac: l.mac, table: &table{}})
 	for _, proto := range protocols {
 		s, err := sys.Packet(l.index, proto.etherType)
 		if err != nil {
@@ -143,30 +147,36 @@ func (r *reader) frame(b []byte, n int) {
 	}
 }
 
-// assign makes roles what the port answers for. When it returns, nothing else is
+// assign makes v what the port answers for. When it returns, nothing else is
 // answered any more. The lookup is swapped first and the filter after it, so an
 // address that goes is silent at once.
-func (p *port) assign(v view, roles map[netip.Addr]role, presence uint32) error {
-	t := newTable(roles)
-	t.presence = presence
-	v.table = t
+func (p *port) assign(v view) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.view.Store(&v)
 	if p.closed {
 		return nil
 	}
-	for _, r := range p.readers {
-		prog, err := assemble(p.link.index, r.program(t))
-		if err != nil {
-			return err
+	if !v.table.covered(p.filtered) {
+		for _, r := range p.readers {
+			if err := r.filter(p.link.index, v.table); err != nil {
+				return fmt.Errorf("filter of interface %q: %w", p.link.name, err)
+			}
 		}
-		if err := r.sock.Filter(prog); err != nil {
-			return fmt.Errorf("filter of interface %q: %w", p.link.name, err)
-		}
+		p.filtered = v.table
 	}
 	poke(p.regroup)
 	return nil
+}
+
+// filter lets pass what concerns the addresses of a table.
+func (r *reader) filter(index int, t *table) error {
+	prog, err := assemble(index, r.program(t))
+	if err != nil || slices.Equal(prog, r.filtered) {
+		return err
+	}
+	r.filtered = prog
+	return r.sock.Filter(prog)
 }
 
 // announce sends the frames for ip if the port answers for it, and counts them.
@@ -210,7 +220,7 @@ func (p *port) keepGroups(trouble func(error, bool)) {
 		case <-p.regroup:
 		case <-retry.after():
 		}
-		err := p.groups.sync(p.view.Load().table.solicited())
+		err := p.groups.sync(p.view.Load().table)
 		retry.note(err, time.Now())
 		p.mu.Lock()
 		was := p.groupErr
@@ -230,7 +240,7 @@ func (p *port) groupTrouble() error {
 }
 
 // silence makes the port answer for nothing and nobody.
-func (p *port) silence() { p.view.Store(&view{table: newTable(nil)}) }
+func (p *port) silence() { p.view.Store(&view{table: &table{}}) }
 
 // close silences the port and returns when its readers have left.
 func (p *port) close() error {

@@ -91,31 +91,36 @@ func newProbes(r Rhythm) probes {
 	return probes{Rhythm: r, random: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }, trials: make(map[netip.Addr]*trial)}
 }
 
-// set makes ips all that are tried out, and returns whether there are new ones.
-// An address that a station has is looked at for as long as that one is there.
-func (p *probes) set(ips []netip.Addr, now time.Time) (fresh bool) {
-	for _, t := range p.trials {
-		t.wanted = false
+// want has an address tried out, and returns whether it was not.
+func (p *probes) want(ip netip.Addr, now time.Time) (fresh bool) {
+	if t := p.trials[ip]; t != nil {
+		t.wanted = true
+		return false
 	}
-	for _, ip := range ips {
-		if t := p.trials[ip]; t != nil {
-			t.wanted = true
-			continue
-		}
-		p.trials[ip] = &trial{begun: now, wanted: true, left: probeTries, due: now.Add(p.random(p.Wait))}
-		fresh = true
-	}
-	p.tidy()
-	return fresh
+	p.trials[ip] = &trial{begun: now, wanted: true, left: probeTries, due: now.Add(p.random(p.Wait))}
+	return true
 }
 
-// tidy forgets what is neither wanted nor in use.
-func (p *probes) tidy() {
-	for ip, t := range p.trials {
-		if !t.wanted && t.mac == (hw{}) {
+// leave has an address tried out no more. One that a station has is looked at for
+// as long as that one is there.
+func (p *probes) leave(ip netip.Addr) {
+	if t := p.trials[ip]; t != nil {
+		t.wanted = false
+		if t.mac == (hw{}) {
 			delete(p.trials, ip)
 		}
 	}
+}
+
+// tidy forgets, and returns, what is neither wanted nor in use.
+func (p *probes) tidy() (gone []netip.Addr) {
+	for ip, t := range p.trials {
+		if !t.wanted && t.mac == (hw{}) {
+			delete(p.trials, ip)
+			gone = append(gone, ip)
+		}
+	}
+	return gone
 }
 
 // drop forgets an address that has an owner now.
@@ -152,7 +157,7 @@ func (p *probes) heard(ip netip.Addr, mac hw, member bool, now time.Time) (chang
 }
 
 // next returns the addresses to probe now, in a fixed order, when to call again
-// (zero: not before set brings something new) and whether more is known.
+// (zero: not before want brings something new) and whether more is known.
 func (p *probes) next(now time.Time) (ask []netip.Addr, wake time.Time, changed bool) {
 	due := p.due(now)
 	for _, ip := range due {
@@ -170,7 +175,6 @@ func (p *probes) next(now time.Time) (ask []netip.Addr, wake time.Time, changed 
 		changed = t.conclude() || changed
 		t.left, t.due = 1, now.Add(p.until(t))
 	}
-	p.tidy()
 	for _, t := range p.trials {
 		if t.due.After(now) {
 			wake = sooner(wake, t.due)
@@ -252,36 +256,27 @@ func (r *Responder) Probe(ips []netip.Addr) {
 	ips = normalise(ips)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !slices.Equal(r.tried, ips) {
-		r.tried = ips
-		r.assign()
-	}
+	touched := differing(r.tried, ips)
+	r.tried = ips
+	r.update(touched, time.Now())
 }
 
-// try makes the trials those of addresses that have no owner, and gives them
-// their role, so that answers pass the filter. The caller holds mu.
-func (r *Responder) try(roles map[netip.Addr]role, now time.Time) {
-	for ip, d := range r.disputes {
-		if roles[ip] == 0 && d.told {
-			r.probes.seen(ip, d.mac, now)
-		}
+// try begins or ends the trial of an address that has no owner, and returns its
+// role, by which answers pass the filter. The caller holds mu.
+func (r *Responder) try(ip netip.Addr, now time.Time) role {
+	if d := r.disputes[ip]; d != nil && d.told {
+		r.probes.seen(ip, d.mac, now)
 	}
-	free := make([]netip.Addr, 0, len(r.tried))
-	for _, ip := range r.tried {
-		if roles[ip] == 0 {
-			free = append(free, ip)
-		}
-	}
-	if r.probes.set(free, now) {
+	switch {
+	case !contains(r.tried, ip):
+		r.probes.leave(ip)
+	case r.probes.want(ip, now):
 		poke(r.asked)
 	}
-	for ip := range r.probes.trials {
-		if roles[ip] == 0 {
-			roles[ip] = tried
-		} else {
-			r.probes.drop(ip)
-		}
+	if r.probes.trials[ip] == nil {
+		return 0
 	}
+	return tried
 }
 
 // trials is what is known of the addresses that are tried out. Those that this

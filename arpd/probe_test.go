@@ -3,6 +3,7 @@ package arpd
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +93,18 @@ func TestProbeRhythm(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// set makes ips the addresses that are tried out.
+func (p *probes) set(ips []netip.Addr, now time.Time) {
+	for ip := range p.trials {
+		if !slices.Contains(ips, ip) {
+			p.leave(ip)
+		}
+	}
+	for _, ip := range ips {
+		p.want(ip, now)
 	}
 }
 

@@ -2,6 +2,7 @@ package arpd
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -84,7 +85,7 @@ func (r *Responder) resume(gap time.Duration, now time.Time) {
 	r.stop = Stop{End: now, Length: gap}
 	if gap >= mutedAfter {
 		r.muted = true
-		r.assign()
+		r.update(slices.Clone(r.own), now)
 	} else {
 		r.schedule.restart(now)
 		poke(r.due)

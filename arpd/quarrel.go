@@ -74,17 +74,21 @@ func (q quarrels) due(now time.Time) (defend []netip.Addr, next time.Time) {
 	return defend, next
 }
 
-// forget drops what keep does not want and what is over, and reports whether
-// one of them was shown.
-func (q quarrels) forget(keep func(netip.Addr) bool, now time.Time) bool {
-	shown := false
+// forget drops what is over, and reports whether one of them was shown.
+func (q quarrels) forget(now time.Time) (shown bool) {
 	for ip, r := range q {
-		if !keep(ip) || now.Sub(r.last) > quarrelOver {
-			shown = shown || r.defences >= quarrelShown
-			delete(q, ip)
+		if now.Sub(r.last) > quarrelOver {
+			shown = q.drop(ip) || shown
 		}
 	}
 	return shown
+}
+
+// drop forgets ip, and reports whether it was a shown quarrel.
+func (q quarrels) drop(ip netip.Addr) (shown bool) {
+	r := q[ip]
+	delete(q, ip)
+	return r != nil && r.defences >= quarrelShown
 }
 
 // list are the quarrels that are shown.

@@ -47,11 +47,10 @@ func TestQuarrelIsShownWhenTheOtherInsists(t *testing.T) {
 	if diff := cmp.Diff(want, q.list(), compare); diff != "" {
 		t.Errorf("conflicts (-want +got):\n%s", diff)
 	}
-	all := func(netip.Addr) bool { return true }
-	if q.forget(all, at(33)) || len(q) != 1 {
+	if q.forget(at(33)) || len(q) != 1 {
 		t.Error("forgotten too early")
 	}
-	if !q.forget(all, at(34)) || len(q) != 0 {
+	if !q.forget(at(34)) || len(q) != 0 {
 		t.Error("not forgotten when the other is silent")
 	}
 }
@@ -61,7 +60,7 @@ func TestQuarrelEndsWhenGivenUp(t *testing.T) {
 	q := make(quarrels)
 	q.hear(vip4, peerHW, at(0))
 	q.hear(vip6, peerHW, at(0.1))
-	if shown := q.forget(func(ip netip.Addr) bool { return ip == vip6 }, at(0.1)); shown {
+	if shown := q.drop(vip4); shown {
 		t.Error("a quarrel that was not shown is said to have been")
 	}
 	defend, next := q.due(at(0.2))

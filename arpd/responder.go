@@ -3,10 +3,8 @@ package arpd
 import (
 	"cmp"
 	"context"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -74,8 +72,7 @@ type Responder struct {
 	probes    probes
 	locals    map[netip.Addr]*link // addresses of this node's kernel
 	roles     map[netip.Addr]role
-	limits    []Limit                 // see Confine
-	only      map[netip.Addr][]string // the same by address
+	limits    []Limit // see Confine
 	schedule  *schedule
 	heard     map[netip.Addr]sighting
 	hearsay   hearsay // the same for State
@@ -98,6 +95,7 @@ type Responder struct {
 	problems  []string
 	settings  map[string]setting // of the kernel, by interface
 	findings  []Finding
+	proxied   bool // the kernel may answer for any address, see proxy
 	stop      Stop // the last one
 	muted     bool // own is not answered until the next Assign
 }
@@ -158,97 +156,6 @@ func (r *Responder) Run(ctx context.Context) error {
 		g.Go(func() error { task(ctx); return nil })
 	}
 	return g.Wait()
-}
-
-// Assign makes own the whole set of addresses that this node answers for, and
-// watched those that belong to other nodes and whose announcers are to be
-// remembered for Heard. An address in both is being handed over: it is answered,
-// but not announced and not defended. When Assign returns, no other address is
-// answered; new ones are announced at once. The lists must not change afterwards:
-// given again, they cost nothing.
-func (r *Responder) Assign(own, watched []netip.Addr) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.muted && sameList(r.given[0], own) && sameList(r.given[1], watched) {
-		return
-	}
-	r.given = [2][]netip.Addr{own, watched}
-	own, watched = normalise(own), normalise(watched)
-	if r.muted || !slices.Equal(r.own, own) || !slices.Equal(r.watched, watched) {
-		r.own, r.watched, r.muted = own, watched, false
-		r.assign()
-	}
-}
-
-// sameList tells whether both are one list, without looking into it.
-func sameList(a, b []netip.Addr) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
-}
-
-// normalise returns the unicast addresses of ips, plain, sorted, each once.
-func normalise(ips []netip.Addr) []netip.Addr {
-	out := make([]netip.Addr, 0, len(ips))
-	for _, ip := range ips {
-		ip = ip.Unmap().WithZone("")
-		if ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLoopback() {
-			out = append(out, ip)
-		}
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out)
-}
-
-// assign carries own and watched to where they take effect. The caller holds mu.
-func (r *Responder) assign() {
-	now := time.Now()
-	roles := make(map[netip.Addr]role, len(r.own)+len(r.watched))
-	for _, ip := range r.own {
-		if !r.muted {
-			roles[ip] |= own
-		}
-	}
-	for _, ip := range r.watched {
-		roles[ip] |= watch
-	}
-	r.try(roles, now)
-	maps.DeleteFunc(r.heard, func(ip netip.Addr, s sighting) bool { return s.past(r.roles[ip], roles[ip], now) })
-	r.roles, r.hearsay.macs = roles, nil
-	r.spread()
-	r.schedule.set(r.announced(), now)
-	r.forgetClaims(now)
-	r.inspect()
-	poke(r.due)
-}
-
-// announced are the addresses that are announced. The caller holds mu.
-func (r *Responder) announced() map[netip.Addr]struct{} {
-	out := make(map[netip.Addr]struct{}, len(r.own))
-	for ip, role := range r.roles {
-		if role.ours() {
-			out[ip] = struct{}{}
-		}
-	}
-	return out
-}
-
-// defended reports whether another's claim on ip is a conflict. The caller holds
-// mu.
-func (r *Responder) defended(ip netip.Addr) bool { return r.roles[ip].ours() }
-
-// spread gives every port the roles of its addresses. The caller holds mu.
-func (r *Responder) spread() {
-	links := make([]link, 0, len(r.ports))
-	for _, p := range r.ports {
-		links = append(links, p.link)
-	}
-	for index, roles := range route(r.roles, r.only, links) {
-		p := r.ports[index]
-		v := view{mac: p.link.mac, addr4: p.link.addr4(), nets: p.link.prefixes(), say: r.say}
-		if err := p.assign(v, roles, r.presence); err != nil {
-			r.failed[index] = err
-			poke(r.rescan)
-		}
-	}
 }
 
 // Changed has something to read when interfaces, conflicts, problems or what was

@@ -100,20 +100,20 @@ func (s *schedule) before(a, b *entry) bool {
 	) < 0
 }
 
-// set makes ips the addresses that are announced. New ones are due at once.
-func (s *schedule) set(ips map[netip.Addr]struct{}, now time.Time) {
-	for ip, e := range s.entries {
-		if _, ok := ips[ip]; !ok {
-			e.in.remove(e)
-			delete(s.entries, ip)
-		}
+// gain adds an address, which is due at once.
+func (s *schedule) gain(ip netip.Addr, now time.Time) {
+	if s.entries[ip] == nil {
+		e := &entry{ip: ip, gained: now, due: now}
+		s.entries[ip] = e
+		s.ready.add(e)
 	}
-	for ip := range ips {
-		if s.entries[ip] == nil {
-			e := &entry{ip: ip, gained: now, due: now}
-			s.entries[ip] = e
-			s.ready.add(e)
-		}
+}
+
+// lose takes an address out.
+func (s *schedule) lose(ip netip.Addr) {
+	if e := s.entries[ip]; e != nil {
+		e.in.remove(e)
+		delete(s.entries, ip)
 	}
 }
 
@@ -178,7 +178,7 @@ func (s *schedule) gap(round int) time.Duration {
 	return s.jitter(s.refresh)
 }
 
-// wake is when next will have something; zero: not before set or restart.
+// wake is when next will have something; zero: not before gain or restart.
 func (s *schedule) wake() time.Time {
 	if s.waiting.Len() == 0 {
 		return time.Time{}

@@ -20,6 +20,18 @@ func set(ips ...netip.Addr) map[netip.Addr]struct{} {
 	return out
 }
 
+// set makes ips the addresses that are announced.
+func (s *schedule) set(ips map[netip.Addr]struct{}, now time.Time) {
+	for ip := range s.entries {
+		if _, ok := ips[ip]; !ok {
+			s.lose(ip)
+		}
+	}
+	for ip := range ips {
+		s.gain(ip, now)
+	}
+}
+
 // run takes all that is due until end and writes it as "seconds address urgency".
 func run(s *schedule, from, end time.Time) []string {
 	var out []string

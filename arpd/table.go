@@ -2,7 +2,9 @@ package arpd
 
 import (
 	"encoding/binary"
+	"maps"
 	"net/netip"
+	"slices"
 )
 
 // role says what an address is to this node.
@@ -22,66 +24,144 @@ func (r role) ours() bool { return r == own }
 // to the address.
 func (r role) answers(speaker bool) bool { return r.ours() || r&own != 0 && !speaker }
 
-// table is the immutable lookup of one interface. IPv4 addresses are keys of
-// four bytes in network order, which is what the maps of the runtime are fastest
-// with.
-type table struct {
-	v4       map[uint32]role
-	v6       map[[16]byte]role
-	presence uint32 // the cluster's presence address, see presenceOf; 0: not asked for
+// grant is the role that an address has from now on; 0: none any more.
+type grant struct {
+	ip   netip.Addr
+	role role
 }
 
-func newTable(roles map[netip.Addr]role) *table {
-	t := &table{v4: make(map[uint32]role), v6: make(map[[16]byte]role)}
-	for ip, r := range roles {
-		if ip.Is4() {
-			t.v4[key4(ip.As4())] = r
-		} else {
-			t.v6[ip.As16()] = r
-		}
+// table is the immutable lookup of one interface. IPv4 addresses are keys of
+// four bytes in network order, which is what the maps of the runtime are fastest
+// with. Tables that follow upon each other share all parts in which nothing
+// changed, so one address more among 10,000 costs a copy of some forty.
+type table struct {
+	v4              parts[uint32]
+	v6              parts[[16]byte]
+	asked4, spoken4 cover  // see arpProgram: addresses asked for, and senders
+	asked6, spoken6 cover  // see ndProgram
+	presence        uint32 // the cluster's presence address, see presenceOf; 0: not asked for
+}
+
+// with is the table after some changes.
+func (t *table) with(changes []grant) *table {
+	if len(changes) == 0 {
+		return t
 	}
-	return t
+	next := *t
+	var asked4, spoken4, asked6, spoken6 edit
+	for _, c := range changes {
+		if c.ip.Is4() {
+			key := key4(c.ip.As4())
+			was := next.v4.put(&t.v4, slot4(key), key, c.role)
+			asked4.note(key, was&own, c.role&own)
+			spoken4.note(key, was, c.role)
+			continue
+		}
+		ip := c.ip.As16()
+		was, key := next.v6.put(&t.v6, slot6(ip), ip, c.role), key6(ip)
+		asked6.note(key, was&own, c.role&own)
+		spoken6.note(key, was, c.role)
+	}
+	next.asked4 = t.asked4.after(asked4, func() []uint32 { return next.keys4(own) })
+	next.spoken4 = t.spoken4.after(spoken4, func() []uint32 { return next.keys4(own | watch | tried) })
+	next.asked6 = t.asked6.after(asked6, func() []uint32 { return next.keys6(own) })
+	next.spoken6 = t.spoken6.after(spoken6, func() []uint32 { return next.keys6(own | watch | tried) })
+	return &next
+}
+
+// covered reports whether the filters of another table do for this one.
+func (t *table) covered(by *table) bool {
+	return by != nil && t.presence == by.presence &&
+		slices.Equal(t.asked4.spans, by.asked4.spans) && slices.Equal(t.spoken4.spans, by.spoken4.spans) &&
+		slices.Equal(t.asked6.spans, by.asked6.spans) && slices.Equal(t.spoken6.spans, by.spoken6.spans)
 }
 
 // role is what ip is to the interface, 0: nothing.
 func (t *table) role(ip netip.Addr) role {
 	if ip.Is4() {
-		return t.v4[key4(ip.As4())]
+		return t.role4(key4(ip.As4()))
 	}
-	return t.v6[ip.As16()]
+	return t.role6(ip.As16())
 }
 
-// solicited are the IPv6 addresses that neighbours must be able to ask for.
-func (t *table) solicited() []netip.Addr {
-	var ips []netip.Addr
-	for ip, r := range t.v6 {
-		if r&own != 0 {
-			ips = append(ips, netip.AddrFrom16(ip))
-		}
-	}
-	return ips
-}
+func (t *table) role4(key uint32) role  { return t.v4[slot4(key)].role(key) }
+func (t *table) role6(ip [16]byte) role { return t.v6[slot6(ip)].role(ip) }
 
 // keys4 are the IPv4 addresses with any of the roles, for the kernel filter.
-func (t *table) keys4(wanted role) []uint32 {
-	keys := make([]uint32, 0, len(t.v4))
-	for k, r := range t.v4 {
-		if r&wanted != 0 {
-			keys = append(keys, k)
+func (t *table) keys4(wanted role) (keys []uint32) {
+	for _, p := range t.v4 {
+		for k, r := range p.all() {
+			if r&wanted != 0 {
+				keys = append(keys, k)
+			}
 		}
 	}
 	return keys
 }
 
 // keys6 are the last 32 bits of the IPv6 addresses with any of the roles.
-func (t *table) keys6(wanted role) []uint32 {
-	keys := make([]uint32, 0, len(t.v6))
-	for ip, r := range t.v6 {
-		if r&wanted != 0 {
-			keys = append(keys, binary.BigEndian.Uint32(ip[12:]))
+func (t *table) keys6(wanted role) (keys []uint32) {
+	for _, p := range t.v6 {
+		for ip, r := range p.all() {
+			if r&wanted != 0 {
+				keys = append(keys, key6(ip))
+			}
 		}
 	}
 	return keys
 }
 
-func key4(ip [4]byte) uint32 { return binary.BigEndian.Uint32(ip[:]) }
+func key4(ip [4]byte) uint32  { return binary.BigEndian.Uint32(ip[:]) }
+func key6(ip [16]byte) uint32 { return binary.BigEndian.Uint32(ip[12:]) }
+
+// slots is the number of parts of a table.
+const slots = 1 << 8
+
+// slot4 spreads neighbouring addresses evenly (multiplicative hashing by the
+// golden ratio).
+func slot4(key uint32) uint8 { return uint8(key * 0x9e3779b1 >> 24) }
+
+// slot6 is the same for all addresses of one solicited-node group, so a change
+// of groups is one of parts, see groups.
+func slot6(ip [16]byte) uint8 { return slot4(key6(ip) & 0xffffff) }
+
+// parts are the addresses of one family by slot. A part is never written to
+// once its table is in use.
+type parts[K comparable] [slots]*part[K]
+
+type part[K comparable] struct{ roles map[K]role }
+
+// role is that of a key; a part that is nil has none.
+func (p *part[K]) role(key K) role {
+	if p == nil {
+		return 0
+	}
+	return p.roles[key]
+}
+
+func (p *part[K]) all() map[K]role {
+	if p == nil {
+		return nil
+	}
+	return p.roles
+}
+
+// put gives a key a role and returns the one that it had. The part is copied if
+// it is still that of the table before.
+func (p *parts[K]) put(before *parts[K], slot uint8, key K, r role) (was role) {
+	if was = p[slot].role(key); was == r {
+		return was
+	}
+	if p[slot] == before[slot] {
+		p[slot] = &part[K]{roles: maps.Clone(before[slot].all())}
+	}
+	switch roles := p[slot].roles; {
+	case r == 0:
+		delete(roles, key)
+	case roles == nil:
+		p[slot].roles = map[K]role{key: r}
+	default:
+		roles[key] = r
+	}
+	return was
+}

@@ -1,12 +1,23 @@
 package arpd
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
+
+// newTable is the table of some addresses.
+func newTable(roles map[netip.Addr]role) *table {
+	grants := make([]grant, 0, len(roles))
+	for ip, r := range roles {
+		grants = append(grants, grant{ip, r})
+	}
+	return new(table).with(grants)
+}
 
 func TestTable(t *testing.T) {
 	tab := nodeView().table
@@ -17,11 +28,6 @@ func TestTable(t *testing.T) {
 		if got := tab.role(ip); got != want {
 			t.Errorf("role of %s is %d, want %d", ip, got, want)
 		}
-	}
-	solicited := tab.solicited()
-	slices.SortFunc(solicited, netip.Addr.Compare)
-	if diff := cmp.Diff([]netip.Addr{vip6, yielded6}, solicited, compare); diff != "" {
-		t.Errorf("solicited (-want +got):\n%s", diff)
 	}
 }
 
@@ -49,5 +55,54 @@ func TestRole(t *testing.T) {
 		if r.ours() != want {
 			t.Errorf("role %d announced: %v", r, r.ours())
 		}
+	}
+}
+
+// TestTableWith changes tables at random and checks each against a plain map: what it
+// says, what its filter lets pass, and that the tables before stay as they were.
+func TestTableWith(t *testing.T) {
+	ips := slices.Concat(manyIPv4(40), many(40), []netip.Addr{vip4, vip6, other4, netip.MustParseAddr("2001:db8:1::1")})
+	rapid.Check(t, func(t *rapid.T) {
+		tabs, wants := []*table{{}}, []map[netip.Addr]role{{}}
+		for range rapid.IntRange(1, 12).Draw(t, "steps") {
+			want := maps.Clone(wants[len(wants)-1])
+			var grants []grant
+			for range rapid.IntRange(0, 20).Draw(t, "grants") {
+				g := grant{rapid.SampledFrom(ips).Draw(t, "ip"), role(rapid.IntRange(0, 4).Draw(t, "role"))}
+				grants = append(grants, g)
+				if want[g.ip] = g.role; g.role == 0 {
+					delete(want, g.ip)
+				}
+			}
+			tabs, wants = append(tabs, tabs[len(tabs)-1].with(grants)), append(wants, want)
+		}
+		for i, want := range wants {
+			for _, ip := range ips {
+				if got := tabs[i].role(ip); got != want[ip] {
+					t.Fatalf("table %d: role of %s is %d, want %d", i, ip, got, want[ip])
+				}
+			}
+			covers(t, tabs[i].asked4, tabs[i].keys4(own))
+			covers(t, tabs[i].spoken4, tabs[i].keys4(own|watch|tried))
+			covers(t, tabs[i].asked6, tabs[i].keys6(own))
+			covers(t, tabs[i].spoken6, tabs[i].keys6(own|watch|tried))
+		}
+	})
+}
+
+// TestTableShares: a change copies the part that it is in and nothing else.
+func TestTableShares(t *testing.T) {
+	was := newTable(map[netip.Addr]role{vip4: own, vip6: own, other4: watch, other6: watch})
+	is := was.with([]grant{{vip4, own | watch}, {vip6, own}, {peer6, 0}})
+	for i := range was.v4 {
+		if same := was.v4[i] == is.v4[i]; same == (uint8(i) == slot4(key4(vip4.As4()))) {
+			t.Errorf("part %d of IPv4 is the same: %v", i, same)
+		}
+	}
+	if was.v6 != is.v6 {
+		t.Error("parts of IPv6 in which nothing changed were copied")
+	}
+	if was.with(nil) != was {
+		t.Error("a table without changes is another")
 	}
 }

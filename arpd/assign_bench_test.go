@@ -1,0 +1,54 @@
+package arpd
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+)
+
+// quiet is a responder with two interfaces whose sockets cost nothing.
+func quiet(t testing.TB) *Responder {
+	t.Helper()
+	r, err := newResponder(Config{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []link{nic("eth0", 2, "198.18.0.1/15", "2001:db8::1/64"), nic("eth1", 3, "192.0.2.1/24")} {
+		p := &port{link: l, regroup: make(chan struct{}, 1)}
+		for _, proto := range r.spoken {
+			p.readers = append(p.readers, &reader{protocol: proto, sock: sink{}})
+		}
+		p.view.Store(&view{table: &table{}})
+		r.ports[p.link.index] = p
+	}
+	return r
+}
+
+// BenchmarkAssign gives one address more, of those of this node or of the others', and
+// takes it again.
+func BenchmarkAssign(b *testing.B) {
+	for _, n := range []int{10, 1000, 10_000, 100_000} {
+		more := netip.MustParseAddr("198.18.7.7")
+		owned, watched := []netip.Addr(nil), []netip.Addr(nil)
+		for i := range n {
+			if ip := netip.AddrFrom4([4]byte{198, 19 + byte(i>>16), byte(i >> 8), byte(i)}); i%2 == 0 {
+				owned = append(owned, ip)
+			} else {
+				watched = append(watched, ip)
+			}
+		}
+		for name, sets := range map[string][2][2][]netip.Addr{
+			"owned":   {{owned, watched}, {slices.Insert(slices.Clone(owned), 0, more), watched}},
+			"watched": {{owned, watched}, {owned, slices.Insert(slices.Clone(watched), 0, more)}},
+		} {
+			b.Run(fmt.Sprintf("%s-%d", name, n), func(b *testing.B) {
+				r := quiet(b)
+				r.Assign(sets[0][0], sets[0][1])
+				for i := 1; b.Loop(); i++ {
+					r.Assign(sets[i%2][0], sets[i%2][1])
+				}
+			})
+		}
+	}
+}
