@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
+
+	"github.com/starling-lb/starling/checks/alerts"
 )
 
 type dashboard struct {
@@ -145,7 +147,7 @@ func namesIn(t *testing.T, expr string) map[string]bool {
 // inspect calls f with each selector of the expression and the labels that it matches.
 func inspect(t *testing.T, expr string, f func(name string, matched []string)) {
 	t.Helper()
-	parsed, err := promql().ParseExpr(expr)
+	parsed, err := alerts.PromQL().ParseExpr(expr)
 	if err != nil {
 		t.Fatalf("%s: %v", expr, err)
 	}

@@ -2,8 +2,6 @@ package checks
 
 import (
 	"fmt"
-	"log/slog"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,34 +9,24 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/rules"
-	"sigs.k8s.io/yaml"
+
+	"github.com/starling-lb/starling/checks/alerts"
 )
 
 const interval = 5 * time.Second // of scrapes and evaluations, as in the manifests
 
-func promql() parser.Parser { return parser.NewParser(parser.Options{}) }
-
-// alerts reads the PrometheusRule as Prometheus reads a rule file, which has the same groups.
-func alerts(t *testing.T) []rulefmt.Rule {
+// rulesOf reads the shipped alerts.
+func rulesOf(t *testing.T) []rulefmt.Rule {
 	t.Helper()
-	const file = "../manifests/monitoring/prometheusrule.yaml"
-	object := parse[struct{ Spec map[string]any }](t, file, read(t, file))
-	text, err := yaml.Marshal(object.Spec)
+	groups, err := alerts.Read([]byte(read(t, "../manifests/monitoring/prometheusrule.yaml")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups, errs := rulefmt.Parse(text, false, model.UTF8Validation, promql(), slog.New(slog.DiscardHandler))
-	for _, err := range errs {
-		t.Error(err)
-	}
 	var out []rulefmt.Rule
-	for _, g := range groups.Groups {
+	for _, g := range groups {
 		if time.Duration(g.Interval) != interval {
 			t.Errorf("group %s is evaluated every %s", g.Name, g.Interval)
 		}
@@ -50,26 +38,22 @@ func alerts(t *testing.T) []rulefmt.Rule {
 // firing evaluates the rule from the beginning of the series until then and returns the summaries of what fires.
 func firing(t *testing.T, r rulefmt.Rule, series string, until time.Duration) []string {
 	t.Helper()
-	expr, err := promql().ParseExpr(r.Expr)
+	rule, err := alerts.New(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rule := rules.NewAlertingRule(r.Alert, expr, time.Duration(r.For), 0, labels.FromMap(r.Labels), labels.FromMap(r.Annotations),
-		labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler))
 	engine := promqltest.NewTestEngine(t, false, 5*time.Minute, 1_000_000)
 	query := rules.EngineQueryFunc(engine, promqltest.LoadedStorage(t, "load 5s\n"+strings.TrimPrefix(series, "\n")))
+	var last []*rules.Alert
 	for at := time.Duration(0); at <= until; at += interval {
-		if _, err := rule.Eval(t.Context(), 0, time.Unix(0, 0).Add(at), query, &url.URL{}, 0); err != nil {
+		if last, err = alerts.Firing(t.Context(), rule, time.Unix(0, 0).Add(at), query); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var out []string
-	for _, a := range rule.ActiveAlerts() {
-		if a.State == rules.StateFiring {
-			out = append(out, a.Annotations.Get("summary"))
-		}
+	for _, a := range last {
+		out = append(out, a.Annotations.Get("summary"))
 	}
-	slices.Sort(out)
 	return out
 }
 
@@ -97,7 +81,7 @@ func healthy() string {
 }
 
 func TestNothingFiresWhileAllIsWell(t *testing.T) {
-	for _, r := range alerts(t) {
+	for _, r := range rulesOf(t) {
 		if got := firing(t, r, healthy(), 20*time.Minute); got != nil {
 			t.Errorf("%s: %q", r.Alert, got)
 		}
@@ -106,7 +90,7 @@ func TestNothingFiresWhileAllIsWell(t *testing.T) {
 
 // TestAlerts: each alert fires on its fault, and not before its time.
 func TestAlerts(t *testing.T) {
-	all := alerts(t)
+	all := rulesOf(t)
 	tested := map[string]bool{}
 	for _, tt := range faults {
 		tested[tt.alert] = true
@@ -134,7 +118,7 @@ func TestAlerts(t *testing.T) {
 // TestAlertsHelp: every alert says what it is, what it means and what to do, and its section exists.
 func TestAlertsHelp(t *testing.T) {
 	page := read(t, "../docs/troubleshooting.md")
-	for _, r := range alerts(t) {
+	for _, r := range rulesOf(t) {
 		for _, key := range []string{"summary", "description", "action"} {
 			if len(r.Annotations[key]) < 15 {
 				t.Errorf("%s: annotation %s is %q", r.Alert, key, r.Annotations[key])
@@ -156,7 +140,7 @@ func TestAlertsHelp(t *testing.T) {
 // TestAlertsKnowTheirMetrics: an alert on a metric that does not exist never fires.
 func TestAlertsKnowTheirMetrics(t *testing.T) {
 	known := reference(t)
-	for _, r := range alerts(t) {
+	for _, r := range rulesOf(t) {
 		for _, mistake := range unknown(t, known, r.Expr) {
 			t.Errorf("%s: %s", r.Alert, mistake)
 		}
