@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+
+	"github.com/starling-lb/starling/speaker"
 )
 
 // asJSON answers with whatever f gives at the moment.
@@ -25,6 +27,18 @@ func (h handlers) json(w http.ResponseWriter, v any) {
 type events struct {
 	Node   string            `json:"node"`
 	Events []json.RawMessage `json:"events"`
+}
+
+// Others is the answer of /api/v1/others: what other speakers find and this one does not.
+type Others struct {
+	Node     string         `json:"node"`
+	Findings []speaker.Told `json:"findings"` // the worst first
+}
+
+// others asks the other speakers, as for the page.
+func (h handlers) others(w http.ResponseWriter, r *http.Request) {
+	x := h.scenes.now(r.Context())
+	h.json(w, Others{x.Snapshot.Node, append([]speaker.Told{}, x.Elsewhere()...)})
 }
 
 // who answers who announces the address of the parameter ip.

@@ -30,7 +30,7 @@ func newHandler(cfg Config, stop <-chan struct{}, port func() string) http.Handl
 	}
 	h := handlers{
 		cfg: cfg, log: cfg.Log, stop: stop,
-		scenes:  &scenes{snapshot: cfg.Snapshot, views: &views{snapshot: cfg.Snapshot, port: port, stop: stop}},
+		scenes:  &scenes{snapshot: cfg.Snapshot, views: &views{snapshot: cfg.Snapshot, port: port, stop: stop, peers: newPeers(cfg.Cert != nil, cfg.Secrets)}},
 		streams: make(chan struct{}, maxStreams),
 	}
 	mux := http.NewServeMux() // a GET pattern takes HEAD too, and answers 405 to all others
@@ -38,6 +38,7 @@ func newHandler(cfg Config, stop <-chan struct{}, port func() string) http.Handl
 	mux.HandleFunc("GET /icon.svg", h.icon)
 	mux.HandleFunc("GET /api/v1/stream", h.follow)
 	mux.HandleFunc("GET /api/v1/view", asJSON(h, func() View { return viewOf(cfg.Snapshot()) }))
+	mux.HandleFunc("GET /api/v1/others", h.others)
 	mux.HandleFunc("GET /api/v1/status", asJSON(h, cfg.Snapshot))
 	mux.HandleFunc("GET /api/v1/who", h.who)
 	mux.HandleFunc("GET /api/v1/leases", asJSON(h, cfg.Leases))
@@ -49,7 +50,7 @@ func newHandler(cfg Config, stop <-chan struct{}, port func() string) http.Handl
 		ErrorHandling: promhttp.ContinueOnError, // one bad metric must not hide all others
 		ErrorLog:      newErrorLog(cfg.Log, zerolog.ErrorLevel),
 	}))
-	return secure(guard(cfg.Allow, cfg.Log, mux))
+	return secure(guard(cfg.Allow, cfg.Secrets, cfg.Log, mux))
 }
 
 // secure sets the headers that keep a browser from doing more with an answer than showing it.

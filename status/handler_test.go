@@ -52,8 +52,15 @@ func TestEndpoints(t *testing.T) {
 		},
 		{
 			"view", "/api/v1/view", shows(speaker.Snapshot{Node: "n1", VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1"}, {IP: "2001:db8::1"}}}), 200, "application/json",
-			`{"node":"n1","addresses":2,"digest":"6e3ea4a5ef7f7576"}` + "\n",
+			`{"node":"n1","addresses":2,"digest":"6e3ea4a5ef7f7576","findings":[]}` + "\n",
 		},
+		{
+			"view with what it alone knows", "/api/v1/view",
+			shows(speaker.Snapshot{Node: "n1", Findings: []speaker.Finding{{Level: "error", Words: "missing NET_RAW", Todo: "let it"}, {Level: "error", About: "node n2", Words: "dead"}}}),
+			200, "application/json",
+			`{"node":"n1","addresses":0,"digest":"cbf29ce484222325","findings":[{"level":"error","about":"","words":"missing NET_RAW","todo":"let it"}]}` + "\n",
+		},
+		{"others, where there are none", "/api/v1/others", shows(speaker.Snapshot{Node: "n1"}), 200, "application/json", `{"node":"n1","findings":[]}` + "\n"},
 		{"icon", "/icon.svg?level=bad", nil, 200, "image/svg+xml", string(page.Icon("bad"))},
 		{"alive", "/healthz", nil, 200, text, "ok\n"},
 		{"stuck", "/healthz", stuck, 503, text, "the loop stands still\n"},

@@ -2,7 +2,8 @@
 //
 //	/               a page for people, see package page
 //	/api/v1/stream  what changes on the page, as server-sent events
-//	/api/v1/view    a digest of who announces what, for the other speakers to compare
+//	/api/v1/view    a digest of who announces what, for the other speakers to compare, and what only this one finds, as JSON
+//	/api/v1/others  what other speakers find and this one does not, as JSON
 //	/api/v1/status  the snapshot as JSON, a contract: fields are only ever added
 //	/api/v1/who     the ranking of the address in the parameter ip, as JSON: who announces it, and why not the others
 //	/api/v1/leases  what each Service holds of addresses, as JSON
@@ -13,8 +14,8 @@
 //	/metrics        for Prometheus
 //
 // Every speaker serves its own view of the whole mesh. While somebody looks at the page it asks the
-// others for theirs, at the same port of their gossip addresses, and shows where they differ. Everything is
-// read-only: GET and HEAD, nothing else. The server decides nothing; what many watch is made once for
+// others for theirs, at the same port of their gossip addresses, in plain or by TLS as it serves itself (see
+// peer.go), and shows where they differ. Everything is read-only: GET and HEAD, nothing else. The server decides nothing; what many watch is made once for
 // all of them, and nothing is made while nobody does. A port that is taken is told as a problem and
 // tried again, because addresses must be announced whether or not anybody can watch.
 package status
@@ -58,6 +59,7 @@ type Config struct {
 	Gatherer prometheus.Gatherer                 // of /metrics; nil: none
 	Cert     Certificate                         // to speak TLS with, except on the loopback; nil: plain HTTP
 	Allow    Allow                               // who may ask, see guard; nil: everybody
+	Secrets  Secrets                             // by which speakers know each other, see peer.go; needed with Cert
 	Log      zerolog.Logger
 }
 

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
@@ -26,19 +24,23 @@ const (
 	viewTime  = time.Second            // for one to answer
 	viewPause = 700 * time.Millisecond // before a difference counts: addresses may be about to move
 	viewsAtA  = 16                     // asked at a time
-	maxView   = 1 << 10                // bytes
+	maxView   = 256 << 10              // bytes
+	viewMost  = 20                     // findings of one view
 )
 
-// View is the answer of /api/v1/view: how this speaker sees the addresses, in short. Two speakers
+// View is the answer of /api/v1/view: how this speaker sees the addresses, in short, and what only it knows. Two speakers
 // with the same digest see each address at the same announcer.
 type View struct {
 	Node      string `json:"node"`
 	Addresses int    `json:"addresses"`
 	Digest    string `json:"digest"` // of all addresses and their announcers
+
+	Findings []speaker.Finding `json:"findings"` // what others may not see, the worst first; at most viewMost
 }
 
 func viewOf(s speaker.Snapshot) View {
-	return View{Node: s.Node, Addresses: len(s.VIPs), Digest: s.Digest()}
+	own := s.Own()
+	return View{Node: s.Node, Addresses: len(s.VIPs), Digest: s.Digest(), Findings: append([]speaker.Finding{}, own[:min(len(own), viewMost)]...)}
 }
 
 // views asks the other speakers how they see the addresses. Each is asked for the digest of its view,
@@ -47,6 +49,7 @@ func viewOf(s speaker.Snapshot) View {
 type views struct {
 	snapshot func() speaker.Snapshot
 	port     func() string // of the other speakers' status, "" while it is not known
+	peers    peers
 	stop     <-chan struct{}
 
 	mu      sync.Mutex // guards all following fields
@@ -122,13 +125,14 @@ func (v *views) ask(ctx context.Context) []page.View {
 // compare asks one member.
 func (v *views) compare(ctx context.Context, m speaker.Member, port string) page.View {
 	r := page.View{Node: m.Name}
-	base, err := statusAt(m, port)
+	base, err := v.statusAt(m, port)
 	if err != nil {
 		r.Silent = err.Error()
 		return r
 	}
 	r.Page = base + "/"
-	its, err := fetchView(ctx, base)
+	its, err := v.fetchView(ctx, base)
+	r.Findings = its.Findings
 	if err == nil && its.Digest != v.snapshot().Digest() {
 		pause(ctx, viewPause)
 		r.Differs, err = v.differences(ctx, base)
@@ -140,7 +144,7 @@ func (v *views) compare(ctx context.Context, m speaker.Member, port string) page
 }
 
 // statusAt is where a member serves its status: where its gossip is, at the port that this one serves at.
-func statusAt(m speaker.Member, port string) (string, error) {
+func (v *views) statusAt(m speaker.Member, port string) (string, error) {
 	if port == "" {
 		return "", errors.New("this speaker does not serve its status yet")
 	}
@@ -148,27 +152,24 @@ func statusAt(m speaker.Member, port string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("its address is not known: %q", m.Addr)
 	}
-	return "http://" + net.JoinHostPort(at.Addr().String(), port), nil
+	return v.peers.scheme() + net.JoinHostPort(at.Addr().String(), port), nil
 }
 
 // fetchView asks for the short form.
-func fetchView(ctx context.Context, base string) (View, error) {
+func (v *views) fetchView(ctx context.Context, base string) (View, error) {
+	return fetch[View](ctx, v.peers, base, "/api/v1/view", maxView)
+}
+
+// fetch asks another speaker for something.
+func fetch[T any](ctx context.Context, p peers, base, path string, most int64) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, viewTime)
 	defer cancel()
-	var r View
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/view", http.NoBody)
+	var r T
+	body, err := p.get(ctx, base, path, most)
 	if err != nil {
-		return r, fmt.Errorf("ask %s: %w", base, err)
+		return r, err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return r, fmt.Errorf("ask %s: %w", base, cause(ctx, err))
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return r, fmt.Errorf("ask %s: it answers %s", base, resp.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxView)).Decode(&r); err != nil {
+	if err := json.Unmarshal(body, &r); err != nil {
 		return r, fmt.Errorf("ask %s: read the answer: %w", base, err)
 	}
 	return r, nil
@@ -176,9 +177,7 @@ func fetchView(ctx context.Context, base string) (View, error) {
 
 // differences asks for everything and compares address by address.
 func (v *views) differences(ctx context.Context, base string) ([]page.Difference, error) {
-	ctx, cancel := context.WithTimeout(ctx, viewTime)
-	defer cancel()
-	there, err := Fetch(ctx, base)
+	there, err := fetch[speaker.Snapshot](ctx, v.peers, base, "/api/v1/status", maxAnswer)
 	if err != nil {
 		return nil, err
 	}

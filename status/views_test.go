@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -81,6 +82,38 @@ func TestViewsOfOthers(t *testing.T) {
 				t.Errorf("silent for %q, want %q", got[0].Silent, tt.err)
 			}
 		})
+	}
+}
+
+// What another speaker alone knows comes with its view.
+func TestFindingsOfOthers(t *testing.T) {
+	t.Parallel()
+	rival := speaker.Finding{Level: "error", About: "198.18.64.1", Words: "02:00:00:00:00:09 also answers", Todo: "find it"}
+	all := []speaker.Finding{rival}
+	for i := range 2 * viewMost {
+		all = append(all, speaker.Finding{Level: "warning", Words: fmt.Sprint("line ", i, " of the configuration")})
+	}
+	srv := httptest.NewServer(handle(testConfig(func(c *Config) {
+		c.Snapshot = func() speaker.Snapshot {
+			return speaker.Snapshot{Node: "n2", Conflicts: []speaker.Conflict{{IP: rival.About}}, Findings: all}
+		}
+	})))
+	t.Cleanup(srv.Close)
+	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := func() speaker.Snapshot {
+		return sees(nil, speaker.Member{Name: "n2", Addr: "127.0.0.1:7927", State: "alive"})
+	}
+	v := &views{snapshot: here, port: func() string { return port }}
+	got := v.now(t.Context())
+	if len(got) != 1 || len(got[0].Findings) != viewMost || got[0].Findings[0] != rival {
+		t.Fatalf("views %+v", got)
+	}
+	told := page.NewIndex(page.Scene{Snapshot: here(), Views: got}).Elsewhere()
+	if diff := cmp.Diff(speaker.Told{Finding: rival, Nodes: []string{"n2"}}, told[0]); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
 	}
 }
 

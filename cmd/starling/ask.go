@@ -156,24 +156,54 @@ func forbidden(err error, namespace string) error {
 	return err
 }
 
-// one asks the speakers one after the other until one answers.
+// one asks the speakers until one answers.
 func (a asker) one(ctx context.Context, path string) ([]byte, error) {
+	_, body, err := a.anyone(ctx, path)
+	return body, err
+}
+
+const (
+	// impatience is how long one speaker may be silent before the next is asked as well: the first may be on the node that died.
+	impatience = time.Second
+	// oneOf is how many speakers are tried.
+	oneOf = 3
+)
+
+// anyone asks the first speaker, and the next each time when one fails or is silent, and returns who answered first.
+func (a asker) anyone(ctx context.Context, path string) (target, []byte, error) {
 	list, err := a.list(ctx)
 	if err != nil {
-		return nil, err
+		return target{}, nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	list = list[:min(len(list), oneOf)]
+	type reply struct {
+		from target
+		answer
+	}
+	replies := make(chan reply, len(list))
 	var errs []error
-	for _, t := range list {
-		r := a.ask(ctx, t, path)
-		if r.err == nil {
-			return r.body, nil
+	for asked := 0; len(errs) < len(list); {
+		if asked < len(list) {
+			t := list[asked]
+			asked++
+			go func() { replies <- reply{t, a.ask(ctx, t, path)} }()
 		}
-		errs = append(errs, r.err)
-		if ctx.Err() != nil || len(errs) == 3 {
-			break
+		var silent <-chan time.Time
+		if asked < len(list) {
+			silent = time.After(impatience)
+		}
+		select {
+		case r := <-replies:
+			if r.err == nil {
+				return r.from, r.body, nil
+			}
+			errs = append(errs, r.err)
+		case <-silent:
 		}
 	}
-	return nil, errors.Join(errs...)
+	return target{}, nil, errors.Join(errs...)
 }
 
 // all asks all speakers, askMost at a time. It is an error only when none answers.

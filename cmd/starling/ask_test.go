@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,6 +21,7 @@ import (
 
 	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
@@ -33,6 +37,7 @@ func speakerOf(node string) http.Handler {
 	snap := example()
 	snap.Node = node
 	say("status", snap)
+	say("others", status.Others{Node: node, Findings: []speaker.Told{{Finding: speaker.Finding{Level: "error", Words: "missing NET_RAW", Todo: "let it"}, Nodes: []string{"n9"}}}})
 	say("leases", []speaker.Lease{{Service: "a/b", By: "uid", Holder: "n1", IPs: []speaker.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}}}})
 	mux.HandleFunc("GET /api/v1/who", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -161,6 +166,61 @@ func TestFormats(t *testing.T) {
 			t.Errorf("doctor as %s: %v\n%s", format, err, out)
 		}
 	}
+}
+
+// What other speakers find is asked for, too, and stands beside.
+func TestOthers(t *testing.T) {
+	file := cluster(t, "n1")
+	_, out, errOut := called(t, "starling", "status", "--kubeconfig", file)
+	if want := "  error on n9: missing NET_RAW\n    to do: let it\n"; !strings.Contains(out, want) {
+		t.Errorf("no %q in\n%s%s", want, out, errOut)
+	}
+	_, out, errOut = called(t, "starling", "status", "--kubeconfig", file, "-o", "json")
+	var got struct {
+		Node   string
+		Others []speaker.Told
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errOut)
+	}
+	if got.Node != "n1" || len(got.Others) != 1 || got.Others[0].Words != "missing NET_RAW" || got.Others[0].Nodes[0] != "n9" {
+		t.Errorf("as JSON: %+v", got)
+	}
+}
+
+// A speaker that is silent, as on a node that died, does not keep one waiting for the whole limit.
+func TestTheNextIsAskedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		silent := target{"n1", func(ctx context.Context, _ string) ([]byte, error) {
+			asked.Add(1)
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		}}
+		well := target{"n2", func(context.Context, string) ([]byte, error) { return []byte("{}"), nil }}
+		for _, tt := range []struct {
+			name  string
+			list  []target
+			from  string
+			asked int32
+			took  time.Duration
+		}{
+			{"well", []target{well, silent}, "n2", 0, 0},
+			{"the first is silent", []target{silent, well, silent}, "n2", 1, impatience},
+			{"two are", []target{silent, silent, well}, "n2", 2, 2 * impatience},
+			{"all are", []target{silent, silent}, "", 2, impatience + askLimit},
+			{"no more are tried", []target{silent, silent, silent, well}, "", 3, 2*impatience + askLimit},
+		} {
+			asked.Store(0)
+			a := asker{limit: askLimit, targets: func(context.Context) ([]target, error) { return tt.list, nil }}
+			begun := time.Now()
+			from, _, err := a.anyone(t.Context(), "x")
+			if from.name != tt.from || (err == nil) != (tt.from != "") || asked.Load() != tt.asked || time.Since(begun) != tt.took {
+				t.Errorf("%s: %q answers, %v, after %v and %d others", tt.name, from.name, err, time.Since(begun), asked.Load())
+			}
+			synctest.Wait() // for those who were left
+		}
+	})
 }
 
 func TestOneSpeakerIsEnough(t *testing.T) {

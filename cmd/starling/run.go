@@ -112,6 +112,7 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		Gatherer: p.registry,
 		Cert:     p.cert,
 		Allow:    p.allow(),
+		Secrets:  p.keys.inForce,
 		Log:      p.room("status"),
 	})
 	t.start("memory", thrift)

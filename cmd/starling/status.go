@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/status/text"
 )
 
@@ -51,7 +54,7 @@ func showStatus(c *cli.Context) error {
 }
 
 func (v view) status(ctx context.Context) error {
-	body, err := v.asker.one(ctx, "api/v1/status")
+	t, body, err := v.asker.anyone(ctx, "api/v1/status")
 	if err != nil {
 		return err
 	}
@@ -59,7 +62,30 @@ func (v view) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Status(w, s) })
+	told, body, err := v.asker.others(ctx, t, body)
+	if err != nil {
+		return err
+	}
+	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Status(w, s, told) })
+}
+
+// others asks the same speaker what others find and it does not, and adds that to its answer. A speaker that does not
+// say so, as one of an earlier release, has said what it sees itself.
+func (a asker) others(ctx context.Context, t target, body []byte) ([]speaker.Told, []byte, error) {
+	r := a.ask(ctx, t, "api/v1/others")
+	if r.err != nil {
+		return nil, body, nil
+	}
+	e, err := read[status.Others](r.body)
+	if err != nil {
+		return nil, nil, err
+	}
+	findings, err := json.Marshal(e.Findings)
+	if err != nil {
+		return nil, nil, fmt.Errorf("put the answers together: %w", err)
+	}
+	object := bytes.TrimSuffix(bytes.TrimSpace(body), []byte("}")) // has keys, in an order that people read
+	return e.Findings, fmt.Appendf(nil, `%s,"others":%s}`, object, findings), nil
 }
 
 // watch shows again and again. On a terminal each view takes the place of the one before. A view that fails is told

@@ -20,10 +20,10 @@ type Alarm struct {
 
 const nearlyFull = 90 // percent of a pool
 
-// alarms are the lines above the drawing, the worst first: what the speaker itself found, and what only
-// the page knows, which is that other speakers see something else, and that a pool is nearly full.
+// alarms are the lines above the drawing, the worst first: what the speaker itself found, what others found of their
+// nodes, and what only the page knows, which is that other speakers see something else, and that a pool is nearly full.
 func (x *Index) alarms() []Alarm {
-	all := slices.Concat(x.findings(), x.differing(), x.full())
+	all := slices.Concat(x.findings(), x.told(), x.differing(), x.full())
 	slices.SortStableFunc(all, func(a, b Alarm) int { return strings.Compare(a.Level, b.Level) }) // bad before fair
 	return all
 }
@@ -31,11 +31,44 @@ func (x *Index) alarms() []Alarm {
 func (x *Index) findings() []Alarm {
 	var r []Alarm
 	for _, f := range x.Snapshot.Findings {
-		a := Alarm{Level: fair, About: f.About, What: f.Words, Do: f.Todo, Link: place(f.About)}
-		if f.Level == "error" {
-			a.Level = bad
+		r = append(r, alarmOf(f))
+	}
+	return r
+}
+
+func alarmOf(f speaker.Finding) Alarm {
+	a := Alarm{Level: fair, About: f.About, What: f.Words, Do: f.Todo, Link: place(f.About)}
+	if f.Level == "error" {
+		a.Level = bad
+	}
+	return a
+}
+
+// toldMost bounds the lines of others: a mistake that all have made should be one line, and is not always.
+const toldMost = 10
+
+// Elsewhere are the findings of the other speakers that this one does not have.
+func (x *Index) Elsewhere() []speaker.Told {
+	others := map[string][]speaker.Finding{}
+	for _, v := range x.Views {
+		others[v.Node] = v.Findings
+	}
+	return speaker.Elsewhere(x.Snapshot.Findings, others)
+}
+
+// told is a line for each of them.
+func (x *Index) told() []Alarm {
+	var r []Alarm
+	all := x.Elsewhere()
+	for _, t := range all[:min(len(all), toldMost)] {
+		a := alarmOf(t.Finding)
+		if a.About == "" {
+			a.About, a.Link = "on "+t.By(), place("node "+t.Nodes[0])
 		}
 		r = append(r, a)
+	}
+	if more := len(all) - len(r); more > 0 {
+		r = append(r, Alarm{Level: fair, What: plural(more, "thing more that another speaker tells", "things more that other speakers tell"), Do: "`starling doctor` lists them all"})
 	}
 	return r
 }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -54,6 +55,26 @@ func TestAlarms(t *testing.T) {
 				{Level: fair, About: "node n6", What: "sees 1 address otherwise: 198.18.64.9 at n6, where this speaker sees no such address", Do: compare, Link: "?show=wrong#addresses"},
 			},
 		},
+		{
+			"what others find, once and not again what is known here",
+			Scene{
+				Snapshot: speaker.Snapshot{Findings: []speaker.Finding{{Level: "warning", Words: "a pool overlaps"}}},
+				Views: []View{
+					{Node: "n2", Findings: []speaker.Finding{{Level: "warning", Words: "a pool overlaps"}, {Level: "warning", Words: "gossip to n1 is blocked", Todo: "open"}}},
+					{Node: "n3", Findings: []speaker.Finding{{Level: "error", About: "198.18.64.1", Words: "x also answers"}, {Level: "warning", Words: "gossip to n1 is blocked", Todo: "open"}}},
+				},
+			},
+			[]Alarm{
+				{Level: bad, About: "198.18.64.1", What: "x also answers", Link: "?address=198.18.64.1#addresses"},
+				{Level: fair, What: "a pool overlaps"},
+				{Level: fair, About: "on n2, n3", What: "gossip to n1 is blocked", Do: "open", Link: "#member-n2"},
+			},
+		},
+		{
+			"more of others than a page bears",
+			Scene{Views: []View{{Node: "n2", Findings: lots(toldMost + 2)}}},
+			append(fromN2(toldMost), Alarm{Level: fair, What: "2 things more that other speakers tell", Do: "`starling doctor` lists them all"}),
+		},
 		{"a pool with room", Scene{Snapshot: pool(100, 89, 0)}, nil},
 		{"a pool nearly full", Scene{Snapshot: pool(100, 99, 0)}, []Alarm{{Level: fair, About: "pool p", What: "is nearly full: 1 address is left", Do: addMore, Link: "#pool-p"}}},
 		{"a pool that is just used up", Scene{Snapshot: pool(1, 1, 0)}, nil},
@@ -69,6 +90,22 @@ func TestAlarms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lots are so many findings of a speaker about itself.
+func lots(n int) (list []speaker.Finding) {
+	for i := range n {
+		list = append(list, speaker.Finding{Level: "warning", Words: fmt.Sprintf("thing %02d", i)})
+	}
+	return list
+}
+
+// fromN2 are the alarms of as many findings of n2.
+func fromN2(n int) (list []Alarm) {
+	for _, f := range lots(n) {
+		list = append(list, Alarm{Level: fair, About: "on n2", What: f.Words, Link: "#member-n2"})
+	}
+	return list
 }
 
 func TestHeadline(t *testing.T) {

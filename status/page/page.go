@@ -60,6 +60,8 @@ type View struct {
 	Page    string       // where it shows its view itself, "" if that is not known
 	Silent  string       // why it did not tell, "" when it did
 	Differs []Difference // sorted by address; none when both see the same
+
+	Findings []speaker.Finding // what it knows and others may not
 }
 
 // Difference is an address that two speakers see at different announcers.

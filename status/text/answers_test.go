@@ -147,7 +147,7 @@ KEYS  0a0b0c0d: all hold the same key
 WROTE  leases: 1 conflict, 3 ok; events: none
 `
 	var out strings.Builder
-	if err := (Printer{Now: now, Wide: true}).Status(&out, s); err != nil {
+	if err := (Printer{Now: now, Wide: true}).Status(&out, s, nil); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -160,7 +160,7 @@ func TestColours(t *testing.T) {
 	t.Parallel()
 	var plainOut, coloured strings.Builder
 	for colour, out := range map[bool]*strings.Builder{false: &plainOut, true: &coloured} {
-		if err := (Printer{Now: now, Colour: colour}).Status(out, busy()); err != nil {
+		if err := (Printer{Now: now, Colour: colour}).Status(out, busy(), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -32,10 +32,13 @@ func output(out io.Writer, f func(io.Writer)) error {
 	return w.Flush()
 }
 
-// Status prints a snapshot.
-func (p Printer) Status(out io.Writer, s speaker.Snapshot) error {
+// Status prints a snapshot, and what other speakers find besides.
+func (p Printer) Status(out io.Writer, s speaker.Snapshot, elsewhere []speaker.Told) error {
 	return output(out, func(w io.Writer) {
 		p.head(w, s)
+		for _, t := range elsewhere {
+			p.finding(w, t.Finding, " on "+t.By())
+		}
 		p.members(w, s)
 		p.addresses(w, s)
 		p.pools(w, s)
@@ -60,10 +63,15 @@ func (p Printer) head(w io.Writer, s speaker.Snapshot) {
 		}
 	}
 	for _, f := range list {
-		fmt.Fprintf(w, "  %s: %s\n", p.paint(f.Level, f.Level), clean(f.Words))
-		if f.Todo != "" {
-			fmt.Fprintf(w, "    to do: %s\n", clean(f.Todo))
-		}
+		p.finding(w, f, "")
+	}
+}
+
+// finding prints what is wrong, on which nodes if it is not this one, and what to do.
+func (p Printer) finding(w io.Writer, f speaker.Finding, on string) {
+	fmt.Fprintf(w, "  %s%s: %s\n", p.paint(f.Level, f.Level), on, clean(f.Words))
+	if f.Todo != "" {
+		fmt.Fprintf(w, "    to do: %s\n", clean(f.Todo))
 	}
 }
 

@@ -18,6 +18,7 @@ func TestStatus(t *testing.T) {
 	tests := []struct {
 		name string
 		in   speaker.Snapshot
+		told []speaker.Told
 		want string
 	}{
 		{
@@ -56,6 +57,29 @@ POOLS
 `,
 		},
 		{
+			name: "what others find",
+			in:   speaker.Snapshot{Node: "n1", Ready: true, Findings: []speaker.Finding{{Level: "warning", Words: "a pool overlaps"}}},
+			told: []speaker.Told{
+				{Finding: speaker.Finding{Level: "error", About: "198.18.64.1", Words: "02:00:00:00:00:09 also answers", Todo: "find the machine"}, Nodes: []string{"n2"}},
+				{Finding: speaker.Finding{Level: "warning", Words: "gossip to n1 is blocked"}, Nodes: []string{"n2", "n3"}},
+			},
+			want: `As n1 sees it, starling -, ready
+  warning: a pool overlaps
+  error on n2: 02:00:00:00:00:09 also answers
+    to do: find the machine
+  warning on n2, n3: gossip to n1 is blocked
+
+MEMBERS
+  none: this speaker has not joined the mesh yet
+
+ADDRESSES
+  no addresses yet: name a pool first
+
+POOLS
+  no pools yet: put your addresses into the ConfigMap starling
+`,
+		},
+		{
 			name: "everything",
 			in:   busy(),
 			want: `As n1 sees it, starling v0.1.0, not ready
@@ -88,7 +112,7 @@ CONFLICTS
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			if err := (Printer{Now: now}).Status(&out, tt.in); err != nil {
+			if err := (Printer{Now: now}).Status(&out, tt.in, tt.told); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, out.String()); diff != "" {
@@ -162,7 +186,7 @@ func TestStatusCleansWhatOthersSay(t *testing.T) {
 	t.Parallel()
 	in := speaker.Snapshot{Members: []speaker.Member{{Name: "n\x1b[2J\t1\n", State: "alive"}}}
 	var out strings.Builder
-	if err := (Printer{Now: now}).Status(&out, in); err != nil {
+	if err := (Printer{Now: now}).Status(&out, in, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "  n?[2J?1?  not ready") {
@@ -172,7 +196,7 @@ func TestStatusCleansWhatOthersSay(t *testing.T) {
 
 func TestStatusTellsWriteErrors(t *testing.T) {
 	t.Parallel()
-	if err := (Printer{Now: now}).Status(broken{}, busy()); !errors.Is(err, errBroken) {
+	if err := (Printer{Now: now}).Status(broken{}, busy(), nil); !errors.Is(err, errBroken) {
 		t.Errorf("error %v, want %v", err, errBroken)
 	}
 }
