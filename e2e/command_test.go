@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	authentication "k8s.io/api/authentication/v1"
 	core "k8s.io/api/core/v1"
@@ -17,7 +16,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
@@ -127,74 +125,4 @@ func TestPlugin(t *testing.T) {
 	if code, out, err := v.run(t.Context(), "key", "status"); err != nil || code != 1 || !strings.Contains(out, "forbidden") {
 		t.Errorf("a viewer sees the Secret of the keys: exit code %d, %v\n%s", code, err, out)
 	}
-}
-
-// TestDoctorNamesFaults: what is wrong is named within ten seconds.
-func TestDoctorNamesFaults(t *testing.T) {
-	saveLogsOnFailure(t)
-	v := newViewer(t)
-	allReady(t)
-	victim, other := shared.Nodes[0], shared.Nodes[1]
-	t.Run("port blocked", func(t *testing.T) {
-		if err := victim.Block(t.Context(), 7927); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := victim.Unblock(context.WithoutCancel(t.Context())); err != nil {
-				t.Error(err)
-			}
-		})
-		for _, proto := range []string{"tcp", "udp"} {
-			v.finds(t, fmt.Sprintf("gossip port of %s (%s:7927 %s) is blocked", victim.Name, victim.IP4, proto))
-		}
-	})
-	allReady(t)
-	t.Run("wrong key", func(t *testing.T) {
-		impostor(t, victim, other)
-		v.finds(t, fmt.Sprintf("peer %s uses another gossip key", victim.IP4))
-	})
-}
-
-// finds waits until doctor tells of a fault, and fails.
-func (v viewer) finds(t *testing.T, words string) {
-	t.Helper()
-	begun := time.Now()
-	until(t, 10*time.Second, "doctor that says "+words, func(ctx context.Context) error {
-		code, out, err := v.run(ctx, "doctor")
-		if err == nil && (code != 3 || !strings.Contains(out, "fail ") || !strings.Contains(out, words)) {
-			err = fmt.Errorf("exit code %d:\n%s", code, out)
-		}
-		return err
-	})
-	t.Logf("%s: named after %v", words, time.Since(begun).Round(time.Millisecond))
-}
-
-// impostor runs a speaker with a key of its own on a node until the test ends, and lets it look for another one. It knows
-// the cluster from what the node's own speaker keeps: the API server is at no address that the node reaches. It has no
-// interface to announce on.
-func impostor(t *testing.T, on, seed *cluster.Node) {
-	t.Helper()
-	dir := t.TempDir()
-	key := filepath.Join(dir, "key")
-	if err := os.WriteFile(key, []byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	until(t, 20*time.Second, "snapshot file on "+on.Name, func(ctx context.Context) error {
-		_, err := on.Run(ctx, "cp", "/var/lib/starling/cluster.jsonl", dir)
-		return err
-	})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		_, err := on.Run(ctx, product.Binary, "run", "--node-name", "impostor", "--kubeconfig", shared.Kubeconfig, "--gossip-key-file", key, "--state-dir", dir,
-			"--gossip-addr", on.IP4.String()+":7930", "--status-addr", "127.0.0.1:7931", "--interface", "none0", "--join", seed.IP4.String()+":7927",
-			"--pool", "none=203.0.113.0/30", "--lb-class", "example.com/none")
-		ended <- err
-	}()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err == nil {
-			t.Error("the impostor ended before the test")
-		}
-	})
 }

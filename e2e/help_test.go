@@ -204,30 +204,34 @@ func missed(ctx context.Context, listener, talker *cluster.Node) error {
 	return nil
 }
 
-// event waits for an event of that reason about the Service, not about an earlier one of its name, and returns
-// its message.
+// event waits for an event of that reason about the Service and returns its message.
 func event(t *testing.T, service, reason string) (message string) {
 	t.Helper()
-	s, err := services().Get(t.Context(), service, meta.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	until(t, 15*time.Second, "event "+reason+" of "+service, func(ctx context.Context) error {
-		list, err := shared.Kube.CoreV1().Events(workload.Namespace).List(ctx, meta.ListOptions{
-			FieldSelector: "involvedObject.uid=" + string(s.UID),
-		})
-		if err != nil {
-			return err
-		}
-		var others []string
-		for _, e := range list.Items {
-			if e.Reason == reason {
-				message = e.Message
-				return nil
-			}
-			others = append(others, e.Reason)
-		}
-		return fmt.Errorf("has only %s", strings.Join(others, ", "))
+	until(t, 15*time.Second, "event "+reason+" of "+service, func(ctx context.Context) (err error) {
+		message, err = eventOf(ctx, service, reason)
+		return err
 	})
 	return message
+}
+
+// eventOf returns the message of an event of that reason about the Service, not about an earlier one of its name.
+func eventOf(ctx context.Context, service, reason string) (message string, err error) {
+	s, err := services().Get(ctx, service, meta.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	list, err := shared.Kube.CoreV1().Events(workload.Namespace).List(ctx, meta.ListOptions{
+		FieldSelector: "involvedObject.uid=" + string(s.UID),
+	})
+	if err != nil {
+		return "", err
+	}
+	var others []string
+	for _, e := range list.Items {
+		if e.Reason == reason {
+			return e.Message, nil
+		}
+		others = append(others, e.Reason)
+	}
+	return "", fmt.Errorf("%s has only %s", service, strings.Join(others, ", "))
 }

@@ -201,6 +201,16 @@ func (w *Watcher) WhoAll(ctx context.Context, window time.Duration, ips []netip.
 	return who, nil
 }
 
+// Claim says to everybody that the station has the IPv4 address, as a host does that was just given it.
+func (w *Watcher) Claim(ip netip.Addr) error {
+	as := w.station
+	as.IP4 = ip
+	if _, err := w.wake.Write(arpRequest(as, ip)); err != nil {
+		return fmt.Errorf("claim %s: %w", ip, err)
+	}
+	return nil
+}
+
 func question4or6(s Station, ip netip.Addr) []byte {
 	if ip.Is4() {
 		return arpRequest(s, ip)

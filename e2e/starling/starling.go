@@ -259,6 +259,12 @@ func MetricsOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (string
 	return string(text), err
 }
 
+// PageOf returns the page of the speaker of the node, as a browser gets it.
+func PageOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (string, error) {
+	text, err := get(ctx, c, n, "/")
+	return string(text), err
+}
+
 // get asks the speaker of the node for a page, from the client.
 func get(ctx context.Context, c *cluster.Cluster, n *cluster.Node, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
