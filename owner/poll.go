@@ -13,6 +13,8 @@ type Poll struct {
 	electorate *Electorate
 	segments   []netip.Prefix // of all nodes, sorted
 	groups     map[place]*group
+	place      place  // of the last address
+	last       *group // of it; most addresses are like the one before
 }
 
 // place is what addresses have in common for which the same nodes are eligible.
@@ -67,12 +69,16 @@ func (p *Poll) group(v VIP) *group {
 	if len(v.Local) > 0 {
 		return p.electorate.local(v, routed)
 	}
+	if p.last != nil && p.place.on == string(on) && p.place.scope == v.Scope && p.place.serving == v.Serving {
+		return p.last
+	}
 	at := place{string(on), v.Scope, v.Serving}
 	g, known := p.groups[at]
 	if !known {
 		g = p.electorate.group(v, routed)
 		p.groups[at] = g
 	}
+	p.place, p.last = at, g
 	return g
 }
 

@@ -16,6 +16,8 @@ type Shift struct {
 	from, to *Poll
 	changed  []string // nodes that are not the same in both, sorted
 	turnouts map[[2]*group]turnout
+	pair     [2]*group // of the last address
+	last     turnout   // of these; most addresses are like the one before
 	agrees   map[[2]*Scope]bool
 }
 
@@ -44,11 +46,7 @@ func (s *Shift) Elect(v, before VIP, was Verdict) Verdict {
 		return s.local(v, before, was)
 	}
 	from, to := s.from.group(before), s.to.group(v)
-	t, known := s.turnouts[[2]*group{from, to}]
-	if !known {
-		t = compare(from, to)
-		s.turnouts[[2]*group{from, to}] = t
-	}
+	t := s.turnout(from, to)
 	if t.anew || t.left[was.Owner] || t.left[was.Next] {
 		return to.elect(v.IP)
 	}
@@ -57,6 +55,21 @@ func (s *Shift) Elect(v, before VIP, was Verdict) Verdict {
 		r.challenge(v, t.came)
 	}
 	return r
+}
+
+// turnout compares two groups once.
+func (s *Shift) turnout(from, to *group) turnout {
+	pair := [2]*group{from, to}
+	if pair == s.pair {
+		return s.last
+	}
+	t, known := s.turnouts[pair]
+	if !known {
+		t = compare(from, to)
+		s.turnouts[pair] = t
+	}
+	s.pair, s.last = pair, t
+	return t
 }
 
 // challenge compares the owner and the next in line with others.

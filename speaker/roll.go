@@ -44,7 +44,8 @@ func (t *seat) verdict() owner.Verdict {
 // leave makes v what holds.
 func (t *seat) leave(v owner.Verdict) {
 	if t.left = nil; v != t.elected {
-		t.left = &v
+		kept := v // Else every verdict would be put on the heap.
+		t.left = &kept
 	}
 }
 

@@ -74,13 +74,34 @@ func (s *Speaker) settle(w *world) {
 	if s.mine != nil && len(w.moves) == 0 && len(w.gone) == 0 {
 		return
 	}
-	s.mine, s.answer, s.watch = make(map[netip.Addr]bool, len(s.mine)), nil, nil
+	if s.mine == nil {
+		s.mine = make(map[netip.Addr]bool)
+		for i, v := range w.vips {
+			s.own(v.IP, w.seats[i].verdict().Owner == s.cfg.Node)
+		}
+	}
+	for _, ip := range w.gone {
+		s.own(ip, false)
+	}
+	for _, m := range w.moves {
+		s.own(w.vips[m.at].IP, w.seats[m.at].verdict().Owner == s.cfg.Node)
+	}
+	all := make([]netip.Addr, len(w.vips)) // room for both lists, which are not changed any more
+	s.answer, s.watch = all[:0:len(s.mine)], all[len(s.mine):len(s.mine)]
 	for i, v := range w.vips {
 		if w.seats[i].verdict().Owner == s.cfg.Node {
-			s.mine[v.IP] = true
 			s.answer = append(s.answer, v.IP)
 		} else {
 			s.watch = append(s.watch, v.IP)
 		}
+	}
+}
+
+// own notes whether an address is this node's.
+func (s *Speaker) own(ip netip.Addr, mine bool) {
+	if mine {
+		s.mine[ip] = true
+	} else {
+		delete(s.mine, ip)
 	}
 }
