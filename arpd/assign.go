@@ -20,7 +20,7 @@ func (r *Responder) Assign(own, watched []netip.Addr) {
 		return
 	}
 	r.given = [2][]netip.Addr{own, watched}
-	own, watched = normalise(own), normalise(watched)
+	own, watched = normalise(own, r.own), normalise(watched, r.watched)
 	touched := append(differing(r.own, own), differing(r.watched, watched)...)
 	if r.muted {
 		touched = append(touched, own...)
@@ -35,9 +35,11 @@ func sameList(a, b []netip.Addr) bool {
 }
 
 // normalise returns the unicast addresses of ips, plain, sorted, each once: the
-// same list, if it is like that.
-func normalise(ips []netip.Addr) []netip.Addr {
-	if normal(ips) {
+// same list, if it is like that. Where it is the same as a list that is, it need
+// not be looked at.
+func normalise(ips, known []netip.Addr) []netip.Addr {
+	head, tail := common(ips, known)
+	if normal(ips[max(head-1, 0):min(len(ips)-tail+1, len(ips))]) {
 		return ips
 	}
 	out := make([]netip.Addr, 0, len(ips))
@@ -48,6 +50,19 @@ func normalise(ips []netip.Addr) []netip.Addr {
 	}
 	slices.SortFunc(out, netip.Addr.Compare)
 	return slices.Compact(out)
+}
+
+// common is how many addresses at the head and at the tail of two lists are the
+// same; none counts for both.
+func common(a, b []netip.Addr) (head, tail int) {
+	most := min(len(a), len(b))
+	for head < most && a[head] == b[head] {
+		head++
+	}
+	for tail < most-head && a[len(a)-1-tail] == b[len(b)-1-tail] {
+		tail++
+	}
+	return head, tail
 }
 
 func normal(ips []netip.Addr) bool {
@@ -66,12 +81,8 @@ func unicast(ip netip.Addr) bool {
 // differing are the addresses that are in one of two sorted lists alone, sorted.
 // What is the same at both ends is passed at the speed of a comparison.
 func differing(a, b []netip.Addr) []netip.Addr {
-	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-	}
+	head, tail := common(a, b)
+	a, b = a[head:len(a)-tail], b[head:len(b)-tail]
 	var out []netip.Addr
 	for len(a) > 0 && len(b) > 0 {
 		switch order := a[0].Compare(b[0]); {
@@ -99,7 +110,6 @@ func (r *Responder) update(touched []netip.Addr, now time.Time) {
 		}
 	}
 	if len(changes) > 0 {
-		r.hearsay.macs = nil
 		r.patch(changes)
 		poke(r.due)
 	}
@@ -131,8 +141,11 @@ func (r *Responder) turn(ip netip.Addr, was, is role, now time.Time) {
 	if r.roles[ip] = is; is == 0 {
 		delete(r.roles, ip)
 	}
-	if s, known := r.heard[ip]; known && s.past(was, is, now) {
-		delete(r.heard, ip)
+	if s, known := r.heard[ip]; known {
+		r.hearsay.note(ip)
+		if s.past(was, is, now) {
+			delete(r.heard, ip)
+		}
 	}
 	switch {
 	case is.ours():

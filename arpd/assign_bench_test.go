@@ -52,3 +52,23 @@ func BenchmarkAssign(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkHeard hears another announcer of one address, and looks what was heard of all.
+func BenchmarkHeard(b *testing.B) {
+	for _, n := range []int{10, 1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := quiet(b)
+			r.Assign(nil, manyIPv4(n))
+			for _, ip := range manyIPv4(n) {
+				r.hear(claim{ip: ip, mac: peerHW}, epoch)
+			}
+			one, macs := manyIPv4(n)[n/2], []hw{peerHW, strangerHW}
+			for i := 1; b.Loop(); i++ {
+				r.hear(claim{ip: one, mac: macs[i%2]}, epoch)
+				if got := r.State().Heard; len(got) != n || got[one] != macs[i%2].String() {
+					b.Fatalf("%d heard, %s at %s", len(got), got[one], one)
+				}
+			}
+		})
+	}
+}

@@ -42,7 +42,7 @@ func TestAssignFollows(t *testing.T) {
 			case 0:
 				limits = nil
 				for _, name := range []string{"eth0", "eth1"} {
-					limits = append(limits, Limit{Interfaces: []string{name}, VIPs: normalise(some(name))})
+					limits = append(limits, Limit{Interfaces: []string{name}, VIPs: normalise(some(name), nil)})
 				}
 				r.Confine(limits)
 			case 1:
@@ -120,9 +120,11 @@ func TestNormalise(t *testing.T) {
 		"not an address": {[]netip.Addr{{}, vip4}, []netip.Addr{vip4}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := normalise(tc.ips)
-			if diff := cmp.Diff(tc.want, got, compare); diff != "" || sameList(got, tc.ips) != tc.same {
-				t.Errorf("the list itself: %v (-want +got):\n%s", sameList(got, tc.ips), diff)
+			for _, known := range [][]netip.Addr{nil, {vip4}, {vip4, vip6}, {vip6}} {
+				got := normalise(tc.ips, known)
+				if diff := cmp.Diff(tc.want, got, compare); diff != "" || sameList(got, tc.ips) != tc.same {
+					t.Errorf("after %v: the list itself: %v (-want +got):\n%s", known, sameList(got, tc.ips), diff)
+				}
 			}
 		})
 	}

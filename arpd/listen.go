@@ -77,7 +77,7 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 		poke(r.changed)
 	}
 	if ours := r.roles[c.ip].ours(); ours || r.heard[c.ip].mac != c.mac {
-		r.hearsay.macs = nil
+		r.hearsay.note(c.ip)
 	}
 	r.heard[c.ip] = sighting{c.mac, now}
 	if !r.defended(c.ip) {
@@ -105,7 +105,7 @@ func (r *Responder) judge(now time.Time) time.Time {
 	}
 	for _, ip := range against { // who gives way will not be heard; who does not, will be again
 		delete(r.heard, ip)
-		r.hearsay.macs = nil
+		r.hearsay.note(ip)
 	}
 	for _, ip := range j.fresh {
 		r.log.Debug().Stringer("vip", ip).Stringer("mac", r.disputes[ip].mac).Msg("another station claims the address") // the loop tells it at level warn

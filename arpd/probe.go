@@ -253,7 +253,7 @@ func (p *probes) list() map[netip.Addr]Trial {
 // Probe makes ips the addresses that are to be tried out: whether a station has
 // one that nobody should. State.Trials tells. Those of Assign are not.
 func (r *Responder) Probe(ips []netip.Addr) {
-	ips = normalise(ips)
+	ips = normalise(ips, nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	touched := differing(r.tried, ips)

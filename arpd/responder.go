@@ -127,6 +127,7 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		roles:     make(map[netip.Addr]role),
 		schedule:  newSchedule(gaps(), cmp.Or(cfg.Refresh, refreshEvery), jitter),
 		heard:     make(map[netip.Addr]sighting),
+		hearsay:   hearsay{macs: make(map[netip.Addr]string), again: make(map[netip.Addr]struct{})},
 		disputes:  make(disputes),
 		quarrels:  make(quarrels),
 		speakers:  make(map[hw]Speaker),

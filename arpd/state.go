@@ -73,33 +73,57 @@ func (r *Responder) Heard() map[netip.Addr]string {
 	return maps.Clone(r.heardNow(time.Now()))
 }
 
-// heardNow is what Heard tells, made anew only when that has changed: of 10,000
-// addresses most are watched, and each turn of the loop asks. The caller holds mu.
+// heardNow is what Heard tells. Of 10,000 addresses most are watched, and each
+// turn of the loop asks: so it is made of what it was the last time, and only when
+// that has changed. The caller holds mu.
 func (r *Responder) heardNow(now time.Time) map[netip.Addr]string {
-	if l := &r.hearsay; l.macs != nil && (l.until.IsZero() || now.Before(l.until)) {
-		return l.macs
+	h := &r.hearsay
+	if !h.news && (h.until.IsZero() || now.Before(h.until)) {
+		return h.macs
 	}
-	texts := make(map[hw]string)
-	r.hearsay = hearsay{macs: make(map[netip.Addr]string, len(r.heard))}
-	for ip, s := range r.heard {
-		if ours := r.roles[ip].ours(); ours && !s.fresh(now) {
+	fading := make(map[netip.Addr]struct{})
+	h.macs, h.news, h.until = maps.Clone(h.macs), false, time.Time{}
+	for ip := range h.again {
+		s, known := r.heard[ip]
+		ours := r.roles[ip].ours()
+		if !known || ours && !s.fresh(now) {
+			delete(h.macs, ip)
 			continue
-		} else if ours {
-			r.hearsay.until = sooner(r.hearsay.until, s.at.Add(sightingFresh+1))
 		}
-		if texts[s.mac] == "" {
-			texts[s.mac] = s.mac.String()
+		if ours {
+			fading[ip] = struct{}{}
+			h.until = sooner(h.until, s.at.Add(sightingFresh+1))
 		}
-		r.hearsay.macs[ip] = texts[s.mac]
+		h.macs[ip] = h.text(s.mac)
 	}
-	return r.hearsay.macs
+	h.again = fading
+	return h.macs
 }
 
 // hearsay is what was heard in the form of State.
 type hearsay struct {
-	macs  map[netip.Addr]string // never changed; nil: to be made anew
-	until time.Time             // when something of it is too old; zero: never
+	macs  map[netip.Addr]string   // never changed once it was given away
+	again map[netip.Addr]struct{} // what of it must be looked at anew
+	news  bool                    // at once
+	until time.Time               // or when something of it is too old; zero: never
+	texts map[hw]string           // each MAC once: of 10,000 addresses most have the same few
 }
+
+// text is a MAC in words. Those that are forged are not kept for ever.
+func (h *hearsay) text(mac hw) string {
+	if h.texts == nil || len(h.texts) > speakersMost {
+		h.texts = make(map[hw]string)
+	}
+	text, known := h.texts[mac]
+	if !known {
+		text = mac.String()
+		h.texts[mac] = text
+	}
+	return text
+}
+
+// note says that something has changed for an address.
+func (h *hearsay) note(ip netip.Addr) { h.again[ip], h.news = struct{}{}, true }
 
 // Problems says in words what keeps this node from answering; none when all is
 // well.
