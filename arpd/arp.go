@@ -43,6 +43,7 @@ func parseARP(b []byte) (m arpMessage, d drop) {
 //	request              any      ours     answer to the sender's hardware address
 //	speaker's question   any      ours     the same, unless it is being handed over
 //	probe                0.0.0.0  ours     answer (RFC 5227: the prober must learn that it is taken)
+//	probe                0.0.0.0  tried    claim: another host is trying it out, too
 //	announcement         VIP      the same claim, no answer
 //	reply                VIP      any      claim, no answer
 //	reply to this node   others   any      the same, of a host
@@ -68,10 +69,13 @@ func (v *view) arp(b []byte, n int) verdict {
 	}
 	switch {
 	case m.op == arpRequest && m.spa != m.tpa:
-		if v.table.role4(key4(m.tpa)).answers(m.tha == v.mac) {
+		switch role := v.table.role4(key4(m.tpa)); {
+		case role.answers(m.tha == v.mac):
 			out.request = true
 			out.answer = m.answer(b, v.mac)
-		} else if !out.claim.ip.IsValid() {
+		case role == tried && m.spa == [4]byte{}:
+			out.claim = claim{ip: netip.AddrFrom4(m.tpa), mac: m.sha, probe: true}
+		case !out.claim.ip.IsValid():
 			out.drop = notOwned
 		}
 	case !out.claim.ip.IsValid():

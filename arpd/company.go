@@ -125,6 +125,12 @@ func (r *Responder) met(c claim, now time.Time) {
 	}
 }
 
+// known reports whether a speaker of this cluster is at mac. The caller holds mu.
+func (r *Responder) known(mac hw) bool {
+	_, known := r.speakers[mac]
+	return known
+}
+
 // lookEvery is the least time between two looks into the neighbour table.
 const lookEvery = time.Second
 

@@ -39,8 +39,8 @@ func within(off uint32, in []span) []bpf.Instruction {
 	return append(out, bpf.Jump{Skip: 1}, bpf.RetConstant{Val: accept})
 }
 
-// arpProgram passes ARP for IPv4 over Ethernet whose target is an own address or
-// the presence address, whose sender is an own, watched or tried address, or that is a
+// arpProgram passes ARP for IPv4 over Ethernet whose target is an own or tried address
+// or the presence address, whose sender is an own, watched or tried address, or that is a
 // reply to this station: its kernel asks seldom, so those are few.
 func arpProgram(t *table) []bpf.Instruction {
 	out := []bpf.Instruction{

@@ -59,15 +59,18 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 		r.met(c, now)
 		return time.Time{}
 	}
-	if r.answered(Question{IP: c.ip, MAC: c.mac.String(), Host: c.host}, now) {
+	_, peer := r.peers[c.mac]
+	if c.probe && (peer || r.known(c.mac) || !r.probes.open(c.ip)) {
+		return time.Time{} // who picks for a pool has changed, or it is heard of when it succeeds
+	}
+	if !c.probe && r.answered(Question{IP: c.ip, MAC: c.mac.String(), Host: c.host}, now) {
 		poke(r.changed)
 	}
 	switch role := r.roles[c.ip]; {
-	case c.host || role == 0:
+	case c.host || role == 0 || c.probe && role != tried:
 		return time.Time{} // it answers for itself, or the address was given up meanwhile
 	case role == tried:
-		_, member := r.peers[c.mac]
-		if r.probes.heard(c.ip, c.mac, member, now) {
+		if r.probes.heard(c.ip, c.mac, peer, now) {
 			poke(r.changed)
 			poke(r.asked)
 		}
@@ -83,7 +86,7 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 	if !r.defended(c.ip) {
 		return time.Time{}
 	}
-	if _, ok := r.peers[c.mac]; ok {
+	if peer {
 		r.metrics.conflicts.WithLabelValues(member).Inc()
 		return r.quarrels.hear(c.ip, c.mac, now)
 	}

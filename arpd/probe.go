@@ -133,6 +133,13 @@ func (p *probes) seen(ip netip.Addr, mac hw, now time.Time) {
 	}
 }
 
+// open reports whether ip is being tried out for the first time. Then the probe of
+// another host for it counts as if that one had it (RFC 5227, section 2.1.1).
+func (p *probes) open(ip netip.Addr) bool {
+	t := p.trials[ip]
+	return t != nil && !t.known
+}
+
 // heard notes that mac has ip, which is that of a member or not, and returns
 // true if that is news.
 func (p *probes) heard(ip netip.Addr, mac hw, member bool, now time.Time) (changed bool) {

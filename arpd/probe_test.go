@@ -156,6 +156,7 @@ func TestProbing(t *testing.T) {
 			return arpFrame(t, testNIC.mac, strangerHW, arpReply, strangerHW, vip4, testNIC.mac, netip.IPv4Unspecified())
 		}, strangerHW.String()},
 		{"a host announces it", vip4, func(t *testing.T) []byte { return announced(t, strangerHW, vip4) }, strangerHW.String()},
+		{"a host tries it out, too", vip4, func(t *testing.T) []byte { return probing(t, strangerHW) }, strangerHW.String()},
 		{"nobody has it, IPv6", vip6, nil, ""},
 		{"a host answers, IPv6", vip6, func(t *testing.T) []byte { return announced(t, strangerHW, vip6) }, strangerHW.String()},
 	} {
@@ -184,6 +185,58 @@ func TestProbing(t *testing.T) {
 				sent := s.take()
 				if got := n.counter(t, "probes_sent_total", ""); len(sent) != probeTries || got != probeTries {
 					t.Errorf("%d probes sent, %v counted", len(sent), got)
+				}
+			})
+		})
+	}
+}
+
+// probing is the probe of a station for vip4.
+func probing(t *testing.T, mac hw) []byte {
+	return arpFrame(t, broadcastHW, mac, arpRequest, mac, netip.IPv4Unspecified(), hw{}, vip4)
+}
+
+// TestProbesThatMeet: the probe of another host is no claim when it is one of this
+// cluster, who may pick for the pool as well, nor once the address is known.
+func TestProbesThatMeet(t *testing.T) {
+	question := func(t *testing.T) []byte { return request(t, peer4, vip4) }
+	for _, tc := range []struct {
+		name  string
+		after time.Duration
+		frame func(t *testing.T) []byte
+		mac   string
+	}{
+		{"a stranger's", 0, func(t *testing.T) []byte { return probing(t, strangerHW) }, strangerHW.String()},
+		{"a stranger's, at the last moment", Shortened().Longest() / 2, func(t *testing.T) []byte { return probing(t, strangerHW) }, strangerHW.String()},
+		{"a stranger's, later", time.Second, func(t *testing.T) []byte { return probing(t, strangerHW) }, ""},
+		{"a member's", 0, func(t *testing.T) []byte { return probing(t, peerHW) }, ""},
+		{"of a speaker that only the wire knows", 0, func(t *testing.T) []byte { return probing(t, hw{2, 9, 9}) }, ""},
+		{"a mere question", 0, question, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, _ := start(t, newFake(t, testNIC))
+				n.Meet(Company{Peers: []string{peerHW.String()}})
+				n.mu.Lock()
+				n.met(claim{ip: peer4, mac: hw{2, 9, 9}, says: 1}, time.Now())
+				n.mu.Unlock()
+				synctest.Wait()
+				n.Probe([]netip.Addr{vip4})
+				time.Sleep(tc.after)
+				arp := n.sys.socket(testNIC.index, etherARP)
+				if !arp.deliver(t, tc.frame(t)) {
+					t.Fatal("the filter holds it back")
+				}
+				time.Sleep(time.Second)
+				if got := n.State().Trials[vip4]; !got.Known || got.MAC != tc.mac {
+					t.Errorf("%+v", got)
+				}
+				n.Set([]netip.Addr{vip4})
+				n.Probe(nil)
+				arp.deliver(t, tc.frame(t))
+				time.Sleep(time.Second)
+				if len(n.Conflicts())+len(n.Heard()) != 0 {
+					t.Errorf("a probe for an own address counts: %v %v", n.Conflicts(), n.Heard())
 				}
 			})
 		})

@@ -3,6 +3,7 @@ package arpd
 import (
 	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestHeardNow(t *testing.T) {
 			case 0:
 				n := rapid.IntRange(0, len(ips)).Draw(rt, "owned")
 				r.own, r.watched = ips[:n:n], ips[n:]
-				r.update(ips[:len(ips):len(ips)], now)
+				r.update(slices.Clone(ips), now)
 			case 1:
 				r.judge(now)
 			default:

@@ -53,7 +53,7 @@ func (t *table) with(changes []grant) *table {
 		if c.ip.Is4() {
 			key := key4(c.ip.As4())
 			was := next.v4.put(&t.v4, slot4(key), key, c.role)
-			asked4.note(key, was&own, c.role&own)
+			asked4.note(key, was&(own|tried), c.role&(own|tried))
 			spoken4.note(key, was, c.role)
 			continue
 		}
@@ -62,7 +62,7 @@ func (t *table) with(changes []grant) *table {
 		asked6.note(key, was&own, c.role&own)
 		spoken6.note(key, was, c.role)
 	}
-	next.asked4 = t.asked4.after(asked4, func() []uint32 { return next.keys4(own) })
+	next.asked4 = t.asked4.after(asked4, func() []uint32 { return next.keys4(own | tried) })
 	next.spoken4 = t.spoken4.after(spoken4, func() []uint32 { return next.keys4(own | watch | tried) })
 	next.asked6 = t.asked6.after(asked6, func() []uint32 { return next.keys6(own) })
 	next.spoken6 = t.spoken6.after(spoken6, func() []uint32 { return next.keys6(own | watch | tried) })

@@ -82,7 +82,7 @@ func TestTableWith(t *testing.T) {
 					t.Fatalf("table %d: role of %s is %d, want %d", i, ip, got, want[ip])
 				}
 			}
-			covers(t, tabs[i].asked4, tabs[i].keys4(own))
+			covers(t, tabs[i].asked4, tabs[i].keys4(own|tried))
 			covers(t, tabs[i].spoken4, tabs[i].keys4(own|watch|tried))
 			covers(t, tabs[i].asked6, tabs[i].keys6(own))
 			covers(t, tabs[i].spoken6, tabs[i].keys6(own|watch|tried))
