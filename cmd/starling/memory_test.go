@@ -100,6 +100,7 @@ func measureMemory(b *testing.B, binary string, count int) {
 	cmd := exec.Command(binary, "run", "--node-name", "n1", "--kubeconfig", kubeconfig(b, api.Config().Host), "--status-addr", web,
 		"--gossip-addr", fmt.Sprintf("127.0.0.1:%d", freePort(b)), "--interface", "nosuch0", "--pool", "198.18.128.0/17", "--log-level", "error")
 	cmd.Stderr = os.Stderr
+	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -112,6 +113,7 @@ func measureMemory(b *testing.B, binary string, count int) {
 			b.Fatalf("knows %d of %d addresses", known(web), count)
 		}
 	}
+	b.ReportMetric(time.Since(begun).Seconds(), "s-until-known")
 	<-time.After(2 * firstTrim)
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
 	if err != nil {
