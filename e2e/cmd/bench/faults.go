@@ -19,37 +19,43 @@ import (
 	"github.com/starling-lb/starling/e2e/workload"
 )
 
-// repeats of every fault.
-const repeats = 10
-
 // backend is the workload that answers the clients.
 const backend = "echo"
 
 // options of the measurement of faults.
 type options struct {
-	minutes, count int
-	seed           uint64
+	rounds, minutes, count int
+	seed                   uint64
+}
+
+// check refuses what cannot be measured.
+func (o *options) check() error {
+	if o.rounds < 1 || o.minutes < 1 || o.count < 1 {
+		return errors.New("-rounds, -minutes and -count are at least 1")
+	}
+	return nil
 }
 
 func (o *options) parts() []part {
 	return []part{
-		{name: "three", nodes: 3, measure: three},
-		{name: "five", nodes: 5, measure: rows("silent death of one of 5", (*faulter).silentDeath)},
-		{name: "half", nodes: 6, measure: rows("half of 6 die together", (*faulter).halfDeath)},
-		{name: "twenty", nodes: 20, bare: true, measure: rows("silent death of one of 20", (*faulter).silentDeath)},
+		{name: "three", nodes: 3, measure: o.three},
+		{name: "planned", nodes: 3, measure: o.planned},
+		{name: "five", nodes: 5, measure: o.rows("silent death of one of 5", (*faulter).silentDeath)},
+		{name: "half", nodes: 6, measure: o.rows("half of 6 die together", (*faulter).halfDeath)},
+		{name: "twenty", nodes: 20, bare: true, measure: o.rows("silent death of one of 20", (*faulter).silentDeath)},
 		{name: "calm", nodes: 3, measure: o.calm},
 		{name: "random", nodes: 3, measure: o.random},
 	}
 }
 
 // three measures how long an address is not answered when its node dies or leaves.
-func three(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
+func (o *options) three(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 	f, err := newFaulter(ctx, p, c)
 	if err != nil {
 		return err
 	}
 	defer f.watcher.Close()
-	f.head()
+	f.head(o.rounds)
 	for _, row := range []struct {
 		what string
 		once func(context.Context) (time.Duration, error)
@@ -74,14 +80,14 @@ func three(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 }
 
 // rows measures one fault on a cluster of its own.
-func rows(what string, once func(*faulter, context.Context) (time.Duration, error)) measure {
+func (o *options) rows(what string, once func(*faulter, context.Context) (time.Duration, error)) measure {
 	return func(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 		f, err := newFaulter(ctx, p, c)
 		if err != nil {
 			return err
 		}
 		defer f.watcher.Close()
-		f.head()
+		f.head(o.rounds)
 		return f.row(ctx, "starling: "+what, func(ctx context.Context) (time.Duration, error) { return once(f, ctx) })
 	}
 }
@@ -92,6 +98,7 @@ type faulter struct {
 	c       *cluster.Cluster
 	ip      netip.Addr
 	watcher *probe.Watcher
+	rounds  int // of every fault
 	lost    int // questions without an answer in the row that is being measured
 }
 
@@ -117,15 +124,16 @@ func exposeEverywhere(ctx context.Context, c *cluster.Cluster) (netip.Addr, erro
 }
 
 // head says what the figures of rows are.
-func (f *faulter) head() {
-	f.Say("\n  longest time without an answer, a client asking every 5 ms, %d times (median, worst)", repeats)
+func (f *faulter) head(rounds int) {
+	f.rounds = rounds
+	f.Say("\n  longest time without an answer, a client asking every 5 ms, %d times (median, worst)", rounds)
 }
 
 // row repeats a fault and prints what it cost.
 func (f *faulter) row(ctx context.Context, what string, once func(context.Context) (time.Duration, error)) error {
 	var gaps []time.Duration
 	f.lost = 0
-	for range repeats {
+	for range f.rounds {
 		gap, err := once(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)

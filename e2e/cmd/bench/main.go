@@ -4,15 +4,14 @@
 //	go -C e2e run ./cmd/bench leases    how soon Services get addresses, and what 10,000 of them cost
 //	    allocation|restart|fill         only these parts; the last one, the allocation of all of them, takes a
 //	                                    quarter of an hour on two cores
-//	go -C e2e run ./cmd/bench faults    how long an address is silent when its node dies, beside keepalived, on
-//	                                    clusters of 3 to 20 nodes; about an hour, of which two parts can be cut short:
-//	    -minutes 10                     of false deaths: a busy machine and a speaker that is stopped again and again
-//	    -count 200 -seed N              random faults in a row, the same for one seed
-//	    three|five|half|twenty|calm|random    only these parts
+//	go -C e2e run ./cmd/bench faults    how long an address is silent when its node dies or leaves, beside keepalived,
+//	                                    on clusters of 3 to 20 nodes; more than an hour
+//	go -C e2e run ./cmd/bench --help    the options and the parts of both
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -49,9 +48,30 @@ func main() {
 	os.Exit(code)
 }
 
+// usage is what --help prints.
+const usage = `bench leases [PART...]             how soon Services get addresses
+    allocation                     one Service, and 1,000 at once
+    restart                        how soon a speaker that starts knows 10,000 of them
+    fill                           10,000 Services at once; a quarter of an hour on two cores
+
+bench faults [OPTION...] [PART...] how long an address is silent
+    -rounds N                      of each fault (10)
+    three                          silent death, SIGTERM, SIGKILL on 3 nodes, and keepalived with adverts every 1 s and 0.1 s
+    planned                        drain and uncordon, rolling update of all speakers on 3 nodes
+    five                           silent death of one of 5 nodes
+    half                           half of 6 nodes die together
+    twenty                         silent death of one of 20 nodes without kubelets
+    calm      -minutes N           false deaths while all cores are busy and speakers are stopped for 300 ms (10)
+    random    -count N  -seed N    random faults in a row (200), the same for one seed
+`
+
 // run is main with an exit code: 0 measured, 1 something failed, 2 cannot begin.
 func run(ctx context.Context, args []string) int {
 	parts, err := choose(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(usage)
+		return 0
+	}
 	if err == nil {
 		err = cluster.Possible()
 	}
@@ -76,6 +96,7 @@ func choose(args []string) ([]part, error) {
 		command, args = args[0], args[1:]
 	}
 	var parts []part
+	o := options{rounds: 1, minutes: 1, count: 1}
 	flags := flag.NewFlagSet("bench "+command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	switch command {
@@ -86,15 +107,17 @@ func choose(args []string) ([]part, error) {
 			{name: "fill", nodes: 3, measure: fill},
 		}
 	case "faults":
-		var o options
+		flags.IntVar(&o.rounds, "rounds", 10, "")
 		flags.IntVar(&o.minutes, "minutes", 10, "")
 		flags.IntVar(&o.count, "count", 200, "")
 		flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "")
 		parts = o.parts()
+	case "-h", "-help", "--help", "help":
+		return nil, flag.ErrHelp
 	default:
-		return nil, fmt.Errorf("leases or faults, not %q", command)
+		return nil, fmt.Errorf("leases or faults, not %q: see --help", command)
 	}
-	if err := flags.Parse(args); err != nil {
+	if err := errors.Join(flags.Parse(args), o.check()); err != nil {
 		return nil, fmt.Errorf("%s: %w", command, err)
 	}
 	return among(parts, flags.Args())

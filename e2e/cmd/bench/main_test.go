@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"flag"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +13,7 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	every := []string{"three", "five", "half", "twenty", "calm", "random"}
+	every := []string{"three", "planned", "five", "half", "twenty", "calm", "random"}
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -27,6 +30,8 @@ func TestChoose(t *testing.T) {
 		{"some faults in the order asked for", []string{"faults", "-seed", "7", "random", "five"}, []string{"random", "five"}},
 		{"unknown part", []string{"faults", "six"}, nil},
 		{"no number", []string{"faults", "-minutes", "many"}, nil},
+		{"no round", []string{"faults", "-rounds", "0"}, nil},
+		{"two rounds", []string{"faults", "-rounds", "2", "half"}, []string{"half"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			parts, err := choose(tt.args)
@@ -41,6 +46,31 @@ func TestChoose(t *testing.T) {
 				t.Errorf("parts (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestUsage: the help names every part and every option, and asking for it is no mistake.
+func TestUsage(t *testing.T) {
+	for _, command := range []string{"leases", "faults"} {
+		parts, err := choose([]string{command})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range parts {
+			if !strings.Contains(usage, "\n    "+p.name+" ") {
+				t.Errorf("the help does not explain %s %s", command, p.name)
+			}
+		}
+	}
+	for _, option := range []string{"rounds", "minutes", "count", "seed"} {
+		if _, err := choose([]string{"faults", "-" + option, "3"}); err != nil || !strings.Contains(usage, "-"+option+" N") {
+			t.Errorf("-%s: %v, or not in the help", option, err)
+		}
+	}
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"faults", "--help"}, {"leases", "-h"}} {
+		if _, err := choose(args); !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%q: %v", args, err)
+		}
 	}
 }
 
