@@ -2,7 +2,7 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE   ?= ghcr.io/starling-lb/starling:v0.1.0
-ARCHES  ?= amd64 arm64
+ARCHES  ?= amd64 arm64 arm
 LDFLAGS  = -s -w -X main.stamped=$(VERSION)
 BINARIES = $(ARCHES:%=dist/starling-linux-%)
 
@@ -76,12 +76,16 @@ build: ## bin/starling for this machine
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/starling ./cmd/starling
 
 .PHONY: image
-image: $(BINARIES) ## dist/starling-image.tar for docker load and ctr images import, without a container engine
+image: $(BINARIES) sbom ## dist/starling-image.tar for docker load and ctr images import, without a container engine
 	go run ./scripts/image -ref $(IMAGE) -out dist/starling-image.tar $(foreach a,$(ARCHES),$(a)=dist/starling-linux-$(a))
 
 .PHONY: $(BINARIES)
 $(BINARIES): dist/starling-linux-%:
-	CGO_ENABLED=0 GOOS=linux GOARCH=$* go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/starling
+	CGO_ENABLED=0 GOOS=linux GOARCH=$* GOARM=7 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/starling
+
+.PHONY: sbom
+sbom: $(BINARIES) ## what is in the programs of the image, as CycloneDX: dist/*.cdx.json
+	for a in $(ARCHES); do go run ./scripts/sbom $(VERSION) dist/starling-linux-$$a >dist/starling-linux-$$a.cdx.json || exit 1; done
 
 .PHONY: manifests
 manifests: ## manifests/starling.yaml from the kustomize base

@@ -35,7 +35,7 @@ func build(r ref, bins []program) (*archive, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.Platform = &platform{OS: "linux", Architecture: b.arch}
+		d.Platform = &platform{OS: "linux", Architecture: b.arch, Variant: variants[b.arch]}
 		idx.Manifests = append(idx.Manifests, d)
 		if i == 0 || b.arch == "amd64" {
 			legacy = dockerManifest{
@@ -56,7 +56,7 @@ func (a *archive) addImage(r ref, b program) (manifest, error) {
 	}
 	l := a.addBlob(typeLayer, layer)
 	cfg, err := a.addJSON(typeConfig, imageConfig{
-		Created: epoch, OS: "linux", Architecture: b.arch,
+		Created: epoch, OS: "linux", Architecture: b.arch, Variant: variants[b.arch],
 		Config: runConfig{
 			User: "0", Env: []string{"PATH=/"}, Entrypoint: []string{"/starling"}, WorkingDir: "/",
 			Labels: labels(r, b.revision),

@@ -38,8 +38,11 @@ func TestLayout(t *testing.T) {
 	}
 	var idx index
 	read(t, follow(t, files, top.Manifests[0], typeIndex), &idx)
-	wantArch := map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64}
+	wantArch := map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64, "arm": elf.EM_ARM}
 	for _, d := range idx.Manifests {
+		if want := map[string]string{"arm": "v7"}[d.Platform.Architecture]; d.Platform.Variant != want {
+			t.Errorf("variant %q of %s, want %q", d.Platform.Variant, d.Platform.Architecture, want)
+		}
 		checkImage(t, files, d, wantArch[d.Platform.Architecture])
 		delete(wantArch, d.Platform.Architecture)
 	}
@@ -60,7 +63,7 @@ func checkImage(t *testing.T, files map[string][]byte, d descriptor, machine elf
 	var got imageConfig
 	read(t, follow(t, files, m.Config, typeConfig), &got)
 	want := imageConfig{
-		Created: epoch, OS: "linux", Architecture: d.Platform.Architecture,
+		Created: epoch, OS: "linux", Architecture: d.Platform.Architecture, Variant: d.Platform.Variant,
 		Config: runConfig{
 			User: "0", Env: []string{"PATH=/"}, Entrypoint: []string{"/starling"}, WorkingDir: "/",
 			Labels: labels(ref{name: refName, tag: "v1.2.3"}, ""),
@@ -137,8 +140,8 @@ func TestBlobs(t *testing.T) {
 			}
 		}
 	}
-	if blobs != 7 { // an index; for two images a manifest, a configuration and a layer
-		t.Errorf("%d blobs, want 7", blobs)
+	if blobs != 10 { // an index; for three images a manifest, a configuration and a layer
+		t.Errorf("%d blobs, want 10", blobs)
 	}
 	if others := len(files) - blobs; others != 3 {
 		t.Errorf("%d other files, want 3", others)

@@ -126,14 +126,14 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
-// pack writes an archive of two architectures and returns its path.
+// pack writes an archive of three architectures and returns its path.
 func pack(t *testing.T) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "dist", "image.tar")
 	var stdout bytes.Buffer
 	err := run([]string{
 		"-ref", refName, "-out", out,
-		"arm64=" + elfFile(t, elf.EM_AARCH64, false), "amd64=" + elfFile(t, elf.EM_X86_64, false),
+		"arm64=" + elfFile(t, elf.EM_AARCH64, false), "amd64=" + elfFile(t, elf.EM_X86_64, false), "arm=" + elfFile(t, elf.EM_ARM, false),
 	}, &stdout, io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ type descriptor struct {
 type platform struct {
 	Architecture string `json:"architecture"`
 	OS           string `json:"os"`
+	Variant      string `json:"variant,omitempty"`
 }
 
 type index struct {
@@ -42,6 +43,7 @@ type manifest struct {
 type imageConfig struct {
 	Created      string    `json:"created"`
 	Architecture string    `json:"architecture"`
+	Variant      string    `json:"variant,omitempty"`
 	OS           string    `json:"os"`
 	Config       runConfig `json:"config"`
 	RootFS       rootFS    `json:"rootfs"`

@@ -19,7 +19,10 @@ type program struct {
 }
 
 // machines are the architectures that can be packed.
-var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "arm": elf.EM_ARM}
+
+// variants are what OCI calls the processors that the Makefile builds for, where the name of the architecture does not tell.
+var variants = map[string]string{"arm": "v7"}
 
 // readPrograms reads each "arch=path" of args.
 func readPrograms(args []string) ([]program, error) {
