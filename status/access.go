@@ -48,7 +48,8 @@ func guard(allow Allow, secrets Secrets, log zerolog.Logger, next http.Handler) 
 			unknown(w)
 			return
 		}
-		user, allowed, err := allow(r.Context(), token, r.URL.Path)
+		path := reviewed(r.URL.Path)
+		user, allowed, err := allow(r.Context(), token, path)
 		switch {
 		case err != nil:
 			log.Debug().Err(err).Msg("token not reviewed")
@@ -56,11 +57,20 @@ func guard(allow Allow, secrets Secrets, log zerolog.Logger, next http.Handler) 
 		case user == "":
 			unknown(w)
 		case !allowed:
-			plain(w, http.StatusForbidden, fmt.Sprintf("%s may not get %s: a ClusterRole with this nonResourceURL and verb is needed", user, r.URL.Path))
+			plain(w, http.StatusForbidden, fmt.Sprintf("%s may not get %s: a ClusterRole with this nonResourceURL and verb is needed", user, path))
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// reviewed is the path that a user must be allowed to get. Kubernetes lets everybody with a token get /api/*, which means its own
+// API (ClusterRole system:discovery), so ours has another name there.
+func reviewed(path string) string {
+	if strings.HasPrefix(path, "/api") {
+		return "/starling" + path
+	}
+	return path
 }
 
 func unknown(w http.ResponseWriter) {

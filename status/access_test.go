@@ -21,11 +21,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// allowOne knows the token "good" of prometheus, who may get /metrics.
+// allowOne knows the token "good" of prometheus, who may get /metrics, and one of somebody with no rights but those that all have.
 func allowOne(_ context.Context, token, path string) (string, bool, error) {
 	switch token {
 	case "good":
 		return "prometheus", path == "/metrics", nil
+	case "discovery":
+		return "somebody", strings.HasPrefix(path, "/api/"), nil
 	case "nobody knows":
 		return "", false, errors.New("connection refused")
 	}
@@ -42,7 +44,8 @@ func TestGuard(t *testing.T) {
 		words                    string
 	}{
 		{"allowed", far, "/metrics", "Bearer good", 200, ""},
-		{"another path", far, "/api/v1/status", "Bearer good", 403, "prometheus may not get /api/v1/status"},
+		{"another path", far, "/api/v1/status", "Bearer good", 403, "prometheus may not get /starling/api/v1/status"},
+		{"what Kubernetes lets everybody get of its own", far, "/api/v1/leases", "Bearer discovery", 403, "somebody may not get /starling/api/v1/leases"},
 		{"page", far, "/", "Bearer good", 403, "prometheus may not get /"},
 		{"made up", far, "/metrics", "Bearer bad", 401, "a token"},
 		{"no token", far, "/metrics", "", 401, "a token"},
