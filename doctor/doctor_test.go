@@ -165,6 +165,33 @@ func TestExamine(t *testing.T) {
 			{"kube-proxy", OK, "mode ipvs", ""},
 			{"strict-arp", Fail, "kube-proxy is in IPVS mode without strictARP (arp_announce is 0): every node answers for every address", strict},
 		}},
+		{"IPVS, strict on the interface that is used", []func(*Examiner){
+			ipvs(map[string]string{ignore: "0", announce: "0", "net/ipv4/conf/eth0/arp_ignore": "1", "net/ipv4/conf/eth0/arp_announce": "2"}),
+		}, []Check{{"kube-proxy", OK, "mode ipvs", ""}, {"strict-arp", OK, "kube-proxy is in IPVS mode with strictARP", ""}}},
+		{"IPVS, strict on one of two", []func(*Examiner){
+			ipvs(map[string]string{ignore: "0", announce: "2", "net/ipv4/conf/eth0/arp_ignore": "1", "net/ipv4/conf/eth1/arp_ignore": "0"}),
+			snapshot(func(s *speaker.Snapshot) {
+				s.Interfaces = append(s.Interfaces, speaker.Interface{Name: "eth1", Used: true})
+			}),
+		}, []Check{
+			{"interfaces", OK, "announces on eth0, eth1", ""},
+			{"kube-proxy", OK, "mode ipvs", ""},
+			{"strict-arp", Fail, "kube-proxy is in IPVS mode without strictARP (arp_ignore is 0): every node answers for every address", strict},
+		}},
+		{"IPVS, told once", []func(*Examiner){
+			ipvs(map[string]string{ignore: "0", announce: "2"}),
+			snapshot(func(s *speaker.Snapshot) {
+				s.Findings = []speaker.Finding{{Level: "warning", Words: "addresses of Services are on kube-ipvs0 and arp_ignore of eth0 is 0"}}
+			}),
+		}, []Check{
+			{"kube-proxy", OK, "mode ipvs", ""},
+			{"strict-arp", Fail, "kube-proxy is in IPVS mode without strictARP (arp_ignore is 0): every node answers for every address", strict},
+		}},
+		{"IPVS, settings that cannot be read", []func(*Examiner){ipvs(nil)}, []Check{
+			{"kube-proxy", OK, "mode ipvs", ""},
+			{"strict-arp", Unknown, "read net/ipv4/conf/all/arp_ignore: file does not exist", "see that kube-proxy's configuration says strictARP: true"},
+			{"strict-arp", Unknown, "read net/ipv4/conf/all/arp_announce: file does not exist", "see that kube-proxy's configuration says strictARP: true"},
+		}},
 		{"IPVS by its interface", []func(*Examiner){
 			func(e *Examiner) {
 				e.Proxy = func(context.Context) (string, error) { return "", syscall.ECONNREFUSED }

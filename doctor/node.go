@@ -44,11 +44,14 @@ func interfaces(s speaker.Snapshot) []Check {
 	}}
 }
 
+// ipvs is where kube-proxy in IPVS mode puts the addresses of Services; what the speaker finds of it, strict-arp tells.
+const ipvs = "kube-ipvs0"
+
 // kubeProxy tells how kube-proxy works, and in IPVS mode whether the kernel leaves ARP to us: kube-proxy puts every
 // address of a Service on a dummy interface of every node then, and all kernels answer for it.
 func (e *Examiner) kubeProxy(ctx context.Context, s speaker.Snapshot) []Check {
 	mode, err := e.Proxy(ctx)
-	if slices.ContainsFunc(s.Interfaces, func(i speaker.Interface) bool { return i.Name == "kube-ipvs0" }) {
+	if slices.ContainsFunc(s.Interfaces, func(i speaker.Interface) bool { return i.Name == ipvs }) {
 		mode, err = "ipvs", nil
 	}
 	if err != nil {
@@ -62,11 +65,10 @@ func (e *Examiner) kubeProxy(ctx context.Context, s speaker.Snapshot) []Check {
 		return list
 	}
 	for _, want := range []struct{ name, value string }{{"arp_ignore", "1"}, {"arp_announce", "2"}} {
-		path := "net/ipv4/conf/all/" + want.name
-		got, err := e.Sysctl(path)
-		switch got = strings.TrimSpace(got); {
+		got, err := e.inForce(want.name, s)
+		switch {
 		case err != nil:
-			list = append(list, Check{"strict-arp", Unknown, fmt.Sprintf("read %s: %v", path, err), "see that kube-proxy's configuration says strictARP: true"})
+			list = append(list, Check{"strict-arp", Unknown, err.Error(), "see that kube-proxy's configuration says strictARP: true"})
 		case got < want.value:
 			return append(list[:1], Check{
 				"strict-arp", Fail, fmt.Sprintf("kube-proxy is in IPVS mode without strictARP (%s is %s): every node answers for every address", want.name, got),
@@ -78,4 +80,26 @@ func (e *Examiner) kubeProxy(ctx context.Context, s speaker.Snapshot) []Check {
 		list = append(list, Check{"strict-arp", OK, "kube-proxy is in IPVS mode with strictARP", ""})
 	}
 	return list
+}
+
+// inForce is the lowest value of a setting of ARP on the interfaces that are used: for each the kernel takes the higher one of its own
+// and of that for all.
+func (e *Examiner) inForce(name string, s speaker.Snapshot) (string, error) {
+	path := func(iface string) string { return "net/ipv4/conf/" + iface + "/" + name }
+	all, err := e.Sysctl(path("all"))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path("all"), err)
+	}
+	all = strings.TrimSpace(all)
+	var values []string
+	for _, i := range s.Interfaces {
+		if i.Used {
+			own, _ := e.Sysctl(path(i.Name)) // may be gone: then it has none
+			values = append(values, max(all, strings.TrimSpace(own)))
+		}
+	}
+	if len(values) == 0 {
+		return all, nil
+	}
+	return slices.Min(values), nil
 }
