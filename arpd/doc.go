@@ -12,12 +12,13 @@
 // # How it is built
 //
 // The caller says with [Responder.Assign] for which addresses this node answers,
-// always the whole set. Every used interface gets an immutable table of its own
-// (address -> role) that readers load through one atomic pointer:
+// always the whole set; only what is not as before costs more than a comparison.
+// Every used interface gets an immutable table of its own (address -> role) that
+// readers load through one atomic pointer:
 //
 //	netlink ──> scan ──> choose ──> ports (one per used interface)
 //	                                  │ view {MAC, table}, swapped whole
-//	Set, Watch ──> roles ──> route ───┤
+//	Assign ──> what changed ──> roles ┤
 //	                                  ├── reader ARP: packet socket, own thread
 //	schedule ──> announcer ───────────┤── reader NDP: packet socket, own thread
 //	                                  └── solicited-node groups (MLD)
@@ -47,8 +48,8 @@
 // cluster; their claims are quarrels that the caller ends, see [quarrels]. All
 // others are strangers. If the VIP is still ours and not given away shortly
 // after, that is a conflict: it is recorded, counted and answered by one
-// announcement as RFC 5227, section 2.4 allows. An address that is in both Set
-// and Watch is being handed over: it is still answered, no longer announced and
+// announcement as RFC 5227, section 2.4 allows. An address that is in both lists
+// of Assign is being handed over: it is still answered, no longer announced and
 // not defended.
 //
 // Meet also names stations to be asked, again and again, whether a speaker of
