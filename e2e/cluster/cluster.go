@@ -27,6 +27,7 @@ import (
 	"strings"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/starling-lb/starling/e2e/netspace"
@@ -204,7 +205,8 @@ func (c *Cluster) client() error {
 	if err != nil {
 		return err
 	}
-	config.QPS = -1 // No limit: what is measured is not to wait for the one who measures.
+	config.QPS = -1                           // No limit: what is measured is not to wait for the one who measures.
+	config.WarningHandler = rest.NoWarnings{} // They would stand between the figures.
 	c.Kube, err = kubernetes.NewForConfig(config)
 	return err
 }
