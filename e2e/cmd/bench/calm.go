@@ -49,7 +49,8 @@ func (o *options) calm(ctx context.Context, p *step.Printer, c *cluster.Cluster)
 		return err
 	}
 	p.Say("\n  %d minutes with %d spinning processes, a speaker stopped for %v every %v", o.minutes, spinners, stopFor, stopsEvery)
-	p.Say("    %-48s %6d", "starling: members taken for dead, by gossip or wire", after.deaths-before.deaths)
+	p.Say("    %-48s %6d", "starling: members that gossip took for dead", after.gossip-before.gossip)
+	p.Say("    %-48s %6d", "starling: members whose host the wire took for dead", after.wire-before.wire)
 	p.Say("    %-48s %6d", "starling: addresses that changed their owner", after.moves-before.moves)
 	p.Say("    %-48s %6.0f ms   %d lost", "client: longest time without an answer", ms(report.Gap), report.Lost)
 	return nil
@@ -98,7 +99,7 @@ func stops(ctx context.Context, c *cluster.Cluster, length time.Duration) error 
 }
 
 // counted is what all speakers have counted together.
-type counted struct{ deaths, moves int }
+type counted struct{ gossip, wire, moves int }
 
 func verdicts(ctx context.Context, c *cluster.Cluster) (sum counted, err error) {
 	for _, n := range c.Nodes {
@@ -106,7 +107,7 @@ func verdicts(ctx context.Context, c *cluster.Cluster) (sum counted, err error) 
 		if err != nil {
 			return sum, err
 		}
-		for name, count := range map[string]*int{"starling_mesh_deaths_total": &sum.deaths, "starling_wire_deaths_total": &sum.deaths, "starling_ownership_changes_total": &sum.moves} {
+		for name, count := range map[string]*int{"starling_mesh_deaths_total": &sum.gossip, "starling_wire_deaths_total": &sum.wire, "starling_ownership_changes_total": &sum.moves} {
 			v, err := total(text, name)
 			if err != nil {
 				return sum, fmt.Errorf("metrics of %s: %w", n.Name, err)
