@@ -12,6 +12,7 @@ import (
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
+	discovery "k8s.io/api/discovery/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -203,6 +204,21 @@ func Expose(ctx context.Context, c *cluster.Cluster, name string, options ...fun
 		return netip.Addr{}, err
 	}
 	return ips[0], nil
+}
+
+// ExposeBare is Expose where nothing runs that makes endpoints: a Service without a selector, with one on every node.
+func ExposeBare(ctx context.Context, c *cluster.Cluster, name string) (netip.Addr, error) {
+	slice := &discovery.EndpointSlice{
+		ObjectMeta:  meta.ObjectMeta{Name: name, Labels: map[string]string{discovery.LabelServiceName: name}},
+		AddressType: discovery.AddressTypeIPv4,
+	}
+	for _, n := range c.Nodes {
+		slice.Endpoints = append(slice.Endpoints, discovery.Endpoint{Addresses: []string{n.IP4.String()}, NodeName: &n.Name})
+	}
+	if _, err := c.Kube.DiscoveryV1().EndpointSlices(Namespace).Create(ctx, slice, meta.CreateOptions{}); err != nil {
+		return netip.Addr{}, err
+	}
+	return Expose(ctx, c, name, func(s *core.Service) { s.Spec.Selector = nil })
 }
 
 // Addresses waits until the Service shows that many addresses in its status.

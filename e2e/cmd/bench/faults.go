@@ -99,7 +99,21 @@ type faulter struct {
 	ip      netip.Addr
 	watcher *probe.Watcher
 	rounds  int // of every fault
-	lost    int // questions without an answer in the row that is being measured
+
+	// Of the row that is being measured:
+	lost      int           // connections without an answer
+	datagrams *datagramLoss // nil: not asked
+}
+
+// datagramLoss counts the questions of a client that asks by UDP as well. Each of them can be answered whichever node it
+// goes to; a connection that is under way when the address moves cannot, for the next node does not know of it.
+type datagramLoss struct{ asked, lost int }
+
+func (d *datagramLoss) String() string {
+	if d == nil {
+		return ""
+	}
+	return fmt.Sprintf(", of %d datagrams %d", d.asked, d.lost)
 }
 
 // newFaulter exposes an address with backends everywhere and listens.
@@ -132,7 +146,7 @@ func (f *faulter) head(rounds int) {
 // row repeats a fault and prints what it cost.
 func (f *faulter) row(ctx context.Context, what string, once func(context.Context) (time.Duration, error)) error {
 	var gaps []time.Duration
-	f.lost = 0
+	f.lost, f.datagrams = 0, nil
 	for range f.rounds {
 		gap, err := once(ctx)
 		if err != nil {
@@ -140,7 +154,7 @@ func (f *faulter) row(ctx context.Context, what string, once func(context.Contex
 		}
 		gaps = append(gaps, gap)
 	}
-	f.Say("    %-48s %6.0f ms %6.0f ms   %d lost", what, ms(median(gaps)), ms(slices.Max(gaps)), f.lost)
+	f.Say("    %-48s %6.0f ms %6.0f ms   %d lost%v", what, ms(median(gaps)), ms(slices.Max(gaps)), f.lost, f.datagrams)
 	return nil
 }
 
@@ -187,7 +201,7 @@ func (f *faulter) deleted(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	return f.during(ctx, func() error {
+	return f.planned(ctx, func() error {
 		if err := f.c.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, meta.DeleteOptions{}); err != nil {
 			return err
 		}
@@ -235,6 +249,27 @@ func (f *faulter) killed(ctx context.Context) (time.Duration, error) {
 // client asks the address by TCP every 5 ms.
 func (f *faulter) client() probe.Config {
 	return probe.Config{Dial: f.c.Client.Dial, Network: "tcp", Address: net.JoinHostPort(f.ip.String(), "80")}
+}
+
+// planned is during, beside a client that asks by UDP.
+func (f *faulter) planned(ctx context.Context, happens, undo func() error) (gap time.Duration, err error) {
+	config := f.client()
+	config.Network = "udp"
+	client, err := probe.Start(config)
+	if err != nil {
+		return 0, err
+	}
+	err = await(ctx, client)
+	if err == nil {
+		gap, err = f.during(ctx, happens, undo)
+	}
+	report := client.Stop()
+	if f.datagrams == nil {
+		f.datagrams = &datagramLoss{}
+	}
+	f.datagrams.asked += report.Asked
+	f.datagrams.lost += report.Lost
+	return gap, err
 }
 
 // during asks by TCP while something happens, and for a while after it, and returns the longest silence.

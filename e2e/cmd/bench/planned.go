@@ -33,7 +33,7 @@ func (f *faulter) drained(ctx context.Context) (time.Duration, error) {
 		_, err := f.c.Kubectl(context.WithoutCancel(ctx), "", "uncordon", owner.Name)
 		return err
 	}
-	return f.during(ctx, func() error {
+	return f.planned(ctx, func() error {
 		if _, err := f.c.Kubectl(ctx, "", "drain", "--ignore-daemonsets", owner.Name); err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (f *faulter) updated(ctx context.Context) (time.Duration, error) {
 	if _, err := f.prepare(ctx); err != nil {
 		return 0, err
 	}
-	return f.during(ctx, func() error {
+	return f.planned(ctx, func() error {
 		set := "daemonset/" + starling.Name
 		for _, args := range [][]string{{"restart", set}, {"status", "--timeout=2m", set}} {
 			if _, err := f.c.Kubectl(ctx, "", append([]string{"-n", starling.Namespace, "rollout"}, args...)...); err != nil {
