@@ -6,6 +6,9 @@ import (
 	"strconv"
 )
 
+// NoneReady is the reason of a verdict when no node is fit for any address.
+const NoneReady = "no node is ready"
+
 // ballot is what the rules say of one address: how many nodes were left by each.
 type ballot struct {
 	vip    VIP
@@ -54,7 +57,7 @@ func (b *ballot) count(n *voter) {
 func (b *ballot) why(ip netip.Addr) string {
 	switch {
 	case b.fit == 0:
-		return "no node is ready"
+		return NoneReady
 	case b.allowed == 0:
 		return "no ready node matches " + b.vip.Scope.Rule
 	case b.close == 0 && b.vip.Scope != nil && !b.vip.Scope.Any:

@@ -186,6 +186,11 @@ func (e *Electorate) Rank(name, key string) int {
 	return rank
 }
 
+// Unfit reports whether a node is unfit for this reason.
+func (e *Electorate) Unfit(reason string) bool {
+	return slices.ContainsFunc(e.nodes, func(n voter) bool { return n.Unfit == reason })
+}
+
 // Nodes returns what the electorate was made of, sorted by name.
 func (e *Electorate) Nodes() []Node {
 	nodes := make([]Node, len(e.nodes))

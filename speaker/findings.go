@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,7 +90,7 @@ func unannounced(s Snapshot) []Finding {
 	for _, why := range reasons {
 		list = append(list, Finding{
 			hint, ips[why][0], fmt.Sprintf("nobody announces %s: %s", some(ips[why], 3), why),
-			"`starling who " + ips[why][0] + "` says why not for each node",
+			cmp.Or(advice(why), "`starling who "+ips[why][0]+"` says why not for each node"),
 		})
 	}
 	return list
@@ -99,6 +100,7 @@ func unannounced(s Snapshot) []Finding {
 // wrong; what to do about it is said here, in one place, for page and command line alike.
 func remedies() [][2]string {
 	return [][2]string{
+		{allExcluded, "let nodes announce: kubectl label nodes NAME node.kubernetes.io/exclude-from-external-load-balancers-, or start the speakers with --ignore-exclude-label"},
 		{"is blocked; ", "open the gossip port (7927, tcp and udp) between the nodes in both directions; `starling doctor` tests it"},
 		{"uses another gossip key", "compare the keys with `starling key status`: the node there has another --gossip-key-file, or an old copy of the Secret; restart its speaker"},
 		{"belongs to another cluster", "give each cluster a gossip port of its own (--gossip-addr), or a network of its own"},

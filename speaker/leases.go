@@ -61,7 +61,7 @@ func (s *Speaker) nameAnnouncer(w *world, st lease.Step) {
 		}
 		verdict := w.voters.Elect(s.candidate(w, s.vip(w, e.IP, st.Service)))
 		if verdict.Owner == "" {
-			e.Message += ", not announced yet: " + verdict.Reason
+			e.Message += ", not announced yet: " + w.why(verdict)
 			continue
 		}
 		e.Message += ", announced by node " + verdict.Owner

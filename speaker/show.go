@@ -45,7 +45,7 @@ func (v *view) address(i int) VIP {
 	x, t := v.vips[i], v.seats[i]
 	e := t.verdict()
 	vip := VIP{
-		IP: x.IP.String(), Pool: x.Pool, Owner: e.Owner, Next: e.Next, Reason: e.Reason,
+		IP: x.IP.String(), Pool: x.Pool, Owner: e.Owner, Next: e.Next, Reason: v.last.why(e),
 		Since: t.since, From: t.from, Cause: t.cause, Change: t.words(),
 	}
 	for _, k := range x.Services {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -255,6 +256,32 @@ func TestNodesThatMustNotAnnounce(t *testing.T) {
 			}, tenAddresses)
 		})
 	}
+}
+
+// TestAllNodesExcluded: in a small cluster every node may be of the control plane, whose label keeps load balancers away.
+// What keeps the address silent is said everywhere, and what to do.
+func TestAllNodesExcluded(t *testing.T) {
+	lab(t, func(m *model) {
+		for _, name := range []string{"n1", "n2", "n3"} {
+			m.setNode(name, func(n *watcher.Node) { n.Excluded = true })
+		}
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		m.pass(2 * ownerlessFor)
+		snap := m.view()
+		if got := snap.VIPs[0].Reason; got != allExcluded {
+			t.Errorf("reason %q, want %q", got, allExcluded)
+		}
+		want := Finding{hint, ip, "nobody announces " + ip + ": " + allExcluded, advice(allExcluded)}
+		if !slices.Contains(snap.Findings, want) || !strings.Contains(want.Todo, "--ignore-exclude-label") {
+			t.Errorf("findings %+v lack %+v", snap.Findings, want)
+		}
+		for _, reason := range []string{NoEligibleNode, lease.IPAllocated} {
+			if got := m.told(reason); len(got) != 1 || !strings.HasSuffix(got[0], allExcluded) {
+				t.Errorf("events %s %q", reason, got)
+			}
+		}
+	}, tenAddresses)
 }
 
 func TestReleaseAndReuse(t *testing.T) {

@@ -131,9 +131,9 @@ func (s *Speaker) ownerless(w *world, i int) {
 	t.warned = true
 	w.seats[i] = t
 	if w.writers.Rank(s.cfg.Node, v.IP.String()) == 0 {
-		s.event(v.Services, true, NoEligibleNode, fmt.Sprintf("no node may announce %s: %s", v.IP, t.verdict().Reason))
+		s.event(v.Services, true, NoEligibleNode, fmt.Sprintf("no node may announce %s: %s", v.IP, w.why(t.verdict())))
 	}
-	s.log.Warn().Stringer("vip", v.IP).Str("reason", t.verdict().Reason).Msg("nobody may announce the address")
+	s.log.Warn().Stringer("vip", v.IP).Str("reason", w.why(t.verdict())).Msg("nobody may announce the address")
 }
 
 // tellReady logs a change of this node's readiness.

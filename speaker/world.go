@@ -147,11 +147,26 @@ func electorates(members []mesh.Member, nodes []watcher.Node, ignoreExclude bool
 	return owner.New(v), owner.New(wr)
 }
 
+// Why a node that Kubernetes labels so may announce nothing, and why nobody announces where all nodes are such, as in small
+// clusters whose nodes are all of the control plane.
+const (
+	excludedByLabel = "excluded by label"
+	allExcluded     = "all nodes that are ready are excluded by the label node.kubernetes.io/exclude-from-external-load-balancers"
+)
+
+// why is the reason of a verdict, in words that help where the members' health does not explain it.
+func (w *world) why(v owner.Verdict) string {
+	if v.Reason == owner.NoneReady && w.voters.Unfit(excludedByLabel) {
+		return allExcluded
+	}
+	return v.Reason
+}
+
 // barred says why Kubernetes does not want a node to announce, or nothing.
 func barred(n watcher.Node, ignoreExclude bool) string {
 	switch {
 	case n.Excluded && !ignoreExclude:
-		return "excluded by label"
+		return excludedByLabel
 	case n.NetworkUnavailable:
 		return "network unavailable"
 	}
