@@ -115,7 +115,7 @@ func (h *health) failedLocked(what string) bool {
 	return failed && !occasional(what)
 }
 
-// end removes the problems that match, which is called with the lock held.
+// end removes the problems that match; match is called with the lock held.
 func (h *health) end(match func(what string, p problem) bool) {
 	h.mu.Lock()
 	before := h.textsLocked()
@@ -171,17 +171,20 @@ func (h *health) watching(delta int) {
 	h.open += delta
 }
 
-// heard notes that the API server has just answered, so that it is not unreachable for occasional attempts either.
+// heard notes that something has just come from the API server.
 func (h *health) heard() {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.open > 0 {
 		h.contact = time.Now()
 	}
-	problems := len(h.problems)
-	h.mu.Unlock()
-	if problems > 0 {
-		h.end(func(what string, p problem) bool { return occasional(what) && p.topic == unreachable })
-	}
+}
+
+// reached notes that the API server has just answered a request, so that it is not unreachable for occasional attempts
+// either. A watch that goes on does not show that.
+func (h *health) reached() {
+	h.heard()
+	h.end(func(what string, p problem) bool { return occasional(what) && p.topic == unreachable })
 }
 
 // heardAt is used for the age of a snapshot file.

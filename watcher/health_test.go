@@ -127,9 +127,9 @@ func TestOccasional(t *testing.T) {
 		want []string
 	}{
 		{"nothing since", func(context.Context, *health) {}, []string{refused, forbidden}},
-		{"a change arrives", func(_ context.Context, h *health) { h.heard() }, []string{forbidden}},
-		{"a probe is answered", func(ctx context.Context, h *health) { h.heard(); h.report(ctx, "get namespaces", nil) }, []string{forbidden}},
-		{"a stream is renewed", func(_ context.Context, h *health) { h.clear("watch services") }, []string{refused, forbidden}},
+		{"a change arrives on a watch that stood", func(_ context.Context, h *health) { h.heard() }, []string{refused, forbidden}},
+		{"a probe is answered", func(ctx context.Context, h *health) { h.reached(); h.report(ctx, "get namespaces", nil) }, []string{forbidden}},
+		{"a stream is renewed", func(_ context.Context, h *health) { h.clear("watch services"); h.reached() }, []string{forbidden}},
 		{"a stream works again", func(ctx context.Context, h *health) {
 			h.report(ctx, "watch services", away)
 			h.clear("list services", "watch services")
@@ -141,7 +141,7 @@ func TestOccasional(t *testing.T) {
 		}, []string{refused}},
 		{"a stream that does not work is not forgiven", func(ctx context.Context, h *health) {
 			h.report(ctx, "watch services", away)
-			h.heard()
+			h.reached()
 		}, []string{refused, forbidden}},
 	}
 	for _, tt := range tests {

@@ -43,7 +43,7 @@ func (w *Watcher) ask(ctx context.Context) (string, error) {
 	defer cancel()
 	id, err := clusterID(limited, w.client, metav1.GetOptions{ResourceVersion: "0"})
 	if err == nil {
-		w.health.heard()
+		w.health.reached()
 	}
 	w.health.report(ctx, "get namespaces", err)
 	return id, err

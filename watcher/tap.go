@@ -26,7 +26,7 @@ func newTap(source watch.Interface, s *stream) *tap {
 	if s.main {
 		s.health.watching(+1)
 	}
-	s.health.heard()
+	s.health.reached()
 	go t.run()
 	return t
 }
