@@ -32,7 +32,9 @@ func (m *Mesh) news(content []byte) {
 }
 
 // newsTime is for how long gossip that differs from a member's own word is taken
-// for older: what was said just before is still on its way through others.
+// for older: what was said just before is still on its way through others. It is
+// looked at once a second whether the time is over. What ends bad news is not
+// told directly, so others may learn of it that much later.
 const newsTime = 500 * time.Millisecond
 
 // word is what a member said directly, until gossip says the same. memberlist

@@ -117,7 +117,7 @@ func TestWord(t *testing.T) {
 	now := time.Unix(1000, 0)
 	type step struct {
 		after  time.Duration
-		gossip string // "": time passes
+		gossip string // "": time passes; "said": not gossip, the member says its news again
 		want   string
 	}
 	for _, tt := range []struct {
@@ -129,6 +129,8 @@ func TestWord(t *testing.T) {
 		{"gossip is newer", []step{{0, "newer", "news"}, {newsTime - 1, "", "news"}, {newsTime, "", "newer"}}},
 		{"the last of gossip counts", []step{{0, "new", "news"}, {1, "newer", "news"}, {newsTime, "", "newer"}}},
 		{"gossip after a while", []step{{newsTime, "newer", "newer"}, {newsTime, "", "newer"}}},
+		{"said again", []step{{0, "between", "news"}, {newsTime - 1, "said", "news"}, {newsTime, "", "news"}, {2 * newsTime, "", "news"}}},
+		{"said again when gossip agrees", []step{{0, "news", "news"}, {1, "said", "news"}, {2, "newer", "newer"}}},
 		{"gossip says nothing", []step{{newsTime, "", "news"}, {newsTime, "newer", "newer"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,9 +140,12 @@ func TestWord(t *testing.T) {
 			for i, s := range tt.steps {
 				before := tab.members[1].raw
 				var changed bool
-				if s.gossip == "" {
+				switch s.gossip {
+				case "":
 					changed = tab.expire(now.Add(s.after))
-				} else {
+				case "said":
+					changed = tab.told("n2", []byte("news"), now.Add(s.after))
+				default:
 					changed, _ = tab.alive("n2", addrNo(2), []byte(s.gossip), now.Add(s.after))
 				}
 				if got := tab.members[1].raw; got != s.want || changed != (got != before) {

@@ -163,11 +163,14 @@ func (t *table) told(name string, meta []byte, now time.Time) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, known := t.find(name)
-	if !known || t.members[i].State != Alive || !t.members[i].says(meta) {
+	if !known || t.members[i].State != Alive {
 		return false
 	}
-	t.members[i].word = word{told: string(meta), until: now.Add(newsTime)}
-	return true
+	e := &t.members[i]
+	if changed = e.says(meta); changed || e.word.told != "" { // said again: what gossip said meanwhile is older
+		e.word = word{told: string(meta), until: now.Add(newsTime)}
+	}
+	return changed
 }
 
 // says changes the metadata, and returns whether they differ.
