@@ -82,7 +82,7 @@ func (e *entry) lose(held []hold, asked []slot, now time.Time) {
 			claims = append(claims, h.ip)
 		}
 	}
-	if e.flight != nil {
+	if e.flight != nil && e.flight.written {
 		claims = append(claims, e.flight.picks...)
 	}
 	for _, ip := range claims {

@@ -39,11 +39,11 @@ func (d *draft) pickAsked(s *filled) {
 	}
 	if why := d.v.barred(ip); why != "" {
 		text = fmt.Sprintf("%s asks for %s, which is reserved: %s", d.e.req.source, ip, why)
-		d.failing().wake = d.v.Now.Add(recheck)
+		d.failing().wake = earliest(d.failing().wake, d.v.Now.Add(recheck))
 	} else if o, why := d.t.obstacle(d.e, ip); o != nil {
 		text = fmt.Sprintf("%s asks for %s, which is held by %s%s", d.e.req.source, ip, o.s.Key(), why)
 	} else if again := d.e.again(ip); d.v.Now.Before(again) {
-		d.failing().wake = again // who withdrew the claim tells why
+		d.failing().wake = earliest(d.failing().wake, again) // who withdrew the claim tells why
 	} else if !d.t.inFlight(d.e, ip) {
 		s.ip, s.pool, s.fresh = ip, q.Name, true
 		return

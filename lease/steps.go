@@ -33,6 +33,7 @@ type flight struct {
 	share   string // the sharing key that the picks are counted under
 	picks   []netip.Addr
 	until   time.Time // then it is decided again in any case
+	written bool      // it was accepted
 }
 
 // notice remembers a failure.
@@ -238,7 +239,7 @@ func (t *Table) Done(s Step, now time.Time, err error) {
 	e.open()
 	wait := echo
 	if e.fails++; err == nil {
-		e.fails = 0
+		e.fails, e.flight.written = 0, true
 	} else {
 		wait = growing(e.fails)
 	}
