@@ -175,8 +175,10 @@ func (r *reader) filter(index int, t *table) error {
 	if err != nil || slices.Equal(prog, r.filtered) {
 		return err
 	}
-	r.filtered = prog
-	return r.sock.Filter(prog)
+	if err = r.sock.Filter(prog); err == nil {
+		r.filtered = prog
+	}
+	return err
 }
 
 // announce sends the frames for ip if the port answers for it, and counts them.
