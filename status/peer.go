@@ -28,7 +28,8 @@ import (
 //	Starling-Peer: TIME.NONCE.CODE    of a question; CODE is of the path, TIME in seconds and NONCE
 //	Starling-Peer: CODE               of its answer; CODE is of the question's code and the body
 //
-// A question may be repeated by who overhears it while its time is fresh, and brings him what was answered before, or newer.
+// The codes do not say which speaker is asked. Who is in between may repeat a question to any of them while its time is fresh, and learns
+// what that one sees; an answer says whose it is, and one of another speaker is not taken.
 const (
 	peerHeader = "Starling-Peer"
 	peerFresh  = 5 * time.Minute // clocks of nodes may be apart

@@ -132,8 +132,15 @@ func (v *views) compare(ctx context.Context, m speaker.Member, port string) page
 	}
 	r.Page = base + "/"
 	its, err := v.fetchView(ctx, base)
+	if err == nil && its.Node != m.Name {
+		err = fmt.Errorf("ask %s: the answer is that of %q", base, its.Node)
+	}
+	if err != nil {
+		r.Silent = err.Error()
+		return r
+	}
 	r.Findings = its.Findings
-	if err == nil && its.Digest != v.snapshot().Digest() {
+	if its.Digest != v.snapshot().Digest() {
 		pause(ctx, viewPause)
 		r.Differs, err = v.differences(ctx, base)
 	}

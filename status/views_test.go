@@ -33,12 +33,17 @@ func sees(owners map[string]string, members ...speaker.Member) speaker.Snapshot 
 func TestViewsOfOthers(t *testing.T) {
 	t.Parallel()
 	here := map[string]string{"198.18.64.1": "n1", "198.18.64.2": "n2"}
-	there := func(owners ...map[string]string) http.Handler { // one after another, at each request
+	node := func(name string, owners ...map[string]string) http.Handler { // one after another, at each request
 		var asked atomic.Int64
 		return handle(testConfig(func(c *Config) {
-			c.Snapshot = func() speaker.Snapshot { return sees(owners[min(int(asked.Add(1)), len(owners))-1]) }
+			c.Snapshot = func() speaker.Snapshot {
+				s := sees(owners[min(int(asked.Add(1)), len(owners))-1])
+				s.Node = name
+				return s
+			}
 		}))
 	}
+	there := func(owners ...map[string]string) http.Handler { return node("n2", owners...) }
 	other := map[string]string{"198.18.64.1": "n2", "198.18.64.3": "n1"}
 	tests := []struct {
 		name string
@@ -53,6 +58,7 @@ func TestViewsOfOthers(t *testing.T) {
 			{IP: "198.18.64.3", There: "n1", Heard: true},
 		}, ""},
 		{"about to be the same", there(other, here), nil, ""},
+		{"the view of a third one", node("n3", here), nil, `the answer is that of "n3"`},
 		{"nothing", http.NotFoundHandler(), nil, "it answers 404 Not Found"},
 		{"something else", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }), nil, "read the answer: invalid character 'h'"},
 	}

@@ -69,7 +69,7 @@ func (p Printer) head(w io.Writer, s speaker.Snapshot) {
 
 // finding prints what is wrong, on which nodes if it is not this one, and what to do.
 func (p Printer) finding(w io.Writer, f speaker.Finding, on string) {
-	fmt.Fprintf(w, "  %s%s: %s\n", p.paint(f.Level, f.Level), on, clean(f.Words))
+	fmt.Fprintf(w, "  %s%s: %s\n", p.paint(f.Level, clean(f.Level)), clean(on), clean(f.Words))
 	if f.Todo != "" {
 		fmt.Fprintf(w, "    to do: %s\n", clean(f.Todo))
 	}
