@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -23,8 +24,9 @@ type returnFile struct {
 	dir string // "" for none
 	log zerolog.Logger
 
-	mu    sync.Mutex // Makes one of looking at ended and of writing.
+	mu    sync.Mutex // Guards all following fields, and writing.
 	ended bool       // Nothing is written any more.
+	last  time.Time  // What was written came back then.
 }
 
 func (f *returnFile) path() string { return filepath.Join(f.dir, returnsName) }
@@ -53,9 +55,10 @@ func (f *returnFile) write(r speaker.Return) {
 	text, err := json.Marshal(r)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dir == "" || f.ended {
+	if f.dir == "" || f.ended || r.At.Before(f.last) {
 		return
 	}
+	f.last = r.At
 	if err == nil {
 		err = replaceFile(f.path(), append(text, '\n'))
 	}
