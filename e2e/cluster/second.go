@@ -9,7 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// The second segment, which hosts have besides the first one when Second has been called, and the addresses on it
+// The second segment, which hosts have besides the first one after AddSecond, and the addresses on it
 // that tests may give to Services.
 const (
 	SecondSegment = "198.19.0.0/16"
