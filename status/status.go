@@ -1,6 +1,6 @@
 // Package status shows a speaker's snapshot to the world by HTTP:
 //
-//	/               a page for people, see package page
+//	/               a page for people, see docs/status-page.md
 //	/api/v1/stream  what changes on the page, as server-sent events
 //	/api/v1/view    a digest of who announces what, for the other speakers to compare, and what only this one finds, as JSON
 //	/api/v1/others  what other speakers find and this one does not, as JSON

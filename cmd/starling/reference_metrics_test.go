@@ -140,7 +140,7 @@ func writeMetrics(t *testing.T, w io.Writer) {
 		f := all[name]
 		rows = append(rows, []string{code(name), f.kind, strings.Join(f.labels, ", "), f.help})
 	}
-	fmt.Fprint(w, "\n## Metrics\n\nNone has a series for each address, Service or node. The usual `go_` and `process_` metrics come with them.\n")
+	fmt.Fprint(w, "\n## Metrics\n\nNone has a series for each address, Service or node, but `starling_mesh_trouble`, with 64 series at most. The usual `go_` and `process_` metrics come with them.\n")
 	table(w, []string{"metric", "type", "labels", "meaning"}, rows)
 }
 

@@ -43,7 +43,7 @@ func reference(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	b.WriteString(referenceHead)
-	fmt.Fprint(&b, "\n## Commands and flags\n\nEvery flag has its variable; a flag goes before it.\n")
+	fmt.Fprint(&b, "\n## Commands and flags\n\nFlags that have a variable name it; a flag goes before its variable.\n")
 	app := newApp(io.Discard, io.Discard)
 	writeCommands(&b, app.Name, app.Commands)
 	writeConfiguration(t, &b)
