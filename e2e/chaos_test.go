@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	core "k8s.io/api/core/v1"
+
 	"github.com/starling-lb/starling/e2e/chaos"
 )
 
@@ -28,7 +30,7 @@ func TestRandomFaults(t *testing.T) {
 	t.Logf("%s=%d", seedVariable, seed)
 	allReady(t)
 	w := watch(t)
-	ip := expose(t, "random")
+	ip := expose(t, "random", func(s *core.Service) { s.Spec.PublishNotReadyAddresses = true }) // backends of nodes that were cut off for long, too
 	reach(t, "tcp", ip)
 	r := chaos.Runner{Cluster: shared, Watcher: w, IP: ip}
 	err := r.Run(t.Context(), chaos.Plan(seed, len(shared.Nodes), randomFaults), func(o chaos.Outcome) {

@@ -4,9 +4,13 @@ import (
 	"context"
 	"time"
 
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/starling-lb/starling/e2e/chaos"
 	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/step"
+	"github.com/starling-lb/starling/e2e/workload"
 )
 
 // What a client may notice of one fault.
@@ -22,7 +26,13 @@ func (o *options) random(ctx context.Context, p *step.Printer, c *cluster.Cluste
 		return err
 	}
 	defer f.watcher.Close()
-	if _, err := f.prepare(ctx); err != nil {
+	if err := f.healthy(ctx); err != nil {
+		return err
+	}
+	// Of a node that was cut off for long Kubernetes says that its backends are gone, and for a while after it is back: one more
+	// cut would then leave a client without a backend, whoever announces.
+	patch := []byte(`{"spec": {"publishNotReadyAddresses": true}}`)
+	if _, err := c.Kube.CoreV1().Services(workload.Namespace).Patch(ctx, backend, types.MergePatchType, patch, meta.PatchOptions{}); err != nil {
 		return err
 	}
 	p.Say("\n  %d random faults in a row, -seed %d: those after which a client waited longer than %v,\n"+
