@@ -64,6 +64,7 @@ func TestAdvice(t *testing.T) {
 	t.Parallel()
 	said := map[string]int{}
 	for _, problem := range []string{
+		allExcluded,
 		blocked(nil, []mesh.Member{{Name: "n2", State: onWire}})[0],
 		"peer 198.18.0.3 uses another gossip key",
 		"peer 198.18.0.3 belongs to another cluster",
