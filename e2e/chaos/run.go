@@ -136,10 +136,6 @@ func block(ctx context.Context, n *cluster.Node, heal bool) error {
 	return n.Block(ctx, gossipPort)
 }
 
-// successorTime is how long Kubernetes may take for a new pod. When the API server has been away some times within minutes,
-// its controllers and kubelet look again only after up to a minute, and a pod needs three of them.
-const successorTime = 4 * time.Minute
-
 // end ends a speaker and waits until its successor is ready: until then the node could not answer.
 func (r *Runner) end(ctx context.Context, n *cluster.Node, kind Kind) error {
 	pod, err := starling.PodOn(ctx, r.Cluster, n)
@@ -161,7 +157,7 @@ func (r *Runner) end(ctx context.Context, n *cluster.Node, kind Kind) error {
 	if err := r.Cluster.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, how); err != nil {
 		return err
 	}
-	return cluster.Until(ctx, successorTime, "successor of "+pod, func(ctx context.Context) error {
+	return cluster.Until(ctx, cluster.PodTime, "successor of "+pod, func(ctx context.Context) error {
 		now, err := n.Pids(starling.Name)
 		if err != nil {
 			return err

@@ -182,6 +182,10 @@ func (c *Cluster) StopAPI(ctx context.Context) error {
 	return c.control.apiserver.stop(ctx, syscall.SIGKILL)
 }
 
+// PodTime is how long Kubernetes may take for a new pod. When the API server has been away some times within minutes, its
+// controllers and kubelet look again only after up to a minute, and a pod needs three of them.
+const PodTime = 4 * time.Minute
+
 // StartAPI starts the API server that StopAPI has ended.
 func (c *Cluster) StartAPI(ctx context.Context) error {
 	if err := c.control.apiserver.start(); err != nil {

@@ -96,7 +96,7 @@ func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*clust
 			return err
 		}
 	}
-	return cluster.Until(ctx, 30*time.Second, "endpoints of "+name, func(ctx context.Context) error {
+	return cluster.Until(ctx, cluster.PodTime, "endpoints of "+name, func(ctx context.Context) error {
 		if err := serving(ctx, c, name, want); err != nil {
 			return err
 		}
