@@ -33,7 +33,14 @@ func (r *Responder) lists() (own, watched []netip.Addr) {
 func TestAssignFollows(t *testing.T) {
 	ips := slices.Concat(manyIPv4(12), many(12), []netip.Addr{netip.MustParseAddr("203.0.113.1")})
 	rapid.Check(t, func(rt *rapid.T) {
-		some := func(name string) []netip.Addr { return rapid.SliceOfN(rapid.SampledFrom(ips), 0, 15).Draw(rt, name) }
+		some := func(name string) []netip.Addr {
+			list := rapid.SliceOfN(rapid.SampledFrom(ips), 0, 15).Draw(rt, name)
+			if rapid.Bool().Draw(rt, name+" sorted") { // as the speaker gives them: such a list is kept, not copied
+				slices.SortFunc(list, netip.Addr.Compare)
+				list = slices.Compact(list)
+			}
+			return list
+		}
 		r, last := quiet(t), quiet(t)
 		var limits []Limit
 		var owned, watched, tested []netip.Addr

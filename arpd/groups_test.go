@@ -204,6 +204,16 @@ func TestGroupsOfWhatChanged(t *testing.T) {
 	refused, more := netip.MustParseAddr("2001:db8:1::7:8"), netip.MustParseAddr("2001:db8:1::7:7")
 	f.failing = map[netip.Addr]error{solicitedNode(refused): unix.ENODEV}
 	is := was.with([]grant{{refused, own}, {more, own}, {many(1000)[999], own | watch}, {many(1000)[998], watch}, {many(1000)[0x100], 0}})
+	same := 0
+	for i := range g.parts {
+		if len(g.parts[i].joined) > 0 && is.v6[i] == was.v6[i] {
+			same++
+			clear(g.parts[i].joined) // whoever looks into this part joins its groups a second time
+		}
+	}
+	if same == 0 {
+		t.Fatal("no part is the same")
+	}
 	for range 2 {
 		if err := g.sync(is); (err != nil) != (f.failing != nil) {
 			t.Errorf("error %v", err)

@@ -258,7 +258,8 @@ func (p *probes) list() map[netip.Addr]Trial {
 }
 
 // Probe makes ips the addresses that are to be tried out: whether a station has
-// one that nobody should. State.Trials tells. Those of Assign are not.
+// one that nobody should. State.Trials tells. Those of Assign are not. The list must
+// not change afterwards.
 func (r *Responder) Probe(ips []netip.Addr) {
 	ips = normalise(ips, nil)
 	r.mu.Lock()

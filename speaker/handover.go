@@ -88,7 +88,7 @@ func (s *Speaker) handOver(w *world) []netip.Addr {
 func (s *Speaker) leaving(w *world, held map[netip.Addr]handing) []int {
 	var at []int
 	for _, m := range w.moves {
-		if m.was == s.cfg.Node && s.mine[w.vips[m.at].IP] {
+		if m.was == s.cfg.Node && s.mine[w.vips[m.at].IP] { // the first saves looking up most of the second
 			at = append(at, m.at)
 		}
 	}
