@@ -61,12 +61,17 @@ func fill(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 		return err
 	}
 	defer t.stop()
+	return burst(ctx, p, c, t, "fill", all)
+}
+
+// burst lets several clients create Services as fast as they can, and waits until all are bound.
+func burst(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *tracker, prefix string, count int) error {
 	begun := time.Now()
-	if err := createMany(ctx, c, "fill", all, create); err != nil {
+	if err := createMany(ctx, c, prefix, count, create); err != nil {
 		return err
 	}
 	created := time.Now()
-	last, err := t.lastOf(ctx, "fill", all)
+	last, err := t.lastOf(ctx, prefix, count)
 	if err != nil {
 		return err
 	}
@@ -74,10 +79,10 @@ func fill(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	p.Say("\n  %d Services by %d clients at once", all, clients)
-	p.Say("    created in                          %8.1f s", created.Sub(begun).Seconds())
+	p.Say("\n  %d Services by %d clients at once", count, clients)
+	p.Say("    created in                          %8.2f s", created.Sub(begun).Seconds())
 	p.Say("    all bound after the last was created%8.2f s", last.Sub(created).Seconds())
-	p.Say("    writes of speakers per Service         %8.3f    refused %d", float64(writes.done)/all, writes.refused)
+	p.Say("    writes of speakers per Service      %8.3f    refused %d", float64(writes.done)/float64(count), writes.refused)
 	return nil
 }
 
@@ -120,29 +125,15 @@ func oneByOne(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *track
 	return memory(p, c, t.count())
 }
 
-// atOnce lets several clients create Services as fast as they can.
+// atOnce is a burst beside which the events are counted.
 func atOnce(ctx context.Context, p *step.Printer, c *cluster.Cluster, t *tracker) error {
-	begun := time.Now()
-	if err := createMany(ctx, c, "storm", storm, create); err != nil {
-		return err
-	}
-	created := time.Now()
-	last, err := t.lastOf(ctx, "storm", storm)
-	if err != nil {
-		return err
-	}
-	writes, err := writesSince(c, begun)
-	if err != nil {
+	if err := burst(ctx, p, c, t, "storm", storm); err != nil {
 		return err
 	}
 	events, err := eventsOf(ctx, c, "storm")
 	if err != nil {
 		return err
 	}
-	p.Say("\n  %d Services by %d clients at once", storm, clients)
-	p.Say("    created in                          %8.2f s", created.Sub(begun).Seconds())
-	p.Say("    all bound after the last was created%8.2f s", last.Sub(created).Seconds())
-	p.Say("    writes of speakers per Service      %8.3f    refused %d", float64(writes.done)/storm, writes.refused)
 	p.Say("    events per Service                  %8.3f    %s", float64(events.total)/storm, events)
 	return nil
 }
