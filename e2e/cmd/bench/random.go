@@ -30,8 +30,9 @@ func (o *options) random(ctx context.Context, p *step.Printer, c *cluster.Cluste
 		return err
 	}
 	// Of a node that was cut off for long Kubernetes says that its backends are gone, and for a while after it is back: one more
-	// cut would then leave a client without a backend, whoever announces.
-	patch := []byte(`{"spec": {"publishNotReadyAddresses": true}}`)
+	// cut would then leave a client without a backend, whoever announces. And the announcer must not hand connections to the backend of
+	// a node that is cut, because no speaker could help that.
+	patch := []byte(`{"spec": {"publishNotReadyAddresses": true, "externalTrafficPolicy": "Local"}}`)
 	if _, err := c.Kube.CoreV1().Services(workload.Namespace).Patch(ctx, backend, types.MergePatchType, patch, meta.PatchOptions{}); err != nil {
 		return err
 	}
