@@ -3,7 +3,6 @@ package watcher
 import (
 	"maps"
 	"slices"
-	"sync"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
@@ -75,20 +74,18 @@ func normal(names []string) []string {
 
 // An endpointSet merges the slices of every Service.
 type endpointSet struct {
-	changed func() // called without the lock held
+	guard
 
-	mu        sync.Mutex // guards all following fields
 	slices    map[Key]part
 	ofService map[Key][]string // the names of the slices of a Service, sorted
 	merged    map[Key]Endpoints
 	shared    bool             // merged was handed out: copy before the next write
 	touched   map[Key]struct{} // Services whose merged endpoints changed since the last drain
 	listed    bool             // from the API server, not from a snapshot file
-	edits     uint64
 }
 
 func newEndpointSet(changed func()) *endpointSet {
-	s := &endpointSet{changed: changed, touched: make(map[Key]struct{})}
+	s := &endpointSet{guard: guard{changed: changed}, touched: make(map[Key]struct{})}
 	s.empty(0)
 	return s
 }
@@ -120,34 +117,20 @@ func (s *endpointSet) remove(_ string, k Key) {
 }
 
 func (s *endpointSet) replace(_ string, all []slice) {
-	s.mu.Lock()
-	s.empty(len(all))
-	for _, one := range all {
-		s.add(one)
-	}
-	for service := range s.ofService {
-		s.merge(service)
-	}
-	s.listed = true
-	s.edits++
-	s.mu.Unlock()
-	s.changed()
+	s.update(func() bool {
+		s.empty(len(all))
+		for _, one := range all {
+			s.add(one)
+		}
+		for service := range s.ofService {
+			s.merge(service)
+		}
+		s.listed = true
+		return true
+	})
 }
 
 func (s *endpointSet) position(string) {}
-
-// update runs an edit under the lock and tells of it when the merged endpoints differ.
-func (s *endpointSet) update(edit func() bool) {
-	s.mu.Lock()
-	differs := edit()
-	if differs {
-		s.edits++
-	}
-	s.mu.Unlock()
-	if differs {
-		s.changed()
-	}
-}
 
 func (s *endpointSet) add(one slice) {
 	s.slices[one.key] = part{one.service.Name, one.nodes}
@@ -251,10 +234,4 @@ func (s *endpointSet) synced() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.listed
-}
-
-func (s *endpointSet) revision() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.edits
 }

@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"maps"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -29,16 +28,14 @@ func readNamespace(o any) (Key, namespace, bool) {
 // A namespaceSet holds the labels of all Namespaces. They decide about leases alone, and none of those is decided from a
 // snapshot file; so they are not in it, and who asks too early for a Namespace learns that it is not known yet.
 type namespaceSet struct {
-	changed func() // called without the lock held
+	guard
 
-	mu     sync.Mutex // guards all following fields
 	labels map[string]map[string]string
 	shared bool // labels was handed out: copy before the next write
-	edits  uint64
 }
 
 func newNamespaceSet(changed func()) *namespaceSet {
-	return &namespaceSet{changed: changed, labels: map[string]map[string]string{}}
+	return &namespaceSet{guard: guard{changed: changed}, labels: map[string]map[string]string{}}
 }
 
 var _ sink[namespace] = (*namespaceSet)(nil)
@@ -76,19 +73,6 @@ func (s *namespaceSet) replace(_ string, all []namespace) {
 }
 
 func (s *namespaceSet) position(string) {}
-
-// update runs an edit under the lock and tells of it when something differs.
-func (s *namespaceSet) update(edit func() bool) {
-	s.mu.Lock()
-	differs := edit()
-	if differs {
-		s.edits++
-	}
-	s.mu.Unlock()
-	if differs {
-		s.changed()
-	}
-}
 
 // own returns the map for writing.
 func (s *namespaceSet) own() map[string]map[string]string {

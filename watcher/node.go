@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -78,72 +77,67 @@ func addresses(all []corev1.NodeAddress) (internal, others []netip.Addr) {
 
 // A nodeSet holds all Nodes.
 type nodeSet struct {
-	changed func() // called without the lock held
+	guard
 
-	mu     sync.Mutex // guards all following fields
 	byName map[string]Node
 	sorted []Node // what list returns; nil when out of date
 	listed bool   // from the API server, not from a snapshot file
-	edits  uint64
 }
 
 func newNodeSet(changed func()) *nodeSet {
-	return &nodeSet{changed: changed, byName: map[string]Node{}}
+	return &nodeSet{guard: guard{changed: changed}, byName: map[string]Node{}}
 }
 
 var _ sink[Node] = (*nodeSet)(nil)
 
 // put ignores a Node that changed in nothing we know: heartbeats come every few seconds per node.
 func (s *nodeSet) put(_ string, n Node) {
-	s.mu.Lock()
-	old, ok := s.byName[n.Name]
-	same := ok && reflect.DeepEqual(old, n)
-	if !same {
-		s.byName[n.Name] = n
-		s.edited()
-	}
-	s.mu.Unlock()
-	if !same {
-		s.changed()
-	}
+	s.update(func() bool {
+		old, ok := s.byName[n.Name]
+		if ok && reflect.DeepEqual(old, n) {
+			return false
+		}
+		s.byName[n.Name], s.sorted = n, nil
+		return true
+	})
 }
 
 func (s *nodeSet) remove(_ string, k Key) {
-	s.mu.Lock()
-	delete(s.byName, k.Name)
-	s.edited()
-	s.mu.Unlock()
-	s.changed()
+	s.update(func() bool {
+		_, had := s.byName[k.Name]
+		delete(s.byName, k.Name)
+		s.sorted = nil
+		return had
+	})
 }
 
 func (s *nodeSet) replace(_ string, all []Node) {
-	s.fill(all, true)
-	s.changed()
+	s.update(func() bool {
+		s.fill(all)
+		s.listed = true
+		return true
+	})
 }
 
 func (s *nodeSet) position(string) {}
 
 // load fills the set from a snapshot file, unless the API server was faster.
-func (s *nodeSet) load(all []Node) { s.fill(all, false) }
-
-func (s *nodeSet) fill(all []Node, listed bool) {
+func (s *nodeSet) load(all []Node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.listed && !listed {
-		return
+	if !s.listed {
+		s.fill(all)
+		s.edits++
 	}
+}
+
+// fill is called with the lock held.
+func (s *nodeSet) fill(all []Node) {
 	clear(s.byName)
 	for _, n := range all {
 		s.byName[n.Name] = n
 	}
-	s.listed = listed
-	s.edited()
-}
-
-// edited is called with the lock held.
-func (s *nodeSet) edited() {
 	s.sorted = nil
-	s.edits++
 }
 
 func (s *nodeSet) synced() bool {
@@ -160,10 +154,4 @@ func (s *nodeSet) list() []Node {
 		s.sorted = slices.SortedFunc(maps.Values(s.byName), func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	return s.sorted
-}
-
-func (s *nodeSet) revision() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.edits
 }

@@ -3,7 +3,6 @@ package watcher
 import (
 	"maps"
 	"slices"
-	"sync"
 )
 
 // Changes are one atomic advance of the Service table along the ordered stream: applied as a whole, they lead from the
@@ -20,39 +19,32 @@ type Changes struct {
 
 // A table holds the relevant Services at one position of the stream.
 type table struct {
-	changed func() // called without the lock held
+	guard
 
-	mu       sync.Mutex // guards all following fields
 	services map[Key]*Service
 	touched  map[Key]struct{} // changed since the last drain
 	reset    bool             // the next drain hands out everything
 	at       string           // position: the last resourceVersion of the stream seen
 	listed   bool             // services come from the API server, not from a snapshot file
 	handed   bool             // value of listed at the last drain
-	edits    uint64           // counts changes, for the snapshot file
 }
 
 func newTable(changed func()) *table {
-	return &table{changed: changed, services: map[Key]*Service{}, touched: map[Key]struct{}{}}
+	return &table{guard: guard{changed: changed}, services: map[Key]*Service{}, touched: map[Key]struct{}{}}
 }
 
 var _ sink[*Service] = (*table)(nil)
 
 func (t *table) put(version string, s *Service) {
-	if t.apply(version, s.Key(), s, s.relevant()) {
-		t.changed()
-	}
+	t.update(func() bool { return t.apply(version, s.Key(), s, s.relevant()) })
 }
 
 func (t *table) remove(version string, k Key) {
-	if t.apply(version, k, nil, false) {
-		t.changed()
-	}
+	t.update(func() bool { return t.apply(version, k, nil, false) })
 }
 
-func (t *table) apply(version string, k Key, s *Service, keep bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// apply is called with the lock held.
+func (t *table) apply(version string, k Key, s *Service, keep bool) (differs bool) {
 	t.at = version
 	_, had := t.services[k]
 	switch {
@@ -64,7 +56,6 @@ func (t *table) apply(version string, k Key, s *Service, keep bool) bool {
 		return false
 	}
 	t.touched[k] = struct{}{}
-	t.edits++
 	return true
 }
 
@@ -77,22 +68,21 @@ func (t *table) position(version string) {
 // replace takes a list. The first one resets the reader; later ones, after a watch was lost, are handed on as the
 // difference that they make.
 func (t *table) replace(version string, all []*Service) {
-	t.mu.Lock()
 	next := make(map[Key]*Service, len(all))
 	for _, s := range all {
 		if s.relevant() {
 			next[s.Key()] = s
 		}
 	}
-	if !t.listed {
-		t.reset, t.listed = true, true
-	} else {
-		t.touchDifference(next)
-	}
-	t.services, t.at = next, version
-	t.edits++
-	t.mu.Unlock()
-	t.changed()
+	t.update(func() bool {
+		if !t.listed {
+			t.reset, t.listed = true, true
+		} else {
+			t.touchDifference(next)
+		}
+		t.services, t.at = next, version
+		return true
+	})
 }
 
 // touchDifference compares contents, not versions: after an API server was restored from a backup, a version may name
@@ -171,12 +161,6 @@ func (t *table) all() []*Service {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.SortedFunc(maps.Values(t.services), byKey)
-}
-
-func (t *table) revision() uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.edits
 }
 
 func (t *table) size() int {
