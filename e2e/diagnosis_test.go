@@ -28,7 +28,9 @@ type diagnosis struct {
 	doctor []string      // what doctor finds; nil: the words
 	harm   bool          // whether that is a failure for doctor
 	alert  []string      // name, and parts of its line: what is the case, and what to do
-	event  []string      // Service, reason and a part of the message; nil: it concerns no Service
+	event  []string      // reason and parts of the message: what is the case, and what to do
+	about  string        // the Service that the event is on; "": the node
+	node   *cluster.Node // that the event is on
 	except *cluster.Node // whose page is not looked at, because nobody reaches it
 }
 
@@ -68,7 +70,8 @@ func poolFull(t *testing.T) diagnosis {
 		todo:  "add addresses to the pool",
 		harm:  true,
 		alert: []string{"StarlingServicesWaiting", "Services wait for an address of pool " + tiny, "Add a range to the pool"},
-		event: []string{"full-c", "AllocationFailed", tiny},
+		event: []string{"AllocationFailed", tiny},
+		about: "full-c",
 	}
 }
 
@@ -85,6 +88,8 @@ func overlappingPool(t *testing.T) diagnosis {
 		words: fmt.Sprintf("pool \"nodes\" contains 1 addresses of nodes, such as %s of %s", n.IP4, n.Name),
 		todo:  "exclude them",
 		alert: []string{"StarlingPoolOverlapsNodes", "Pool nodes contains 1 addresses of nodes", "Exclude the nodes' addresses"},
+		event: []string{"PoolOverlapsNodes", n.IP4.String() + " of " + n.Name, "exclude them"},
+		node:  n,
 	}
 }
 
@@ -102,7 +107,8 @@ func strangersAddress(t *testing.T) diagnosis {
 		todo:  "find the machine with this hardware address",
 		harm:  true,
 		alert: []string{"StarlingTwoAnswers", "answered for by somebody else as well (stranger)", "Find that machine"},
-		event: []string{"taken", "AddressConflict", mac},
+		event: []string{"AddressConflict", mac, "find the machine"},
+		about: "taken",
 	}
 }
 
@@ -121,6 +127,8 @@ func portBlocked(t *testing.T, n *cluster.Node) diagnosis {
 		todo:  "open the gossip port (7927, tcp and udp)",
 		harm:  true,
 		alert: []string{"StarlingGossipBlocked", "Gossip between speakers is blocked", "Open TCP and UDP port 7927"},
+		event: []string{"GossipBlocked", "is blocked", "open the gossip port"},
+		node:  n,
 	}
 	for _, proto := range []string{"tcp", "udp"} {
 		d.doctor = append(d.doctor, fmt.Sprintf("gossip port of %s (%s:7927 %s) is blocked", n.Name, n.IP4, proto))
@@ -136,6 +144,8 @@ func wrongKey(t *testing.T, on, seed *cluster.Node) diagnosis {
 		todo:  "compare the keys with `starling key status`",
 		harm:  true,
 		alert: []string{"StarlingKeyMismatch", on.IP4.String() + " uses another gossip key", "starling key status"},
+		event: []string{"GossipKeyMismatch", on.IP4.String() + " uses another gossip key", "starling key status"},
+		node:  on,
 	}
 }
 
@@ -150,7 +160,8 @@ func nodeCut(t *testing.T) diagnosis {
 		doctor: []string{fmt.Sprintf("the speaker of %s did not answer", announcer.Name)},
 		harm:   true,
 		alert:  []string{"StarlingMemberLost", "1 speakers died", "Look at the node"},
-		event:  []string{"lost", "NodeAssigned", ip.String()},
+		event:  []string{"SpeakerLost", "neither gossip nor the wire reaches " + announcer.Name, "see whether the node is up"},
+		node:   announcer,
 		except: announcer,
 	}
 }
@@ -221,16 +232,22 @@ func (d desk) places(want diagnosis) map[string]func(context.Context) error {
 			}
 		}
 	}
-	if want.event != nil {
-		all["event"] = func(ctx context.Context) error {
-			message, err := eventOf(ctx, want.event[0], want.event[1])
-			if err != nil {
-				return err
-			}
-			return contains(message, want.event[2])
+	all["event"] = func(ctx context.Context) error {
+		message, err := want.message(ctx)
+		if err != nil {
+			return err
 		}
+		return contains(message, want.event[1:]...)
 	}
 	return all
+}
+
+// message is what the newest event says on the Service or the Node that the fault is about.
+func (want diagnosis) message(ctx context.Context) (string, error) {
+	if want.node == nil {
+		return eventOf(ctx, want.about, want.event[0])
+	}
+	return eventOn(ctx, want.node.Name, want.event[0])
 }
 
 // says runs a command of kubectl starling.

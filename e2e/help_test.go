@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -214,24 +215,35 @@ func event(t *testing.T, service, reason string) (message string) {
 	return message
 }
 
-// eventOf returns the message of an event of that reason about the Service, not about an earlier one of its name.
+// eventOf returns the message of the newest event of that reason about the Service, not about an earlier one of its name.
 func eventOf(ctx context.Context, service, reason string) (message string, err error) {
 	s, err := services().Get(ctx, service, meta.GetOptions{})
 	if err != nil {
 		return "", err
 	}
-	list, err := shared.Kube.CoreV1().Events(workload.Namespace).List(ctx, meta.ListOptions{
-		FieldSelector: "involvedObject.uid=" + string(s.UID),
-	})
+	return newest(ctx, workload.Namespace, string(s.UID), reason)
+}
+
+// eventOn is eventOf for a Node, where kubectl describe looks.
+func eventOn(ctx context.Context, node, reason string) (message string, err error) {
+	return newest(ctx, meta.NamespaceDefault, node, reason)
+}
+
+func newest(ctx context.Context, namespace, uid, reason string) (message string, err error) {
+	list, err := shared.Kube.CoreV1().Events(namespace).List(ctx, meta.ListOptions{FieldSelector: "involvedObject.uid=" + uid})
 	if err != nil {
 		return "", err
 	}
-	var others []string
+	var at meta.Time
+	others := map[string]bool{}
 	for _, e := range list.Items {
-		if e.Reason == reason {
-			return e.Message, nil
+		others[e.Reason] = true
+		if e.Reason == reason && at.Before(&e.LastTimestamp) {
+			at, message = e.LastTimestamp, e.Message
 		}
-		others = append(others, e.Reason)
 	}
-	return "", fmt.Errorf("%s has only %s", service, strings.Join(others, ", "))
+	if at.IsZero() {
+		return "", fmt.Errorf("%s has only %s", uid, strings.Join(slices.Sorted(maps.Keys(others)), ", "))
+	}
+	return message, nil
 }

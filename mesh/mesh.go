@@ -155,6 +155,10 @@ func (m *Mesh) Problems() []string {
 	return m.troubles.words(time.Now())
 }
 
+// Complaints returns those of the problems that are about a peer, sorted by their words. There
+// are 64 at most: senders can be forged.
+func (m *Mesh) Complaints() []Complaint { return m.troubles.complaints(time.Now()) }
+
 // Changed receives when members, their metadata, Settled or Problems may
 // have changed, and for a new alarm. It has room for one signal and is for one reader.
 func (m *Mesh) Changed() <-chan struct{} { return m.changed }

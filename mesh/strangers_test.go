@@ -49,6 +49,9 @@ func TestWrongKeyIsNamed(t *testing.T) {
 			if diff := cmp.Diff(want, n.Problems()); diff != "" {
 				t.Errorf("problems of %s (-want +got):\n%s", n.cfg.Name, diff)
 			}
+			if diff := cmp.Diff([]Complaint{{"key", "198.18.0.3", want[0]}}, n.Complaints()); diff != "" {
+				t.Errorf("complaints of %s (-want +got):\n%s", n.cfg.Name, diff)
+			}
 			if c := testutil.ToFloat64(n.metrics.rejected.WithLabelValues("key")); c < 10 {
 				t.Errorf("%s counted %v rejections in 30 s, want one per attempt", n.cfg.Name, c)
 			}

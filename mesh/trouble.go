@@ -176,6 +176,24 @@ func (t *troubles) explainedLocked(who string, now time.Time) bool {
 	return false
 }
 
+// Complaint is a problem with a peer.
+type Complaint struct {
+	Kind  string // As the metrics' label reason: "key", "label", "refused", "udp", "name".
+	Who   string // An address, or by "udp" and "name" a node's name.
+	Words string // As among the Problems.
+}
+
+// complaints are the current troubles with peers, sorted by their words.
+func (t *troubles) complaints(now time.Time) (out []Complaint) {
+	all, _ := t.current(now)
+	for _, what := range all {
+		if what.kind != kindBind {
+			out = append(out, Complaint{string(what.kind), what.who, what.String()})
+		}
+	}
+	return out
+}
+
 // words are the troubles for people, sorted.
 func (t *troubles) words(now time.Time) []string {
 	var out []string

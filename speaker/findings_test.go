@@ -66,6 +66,7 @@ func TestAdvice(t *testing.T) {
 	for _, problem := range []string{
 		allExcluded,
 		blocked(nil, []mesh.Member{{Name: "n2", State: onWire}})[0],
+		lost("n2"),
 		"peer 198.18.0.3 uses another gossip key",
 		"peer 198.18.0.3 belongs to another cluster",
 		"peer 198.18.0.3 takes connections but does not answer as a speaker of this cluster",

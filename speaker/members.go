@@ -94,8 +94,7 @@ func (w *world) verdict(m mesh.Member) (words, todo string) {
 		words = blocked(w.gossip, []mesh.Member{m})[0]
 		return words, advice(words)
 	case m.State == mesh.Dead:
-		return fmt.Sprintf("neither gossip nor the wire reaches %s", m.Name),
-			"see whether the node is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide"
+		return lost(m.Name), advice(lost(m.Name))
 	case m.State == mesh.Left:
 		return fmt.Sprintf("the speaker of %s was stopped", m.Name), ""
 	case m.Name != w.self && m.Meta.Config != w.meta.Config:
@@ -115,6 +114,9 @@ func (w *world) verdict(m mesh.Member) (words, todo string) {
 	}
 	return "", ""
 }
+
+// lost says of a member that it is dead.
+func lost(name string) string { return "neither gossip nor the wire reaches " + name }
 
 // keyring sums up who holds which key of the gossip.
 func keyring(members []mesh.Member, self string) Keys {

@@ -77,6 +77,7 @@ type node struct {
 	silent    time.Time                         // of the API server since then, zero: in contact
 	pools     *lease.Pools                      // nil: those of the model
 	troubles  []string                          // of the mesh
+	peers     []mesh.Complaint                  // of the mesh
 	mistakes  []string                          // of the configuration file
 	conflicts []arpd.Conflict
 	findings  []arpd.Finding
@@ -163,7 +164,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	b.speaker = New(Config{
 		Node: name, Version: "test", Installation: "cluster", Pace: 40 * time.Millisecond, Trial: arpd.Shortened().Longest(),
 		Mesh: (*modelMesh)(b), Alarms: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
-		Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
+		Peers: b.complaints, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
@@ -603,6 +604,12 @@ func (b *node) Problems() []string {
 	return b.mistakes
 }
 func (b *node) Changed() <-chan struct{} { return nil }
+
+func (b *node) complaints() []mesh.Complaint {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return b.peers
+}
 
 // pings are such that every other member answered a probe just now.
 func (b *node) pings() map[string]mesh.Ping {

@@ -132,6 +132,7 @@ type Config struct {
 	API      API
 	Settings Settings
 	Proxy    Proxy                       // nil: is not waited for
+	Peers    func() []mesh.Complaint     // which peers the mesh complains of; nil: of none
 	Pings    func() map[string]mesh.Ping // round trips, asked when somebody looks; nil: not known
 	Counts   func() watcher.Counts       // what was written, asked when somebody looks; nil: not known
 	Log      zerolog.Logger
@@ -171,6 +172,7 @@ type Speaker struct {
 	muted   []string               // addresses without an interface, in words, as of the last turn
 	handing map[netip.Addr]handing // answered for still, but owned by another
 	told    map[netip.Addr]bool    // addresses for which a conflict was told
+	faulty  map[defect]*telling    // what is wrong with nodes and pools, as of the last turn
 	kernels map[netip.Addr]bool    // bound addresses that are also a node's own, as of the last turn
 	mine    map[netip.Addr]bool    // owned as of the last turn; nil: answers for nothing
 	answer  []netip.Addr           // the same as a list; never changed in place

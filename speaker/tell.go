@@ -92,11 +92,13 @@ func (s *Speaker) tell(w *world) {
 			continue // the nodes settle it between them
 		}
 		if i, ok := w.find(c.IP); ok {
-			s.event(w.vips[i].Services, true, lease.AddressConflict, fmt.Sprintf("%s also answers for %s on the network of node %s", c.MAC, c.IP, s.cfg.Node))
+			words, todo := Conflict{IP: c.IP.String(), Kind: c.Kind, MAC: c.MAC}.explain(s.cfg.Node)
+			s.event(w.vips[i].Services, true, lease.AddressConflict, words+": "+todo)
 		}
 	}
 	s.told = current
 	s.tellNodes(w)
+	s.tellFaults(w)
 	s.tellMute(w)
 	s.tellDiffering(w)
 	s.tellReady(w)

@@ -1,9 +1,11 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"strconv"
 	"time"
 
@@ -13,12 +15,39 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// An Event is something to tell the owner of a Service, by kubectl describe.
+// An Event is something to tell by kubectl describe: to the owner of a Service, or of a Node to whoever runs the cluster.
 type Event struct {
-	Key             Key
-	UID             string
+	Key             Key    // of the Service; that of a Node has no namespace
+	UID             string // of the Service; a Node needs none
 	Warning         bool
 	Reason, Message string // AddressConflict, "198.18.64.3 is used by 02:00:00:00:00:01"
+	// Once names what several speakers see and one is to tell, however each words it and whatever Node it puts it on:
+	// of the Events of that name the first in ten minutes stands. Empty: this speaker alone tells it.
+	Once string
+}
+
+// object is what the Event is about. kubectl describe looks for the Events of a Node in the namespace default and by
+// the name in place of the UID, as kubelet sends them.
+func (e Event) object() corev1.ObjectReference {
+	if e.Key.Namespace == "" {
+		return corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: e.Key.Name, UID: types.UID(e.Key.Name)}
+	}
+	return corev1.ObjectReference{
+		APIVersion: "v1", Kind: "Service", Namespace: e.Key.Namespace, Name: e.Key.Name, UID: types.UID(e.UID),
+	}
+}
+
+// namespace is where the Event itself is.
+func (e Event) namespace() string { return cmp.Or(e.Key.Namespace, metav1.NamespaceDefault) }
+
+// name is one that nobody else gives, or all who tell the same.
+func (e Event) name(now time.Time) string {
+	if e.Once == "" {
+		return e.Key.Name + "." + strconv.FormatInt(now.UnixNano(), 16)
+	}
+	h := fnv.New64a()
+	h.Write([]byte(e.Once)) // never fails
+	return fmt.Sprintf("%s.%x.%x", component, h.Sum64(), now.Truncate(eventMemory).Unix())
 }
 
 const (
@@ -29,7 +58,7 @@ const (
 )
 
 // A recorder sends Events one after the other. An Event that was sent lately is counted up instead of written anew,
-// and one Service gets no more than a few per minute, so that nobody can make us fill the API server.
+// and one Service or Node gets no more than a few per minute, so that nobody can make us fill the API server.
 type recorder struct {
 	client  *Client
 	node    string
@@ -67,7 +96,7 @@ func (r *recorder) run(ctx context.Context) error {
 // deliver sends an Event or gives it up: an Event is worth a few attempts, not a queue that stands still.
 func (r *recorder) deliver(ctx context.Context, e Event) {
 	now := time.Now()
-	if !r.recent.allow(e.UID, now) {
+	if !r.recent.allow(string(e.object().UID), now) {
 		r.count("limited")
 		return
 	}
@@ -116,7 +145,7 @@ func (r *recorder) repeat(ctx context.Context, e Event, s sentEvent, now time.Ti
 	if err != nil {
 		return fmt.Errorf("render event %s: %w", s.name, err)
 	}
-	err = r.client.core.Patch(types.MergePatchType).Namespace(e.Key.Namespace).Resource("events").Name(s.name).
+	err = r.client.core.Patch(types.MergePatchType).Namespace(e.namespace()).Resource("events").Name(s.name).
 		Body(body).MaxRetries(0).Do(ctx).Error()
 	if err != nil {
 		return fmt.Errorf("count event %s: %w", s.name, err)
@@ -129,11 +158,15 @@ func (r *recorder) repeat(ctx context.Context, e Event, s sentEvent, now time.Ti
 func (r *recorder) create(ctx context.Context, e Event, now time.Time) error {
 	o := r.object(e, now)
 	err := r.client.core.Post().Namespace(o.Namespace).Resource("events").Body(o).MaxRetries(0).Do(ctx).Error()
-	if err != nil {
+	result := "sent"
+	switch {
+	case e.Once != "" && apierrors.IsAlreadyExists(err):
+		result = "known" // another speaker was first
+	case err != nil:
 		return fmt.Errorf("create event for %s: %w", e.Key, err)
 	}
 	r.recent.remember(e, sentEvent{name: o.Name, count: 1}, now)
-	r.count("sent")
+	r.count(result)
 	return nil
 }
 
@@ -144,14 +177,9 @@ func (r *recorder) object(e Event, now time.Time) *corev1.Event {
 	}
 	at := metav1.NewTime(now)
 	return &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: e.Key.Namespace,
-			Name:      e.Key.Name + "." + strconv.FormatInt(now.UnixNano(), 16),
-		},
-		InvolvedObject: corev1.ObjectReference{
-			APIVersion: "v1", Kind: "Service", Namespace: e.Key.Namespace, Name: e.Key.Name, UID: types.UID(e.UID),
-		},
-		Type: kind, Reason: e.Reason, Message: clip(e.Message), Count: 1, FirstTimestamp: at, LastTimestamp: at,
+		ObjectMeta:     metav1.ObjectMeta{Namespace: e.namespace(), Name: e.name(now)},
+		InvolvedObject: e.object(),
+		Type:           kind, Reason: e.Reason, Message: clip(e.Message), Count: 1, FirstTimestamp: at, LastTimestamp: at,
 		Source:              corev1.EventSource{Component: component, Host: r.node},
 		ReportingController: component, ReportingInstance: r.node,
 	}

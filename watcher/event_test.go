@@ -94,6 +94,56 @@ func TestEventsOncePerChange(t *testing.T) {
 	})
 }
 
+// TestEventsOnNodes: kubectl describe finds them, and of what several speakers tell one Event stands for ten minutes.
+func TestEventsOnNodes(t *testing.T) {
+	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+		w, other := start(t, config), start(t, config, func(c *Config) { c.NodeName = "n2" })
+		blocked := Event{Key: Key{Name: "n3"}, Warning: true, Reason: "GossipBlocked", Message: "as n1 sees it", Once: "GossipBlocked n3"}
+		again := blocked
+		again.Message = "as n2 sees it"
+		w.Event(blocked)
+		synctest.Wait()
+		other.Event(again)
+		synctest.Wait()
+		got := apitest.All(srv, &corev1.Event{})
+		if len(got) != 1 {
+			t.Fatalf("%d events, want 1", len(got))
+		}
+		want := corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: "n3", UID: "n3"}
+		if diff := cmp.Diff(want, got[0].InvolvedObject); diff != "" {
+			t.Errorf("about (-want +got):\n%s", diff)
+		}
+		if got[0].Namespace != "default" || got[0].Message != blocked.Message || got[0].Source.Host != "n1" {
+			t.Errorf("%s of %s in namespace %s, want that of the first in default", got[0].Message, got[0].Source.Host, got[0].Namespace)
+		}
+		if diff := cmp.Diff(map[string]uint64{"known": 1}, other.Counts().Events); diff != "" {
+			t.Errorf("counts of the second (-want +got):\n%s", diff)
+		}
+		w.Event(blocked) // seen anew by the same
+		synctest.Wait()
+		if diff := cmp.Diff([]int32{2}, counts(srv)); diff != "" {
+			t.Errorf("counted up (-want +got):\n%s", diff)
+		}
+		elsewhere := blocked
+		elsewhere.Key.Name, elsewhere.Once = "n4", "GossipBlocked n4"
+		w.Event(elsewhere)
+		time.Sleep(eventMemory)
+		other.Event(again) // long after: news
+		synctest.Wait()
+		if n := len(counts(srv)); n != 3 {
+			t.Errorf("%d events, want one more for another node and one more after ten minutes", n)
+		}
+	})
+}
+
+// counts are those of the stored events.
+func counts(srv *apitest.Server) (out []int32) {
+	for _, e := range apitest.All(srv, &corev1.Event{}) {
+		out = append(out, e.Count)
+	}
+	return out
+}
+
 // TestEventsOfOneService: nobody makes us fill the API server, and others are not harmed.
 func TestEventsOfOneService(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {

@@ -7,7 +7,7 @@ import (
 
 const (
 	eventMemory = 10 * time.Minute // an Event is counted up for so long
-	eventBurst  = 25               // Events of one Service at once
+	eventBurst  = 25               // Events of one Service or Node at once
 	eventRefill = 15 * time.Second // and one more after each of these
 )
 
@@ -17,7 +17,7 @@ type sentEvent struct {
 	last  time.Time
 }
 
-// recentEvents remembers what was sent lately, and how much room each Service has left. It is used by one goroutine.
+// recentEvents remembers what was sent lately, and how much room each Service or Node has left. It is used by one goroutine.
 type recentEvents struct {
 	sent aging[Event, sentEvent]
 	room aging[string, bucket] // by UID
@@ -46,7 +46,7 @@ func (r *recentEvents) remember(e Event, s sentEvent, now time.Time) {
 	r.sent.set(e, s, now)
 }
 
-// allow takes one from the Service's bucket if there is one.
+// allow takes one from the bucket of the Service or Node if there is one.
 func (r *recentEvents) allow(uid string, now time.Time) bool {
 	b, ok := r.room.entries[uid]
 	if !ok {

@@ -177,5 +177,5 @@ func (w *Watcher) synced() bool {
 	return w.services.synced() && w.nodes.synced() && w.endpoints.synced()
 }
 
-// Event queues an Event about a Service. It never blocks; when too many wait, the event is dropped and counted.
+// Event queues an Event about a Service or a Node. It never blocks; when too many wait, the event is dropped and counted.
 func (w *Watcher) Event(e Event) { w.events.add(e) }

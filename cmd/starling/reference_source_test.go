@@ -21,6 +21,8 @@ func writeSources(t *testing.T, w io.Writer) {
 	table(w, []string{"annotation", "meaning"}, rowsOf(all, "Annotation", "starling-lb.io/"))
 	fmt.Fprint(w, "\n## Events on a Service\n")
 	table(w, []string{"event", "meaning"}, rowsOf(all, "Event", ""))
+	fmt.Fprint(w, "\n## Events on a Node\n\nIn the namespace `default`, as those of kubelet: `kubectl describe node NAME` shows them. However many speakers see the same, one event tells it.\n")
+	table(w, []string{"event", "meaning"}, rowsOf(all, "NodeEvent", ""))
 	fmt.Fprintf(w, "\n## Endpoints\n\nOf the port of `--status-addr`:\n\n```\n%s```\n", endpoints(t))
 }
 
@@ -83,17 +85,20 @@ func literal(e ast.Expr) string {
 }
 
 // rowsOf are the constants of a kind. That of an annotation ends with the word; the comment of an event begins
-// "NAME tells".
+// "NAME tells", that of one on a Node "NAME tells on a Node that".
 func rowsOf(all []constant, kind, prefix string) [][]string {
 	var rows [][]string
 	for _, c := range all {
-		of := strings.HasSuffix(c.name, kind)
-		if kind == "Event" {
-			of = strings.HasPrefix(c.doc, c.value+" tells ")
+		of, onNode := strings.HasSuffix(c.name, kind), strings.HasPrefix(c.doc, c.value+" tells on a Node that ")
+		switch kind {
+		case "Event":
+			of = strings.HasPrefix(c.doc, c.value+" tells ") && !onNode
+		case "NodeEvent":
+			of = onNode
 		}
 		if of {
-			rest := strings.TrimPrefix(strings.TrimPrefix(c.doc, c.name+" "), "tells that ")
-			rows = append(rows, []string{code(prefix + c.value), strings.TrimPrefix(rest, "tells ")})
+			rest := strings.Replace(strings.TrimPrefix(c.doc, c.name+" "), "tells on a Node that ", "", 1)
+			rows = append(rows, []string{code(prefix + c.value), strings.TrimPrefix(strings.TrimPrefix(rest, "tells that "), "tells ")})
 		}
 	}
 	return rows
@@ -117,13 +122,17 @@ func endpoints(t *testing.T) string {
 func TestSources(t *testing.T) {
 	t.Parallel()
 	all := constants(t, "../../lease", "../../speaker")
-	var events []string
-	for _, row := range rowsOf(all, "Event", "") {
-		events = append(events, strings.Trim(row[0], "`"))
-	}
-	want := []string{"AddressConflict", "AllocationFailed", "IPAllocated", "IPReleased", "NoEligibleNode", "NodeAssigned"}
-	if !slices.Equal(events, want) {
-		t.Errorf("events %q, want %q", events, want)
+	for kind, want := range map[string][]string{
+		"Event":     {"AddressConflict", "AllocationFailed", "IPAllocated", "IPReleased", "NoEligibleNode", "NodeAssigned"},
+		"NodeEvent": {"ConfigRejected", "GossipBlocked", "GossipKeyMismatch", "OtherCluster", "PoolOverlapsNodes", "SpeakerLost"},
+	} {
+		var events []string
+		for _, row := range rowsOf(all, kind, "") {
+			events = append(events, strings.Trim(row[0], "`"))
+		}
+		if !slices.Equal(events, want) {
+			t.Errorf("%s %q, want %q", kind, events, want)
+		}
 	}
 	if n := len(rowsOf(all, "Annotation", "")); n < 5 {
 		t.Errorf("%d annotations", n)

@@ -208,6 +208,7 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Cluster:       w,
 		API:           w,
 		Settings:      sources{p.settings, p.keys},
+		Peers:         m.Complaints,
 		Pings:         m.Pings,
 		Counts:        w.Counts,
 		Log:           p.room("speaker"),
