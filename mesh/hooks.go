@@ -43,12 +43,17 @@ func (h hooks) alive(n *memberlist.Node) {
 
 // NotifyLeave is called for a member that died and for one that left.
 func (h hooks) NotifyLeave(n *memberlist.Node) {
-	state, changed := h.m.table.gone(n.Name, time.Now())
+	now := time.Now()
+	state, changed := h.m.table.gone(n.Name, now)
 	if !changed {
 		return
 	}
 	if state == Dead {
 		h.m.metrics.deaths.Inc()
+		select {
+		case h.m.fallen <- fallen{n.Name, addrOf(n), now}:
+		default: // Too many at once: see knockWidth.
+		}
 	}
 	h.m.tell("member "+string(state), n.Name, addrOf(n))
 	h.m.over(n.Name, kindUDP) // It does not answer by TCP either.

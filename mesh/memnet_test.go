@@ -25,7 +25,7 @@ type memnet struct {
 	loss    float64                  // Of datagrams.
 	delay   func() time.Duration     // Of datagrams and of dialling.
 	udp     bool                     // False: only streams pass.
-	ice     map[netip.Addr]time.Time // Until when nothing passes in or out, only late.
+	ice     map[netip.Addr]time.Time // Until when the process there is stopped: it sends and receives late.
 	refused int                      // Attempts to listen on a port in use.
 
 	sent, streamed int // Bytes in datagrams, and in streams.
@@ -53,7 +53,8 @@ func (n *memnet) cut(from, to netip.Addr) {
 	n.do(func() { n.cuts[[2]netip.Addr{from, to}] = true })
 }
 
-// freeze delays all datagrams of a member until the time is over.
+// freeze delays all datagrams of a member until the time is over. Connections to
+// it begin, as a kernel takes them without its process, and are not served.
 func (n *memnet) freeze(at netip.Addr, d time.Duration) {
 	n.do(func() { n.ice[at] = time.Now().Add(d) })
 }
@@ -139,11 +140,15 @@ func (p *memport) accept(packet *memberlist.Packet) {
 
 var _ memberlist.NodeAwareTransport = (*memport)(nil)
 
+// way is how long the network takes from one port to another, and how long the
+// processes at both ends are still stopped.
+type way struct{ delay, near, far time.Duration }
+
 // reach returns the port at an address if the network leads there.
-func (p *memport) reach(to string, datagram bool) (*memport, time.Duration, error) {
+func (p *memport) reach(to string, datagram bool) (*memport, way, error) {
 	addr, err := netip.ParseAddrPort(to)
 	if err != nil {
-		return nil, 0, err
+		return nil, way{}, err
 	}
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
@@ -151,16 +156,16 @@ func (p *memport) reach(to string, datagram bool) (*memport, time.Duration, erro
 	lost := datagram && (!p.net.udp || rand.Float64() < p.net.loss)
 	switch {
 	case p.shut:
-		return nil, 0, net.ErrClosed
+		return nil, way{}, net.ErrClosed
 	case lost, p.net.cuts[[2]netip.Addr{p.at.Addr(), addr.Addr()}]:
-		return nil, 0, errLost
+		return nil, way{}, errLost
 	case !datagram && p.net.cuts[[2]netip.Addr{addr.Addr(), p.at.Addr()}]:
-		return nil, 0, errLost // A handshake needs both ways.
+		return nil, way{}, errLost // A handshake needs both ways.
 	case q == nil:
-		return nil, 0, errors.New("connection refused")
+		return nil, way{}, errors.New("connection refused")
 	}
-	late := max(time.Until(p.net.ice[p.at.Addr()]), time.Until(p.net.ice[addr.Addr()]), 0)
-	return q, late + p.net.delay(), nil
+	late := func(at netip.Addr) time.Duration { return max(time.Until(p.net.ice[at]), 0) }
+	return q, way{p.net.delay(), late(p.at.Addr()), late(addr.Addr())}, nil
 }
 
 var errLost = errors.New("lost")
@@ -168,44 +173,51 @@ var errLost = errors.New("lost")
 func (p *memport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
 	now := time.Now()
 	p.net.do(func() { p.net.sent += len(b) })
-	q, d, err := p.reach(a.Addr, true)
+	q, w, err := p.reach(a.Addr, true)
 	if errors.Is(err, net.ErrClosed) {
 		return now, err
 	}
 	if err != nil {
 		return now, nil // Lost without a word, as datagrams are.
 	}
-	packet := &memberlist.Packet{Buf: slices.Clone(b), From: net.UDPAddrFromAddrPort(p.at), Timestamp: now.Add(d)}
+	packet := &memberlist.Packet{Buf: slices.Clone(b), From: net.UDPAddrFromAddrPort(p.at), Timestamp: now.Add(w.delay + max(w.near, w.far))}
 	q.accept(packet)
 	return now, nil
 }
 
 func (p *memport) DialAddressTimeout(a memberlist.Address, limit time.Duration) (net.Conn, error) {
 	limit = min(limit, dialTime)
-	q, d, err := p.reach(a.Addr, false)
+	q, w, err := p.reach(a.Addr, false)
 	if err != nil {
 		if errors.Is(err, errLost) {
 			time.Sleep(limit)
 		}
 		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
-	time.Sleep(min(d, limit))
-	near, far := net.Pipe()
-	mine := memconn{near, p.at, q.at, p}
-	theirs := memconn{far, q.at, p.at, q}
+	time.Sleep(min(w.delay+w.near, limit))
+	inner, outer := net.Pipe()
+	mine := memconn{inner, p.at, q.at, p}
+	theirs := memconn{outer, q.at, p.at, q}
 	taken := false
 	p.net.do(func() {
 		if p.shut || q.shut {
 			return // Meanwhile. A pipe that nobody reads would block for ever.
 		}
+		if w.far > w.delay {
+			taken, p.open[inner] = true, true
+			return
+		}
 		select {
 		case q.streams <- theirs:
-			taken, p.open[near], q.open[far] = true, true, true
+			taken, p.open[inner], q.open[outer] = true, true, true
 		default:
 		}
 	})
-	if !taken {
-		return nil, errors.Join(errNoAnswer, near.Close(), far.Close())
+	switch {
+	case !taken:
+		return nil, errors.Join(errNoAnswer, inner.Close(), outer.Close())
+	case w.far > w.delay:
+		return unserved{mine}, nil
 	}
 	return mine, nil
 }
@@ -263,6 +275,12 @@ func (c memconn) Close() error {
 	c.port.net.do(func() { delete(c.port.open, c.Conn) })
 	return c.Conn.Close()
 }
+
+// unserved is a connection to a process that is stopped: its kernel takes what
+// is sent, and nothing comes back.
+type unserved struct{ memconn }
+
+func (unserved) Write(b []byte) (int, error) { return len(b), nil }
 
 // testNode is a node as memberlist hands it out.
 func testNode(i int, m Meta) *memberlist.Node {

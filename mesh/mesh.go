@@ -35,6 +35,12 @@
 // that, objects in the same way. [Mesh.Alarms] are what was heard; they change
 // nothing about the members here.
 //
+// # Stopped processes
+//
+// Of a member that gossip gives up [Member.Listens] says whether the kernel of
+// its host takes connections for it all the same. Then its process has not
+// ended: see knocker. What that is worth is for the reader to judge.
+//
 // # Strangers
 //
 // Everything is encrypted with the first key of the ring and accepted with
@@ -68,6 +74,7 @@ type Mesh struct {
 	changed  chan struct{}
 	retell   chan struct{}
 	alarmed  chan struct{} // There is something to tell of alarms.
+	fallen   chan fallen   // Members that gossip has just given up.
 	started  atomic.Bool
 	settled  atomic.Bool
 	running  atomic.Pointer[memberlist.Memberlist] // Nil before and after.
@@ -108,6 +115,7 @@ func New(c Config) (*Mesh, error) {
 		changed: make(chan struct{}, 1),
 		retell:  make(chan struct{}, 1),
 		alarmed: make(chan struct{}, 1),
+		fallen:  make(chan fallen, knockWidth),
 		alarms:  newAlarms(),
 	}
 	m.table = newTable(c.Name, own, Meta{Keys: m.fingerprints()}.encode(), time.Now())

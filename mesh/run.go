@@ -45,32 +45,34 @@ func (m *Mesh) Run(ctx context.Context) error {
 	defer tasks.Wait()
 	defer close(done)
 
-	list := m.open(ctx)
+	list, via := m.open(ctx)
 	if list == nil {
 		return nil
 	}
 	m.running.Store(list)
 	defer m.running.Store(nil)
-	var joins sync.WaitGroup
-	defer joins.Wait() // Ends when leave has closed their connections.
+	var dials sync.WaitGroup
+	defer dials.Wait() // Ends when leave has closed their connections.
 	defer m.leave(list)
 	j := &joiner{mesh: m, via: list, alias: map[netip.AddrPort]time.Time{}}
-	joins.Go(func() { j.run(ctx) })
+	dials.Go(func() { j.run(ctx) })
+	k := &knocker{mesh: m, via: via}
+	dials.Go(func() { k.run(ctx) })
 	m.keep(ctx, list)
 	return nil
 }
 
 // open starts memberlist, and tries for ever: a port may come free, an
 // address may appear. It returns nil when ctx ends first.
-func (m *Mesh) open(ctx context.Context) *memberlist.Memberlist {
+func (m *Mesh) open(ctx context.Context) (*memberlist.Memberlist, memberlist.NodeAwareTransport) {
 	var told trouble
 	for pause := bindPause; ; pause = min(2*pause, bindPauseMost) {
-		list, err := m.create()
+		list, via, err := m.create()
 		if err == nil {
 			m.cleared(told)
 			at := m.table.company().self
 			m.journal.say(func(l *zerolog.Logger) { l.Info().Stringer("addr", at).Msg("gossip started") })
-			return list
+			return list, via
 		}
 		if why := bindTrouble(m.cfg.Bind, err); why != told {
 			m.cleared(told)
@@ -79,7 +81,7 @@ func (m *Mesh) open(ctx context.Context) *memberlist.Memberlist {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return nil, nil
 		case <-time.After(pause*3/4 + rand.N(pause/2)):
 		}
 	}
@@ -91,21 +93,21 @@ func (m *Mesh) cleared(told trouble) {
 	}
 }
 
-func (m *Mesh) create() (*memberlist.Memberlist, error) {
+func (m *Mesh) create() (*memberlist.Memberlist, memberlist.NodeAwareTransport, error) {
 	p, h := m.cfg.protocol(), hooks{m}
 	p.Keyring = m.ring
 	p.Events, p.Conflict, p.Delegate, p.Ping = h, h, h, pings{m}
 	p.Logger = log.New(m.library, "", 0)
-	var err error
-	p.Transport, err = m.cfg.listen(m.cfg.Bind)
+	via, err := m.cfg.listen(m.cfg.Bind)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	p.Transport = via
 	list, err := memberlist.Create(p)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start memberlist: %w", err), p.Transport.Shutdown())
+		return nil, nil, errors.Join(fmt.Errorf("start memberlist: %w", err), via.Shutdown())
 	}
-	return list, nil
+	return list, via, nil
 }
 
 func bindTrouble(bind netip.AddrPort, err error) trouble {

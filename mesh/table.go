@@ -25,6 +25,10 @@ type Member struct {
 	State State
 	Meta  Meta
 	Since time.Time // Of the last change of State.
+	// Listens: it is dead, and the kernel of its host took a connection to its
+	// gossip port after that. Its process was there, then, and stopped or slow.
+	// False is no news: the answer may be on its way, or a firewall between.
+	Listens bool
 }
 
 const (
@@ -57,7 +61,7 @@ type entry struct {
 
 func newTable(self string, addr netip.AddrPort, meta []byte, now time.Time) *table {
 	t := &table{self: self}
-	t.members = []entry{{Member: Member{self, addr, Alive, decodeMeta(meta), now}, raw: string(meta)}}
+	t.members = []entry{{Member: Member{Name: self, Addr: addr, State: Alive, Meta: decodeMeta(meta), Since: now}, raw: string(meta)}}
 	return t
 }
 
@@ -78,7 +82,7 @@ func (t *table) alive(name string, addr netip.AddrPort, meta []byte, now time.Ti
 	e := &t.members[i]
 	came = e.State != Alive
 	if came {
-		e.State, e.Since, e.goodbye, e.word = Alive, now, time.Time{}, word{}
+		e.State, e.Since, e.Listens, e.goodbye, e.word = Alive, now, false, time.Time{}, word{}
 		t.moved(name, now)
 	}
 	held := e.word.holds(meta, now)
@@ -121,7 +125,7 @@ func (t *table) goodbye(name string, now time.Time) bool {
 	}
 	e := &t.members[i]
 	if e.State == Dead && now.Sub(e.Since) <= goodbyeTime {
-		e.State = Left
+		e.State, e.Listens = Left, false
 		return true
 	}
 	if e.State == Alive {

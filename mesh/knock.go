@@ -1,0 +1,94 @@
+package mesh
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// knockTime is how long a kernel has to take a connection. It needs no
+	// process for that, so it does it at once or not at all; who asks later has
+	// judged without it.
+	knockTime = 200 * time.Millisecond
+	// knockWidth is how many members are knocked at together. Of more that die
+	// at one time, the others are judged without it.
+	knockWidth = 32
+)
+
+// fallen is a member that gossip has just given up.
+type fallen struct {
+	name  string
+	addr  netip.AddrPort
+	since time.Time
+}
+
+// knocker asks, for each member that gossip gives up and only once, whether its
+// gossip port is still open, which the kernel of its host knows:
+//
+//	connection   ->
+//	refused      the process has ended, or a firewall says so
+//	taken        the process is there: stopped, starved, or on its way back
+//	nothing      the host is dead, or a firewall is silent
+//
+// Only the second is worth a word: see Member.Listens. A connection is closed
+// at once, after our label and before any message; memberlist takes that for
+// nothing, whereas without the label the member would count a stranger.
+type knocker struct {
+	mesh *Mesh
+	via  interface {
+		DialAddressTimeout(memberlist.Address, time.Duration) (net.Conn, error)
+	}
+}
+
+func (k *knocker) run(ctx context.Context) {
+	var g errgroup.Group
+	g.SetLimit(knockWidth)
+	for {
+		select {
+		case <-ctx.Done():
+			_ = g.Wait() // No task has an error to return.
+			return
+		case f := <-k.mesh.fallen:
+			g.TryGo(func() error {
+				k.knock(f)
+				return nil
+			})
+		}
+	}
+}
+
+func (k *knocker) knock(f fallen) {
+	c, err := k.via.DialAddressTimeout(memberlist.Address{Addr: f.addr.String(), Name: f.name}, knockTime)
+	if err != nil {
+		return // Which of the reasons it is makes no difference.
+	}
+	if k.mesh.table.listens(f.name, f.since) {
+		k.mesh.journal.say(func(l *zerolog.Logger) {
+			l.Info().Str("node", f.name).Msg("member is dead and its port open: stopped or starved")
+		})
+		k.mesh.signal()
+	}
+	// The other side may be gone by now.
+	_ = c.SetDeadline(time.Now().Add(knockTime))
+	_ = memberlist.AddLabelHeaderToStream(c, k.mesh.cfg.Label)
+	_ = c.Close()
+}
+
+// listens records that the port of a member that died then is open, and returns
+// whether that is of any interest still.
+func (t *table) listens(name string, since time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, known := t.find(name)
+	if !known || t.members[i].State != Dead || !t.members[i].Since.Equal(since) {
+		return false
+	}
+	t.members[i].Listens = true
+	return true
+}
