@@ -101,6 +101,7 @@ func unannounced(s Snapshot) []Finding {
 func remedies() [][2]string {
 	return [][2]string{
 		{allExcluded, "let nodes announce: kubectl label nodes NAME node.kubernetes.io/exclude-from-external-load-balancers-, or start the speakers with --ignore-exclude-label"},
+		{"a moment to object", "wait a second"},
 		{"is blocked; ", "open the gossip port (7927, tcp and udp) between the nodes in both directions; `starling doctor` tests it"},
 		{"neither gossip nor the wire reaches", "see whether the node is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide"},
 		{"uses another gossip key", "compare the keys with `starling key status`: the node there has another --gossip-key-file, or an old copy of the Secret; restart its speaker"},

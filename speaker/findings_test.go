@@ -65,7 +65,8 @@ func TestAdvice(t *testing.T) {
 	said := map[string]int{}
 	for _, problem := range []string{
 		allExcluded,
-		blocked(nil, []mesh.Member{{Name: "n2", State: onWire}})[0],
+		blocked(nil, []mesh.Member{{Name: "n2", State: onWire}}, epoch)[0],
+		blocked([]mesh.Member{{Name: "n2", State: mesh.Dead, Since: epoch}}, []mesh.Member{{Name: "n2", State: onWire}}, epoch)[0],
 		lost("n2"),
 		"peer 198.18.0.3 uses another gossip key",
 		"peer 198.18.0.3 belongs to another cluster",

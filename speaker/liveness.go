@@ -22,6 +22,12 @@ const onWire mesh.State = "wire"
 // cannot say anything at all.
 const doubt = 200 * time.Millisecond
 
+// reprieve is how long a member that gossip has just given up counts as alive
+// whose speaker is silent on the wire, while its gossip port is open: its
+// process is stopped or gets no processor. It is about as long as gossip needs
+// for a death, and both together are as much as clients bear.
+const reprieve = 400 * time.Millisecond
+
 // The words that speakers answer on the wire when asked whether they are there,
 // see Company.Say in arpd. Who may own nothing, or is leaving, does not answer.
 const (
@@ -107,16 +113,23 @@ func stations(names map[string]string) map[string][]string {
 
 // judge joins what gossip says of the members with what the wire says.
 //
-//	gossip     the wire         ->
-//	alive      (not asked)      alive
-//	dead       present          on the wire, as the answer says
-//	dead       nothing yet      on the wire for a moment, if it was ready
-//	dead       silent           dead
-//	left       present          on the wire: it is back, and gossip is blocked
-//	never met  present          on the wire, on the networks of this node
+//	gossip     the wire         its port   ->
+//	alive      (not asked)      (unasked)  alive
+//	dead       present          any        on the wire, as the answer says
+//	dead       nothing yet      not open   on the wire for a moment (doubt), if it was ready
+//	dead       nothing, silent  open       on the wire for longer (reprieve), if it was ready
+//	dead       silent           not open   dead
+//	left       present          (unasked)  on the wire: it is back, and gossip is blocked
+//	never met  present          (unasked)  on the wire, on the networks of this node
+//
+// The third and the fourth are for members only that were not dead in this
+// node's eyes before (the map dead): whose host fell silent on the wire, and
+// who was given up before the answer of the port came, has no moment more. All
+// members ask the same port at the same time, so they judge alike; where a
+// firewall is between some of them, the wire has the last word as ever.
 //
 // A member without a MAC, of an earlier release, cannot be asked.
-func judge(members []mesh.Member, names map[string]string, wire arpd.State, own []netip.Prefix, now time.Time) []mesh.Member {
+func judge(members []mesh.Member, names map[string]string, wire arpd.State, own []netip.Prefix, dead map[string]bool, now time.Time) []mesh.Member {
 	at := stations(names)
 	out := slices.Clone(members)
 	for i := range out {
@@ -129,7 +142,7 @@ func judge(members []mesh.Member, names map[string]string, wire arpd.State, own 
 		switch t, word := testify(wire, macs, now); {
 		case t == present:
 			m.State, m.Meta = onWire, said(m.Meta, word)
-		case t == unheard && m.State == mesh.Dead && m.Meta.Ready && !m.Meta.Draining && now.Sub(m.Since) < doubt:
+		case m.State == mesh.Dead && !dead[m.Name] && m.Meta.Ready && !m.Meta.Draining && now.Sub(m.Since) < mercy(t, m.Listens):
 			m.State = onWire
 		}
 	}
@@ -140,6 +153,17 @@ func judge(members []mesh.Member, names map[string]string, wire arpd.State, own 
 	}
 	slices.SortFunc(out, func(a, b mesh.Member) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// mercy is how long a member that gossip has just given up counts as alive.
+func mercy(t testimony, listens bool) time.Duration {
+	switch {
+	case listens:
+		return reprieve
+	case t == unheard:
+		return doubt
+	}
+	return 0
 }
 
 // unknownMost is how many stations that nobody knows are asked at a time.
@@ -195,8 +219,9 @@ func (w *world) questions(self string) []arpd.Question {
 // for the answers, is not ready: it may be alone in the mesh and not on the wire.
 const calling = "asking the wire who is there"
 
-// blocked says in words which members are alive on the wire only.
-func blocked(gossip, members []mesh.Member) []string {
+// blocked says in words which members are alive on the wire only. As long as one
+// that gossip has just given up may have but a moment more, that is all there is to say.
+func blocked(gossip, members []mesh.Member, now time.Time) []string {
 	known := make(map[string]mesh.Member, len(gossip))
 	for _, m := range gossip {
 		known[m.Name] = m
@@ -206,38 +231,49 @@ func blocked(gossip, members []mesh.Member) []string {
 		if m.State != onWire {
 			continue
 		}
-		port := ""
-		if a := known[m.Name].Addr; a.IsValid() {
-			port = fmt.Sprintf(" on %d", a.Port())
+		k, port := known[m.Name], ""
+		if k.State == mesh.Dead && now.Sub(k.Since) < reprieve {
+			r = append(r, fmt.Sprintf("gossip has just given up %s; it has a moment to object", m.Name))
+			continue
+		}
+		if k.Addr.IsValid() {
+			port = fmt.Sprintf(" on %d", k.Addr.Port())
 		}
 		r = append(r, fmt.Sprintf("gossip to %s%s is blocked; %s is alive on the wire", m.Name, port, m.Name))
 	}
 	return r
 }
 
-// healed counts the members that were dead as of the last turn and are back.
-func (s *Speaker) healed(members []mesh.Member) {
+// healed counts the members that were dead as of the last turn and are back, and
+// returns how many are dead since then.
+func (s *Speaker) healed(members []mesh.Member) (deaths int) {
 	dead := map[string]bool{}
 	for _, m := range members {
 		switch {
 		case m.State == mesh.Dead:
 			dead[m.Name] = true
+			if !s.dead[m.Name] {
+				deaths++
+			}
 		case reachable(m) && s.dead[m.Name]:
 			s.heals++
 		}
 	}
 	s.dead = dead
+	return deaths
 }
 
 // company is what the wire is to know of the other nodes, and to ask them.
 func (s *Speaker) company(w *world) arpd.Company {
 	for _, m := range w.gossip {
-		if end := m.Since.Add(doubt); m.State == mesh.Dead && w.now.Before(end) {
-			w.wake = earlier(w.wake, end)
+		for _, d := range []time.Duration{doubt, reprieve} {
+			if end := m.Since.Add(d); m.State == mesh.Dead && w.now.Before(end) {
+				w.wake = earlier(w.wake, end)
+			}
 		}
 	}
 	w.wake = earlier(w.wake, w.due)
-	s.healed(w.members)
+	s.metrics.deaths.Add(float64(s.healed(w.members)))
 	return arpd.Company{
 		Pace:  s.cfg.Pace,
 		Heals: s.heals,

@@ -119,7 +119,7 @@ func TestJudge(t *testing.T) {
 			}
 			before := slices.Clone(members)
 			own := []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}
-			got := judge(members, at, wireSays(tt.wire), own, epoch)
+			got := judge(members, at, wireSays(tt.wire), own, nil, epoch)
 			if diff := cmp.Diff(before, members, comparePrefix); diff != "" {
 				t.Errorf("the members of the mesh were changed:\n%s", diff)
 			}
@@ -134,6 +134,48 @@ func TestJudge(t *testing.T) {
 				t.Errorf("alive on the wire and %s", unfit(got[i]))
 			case tt.state == "" && (!slices.Equal(got[i].Meta.Segments, own) || !slices.Equal(got[i].Meta.MACs, []string{mac2})):
 				t.Errorf("metadata of one that was never met: %+v", got[i].Meta)
+			}
+		})
+	}
+}
+
+// TestReprieve: who has not ended may be slow, but not for ever, and only once.
+func TestReprieve(t *testing.T) {
+	ready := mesh.Meta{Ready: true, MACs: []string{mac2, mac3}}
+	draining, unready := ready, ready
+	draining.Draining, unready.Ready = true, false
+	for _, tt := range []struct {
+		name  string
+		meta  mesh.Meta
+		open  bool // its port
+		was   bool // dead in the eyes of this node before
+		wire  string
+		since time.Duration // the word of gossip
+		want  mesh.State
+	}{
+		{"stopped", ready, true, false, "silent", 0, onWire},
+		{"stopped, was heard before", ready, true, false, "was there", 0, onWire},
+		{"stopped for some time", ready, true, false, "silent", reprieve - 1, onWire},
+		{"stopped for too long", ready, true, false, "silent", reprieve, mesh.Dead},
+		{"the wire does not know", ready, true, false, "asked", doubt, onWire},
+		{"the wire does not know for too long", ready, true, false, "asked", reprieve, mesh.Dead},
+		{"it answers", ready, true, false, "there", reprieve, onWire},
+		{"ended", ready, false, false, "silent", 0, mesh.Dead},
+		{"ended, the wire does not know yet", ready, false, false, "asked", 0, onWire},
+		{"the answer of the port came too late", ready, true, true, "silent", 100 * time.Millisecond, mesh.Dead},
+		{"its host fell silent before", ready, true, true, "silent", 0, mesh.Dead},
+		{"its host fell silent before, the wire does not know yet", ready, true, true, "asked", 0, mesh.Dead},
+		{"its host fell silent before and is there", ready, false, true, "there", 0, onWire},
+		{"stopped while it was leaving", draining, true, false, "silent", 0, mesh.Dead},
+		{"stopped before it was ready", unready, true, false, "silent", 0, mesh.Dead},
+		{"stopped, of an earlier release", mesh.Meta{Ready: true}, true, false, "silent", 0, mesh.Dead},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := mesh.Member{Name: "n2", State: mesh.Dead, Meta: tt.meta, Since: epoch.Add(-tt.since), Listens: tt.open}
+			wire := wireSays(map[string]string{mac2: tt.wire, mac3: tt.wire})
+			got := judge([]mesh.Member{m}, names([]mesh.Member{m}, nil, nil), wire, nil, map[string]bool{"n2": tt.was}, epoch)
+			if len(got) != 1 || got[0].State != tt.want {
+				t.Errorf("members %+v, want n2 %s", got, tt.want)
 			}
 		})
 	}
@@ -273,31 +315,32 @@ func TestHoldOutlivesTheProcess(t *testing.T) {
 
 func TestHealed(t *testing.T) {
 	s := &Speaker{}
+	deaths := 0
 	for _, step := range []struct {
-		state mesh.State // of n2, "": unknown
-		heals int
+		state         mesh.State // of n2, "": unknown
+		heals, deaths int
 	}{
-		{"", 0},
-		{mesh.Alive, 0}, // joined
-		{mesh.Dead, 0},
-		{mesh.Dead, 0},
-		{onWire, 1},
-		{mesh.Alive, 1},
-		{onWire, 1},
-		{mesh.Left, 1},
-		{mesh.Alive, 1}, // came back as it went
-		{mesh.Dead, 1},
-		{"", 1},
-		{mesh.Alive, 1},
-		{mesh.Dead, 1},
-		{mesh.Alive, 2},
+		{"", 0, 0},
+		{mesh.Alive, 0, 0}, // joined
+		{mesh.Dead, 0, 1},
+		{mesh.Dead, 0, 1},
+		{onWire, 1, 1},
+		{mesh.Alive, 1, 1},
+		{onWire, 1, 1},
+		{mesh.Left, 1, 1},
+		{mesh.Alive, 1, 1}, // came back as it went
+		{mesh.Dead, 1, 2},
+		{"", 1, 2},
+		{mesh.Alive, 1, 2},
+		{mesh.Dead, 1, 3},
+		{mesh.Alive, 2, 3},
 	} {
 		members := []mesh.Member{{Name: "n1", State: mesh.Alive}}
 		if step.state != "" {
 			members = append(members, mesh.Member{Name: "n2", State: step.state})
 		}
-		if s.healed(members); s.heals != step.heals {
-			t.Errorf("n2 is %q: %d heals, want %d", step.state, s.heals, step.heals)
+		if deaths += s.healed(members); s.heals != step.heals || deaths != step.deaths {
+			t.Errorf("n2 is %q: %d heals and %d deaths, want %d and %d", step.state, s.heals, deaths, step.heals, step.deaths)
 		}
 	}
 }

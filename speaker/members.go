@@ -91,7 +91,7 @@ func (w *world) lastHeard() map[string]time.Time {
 func (w *world) verdict(m mesh.Member) (words, todo string) {
 	switch {
 	case m.State == onWire:
-		words = blocked(w.gossip, []mesh.Member{m})[0]
+		words = blocked(w.gossip, []mesh.Member{m}, w.now)[0]
 		return words, advice(words)
 	case m.State == mesh.Dead:
 		return lost(m.Name), advice(lost(m.Name))

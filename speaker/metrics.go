@@ -13,6 +13,7 @@ type metrics struct {
 	turn    prometheus.Histogram
 	alarms  prometheus.Counter
 	givenUp prometheus.Counter
+	deaths  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, last *atomic.Pointer[view]) *metrics {
@@ -25,6 +26,10 @@ func newMetrics(reg prometheus.Registerer, last *atomic.Pointer[view]) *metrics 
 			Name:    "starling_turn_seconds",
 			Help:    "Time that one turn of the loop takes.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8),
+		}),
+		deaths: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "starling_member_deaths_total",
+			Help: "Members that this speaker gave up by all that gossip and the wire say, so that others have their addresses.",
 		}),
 		alarms: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "starling_wire_alarms_total",
@@ -39,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, last *atomic.Pointer[view]) *metrics 
 		m.changes.WithLabelValues(reason) // from the beginning, so that a rate sees the first one
 	}
 	if reg != nil {
-		reg.MustRegister(m.changes, m.turn, m.alarms, m.givenUp, newGauges(last))
+		reg.MustRegister(m.changes, m.turn, m.alarms, m.givenUp, m.deaths, newGauges(last))
 	}
 	return m
 }

@@ -42,6 +42,7 @@ func TestGauges(t *testing.T) {
 		"starling_allocator_services_waiting":          1,
 		"starling_conflicts member":                    0,
 		"starling_conflicts stranger":                  1,
+		"starling_member_deaths_total":                 0,
 		"starling_members_on_wire":                     1,
 		"starling_members_with_other_config":           5,
 		"starling_owned_addresses":                     0,

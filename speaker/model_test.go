@@ -69,6 +69,8 @@ type node struct {
 	ice      chan struct{}          // the process is stopped until it is closed; nil: it runs
 	frozen   time.Time              // since when it is or was last stopped
 	paused   bool                   // not the process alone: its kernel answers nothing either
+	killed   bool                   // it will never run again, and its kernel has closed its port
+	listens  bool                   // when the others gave it up, its kernel took connections for it
 	alarms   map[mesh.Alarm]bool    // heard
 
 	endpoints []string                          // of all Services as this node sees them, nil: those of the model
@@ -456,7 +458,7 @@ func (b *modelMesh) Members() []mesh.Member {
 	for name, o := range b.m.speakers {
 		v, ok := b.lost[name]
 		if !ok {
-			v = mesh.Member{Name: name, Addr: netip.AddrPortFrom(b.m.address(name), 7927), State: o.state, Since: o.since, Meta: o.meta}
+			v = mesh.Member{Name: name, Addr: netip.AddrPortFrom(b.m.address(name), 7927), State: o.state, Since: o.since, Meta: o.meta, Listens: o.state == mesh.Dead && o.listens}
 		}
 		if v.Name != "" {
 			r = append(r, v)

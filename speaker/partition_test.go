@@ -249,18 +249,33 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestFrozen: a process that was stopped answers nothing of what others have
-// taken over, and lets them go on for a while if it was away for long.
+// deaths counts how often nodes gave up others.
+func (m *model) deaths() (n float64) {
+	m.t.Helper()
+	for name := range m.speakers {
+		n += m.counted(name, "starling_member_deaths_total")
+	}
+	return n
+}
+
+// TestFrozen: a process that was stopped keeps what it has if it runs again soon
+// after gossip gave it up. Else it answers nothing of what others have taken over,
+// and lets them go on for a while if it was away for long.
 func TestFrozen(t *testing.T) {
 	for _, gossip := range []bool{true, false} {
 		for _, tt := range []struct {
-			length, double time.Duration
-			back           bool // it has the address soon after
+			length, gap, double time.Duration
+			deaths              float64
+			back                bool // it has the address soon after
 		}{
-			{300 * time.Millisecond, 100 * time.Millisecond, true},
-			{700 * time.Millisecond, 300 * time.Millisecond, true},
-			{5 * time.Second, 0, false},
+			{300 * time.Millisecond, 300 * time.Millisecond, 0, 0, true},
+			{700 * time.Millisecond, 700 * time.Millisecond, 0, 0, true},
+			{850 * time.Millisecond, 850 * time.Millisecond, 300 * time.Millisecond, 2, true},
+			{5 * time.Second, 910 * time.Millisecond, 0, 2, false},
 		} {
+			if !gossip { // A firewall closes the port, too.
+				tt.gap, tt.double, tt.deaths = min(tt.gap, 400*time.Millisecond), min(tt.length, 300*time.Millisecond), 2
+			}
 			t.Run(fmt.Sprintf("%s, gossip %v", tt.length, gossip), func(t *testing.T) {
 				lab(t, func(m *model) {
 					m.create("web", nil, "n1", "n2", "n3")
@@ -276,8 +291,8 @@ func TestFrozen(t *testing.T) {
 						m.thaw(top)
 						m.pass(time.Second)
 					})
-					if gap > 610*time.Millisecond || double > tt.double {
-						t.Errorf("no answer for %s, two for %s", gap, double)
+					if gap > tt.gap || double > tt.double || m.deaths() != tt.deaths {
+						t.Errorf("no answer for %s, two for %s, %v deaths", gap, double, m.deaths())
 					}
 					if got := m.one(ip); (got == top) != tt.back {
 						t.Errorf("%s answers soon after, %s was stopped", got, top)
@@ -289,6 +304,30 @@ func TestFrozen(t *testing.T) {
 				}, tenAddresses)
 			})
 		}
+	}
+}
+
+// TestKilled: a process that has ended is taken over from as soon as gossip and
+// the wire are sure, whether its port is known to be closed or a firewall is between.
+func TestKilled(t *testing.T) {
+	for _, gossip := range []bool{true, false} {
+		lab(t, func(m *model) {
+			m.create("web", nil, "n1", "n2", "n3")
+			ip := m.bound("web")
+			top, second, third := m.rank(ip)
+			if !gossip {
+				between([]string{top, second, third}, []string{top, second, third}, m.block)
+			}
+			m.pass(10 * time.Second)
+			gap, double := m.during(ip, func() {
+				m.kill(top)
+				m.pass(5 * time.Second)
+			})
+			if gap > 600*time.Millisecond || double > 0 || m.one(ip) != second {
+				t.Errorf("gossip %v: no answer for %s, two for %s, %s answers, want %s", gossip, gap, double, m.one(ip), second)
+			}
+			m.thaw(top) // For its end, which waits.
+		}, tenAddresses)
 	}
 }
 

@@ -220,6 +220,7 @@ func (s *simulation) kill(n string) bool {
 	}
 	delete(s.frozen, n)
 	s.down[n] = true
+	s.set(n, func(b *node) { b.killed = true })
 	return true
 }
 

@@ -42,7 +42,7 @@ func (s *Speaker) publish(w *world) {
 		about:     w.pools.List(),
 		conflicts: w.wire.Conflicts,
 	}
-	v.problems = append(v.problems, blocked(w.gossip, w.members)...)
+	v.problems = append(v.problems, blocked(w.gossip, w.members, w.now)...)
 	if v.fit {
 		v.problems = append(v.problems, s.cfg.Mesh.Problems()...)
 	} else {

@@ -435,10 +435,22 @@ func (m *model) freeze(name string) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if b.ice == ice && m.speakers[name] == b {
-			b.state, b.since = mesh.Dead, time.Now()
+			b.state, b.since, b.listens = mesh.Dead, time.Now(), false
+			m.later(func() { // two ways later the others know whether its port is open
+				b.listens = !b.paused && !b.killed && b.up
+				m.gossip()
+			})
 			m.gossip()
 		}
 	})
+}
+
+// kill ends the process of a node without a word.
+func (m *model) kill(name string) {
+	m.freeze(name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.speakers[name].killed = true
 }
 
 // pause stops the machine of a node.

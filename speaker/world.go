@@ -69,7 +69,7 @@ func (s *Speaker) look(now time.Time) *world {
 	for _, mac := range macs(w.wire) {
 		w.names[mac] = s.cfg.Node
 	}
-	w.members = judge(w.gossip, w.names, w.wire, own, now)
+	w.members = judge(w.gossip, w.names, w.wire, own, s.dead, now)
 	s.keepWatch(w)
 	rules := s.rules(w.pools)
 	s.agree(w, rules)

@@ -24,7 +24,8 @@ const (
 	stopsEvery = 10 * time.Second
 )
 
-// calm keeps all cores busy, stops speakers for a moment in turn, and counts the members that were taken for dead.
+// calm keeps all cores busy, stops speakers for a moment in turn, and counts the members that were given up. What gossip alone says of
+// one is no verdict yet: its speaker and its port are asked, and nothing moves before they have answered.
 func (o *options) calm(ctx context.Context, p *step.Printer, c *cluster.Cluster) (err error) {
 	f, err := newFaulter(ctx, p, c)
 	if err != nil {
@@ -49,10 +50,12 @@ func (o *options) calm(ctx context.Context, p *step.Printer, c *cluster.Cluster)
 		return err
 	}
 	p.Say("\n  %d minutes with %d spinning processes, a speaker stopped for %v every %v", o.minutes, spinners, stopFor, stopsEvery)
-	p.Say("    %-48s %6d", "starling: members that gossip took for dead", after.gossip-before.gossip)
-	p.Say("    %-48s %6d", "starling: members whose host the wire took for dead", after.wire-before.wire)
+	p.Say("    %-48s %6d", "starling: members that were given up", after.deaths-before.deaths)
 	p.Say("    %-48s %6d", "starling: addresses that changed their owner", after.moves-before.moves)
 	p.Say("    %-48s %6.0f ms   %d lost", "client: longest time without an answer", ms(report.Gap), report.Lost)
+	p.Say("  both as all %d speakers count them together; and what was said on the way:", len(c.Nodes))
+	p.Say("    %-48s %6d", "gossip took a member for dead", after.gossip-before.gossip)
+	p.Say("    %-48s %6d", "the wire watch took a host for dead", after.wire-before.wire)
 	return nil
 }
 
@@ -99,7 +102,7 @@ func stops(ctx context.Context, c *cluster.Cluster, length time.Duration) error 
 }
 
 // counted is what all speakers have counted together.
-type counted struct{ gossip, wire, moves int }
+type counted struct{ deaths, gossip, wire, moves int }
 
 func verdicts(ctx context.Context, c *cluster.Cluster) (sum counted, err error) {
 	for _, n := range c.Nodes {
@@ -107,7 +110,10 @@ func verdicts(ctx context.Context, c *cluster.Cluster) (sum counted, err error) 
 		if err != nil {
 			return sum, err
 		}
-		for name, count := range map[string]*int{"starling_mesh_deaths_total": &sum.gossip, "starling_wire_deaths_total": &sum.wire, "starling_ownership_changes_total": &sum.moves} {
+		for name, count := range map[string]*int{
+			"starling_member_deaths_total": &sum.deaths, "starling_mesh_deaths_total": &sum.gossip,
+			"starling_wire_deaths_total": &sum.wire, "starling_ownership_changes_total": &sum.moves,
+		} {
 			v, err := total(text, name)
 			if err != nil {
 				return sum, fmt.Errorf("metrics of %s: %w", n.Name, err)
