@@ -36,9 +36,10 @@ unit: ## unit tests and, as root, wire tests in network namespaces, with the rac
 	go test -count=1 -run 'TestExplore|TestEveryGuardMatters|TestSimulate|TestChoiceSpreads' -v ./lease
 
 # Built without cgo like the linters, whose compiled packages it shares. What it reads is outside of its module, so Go would not
-# notice that results it keeps are old.
+# notice that results it keeps are old. Helm is compiled before, because for the first time that takes minutes.
 .PHONY: checks
 checks: ## the alerts, the dashboard and the ways to install, read by Prometheus, Helm and kustomize
+	@CGO_ENABLED=0 go -C checks tool -n helm >/dev/null
 	CGO_ENABLED=0 go -C checks test -count=1 ./...
 
 # cmd/kube and its like are a few lines around all of Kubernetes, without tests: naming them would compile and vet

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -218,11 +221,29 @@ func compare(t *testing.T, where string, values, schema map[string]any) {
 
 func TestChartNotes(t *testing.T) {
 	for values, want := range map[string]string{
-		"{}": "There is no pool yet", "pools: [{name: a, ranges: [192.0.2.0/24]}]": "from 1 pools",
+		"{}": "There is no pool yet", "pools: [{name: a, ranges: [192.0.2.0/24]}, {name: b, ranges: [192.0.3.0/24]}]": "from the pools: a, b.",
 	} {
 		_, notes, err := chart.Render(chartFolder, namespace, parse[map[string]any](t, "values", values))
 		if err != nil || !strings.Contains(notes, want) {
 			t.Errorf("notes %q, %v, want %q", notes, err, want)
+		}
+	}
+}
+
+// TestChartLint: Helm itself finds nothing to warn of, neither at defaults nor with all that is optional.
+func TestChartLint(t *testing.T) {
+	for _, values := range []string{
+		"{}",
+		read(t, "../manifests/config.yaml"),
+		"{namespace: {create: true}, status: {auth: true, tlsSecret: s}, networkPolicy: {enabled: true}, monitoring: {podMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}}",
+	} {
+		file := filepath.Join(t.TempDir(), "values.yaml")
+		if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.CommandContext(t.Context(), "go", "tool", "helm", "lint", "--strict", "--values", file, chartFolder).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "0 chart(s) failed") {
+			t.Errorf("helm lint: %v with %.60s\n%s", err, values, out)
 		}
 	}
 }
