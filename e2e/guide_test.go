@@ -2,39 +2,48 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/starling-lb/starling/e2e/build"
+	"github.com/starling-lb/starling/e2e/page"
 )
+
+// updatePages is the environment variable with which outputs that pages show are written anew.
+const updatePages = "UPDATE_PAGES"
 
 // guide is a page of the documentation whose commands are run as they stand there.
 type guide struct {
+	file string // Of the page.
 	text string
-	dir  string // The user's folder, with a checkout called starling in it.
-	path string // Where the user's programs are.
+	dir  string   // The user's folder.
+	path string   // Where the user's programs are.
+	ran  []string // Commands, as they stand on the page.
 }
 
-// open makes the folder that the page speaks of, with kubectl for the shared cluster and starling.
-func open(t *testing.T, page string) *guide {
+// open makes the folder that the page speaks of, with a checkout called starling in it, and the programs that a user has: kubectl
+// and helm for the shared cluster, starling, and a curl that asks from a host beside the nodes.
+func open(t *testing.T, name string) *guide {
 	t.Helper()
-	module, err := build.Root()
-	if err != nil {
+	root := checkout(t)
+	g := &guide{file: filepath.Join(root, name), dir: t.TempDir(), path: t.TempDir()}
+	g.read(t)
+	curl := fmt.Sprintf("#!/bin/sh\nexec nsenter --net=/run/netns/%s /usr/bin/curl \"$@\"\n", shared.Client.Space.Name)
+	if err := os.WriteFile(filepath.Join(g.path, "curl"), []byte(curl), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	root := filepath.Dir(module)
-	text, err := os.ReadFile(filepath.Join(root, "docs", page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &guide{text: string(text), dir: t.TempDir(), path: t.TempDir()}
 	for link, target := range map[string]string{
-		filepath.Join(g.dir, "starling"):  root,
-		filepath.Join(g.path, "starling"): product.Binary,
-		filepath.Join(g.path, "kubectl"):  filepath.Join(tools, "kubectl"),
+		filepath.Join(g.dir, "starling"):          root,
+		filepath.Join(g.path, "starling"):         product.Binary,
+		filepath.Join(g.path, "kubectl-starling"): product.Binary,
+		filepath.Join(g.path, "kubectl"):          filepath.Join(tools, "kubectl"),
 	} {
 		if err := os.Symlink(target, link); err != nil {
 			t.Fatal(err)
@@ -43,41 +52,134 @@ func open(t *testing.T, page string) *guide {
 	return g
 }
 
+// inCheckout is open with a user's folder that is a checkout itself, as far as users edit it.
+func inCheckout(t *testing.T, name string) *guide {
+	t.Helper()
+	g := open(t, name)
+	root := checkout(t)
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", filepath.Join(root, "charts"), filepath.Join(root, "manifests"), g.dir).CombinedOutput(); err != nil {
+		t.Fatalf("copy the checkout: %v\n%s", err, out)
+	}
+	return g
+}
+
+// elsewhere is the same user, in the same folder, with another page.
+func (g *guide) elsewhere(t *testing.T, name string) *guide {
+	t.Helper()
+	other := &guide{file: filepath.Join(checkout(t), name), dir: g.dir, path: g.path}
+	other.read(t)
+	return other
+}
+
+// checkout is the folder of the repository.
+func checkout(t *testing.T) string {
+	t.Helper()
+	module, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(module)
+}
+
+func (g *guide) read(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(g.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.text = string(text)
+}
+
 // block returns the first block of code in that language below the heading.
 func (g *guide) block(t *testing.T, heading, language string) string {
 	t.Helper()
-	_, section, ok := strings.Cut(g.text, "\n## "+heading+"\n")
-	if !ok {
-		t.Fatalf("the page has no section %q", heading)
+	for _, b := range page.Blocks(g.text) {
+		if b.Heading == heading && b.Language == language {
+			return b.Text
+		}
 	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	_, code, ok := strings.Cut(section, "```"+language+"\n")
-	if !ok {
-		t.Fatalf("the section %q has no %s", heading, language)
-	}
-	code, _, _ = strings.Cut(code, "```")
-	return code
+	t.Fatalf("the section %q has no %s", heading, language)
+	return ""
 }
 
 // run runs the first commands below the heading as a user does, and returns what they print on standard error.
 func (g *guide) run(t *testing.T, heading string) (told string) {
 	t.Helper()
-	return g.do(t, g.block(t, heading, "sh"))
+	commands := g.block(t, heading, "sh")
+	g.ran = append(g.ran, commands)
+	_, told = g.do(t, commands)
+	return told
 }
 
-func (g *guide) do(t *testing.T, commands string) (told string) {
+// enter runs the commands of the page that begin with that line, with what the user puts in place of something (old, new, old, new, ...),
+// and compares what they print with what the page shows, if it does.
+func (g *guide) enter(t *testing.T, first string, replace ...string) (out string) {
+	t.Helper()
+	blocks := page.Blocks(g.text)
+	i := slices.IndexFunc(blocks, func(b page.Block) bool { return b.Language == "sh" && b.First() == first })
+	if i < 0 {
+		t.Fatalf("%s has no commands that begin with %q", filepath.Base(g.file), first)
+	}
+	g.ran = append(g.ran, blocks[i].Text)
+	out, _ = g.do(t, strings.NewReplacer(replace...).Replace(blocks[i].Text))
+	if i+1 < len(blocks) && blocks[i+1].Language == "text" {
+		g.shows(t, blocks[i+1], out)
+	}
+	return out
+}
+
+// shows holds that the page shows this output, or has it show it.
+func (g *guide) shows(t *testing.T, b page.Block, out string) {
+	t.Helper()
+	if os.Getenv(updatePages) != "" {
+		if err := os.WriteFile(g.file, []byte(page.Fill(g.text, b, out)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		g.read(t)
+		return
+	}
+	if diff := cmp.Diff(page.Essence(b.Text), page.Essence(out)); diff != "" {
+		t.Errorf("output (-%s +now), to be written anew by %s=1:\n%s\n%s", filepath.Base(g.file), updatePages, diff, out)
+	}
+}
+
+// complete holds that all commands of the page were run but those named here by their first line, each with the reason.
+func (g *guide) complete(t *testing.T, except map[string]string) {
+	t.Helper()
+	left := make(map[string]bool)
+	for _, b := range page.Blocks(g.text) {
+		if b.Language != "sh" || slices.Contains(g.ran, b.Text) {
+			continue
+		}
+		left[b.First()] = true
+		if why := except[b.First()]; why == "" {
+			t.Errorf("%s: these commands are neither run nor listed with the reason why not:\n%s", filepath.Base(g.file), b.Text)
+		} else {
+			t.Logf("not run: %s: %s", b.First(), why)
+		}
+	}
+	for first := range except {
+		if !left[first] {
+			t.Errorf("%s: listed as not run, but run or not there: %s", filepath.Base(g.file), first)
+		}
+	}
+}
+
+// do runs commands as a user does who has a kubeconfig.
+func (g *guide) do(t *testing.T, commands string) (out, told string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", commands)
 	cmd.Dir = g.dir
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+shared.Kubeconfig, "PATH="+g.path+":"+os.Getenv("PATH"))
-	var errors strings.Builder
-	cmd.Stderr = &errors
-	out, err := cmd.Output()
-	t.Logf("$ %s\n%s%s", strings.TrimSpace(commands), out, &errors)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+shared.Kubeconfig, "PATH="+g.path+":"+os.Getenv("PATH"),
+		"HELM_CACHE_HOME="+g.path, "HELM_CONFIG_HOME="+g.path, "HELM_DATA_HOME="+g.path)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	t.Logf("$ %s\n%s%s", strings.TrimSpace(commands), &stdout, &stderr)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	return errors.String()
+	return stdout.String(), stderr.String()
 }
 
 // save writes a file into the user's folder.

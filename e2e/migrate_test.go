@@ -72,7 +72,7 @@ func distinct(all []left) (ips []netip.Addr) {
 
 // TestTakeOverFromMetalLB runs the commands of docs/migrate-from-metallb.md, there and back.
 func TestTakeOverFromMetalLB(t *testing.T) {
-	g := open(t, "migrate-from-metallb.md")
+	g := open(t, "docs/migrate-from-metallb.md")
 	withoutStarling(t)
 	withMetalLB(t)
 	services := leftBehind()
@@ -125,6 +125,10 @@ func TestTakeOverFromMetalLB(t *testing.T) {
 		silent(t, w, ip)
 	}
 	asMetalLBLeft(t, services)
+	g.complete(t, map[string]string{
+		"kubectl -n metallb-system get configmap config -o yaml > metallb.yaml":       "the ConfigMap of MetalLB up to 0.12; convert's own tests read one",
+		`kubectl patch service web --type=merge -p '{"spec": {"type": "ClusterIP"}}'`: "by TestTakeOverServiceByService",
+	})
 	for _, s := range services {
 		if other := shown.besides(s.name, s.ips); len(other) > 0 {
 			t.Errorf("Service %s showed %q in the meantime, want always %q", s.name, other, s.ips)
@@ -136,7 +140,7 @@ func TestTakeOverFromMetalLB(t *testing.T) {
 // that moves to the class keeps its address.
 func TestTakeOverServiceByService(t *testing.T) {
 	const section = "Service by Service"
-	g := open(t, "migrate-from-metallb.md")
+	g := open(t, "docs/migrate-from-metallb.md")
 	withoutStarling(t)
 	web := left{"web", []string{"198.18.67.1"}, fromPool("lab"), nil}
 	ip := netip.MustParseAddr(web.ips[0])

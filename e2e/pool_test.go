@@ -17,6 +17,14 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
+// asValues are the pools as the configuration file has them.
+func asValues(list []starling.Pool) (out []map[string]any) {
+	for _, p := range list {
+		out = append(out, map[string]any{"name": p.Name, "ranges": p.Ranges})
+	}
+	return out
+}
+
 // patchConfig writes the configuration file as `kubectl edit configmap` does.
 func patchConfig(ctx context.Context, text string) error {
 	patch, err := json.Marshal(map[string]any{"data": map[string]string{"starling.yaml": text}})

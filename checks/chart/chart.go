@@ -1,4 +1,4 @@
-// Package chart renders a Helm chart as Helm does, without a cluster and without the helm command.
+// Package chart renders a Helm chart as Helm does, without a cluster.
 package chart
 
 import (

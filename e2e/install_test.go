@@ -1,0 +1,268 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/starling-lb/starling/e2e/build"
+	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/page"
+	"github.com/starling-lb/starling/e2e/starling"
+)
+
+// Networks of the pages' examples, and the one of the nodes here.
+const (
+	exampleNetwork = "192.168.1."
+	nodesNetwork   = "198.18.64."
+)
+
+// TestInstall begins with a cluster on which there is nothing of starling, and does what a new user reads: the commands of the
+// pages as they stand there, by each way to install. Each way ends with nothing left but what the pages name.
+func TestInstall(t *testing.T) {
+	saveLogsOnFailure(t)
+	allReady(t)
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		err := errors.Join(product.Install(ctx, shared, pools()...), cluster.Until(ctx, 60*time.Second, "speakers", everybodyReady))
+		if err != nil {
+			t.Errorf("install the manifest again: %v", err)
+		}
+	})
+	fromNothing(t)
+	before, err := objects(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []struct {
+		name  string
+		walk  func(t *testing.T)
+		stays bool
+	}{
+		{"quick start", quickStart, false}, {"Helm", helmAndBack, false}, {"kustomize and README", overlayAndReadme, true},
+	} {
+		ok := t.Run(way.name, func(t *testing.T) {
+			if !way.stays {
+				nothingBut(t, before)
+			}
+			way.walk(t)
+		})
+		if !ok {
+			break // The next one would begin with what is left.
+		}
+	}
+}
+
+// quickStart walks docs/quick-start.md.
+func quickStart(t *testing.T) {
+	g := inCheckout(t, "docs/quick-start.md")
+	writePools(t, g, g.block(t, "2. Give it addresses", "yaml"))
+	g.enter(t, "kubectl apply -f manifests/starling.yaml")
+	g.enter(t, "kubectl -n starling-system rollout status daemonset starling")
+	allReady(t)
+	hello(t)
+	g.enter(t, "kubectl rollout status deployment hello")
+	g.enter(t, "kubectl get service hello")
+	if got := g.enter(t, "curl --retry 9 --retry-all-errors --max-time 2 http://198.18.64.240/"); !strings.HasPrefix(got, "hello ") {
+		t.Errorf("the Service answers %q", got)
+	}
+	g.enter(t, "kubectl -n starling-system exec ds/starling -- /starling status")
+	g.enter(t, "kubectl -n starling-system exec ds/starling -- /starling who 198.18.64.240")
+
+	trouble := open(t, "docs/troubleshooting.md")
+	trouble.enter(t, "kubectl describe service NAME                                   # events: why it has no address, or who else has it", "NAME", "hello")
+	trouble.complete(t, nil)
+
+	g.enter(t, "kubectl delete service,deployment hello")
+	g.complete(t, map[string]string{
+		"make demo":  "it makes a cluster of its own, of the same parts as this one",
+		"make image": "programs for three architectures take minutes to compile; this cluster has the image for its own, made by the same program",
+		"kubectl create deployment hello --image=nginx": "neither a registry nor pods' networks here: the test makes the same Deployment with an image and a network that there are",
+	})
+	leftOnNodes(t)
+}
+
+// helmAndBack walks what docs/install.md and docs/operations.md say of Helm, by Helm itself: in, another value while a client asks, out.
+func helmAndBack(t *testing.T) {
+	g := withHelm(t, "docs/install.md")
+	values := strings.ReplaceAll(g.block(t, "Ways", "yaml"), exampleNetwork, nodesNetwork)
+	g.save(t, "my-values.yaml", values)
+	const install = "helm install starling charts/starling --namespace starling-system --create-namespace --values my-values.yaml"
+	if _, told := g.do(t, "! "+install+" --set namespace.create=true --dry-run=server"); !strings.Contains(told, `namespace.create is for "helm template"`) {
+		t.Errorf("with namespace.create helm says %q", told)
+	}
+	notes := g.enter(t, install)
+	for _, want := range []string{"from the pools: default.", "kubectl label namespace starling-system pod-security.kubernetes.io/enforce=privileged"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("the notes do not say %q:\n%s", want, notes)
+		}
+	}
+	t.Run("upgrade", func(t *testing.T) {
+		s := watchService(t, "from-chart", "udp")
+		g.save(t, "my-values.yaml", values+"log: {level: debug}\n")
+		then := g.elsewhere(t, "docs/operations.md")
+		notes := then.enter(t, "helm upgrade starling charts/starling --namespace starling-system --values my-values.yaml")
+		if strings.Contains(notes, "kubectl label namespace") {
+			t.Errorf("the notes ask for a label that is there:\n%s", notes)
+		}
+		set, err := shared.Kube.AppsV1().DaemonSets(starling.Namespace).Get(t.Context(), starling.Name, meta.GetOptions{})
+		if err != nil || !slices.Contains(set.Spec.Template.Spec.Containers[0].Args, "--log-level=debug") {
+			t.Fatalf("the value has not arrived: %v in %+v", err, set)
+		}
+		s.returned(t)
+		allReady(t)
+		settled(t, s.watcher, s.ip)
+		s.undisturbed(t, "helm upgrade")
+	})
+	then := g.elsewhere(t, "docs/operations.md")
+	then.enter(t, "helm uninstall starling --namespace starling-system")
+	then.complete(t, map[string]string{
+		"helm upgrade starling charts/starling --namespace starling-system --values my-values.yaml": "above, while a client asks",
+	})
+	leftOnNodes(t)
+}
+
+// overlayAndReadme walks the rest of docs/install.md, and the README on a cluster that is installed so.
+func overlayAndReadme(t *testing.T) {
+	g := inCheckout(t, "docs/install.md")
+	example := filepath.Join("manifests", "overlays", "example", "pools.yaml")
+	text, err := os.ReadFile(filepath.Join(g.dir, example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.save(t, example, strings.ReplaceAll(string(text), exampleNetwork, nodesNetwork))
+	g.enter(t, "cp -r manifests/overlays/example manifests/overlays/mine")
+	if err := starling.WaitReady(t.Context(), shared, 60*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	allReady(t)
+	reach(t, "tcp", expose(t, "from-overlay"))
+	g.complete(t, map[string]string{
+		"helm install starling charts/starling --namespace starling-system --create-namespace --values my-values.yaml":  "above",
+		"firewall-cmd --permanent --add-port=7927/tcp --add-port=7927/udp --add-port=7928/tcp && firewall-cmd --reload": "the nodes here have neither firewalld nor ufw",
+	})
+
+	g = inCheckout(t, "README.md")
+	writePools(t, g, strings.ReplaceAll(g.block(t, "Install on a cluster", "yaml"), exampleNetwork, nodesNetwork))
+	g.enter(t, "kubectl apply -f manifests/starling.yaml")
+	reach(t, "tcp", expose(t, "from-readme"))
+	g.enter(t, "kubectl get service")
+	allReady(t)
+	if out := g.enter(t, "kubectl starling status"); !strings.Contains(out, "default/from-readme") {
+		t.Errorf("status does not know the Service:\n%s", out)
+	}
+	g.complete(t, map[string]string{
+		"make demo    # a real Kubernetes cluster on this machine, a Service, a pulled cable, the gap in milliseconds": "both make clusters of their own, and this is part of the second",
+		"make image    # dist/starling-image.tar": "as in the quick start",
+		"make build && sudo install bin/starling /usr/local/bin/starling && sudo ln -s starling /usr/local/bin/kubectl-starling": "it changes the machine; the test gives the user the same two names",
+	})
+}
+
+// writePools writes a list of pools into the manifest where the pages say: in place of the empty list, and indented by four.
+func writePools(t *testing.T, g *guide, list string) {
+	t.Helper()
+	file := filepath.Join("manifests", "starling.yaml")
+	manifest, err := os.ReadFile(filepath.Join(g.dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var indented strings.Builder
+	for line := range strings.Lines(list) {
+		indented.WriteString("    " + line)
+	}
+	written := strings.Replace(string(manifest), "    pools: []\n", indented.String(), 1)
+	if written == string(manifest) {
+		t.Fatal("the manifest has no empty list of pools")
+	}
+	g.save(t, file, written)
+}
+
+// hello makes what `kubectl create deployment hello --image=nginx` makes, with an image that is on the nodes, on their network.
+func hello(t *testing.T) {
+	t.Helper()
+	deployment := fmt.Sprintf(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: hello, labels: {app: hello}}
+spec:
+  selector: {matchLabels: {app: hello}}
+  template:
+    metadata: {labels: {app: hello}}
+    spec:
+      hostNetwork: true
+      terminationGracePeriodSeconds: 0
+      containers: [{name: hello, image: %q, args: ["80"], env: [{name: POD_NAME, value: hello}]}]
+`, build.EchoImage)
+	if out, err := shared.Kubectl(t.Context(), deployment, "apply", "-f", "-"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if out, err := shared.Kubectl(ctx, "", "delete", "service,deployment", "hello", "--ignore-not-found"); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}
+
+// withHelm is inCheckout for somebody who has helm, which is a tool of another module.
+func withHelm(t *testing.T, name string) *guide {
+	t.Helper()
+	g := inCheckout(t, name)
+	out, err := exec.CommandContext(t.Context(), "go", "-C", "../checks", "tool", "-n", "helm").Output()
+	if err != nil {
+		t.Fatalf("build helm: %v", err)
+	}
+	if err := os.Symlink(strings.TrimSpace(string(out)), filepath.Join(g.path, "helm")); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// apart are pages with commands that no test here runs, and why.
+func apart() map[string]string {
+	return map[string]string{
+		"docs/scale.md":       "benchmarks, which take from minutes to an hour",
+		"docs/status-page.md": "port-forward, which runs until it is interrupted; the quick start looks at the status by exec",
+	}
+}
+
+// TestPagesAreWalked: every page that shows commands is walked by a test, or listed with the reason why not.
+func TestPagesAreWalked(t *testing.T) {
+	walked := []string{"README.md", "docs/install.md", "docs/migrate-from-metallb.md", "docs/operations.md", "docs/quick-start.md", "docs/troubleshooting.md"}
+	root := checkout(t)
+	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, file := range append(files, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(page.Blocks(string(text)), func(b page.Block) bool { return b.Language == "sh" }) {
+			name, err := filepath.Rel(root, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, name)
+		}
+	}
+	want := append(slices.Collect(maps.Keys(apart())), walked...)
+	slices.Sort(want)
+	slices.Sort(found)
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Errorf("pages with commands (-walked or listed +there):\n%s", diff)
+	}
+}
