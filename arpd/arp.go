@@ -63,7 +63,7 @@ func (v *view) arp(b []byte, n int) verdict {
 	}
 	var out verdict
 	if v.table.role4(key4(m.spa)) != 0 {
-		out.claim = claim{ip: netip.AddrFrom4(m.spa), mac: m.sha}
+		out.claim = claim{ip: netip.AddrFrom4(m.spa), mac: m.sha, asked: m.op == arpReply && m.dst == v.mac}
 	} else if m.op == arpReply && m.dst == v.mac {
 		out.claim = claim{ip: netip.AddrFrom4(m.spa), mac: m.sha, host: true}
 	}

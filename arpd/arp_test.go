@@ -49,7 +49,8 @@ func TestARP(t *testing.T) {
 		},
 		{
 			"another answers for ours", arpFrame(t, nodeHW, peerHW, arp.OperationReply, peerHW, vip4, nodeHW, vip4),
-			claimOf(vip4, peerHW), nil,
+			verdict{claim: claim{ip: vip4, mac: peerHW, asked: true}},
+			nil,
 		},
 		{"watched one asks for a stranger", request(t, other4, peer4), claimOf(other4, peerHW), nil},
 

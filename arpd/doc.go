@@ -59,6 +59,9 @@
 // for an address of its own instead, which its kernel answers at once however
 // slow its processes are.
 //
+// The owner asks for its own addresses as well, slowly, because a station that has
+// one of them may never say so by itself, see [Responder.patrol].
+//
 // [Responder.Probe] tries out addresses that nobody should have, before they are
 // used for the first time ([Trial]).
 //

@@ -1,6 +1,7 @@
 package arpd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -265,7 +266,7 @@ func start(t *testing.T, sys *fakeSystem, patterns ...string) (*node, func()) {
 func startWith(t *testing.T, cfg Config, sys *fakeSystem) (*node, func()) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	cfg.Registry = reg
+	cfg.Registry, cfg.Patrol = reg, cmp.Or(cfg.Patrol, -1) // who counts frames needs no others
 	r, err := newResponder(cfg, sys)
 	if err != nil {
 		t.Fatal(err)

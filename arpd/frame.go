@@ -85,13 +85,15 @@ func (d drop) String() string {
 // With says it is another thing: that a speaker of this cluster is at mac, with
 // the address ip (0.0.0.0: none), and what it says. With host it is the answer of
 // a station to this one about an address of which this node knows nothing. With
-// probe it is no more than that mac would like to have ip.
+// probe it is no more than that mac would like to have ip. With asked it is the
+// answer to a question of this node's, not said by itself.
 type claim struct {
 	ip    netip.Addr // invalid: no claim
 	mac   hw
 	says  uint8
 	host  bool
 	probe bool
+	asked bool
 }
 
 // verdict is what is to be done about one frame. A frame may be both answered

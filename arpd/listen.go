@@ -63,6 +63,9 @@ func (r *Responder) hear(c claim, now time.Time) time.Time {
 	if c.probe && (peer || r.known(c.mac) || !r.probes.open(c.ip)) {
 		return time.Time{} // who picks for a pool has changed, or it is heard of when it succeeds
 	}
+	if c.asked && peer && r.patrolling(c) {
+		return time.Time{}
+	}
 	if !c.probe && r.answered(Question{IP: c.ip, MAC: c.mac.String(), Host: c.host}, now) {
 		poke(r.changed)
 	}

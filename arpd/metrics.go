@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		responses:  prometheus.NewCounter(counter("responses_sent_total", "Answers to them.")),
 		gratuitous: prometheus.NewCounter(counter("gratuitous_sent_total", "Frames that announced an address without being asked.")),
 		asked:      prometheus.NewCounter(counter("questions_sent_total", "Frames that asked whether another speaker is there or answers for an address.")),
-		probes:     prometheus.NewCounter(counter("probes_sent_total", "Frames that asked whether a station has an address that nobody should have.")),
+		probes:     prometheus.NewCounter(counter("probes_sent_total", "Frames that asked whether a station has an address that nobody should have, or one of this node's.")),
 		echoes:     prometheus.NewCounter(counter("pings_answered_total", "ICMP echo requests for addresses of this node that were answered.")),
 		conflicts:  prometheus.NewCounterVec(counter("conflicts_total", "Frames in which another station claimed an address of this node: a stranger, or a member of the mesh."), []string{"kind"}),
 	}

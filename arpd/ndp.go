@@ -129,7 +129,7 @@ func (v *view) nd(b []byte, n int) verdict {
 	case m.kind == typeNS:
 		return verdict{drop: notOwned}
 	case r != 0:
-		return verdict{claim: claim{ip: netip.AddrFrom16(m.target), mac: m.sender()}}
+		return verdict{claim: claim{ip: netip.AddrFrom16(m.target), mac: m.sender(), asked: m.flags&naSolicited != 0 && m.dst == v.mac}}
 	case m.dst == v.mac:
 		return verdict{claim: claim{ip: netip.AddrFrom16(m.target), mac: m.sender(), host: true}}
 	}

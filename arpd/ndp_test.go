@@ -60,7 +60,7 @@ func TestND(t *testing.T) {
 		{"announcement of ours", gratis, claimOf(vip6, peerHW), nil},
 		{"announcement of a watched one", advertise(t, allHW, peerHW, allNodes, other6, false), claimOf(other6, peerHW), nil},
 		{"announcement of an address handed over", advertise(t, allHW, peerHW, allNodes, yielded6, false), claimOf(yielded6, peerHW), nil},
-		{"another answers for ours", advertise(t, nodeHW, peerHW, peer6, vip6, true), claimOf(vip6, peerHW), nil},
+		{"another answers for ours", advertise(t, nodeHW, peerHW, peer6, vip6, true), verdict{claim: claim{ip: vip6, mac: peerHW, asked: true}}, nil},
 		{"announcement without option", noOption, claimOf(vip6, peerHW), nil},
 		{"option differs from the source of the announcement", with(gratis, 6, strangerHW[:]...), claimOf(vip6, peerHW), nil},
 

@@ -300,14 +300,19 @@ func (r *Responder) trials() map[netip.Addr]Trial {
 	return out
 }
 
-// probe sends one probe for ip if it concerns the port.
+// probe asks once for ip, which is tried out or this node's own, if it concerns
+// the port.
 func (p *port) probe(ip netip.Addr, m *metrics) error {
 	v := p.view.Load()
-	if v.table.role(ip) != tried {
+	role := v.table.role(ip)
+	if role != tried && !role.ours() {
 		return nil
 	}
 	r, build := p.readers[0], probe4
-	if ip.Is6() {
+	switch {
+	case ip.Is6() && role.ours():
+		r, build = p.readers[1], patrol6
+	case ip.Is6():
 		r, build = p.readers[1], probe6
 	}
 	frame, err := build(v.mac, ip)

@@ -34,6 +34,9 @@ type Config struct {
 	// questions, too, and where it forwards it tells who asks that the address is
 	// unreachable: see docs/wire.md.
 	AnswerPing bool
+	// Patrol lies between two questions for an own address, whether another station
+	// has it as well; zero: half a minute, negative: none are asked.
+	Patrol time.Duration
 	// Probing is how the addresses of Probe are tried out; zero: Shortened.
 	Probing Rhythm
 
@@ -49,8 +52,9 @@ type Responder struct {
 	noise   noise
 	metrics *metrics
 	choice  patterns
-	rate    int        // of announcements per second
-	spoken  []protocol // on every interface
+	rate    int           // of announcements per second
+	every   time.Duration // see Config.Patrol
+	spoken  []protocol    // on every interface
 
 	changed chan struct{} // capacity 1: for the caller
 	rescan  chan struct{} // capacity 1: interfaces may have changed
@@ -115,7 +119,7 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		return nil, err
 	}
 	r := &Responder{
-		sys: sys, log: cfg.Log, noise: newNoise(cfg.Log), metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate), spoken: protocols(),
+		sys: sys, log: cfg.Log, noise: newNoise(cfg.Log), metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate), every: cmp.Or(cfg.Patrol, patrolEvery), spoken: protocols(),
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		asked:     make(chan struct{}, 1),
 		lookup:    make(chan hw, 1),
@@ -153,7 +157,7 @@ func jitter(d time.Duration) time.Duration {
 // fails on the way is shown by Problems and tried again.
 func (r *Responder) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.inquire, r.look, r.live} {
+	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.inquire, r.patrol, r.look, r.live} {
 		g.Go(func() error { task(ctx); return nil })
 	}
 	return g.Wait()

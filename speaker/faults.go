@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -88,7 +89,7 @@ func (s *Speaker) faults(w *world) []defect {
 		node := w.nodeAt(c.Who)
 		switch {
 		case c.Kind == "udp":
-			unreached[c.Who] = c.Words
+			unreached[c.Who] = cmp.Or(unreached[c.Who], c.Words)
 		case c.Kind == "key" && node != "":
 			strange[node] = c.Words
 		case c.Kind == "key":
