@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/mesh"
 )
 
 // TestBadInput: every mistake is one line that names it, the exit code is 2,
@@ -144,16 +145,34 @@ func TestWireFlags(t *testing.T) {
 		args []string
 		want wireConfig
 	}{
-		{"defaults", nil, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Minute, 12_000, false}},
-		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{arpd.RFC5227(), 7 * time.Second, time.Minute, 12_000, false}},
-		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{arpd.Rhythm{}, 0, -1, 12_000, false}},
-		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500", "--answer-ping"}, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Hour, 500, true}},
+		{"defaults", nil, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Minute, 12_000, false, true}},
+		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{arpd.RFC5227(), 7 * time.Second, time.Minute, 12_000, false, true}},
+		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{arpd.Rhythm{}, 0, -1, 12_000, false, true}},
+		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500", "--answer-ping"}, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Hour, 500, true, true}},
+		{"unwatched", []string{"--wire-watch=false"}, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Minute, 12_000, false, false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, parsed(t, tt.args...).wire, cmp.AllowUnexported(wireConfig{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestPace: hosts are watched as fast as silent members are given up, unless that is not wanted.
+func TestPace(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want time.Duration
+	}{
+		{nil, mesh.Default.Watch()},
+		{[]string{"--failure-detection", "calm"}, mesh.Calm.Watch()},
+		{[]string{"--wire-watch=false"}, 0},
+	} {
+		cfg := parsed(t, tt.args...)
+		if got := cfg.wire.pace(cfg.detection); got != tt.want {
+			t.Errorf("%q: a question every %v, want %v", tt.args, got, tt.want)
+		}
 	}
 }
 

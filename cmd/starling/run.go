@@ -197,7 +197,7 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Version:       version(),
 		Installation:  b.cluster,
 		Class:         p.cfg.class,
-		Pace:          p.cfg.detection.Watch(),
+		Pace:          p.cfg.wire.pace(p.cfg.detection),
 		IgnoreExclude: p.cfg.ignoreExclude,
 		Trial:         p.cfg.wire.trial,
 		LastReturn:    p.returns.read(),

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/mesh"
 )
 
 // Bounds of what can be asked of the wire.
@@ -23,6 +24,7 @@ type wireConfig struct {
 	refresh time.Duration // negative: off
 	rate    int           // announcements per second
 	ping    bool
+	watch   bool // of the hosts of other nodes
 }
 
 // wireFlags are the flags of `starling run` about the frames on the wire.
@@ -32,12 +34,13 @@ func wireFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "refresh-period", EnvVars: env("REFRESH_PERIOD"), Value: time.Minute, Usage: "announce every address again each `DURATION`, for caches and switches that missed it; 0 for never"},
 		&cli.IntFlag{Name: "announce-rate", EnvVars: env("ANNOUNCE_RATE"), Value: 12_000, Usage: "send at most `N` announcements per second"},
 		&cli.BoolFlag{Name: "answer-ping", EnvVars: env("ANSWER_PING"), Usage: "answer ICMP echo for the addresses that this node announces"},
+		&cli.BoolFlag{Name: "wire-watch", EnvVars: env("WIRE_WATCH"), Value: true, Usage: "ask the kernels of other nodes all the time by ARP or neighbour discovery whether they are there; without it a dead host is noticed by gossip alone, which takes 0.3 s longer"},
 	}
 }
 
 // parseWire checks the flags about the frames on the wire.
 func parseWire(c *cli.Context, check func(flag string, err error)) wireConfig {
-	w := wireConfig{refresh: c.Duration("refresh-period"), rate: c.Int("announce-rate"), ping: c.Bool("answer-ping")}
+	w := wireConfig{refresh: c.Duration("refresh-period"), rate: c.Int("announce-rate"), ping: c.Bool("answer-ping"), watch: c.Bool("wire-watch")}
 	var err error
 	w.probing, w.trial, err = parseProbe(c.String("probe"))
 	check("probe", err)
@@ -51,6 +54,14 @@ func parseWire(c *cli.Context, check func(flag string, err error)) wireConfig {
 		check("announce-rate", fmt.Errorf("%d is not from %d to %d", w.rate, rateLeast, rateMost))
 	}
 	return w
+}
+
+// pace of the questions to the host of another node; 0: none.
+func (w wireConfig) pace(d mesh.Detection) time.Duration {
+	if !w.watch {
+		return 0
+	}
+	return d.Watch()
 }
 
 func parseProbe(s string) (r arpd.Rhythm, lasts time.Duration, err error) {
