@@ -54,10 +54,11 @@ func (s *watched) moved(t *testing.T) (next *cluster.Node) {
 	return next
 }
 
-// returned waits until the first announcer announces again: it outranks the others when it is well.
+// returned waits until the first announcer announces again: it outranks the others when it is well, and has let them go
+// first for up to a minute if other tests cut it off, too.
 func (s *watched) returned(t *testing.T) {
 	t.Helper()
-	until(t, 60*time.Second, "return of "+s.owner.Name, func(ctx context.Context) error {
+	until(t, 90*time.Second, "return of "+s.owner.Name, func(ctx context.Context) error {
 		n, err := workload.Owner(ctx, shared, s.watcher, s.ip)
 		if err == nil && n != s.owner {
 			err = fmt.Errorf("%s announces", n.Name)

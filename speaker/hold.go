@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/mesh"
 )
 
 const (
@@ -17,7 +18,8 @@ const (
 )
 
 // hold tells whether this node has come back a moment ago: its speaker was
-// started, its link or its process came to life again. A returning node may own
+// started, its link or its process came to life again, or it was cut off (see
+// alone) and is not any more. A returning node may own
 // what nobody else may, but of all others it goes behind those that are steady.
 // If there is none the time is over at once, so a cluster that boots does not
 // wait.
@@ -73,6 +75,28 @@ func (s *Speaker) wake(stop arpd.Stop) {
 		clear(s.handing)
 		clear(s.yields)
 	}
+}
+
+// aloneFrom is how many members must be gone, and nobody left, for a node to take itself for the one that is cut off.
+// Where only two were, nobody can tell which of them it is.
+const aloneFrom = 2
+
+// alone tells whether this node is cut off: all others are gone without a word,
+// by gossip and on the wire. A link may be broken where the kernel does not see
+// it, behind the switch; the end of that is a return as well. Until somebody is
+// heard again it stays so, because who is dead for long is forgotten.
+func alone(members []mesh.Member, self string, was bool) bool {
+	dead := 0
+	for _, m := range members {
+		switch {
+		case m.Name == self:
+		case reachable(m):
+			return false
+		case m.State == mesh.Dead:
+			dead++
+		}
+	}
+	return was || dead >= aloneFrom
 }
 
 // length of the present hold.

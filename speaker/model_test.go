@@ -305,7 +305,7 @@ func (b *node) allows(ip netip.Addr) bool {
 }
 
 func (b *node) used() []string {
-	if len(b.nics) == 0 {
+	if b.nics == nil {
 		return []string{"eth0"}
 	}
 	return b.nics

@@ -156,6 +156,7 @@ type Speaker struct {
 	table   *lease.Table
 	touch   touch
 	hold    hold
+	alone   bool // cut off, as of the last turn
 	forward forwarding
 	vigil   vigil
 	roll    roll            // of the last turn

@@ -73,10 +73,11 @@ func (s *Speaker) look(now time.Time) *world {
 	s.keepWatch(w)
 	rules := s.rules(w.pools)
 	s.agree(w, rules)
+	s.alone = alone(w.members, s.cfg.Node, s.alone)
 	meta := mesh.Meta{
 		Ready:     len(w.reasons) == 0,
 		Draining:  w.draining,
-		Returning: s.hold.returning(now, len(w.reasons) == 0, steady(w.members, s.cfg.Node)),
+		Returning: s.hold.returning(now, len(w.reasons) == 0 && !s.alone, steady(w.members, s.cfg.Node)),
 		Version:   s.cfg.Version,
 		Config:    rules,
 		Segments:  own,

@@ -136,7 +136,12 @@ func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool
 }
 
 // Steady returns nil when every speaker sees all others alive and ready, and none of them lets others go first.
-func Steady(ctx context.Context, c *cluster.Cluster) error {
+func Steady(ctx context.Context, c *cluster.Cluster) error { return all(ctx, c, false) }
+
+// Joined is Steady where some may let others go first still, which those do for long that come and go.
+func Joined(ctx context.Context, c *cluster.Cluster) error { return all(ctx, c, true) }
+
+func all(ctx context.Context, c *cluster.Cluster, returning bool) error {
 	var errs []error
 	for _, n := range c.Nodes {
 		s, err := StatusOf(ctx, c, n)
@@ -145,7 +150,7 @@ func Steady(ctx context.Context, c *cluster.Cluster) error {
 			continue
 		}
 		for _, m := range s.Members {
-			if m.State != "alive" || !m.Ready || m.Returning {
+			if m.State != "alive" || !m.Ready || m.Returning && !returning {
 				errs = append(errs, fmt.Errorf("%s sees %s as %s, ready %v, returning %v", n.Name, m.Name, m.State, m.Ready, m.Returning))
 			}
 		}

@@ -41,6 +41,8 @@ func (o *options) parts() []part {
 		{name: "three", nodes: 3, measure: o.three},
 		{name: "planned", nodes: 3, measure: o.planned},
 		{name: "five", nodes: 5, measure: o.rows("silent death of one of 5", (*faulter).silentDeath)},
+		{name: "gossip", nodes: 3, measure: unwatched(o.rows("silent death of one of 3 by gossip", (*faulter).silentDeath))},
+		{name: "gossip5", nodes: 5, measure: unwatched(o.rows("silent death of one of 5 by gossip", (*faulter).silentDeath))},
 		{name: "half", nodes: 6, measure: o.rows("half of 6 die together", (*faulter).halfDeath)},
 		{name: "twenty", nodes: 20, bare: true, measure: o.rows("silent death of one of 20", (*faulter).silentDeath)},
 		{name: "calm", nodes: 3, measure: o.calm},
@@ -89,6 +91,19 @@ func (o *options) rows(what string, once func(*faulter, context.Context) (time.D
 		defer f.watcher.Close()
 		f.head(o.rounds)
 		return f.row(ctx, "starling: "+what, func(ctx context.Context) (time.Duration, error) { return once(f, ctx) })
+	}
+}
+
+// unwatched measures speakers that leave it to gossip to notice a death.
+func unwatched(then measure) measure {
+	return func(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
+		set := "daemonset/" + starling.Name
+		for _, args := range [][]string{{"set", "env", set, "STARLING_WIRE_WATCH=false"}, {"rollout", "status", "--timeout=2m", set}} {
+			if _, err := c.Kubectl(ctx, "", append([]string{"-n", starling.Namespace}, args...)...); err != nil {
+				return err
+			}
+		}
+		return then(ctx, p, c)
 	}
 }
 
@@ -169,7 +184,11 @@ func (f *faulter) halfDeath(ctx context.Context) (gap time.Duration, err error) 
 }
 
 func (f *faulter) death(ctx context.Context, count int) (gap time.Duration, err error) {
-	victims, err := f.prepareMany(ctx, count)
+	// Not steady ones: they would let others go first for a minute soon.
+	if err := f.until(ctx, starling.Joined); err != nil {
+		return 0, err
+	}
+	victims, err := f.first(ctx, count)
 	if err != nil {
 		return 0, err
 	}
@@ -303,18 +322,18 @@ func await(ctx context.Context, client *probe.Prober) error {
 
 // prepare waits until all is well and moves the backends off the announcer, which it returns.
 func (f *faulter) prepare(ctx context.Context) (*cluster.Node, error) {
-	nodes, err := f.prepareMany(ctx, 1)
+	if err := f.healthy(ctx); err != nil {
+		return nil, err
+	}
+	nodes, err := f.first(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
 	return nodes[0], nil
 }
 
-// prepareMany is prepare for so many nodes: the announcer, the next in line, and others.
-func (f *faulter) prepareMany(ctx context.Context, count int) (nodes []*cluster.Node, err error) {
-	if err := f.healthy(ctx); err != nil {
-		return nil, err
-	}
+// first moves the backends off so many nodes, which it returns: the announcer, the next in line, and others.
+func (f *faulter) first(ctx context.Context, count int) (nodes []*cluster.Node, err error) {
 	err = cluster.Until(ctx, time.Minute, "announcer of "+f.ip.String(), func(ctx context.Context) (err error) {
 		nodes, err = f.line(ctx)
 		return err
@@ -351,8 +370,10 @@ func (f *faulter) line(ctx context.Context) ([]*cluster.Node, error) {
 }
 
 // healthy waits until every speaker is steady in the eyes of all.
-func (f *faulter) healthy(ctx context.Context) error {
-	return cluster.Until(ctx, 3*time.Minute, "speakers", func(ctx context.Context) error { return starling.Steady(ctx, f.c) })
+func (f *faulter) healthy(ctx context.Context) error { return f.until(ctx, starling.Steady) }
+
+func (f *faulter) until(ctx context.Context, are func(context.Context, *cluster.Cluster) error) error {
+	return cluster.Until(ctx, 3*time.Minute, "speakers", func(ctx context.Context) error { return are(ctx, f.c) })
 }
 
 // moved waits until another node than before answers, alone.

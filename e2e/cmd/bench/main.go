@@ -59,6 +59,8 @@ bench faults [OPTION...] [PART...] how long an address is silent
     three                          silent death, SIGTERM, SIGKILL on 3 nodes, and keepalived with adverts every 1 s and 0.1 s
     planned                        drain and uncordon, rolling update of all speakers on 3 nodes
     five                           silent death of one of 5 nodes
+    gossip                         silent death of one of 3 nodes whose hosts are not watched (--wire-watch=false)
+    gossip5                        the same of 5 nodes
     half                           half of 6 nodes die together
     twenty                         silent death of one of 20 nodes without kubelets
     calm      -minutes N           false deaths while all cores are busy and speakers are stopped for 300 ms (10)
