@@ -23,8 +23,10 @@ const (
 type quarrel struct {
 	mac         hw
 	since, last time.Time
+	against     hw        // who claimed it before the last defence,
+	defended    time.Time // and when that was
 	defences    int
-	rest        time.Time // not defended before
+	rest        time.Time // not defended against the same before
 	judge       time.Time // when to look whether it must be defended; zero: no
 }
 
@@ -34,7 +36,8 @@ type quarrel struct {
 // one gives way; that one takes the address out of Assign. The other defends it:
 // after the same grace as against strangers, because the claim is most often
 // that of a successor who is faster than the news of it, and then at growing
-// pauses as long as it is claimed.
+// pauses as long as it is claimed. A third node that claims it has not been told yet, and
+// need not wait for so long.
 type quarrels map[netip.Addr]*quarrel
 
 // hear notes that a member claims ip, and returns when judge is to be called.
@@ -45,14 +48,18 @@ func (q quarrels) hear(ip netip.Addr, mac hw, now time.Time) time.Time {
 		q[ip] = r
 	}
 	r.mac, r.last = mac, now
-	if !r.judge.IsZero() {
+	judge, rest := now.Add(disputeGrace), r.rest
+	if mac != r.against {
+		rest = r.defended.Add(quarrelPause)
+	}
+	if judge.Before(rest) {
+		judge = rest
+	}
+	if !r.judge.IsZero() && !judge.Before(r.judge) {
 		return time.Time{} // the caller knows
 	}
-	r.judge = now.Add(disputeGrace)
-	if r.judge.Before(r.rest) {
-		r.judge = r.rest
-	}
-	return r.judge
+	r.judge = judge
+	return judge
 }
 
 // due returns the addresses that must be defended now, sorted, and when to call
@@ -66,7 +73,7 @@ func (q quarrels) due(now time.Time) (defend []netip.Addr, next time.Time) {
 		default:
 			defend = append(defend, ip)
 			r.rest = now.Add(min(quarrelPause<<min(r.defences, 8), quarrelPauseMost))
-			r.judge = time.Time{}
+			r.judge, r.against, r.defended = time.Time{}, r.mac, now
 			r.defences++
 		}
 	}

@@ -32,6 +32,42 @@ func TestQuarrelPace(t *testing.T) {
 	}
 }
 
+// TestQuarrelWithAThird: who claims an address that is defended against another is told soon, also while that one insists.
+func TestQuarrelWithAThird(t *testing.T) {
+	q := make(quarrels)
+	for _, second := range []float64{0, 1, 2} { // after the last one it rests until 4.2 s
+		q.hear(vip4, peerHW, at(second))
+		if defend, _ := q.due(at(second + 0.2)); len(defend) != 1 {
+			t.Fatalf("claim at %gs is not defended", second)
+		}
+	}
+	third := hw{2, 0, 0, 0, 0, 0x33}
+	for _, step := range []struct {
+		name   string
+		at     float64
+		mac    hw
+		judged float64 // 0: no earlier than was said
+	}{
+		{"the same one waits", 2.25, peerHW, 4.2},
+		{"a third one is told half a second after the last defence", 2.3, third, 2.7},
+		{"and is not told twice", 2.4, third, 0},
+	} {
+		want := time.Time{}
+		if step.judged > 0 {
+			want = at(step.judged)
+		}
+		if got := q.hear(vip4, step.mac, at(step.at)); !got.Equal(want) {
+			t.Errorf("%s: judged at %v, want %v", step.name, got.Sub(epoch), want.Sub(epoch))
+		}
+	}
+	if defend, _ := q.due(at(2.7)); len(defend) != 1 {
+		t.Error("not defended against the third one")
+	}
+	if got := q.hear(vip4, third, at(3)); !got.Equal(at(6.7)) {
+		t.Errorf("the third one is told again after %v", got.Sub(at(2.7)))
+	}
+}
+
 func TestQuarrelIsShownWhenTheOtherInsists(t *testing.T) {
 	q := make(quarrels)
 	for i, second := range []float64{0, 1, 3} {

@@ -3,6 +3,7 @@ package speaker
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/starling-lb/starling/arpd"
 )
@@ -13,6 +14,7 @@ func TestArbitrate(t *testing.T) {
 	mac := func(node string) string { return "02:00:00:00:00:0" + node[1:] }
 	higher, self, lower := rank[0], rank[1], rank[2]
 	to := func(node string, sure bool) yielding { return yielding{to: node, mac: mac(node), sure: sure} }
+	lost := func(ago time.Duration) yielding { return yielding{to: higher, mac: mac(higher), lost: epoch.Add(-ago)} }
 	const stranger = "02:00:00:00:00:99"
 	for _, tt := range []struct {
 		name   string
@@ -36,15 +38,21 @@ func TestArbitrate(t *testing.T) {
 		{"asked, not heard for a while", self, true, to(higher, false), "", "", to(higher, false)},
 		{"left, answers", self, false, to(higher, true), mac(higher), "yes", to(higher, true)},
 		{"left, misses one question", self, false, to(higher, true), mac(higher), "", to(higher, true)},
-		{"left, silent", self, false, to(higher, true), mac(higher), "silent", yielding{}},
-		{"left, silent, never heard again", self, false, to(higher, true), "", "silent", yielding{}},
+		{"left, silent", self, false, to(higher, true), mac(higher), "silent", lost(0)},
+		{"left, silent, not heard for a while", self, false, to(higher, true), "", "silent", lost(0)},
+		{"left, silent still", self, true, lost(lostMost - 1), "", "silent", lost(lostMost - 1)},
+		{"left, silent for long", self, true, lost(lostMost), "", "silent", yielding{}},
+		{"left, silent, answers again", self, true, lost(time.Second), mac(higher), "yes", to(higher, true)},
+		{"left, silent, and another node owns it meanwhile", self, false, lost(time.Second), "", "silent", yielding{}},
 		{"left, a lower one is heard", self, false, to(higher, true), mac(lower), "yes", to(higher, true)},
 		{"left, a stranger is heard", self, false, to(higher, true), stranger, "yes", to(higher, true)},
 		{"left, another higher one is heard", lower, false, to(self, true), mac(higher), "yes", to(higher, true)},
-		{"left, silent, another higher one is heard", lower, false, to(self, true), mac(higher), "silent", to(higher, false)},
+		{"left, silent, another higher one is heard", lower, false, to(self, true), mac(higher), "silent", yielding{to: higher, mac: mac(higher), lost: epoch, before: station{self, mac(self)}}},
+		{"the other higher one does not hold on to it", lower, true, yielding{to: higher, mac: mac(higher), lost: epoch, before: station{self, mac(self)}}, "", "silent", yielding{to: self, mac: mac(self), lost: epoch}},
+		{"the other higher one holds on to it", lower, true, yielding{to: higher, mac: mac(higher), lost: epoch, before: station{self, mac(self)}}, "", "yes", to(higher, true)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := &world{names: map[string]string{}, wire: arpd.State{Heard: map[netip.Addr]string{}, Answers: map[arpd.Question]arpd.Answer{}}}
+			w := &world{now: epoch, names: map[string]string{}, wire: arpd.State{Heard: map[netip.Addr]string{}, Answers: map[arpd.Question]arpd.Answer{}}}
 			for _, n := range rank {
 				w.names[mac(n)] = n
 			}

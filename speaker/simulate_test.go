@@ -21,7 +21,7 @@ var (
 )
 
 // window is for how long after a change an address may have no answer, or two.
-const window = 1500 * time.Millisecond
+const window = time.Second
 
 // crossing is for how long two may answer while nothing happens: contact with
 // the API server and the hold of a returning node end by themselves, and some
@@ -318,16 +318,23 @@ func (s *simulation) look(long time.Duration) {
 	s.measure()
 	s.mu.Unlock()
 	s.pass(long)
+	for _, ip := range s.wrong(meters) {
+		x := meters[ip]
+		s.t.Errorf("seed %d: %s: no answer for %s, two for %s, %v answer in the end, after\n%s\n%s", s.seed, ip, x.longest, x.double,
+			s.owners(ip), strings.Join(s.trace, "\n"), s.views(ip))
+	}
+}
+
+// wrong ends the watch and gives the addresses that had no answer for too long, or two.
+func (s *simulation) wrong(meters map[string]*meter) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.measure()
 	s.meters = nil
-	for _, ip := range s.ips {
-		if x := meters[ip]; s.able(ip) && x.longest > s.lag() || x.double > crossing {
-			s.t.Errorf("seed %d: %s: no answer for %s, two for %s, %v answer in the end, after\n%s\n%s", s.seed, ip, x.longest, x.double,
-				s.answering(x.ip), strings.Join(s.trace, "\n"), s.views(ip))
-		}
-	}
+	return slices.DeleteFunc(slices.Clone(s.ips), func(ip string) bool {
+		x := meters[ip]
+		return (!s.able(ip) || x.longest <= s.lag()) && x.double <= crossing
+	})
 }
 
 // views are what the speakers believe.

@@ -36,9 +36,10 @@ type sighting struct {
 
 // defence of an address against a member.
 type defence struct {
-	due   bool
-	rest  time.Time
-	times int
+	due      time.Time // zero: nobody is to be told
+	at, rest time.Time // of the last one, and not before
+	against  string    // whom that told
+	times    int
 }
 
 // asking is a question on its way.
@@ -172,17 +173,22 @@ func (b *node) hear(ip netip.Addr, mac string) {
 	}
 	c.heard[ip] = sighting{mac, time.Now()}
 	poke(b.wired)
-	if !c.ours(ip) || c.defended[ip].due {
+	d := c.defended[ip]
+	wait := max(200*time.Millisecond, time.Until(d.rest))
+	if mac != d.against {
+		wait = max(200*time.Millisecond, time.Until(d.at.Add(500*time.Millisecond)))
+	}
+	if !c.ours(ip) || !d.due.IsZero() && !time.Now().Add(wait).Before(d.due) {
 		return
 	}
-	d := c.defended[ip]
-	d.due = true
+	d.due = time.Now().Add(wait)
 	c.defended[ip] = d
-	wait := max(200*time.Millisecond, time.Until(d.rest))
 	time.AfterFunc(wait, func() {
 		b.m.mu.Lock()
 		defer b.m.mu.Unlock()
-		b.defend(ip, mac)
+		if c.defended[ip].due.Equal(d.due) {
+			b.defend(ip, mac)
+		}
 	})
 }
 
@@ -196,7 +202,7 @@ func (b *node) defend(ip netip.Addr, mac string) {
 		b.m.strangers++
 	}
 	d := c.defended[ip]
-	c.defended[ip] = defence{rest: time.Now().Add(min(500*time.Millisecond<<d.times, 8*time.Second)), times: d.times + 1}
+	c.defended[ip] = defence{at: time.Now(), against: mac, rest: time.Now().Add(min(500*time.Millisecond<<min(d.times, 8), 8*time.Second)), times: d.times + 1}
 	delete(c.heard, ip)
 	b.announce(ip)
 }
