@@ -50,6 +50,7 @@ type Report struct {
 	Checks []Check   `json:"checks"`
 	Pools  []string  `json:"pools"` // ranges, to be compared with those that the user names
 	View   string    `json:"view"`  // a hash of who announces what, to be compared with those of others
+	Nodes  []string  `json:"nodes"` // whose speakers it knows, its own included, to tell whether all were asked
 }
 
 // Peer is another node of the cluster.
@@ -99,7 +100,7 @@ func (e *Examiner) Examine(ctx context.Context) Report {
 	ctx, cancel := context.WithTimeout(ctx, 4*patience)
 	defer cancel()
 	s := e.Snapshot()
-	r := Report{Node: e.Node, Checks: []Check{}, Pools: []string{}, View: s.Digest()}
+	r := Report{Node: e.Node, Checks: []Check{}, Pools: []string{}, View: s.Digest(), Nodes: s.Nodes()}
 	for _, p := range s.Pools {
 		r.Pools = append(r.Pools, p.Ranges...)
 	}
@@ -114,7 +115,7 @@ func (e *Examiner) Examine(ctx context.Context) Report {
 // Alone looks at what a node can be told of without a speaker: it tries no other nodes.
 func (e *Examiner) Alone(ctx context.Context) Report {
 	s := e.Snapshot()
-	return Report{Node: e.Node, Checks: slices.Concat(e.socket(), interfaces(s), e.kubeProxy(ctx, s)), Pools: []string{}, At: time.Now()}
+	return Report{Node: e.Node, Checks: slices.Concat(e.socket(), interfaces(s), e.kubeProxy(ctx, s)), Pools: []string{}, Nodes: []string{}, At: time.Now()}
 }
 
 // keys tells whether all members have the same key.

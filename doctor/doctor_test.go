@@ -24,6 +24,7 @@ func well() *Examiner {
 		Node: "n1",
 		Snapshot: func() speaker.Snapshot {
 			return speaker.Snapshot{
+				Members:    []speaker.Member{{Name: "n1", State: "alive"}, {Name: "n2", State: "alive"}, {Name: "n3", State: "left"}},
 				Interfaces: []speaker.Interface{{Name: "eth0", Used: true}, {Name: "lo", Reason: "loopback"}},
 				Keys:       speaker.Keys{Held: []string{"0a0b0c0d"}, State: "all hold the same key"},
 				Pools:      []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/30"}, Size: 4, Free: 4}},
@@ -78,6 +79,9 @@ func TestExamineAHealthyNode(t *testing.T) {
 	if diff := cmp.Diff([]string{"198.18.64.0/30"}, r.Pools); diff != "" {
 		t.Errorf("pools (-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff([]string{"n1", "n2"}, r.Nodes); diff != "" {
+		t.Errorf("nodes (-want +got):\n%s", diff)
+	}
 	if r.Node != "n1" || r.At.IsZero() || r.View == "" {
 		t.Errorf("report %+v", r)
 	}
@@ -130,6 +134,9 @@ func TestExamine(t *testing.T) {
 	}
 	const openTCP = "open port 7927/tcp on n2 for the other nodes, and the same the other way; or see whether n2 is up"
 	const openUDP = "open port 7927/udp on n2 for the other nodes, and the same the other way; or see whether n2 is up"
+	const seeNode = "see whether n2 is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide"
+	const seeSpeaker = "see that a speaker runs on n2: kubectl -n starling-system get pods -o wide; if one does, a firewall rejects port 7927"
+	died := snapshot(func(s *speaker.Snapshot) { s.Members = []speaker.Member{{Name: "n2", State: "dead"}} })
 	for _, tt := range []struct {
 		name  string
 		edits []func(*Examiner)
@@ -209,10 +216,18 @@ func TestExamine(t *testing.T) {
 		}}},
 		{"nobody listens", []func(*Examiner){dials(syscall.ECONNREFUSED)}, []Check{{
 			"gossip-tcp", Fail, "nobody listens for gossip on n2 (198.18.0.2:7927 tcp)",
-			"see that a speaker runs on n2: kubectl -n starling-system get pods -o wide; if one does, a firewall rejects port 7927",
+			seeSpeaker,
 		}}},
 		{"no way there", []func(*Examiner){dials(syscall.EHOSTUNREACH)}, []Check{
 			{"gossip-tcp", Fail, "gossip port of n2 (198.18.0.2:7927 tcp) is not reached: no route to host", openTCP},
+		}},
+		{"a node that is cut off, or down", []func(*Examiner){dials(context.DeadlineExceeded), deaf("n2"), died}, []Check{
+			{"gossip-tcp", Fail, "n2 (198.18.0.2:7927 tcp) is unreachable: neither gossip nor the wire reaches it", seeNode},
+			{"gossip-udp", Fail, "no speaker answers on n2 (198.18.0.2:7927 udp), neither by gossip nor on the wire", seeNode},
+		}},
+		{"a speaker that died", []func(*Examiner){dials(syscall.ECONNREFUSED), deaf("n2"), died}, []Check{
+			{"gossip-tcp", Fail, "nobody listens for gossip on n2 (198.18.0.2:7927 tcp)", seeSpeaker},
+			{"gossip-udp", Fail, "no speaker answers on n2 (198.18.0.2:7927 udp), neither by gossip nor on the wire", seeSpeaker},
 		}},
 		{"another key", []func(*Examiner){otherKey, deaf("n3")}, []Check{
 			{"gossip-udp", Fail, "n3 (198.18.0.3:7927 udp) does not understand our gossip: it has another key", "see the check keys"},

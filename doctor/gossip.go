@@ -32,12 +32,17 @@ func (e *Examiner) gossip(ctx context.Context, s speaker.Snapshot) []Check {
 		asking.Go(func() {
 			room <- struct{}{}
 			defer func() { <-room }()
-			tcp[i] = e.dial(ctx, p)
-			udp[i] = e.probe(ctx, p, tcp[i] == nil, s)
+			tcp[i] = e.dial(ctx, p, s)
+			udp[i] = e.probe(ctx, p, tcp[i], s)
 		})
 	}
 	asking.Wait()
 	return slices.Concat(reached(byTCP, tcp), reached(byUDP, udp))
+}
+
+// dead tells whether a node is silent on the wire as well, where no firewall for the port stands in between.
+func dead(p Peer, s speaker.Snapshot) bool {
+	return slices.ContainsFunc(s.Members, func(m speaker.Member) bool { return m.Name == p.Name && m.State == "dead" })
 }
 
 // reached is what went wrong, or that nothing did.
@@ -58,7 +63,7 @@ func reached(name string, list []*Check) []Check {
 }
 
 // dial connects to the gossip port of a node; nil is well.
-func (e *Examiner) dial(ctx context.Context, p Peer) *Check {
+func (e *Examiner) dial(ctx context.Context, p Peer, s speaker.Snapshot) *Check {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := e.Dial(ctx, p.Addr.String())
@@ -71,6 +76,11 @@ func (e *Examiner) dial(ctx context.Context, p Peer) *Check {
 			byTCP, Fail, fmt.Sprintf("nobody listens for gossip on %s (%s tcp)", p.Name, p.Addr),
 			fmt.Sprintf("see that a speaker runs on %s: kubectl -n starling-system get pods -o wide; if one does, a firewall rejects port %d", p.Name, p.Addr.Port()),
 		}
+	case dead(p, s): // most likely it is not the port
+		return &Check{
+			byTCP, Fail, fmt.Sprintf("%s (%s tcp) is unreachable: neither gossip nor the wire reaches it", p.Name, p.Addr),
+			fmt.Sprintf("see whether %s is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide", p.Name),
+		}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return &Check{byTCP, Fail, fmt.Sprintf("gossip port of %s (%s tcp) is blocked: no answer in %s", p.Name, p.Addr, patience), open(p, "tcp")}
 	}
@@ -82,8 +92,8 @@ func open(p Peer, proto string) string {
 	return fmt.Sprintf("open port %d/%s on %s for the other nodes, and the same the other way; or see whether %s is up", p.Addr.Port(), proto, p.Name, p.Name)
 }
 
-// probe sends a probe of gossip to a node; nil is well.
-func (e *Examiner) probe(ctx context.Context, p Peer, connects bool, s speaker.Snapshot) *Check {
+// probe sends a probe of gossip to a node, of which tcp is known; nil is well.
+func (e *Examiner) probe(ctx context.Context, p Peer, tcp *Check, s speaker.Snapshot) *Check {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if _, err := e.ping(ctx, p); err == nil {
@@ -92,7 +102,10 @@ func (e *Examiner) probe(ctx context.Context, p Peer, connects bool, s speaker.S
 	if slices.ContainsFunc(s.Findings, func(f speaker.Finding) bool { return otherKey(f.Words) && names(f.Words, p) }) {
 		return &Check{byUDP, Fail, fmt.Sprintf("%s (%s udp) does not understand our gossip: it has another key", p.Name, p.Addr), "see the check keys"}
 	}
-	if connects {
+	switch {
+	case tcp != nil && dead(p, s):
+		return &Check{byUDP, Fail, fmt.Sprintf("no speaker answers on %s (%s udp), neither by gossip nor on the wire", p.Name, p.Addr), tcp.Todo}
+	case tcp == nil:
 		return &Check{
 			byUDP, Fail, fmt.Sprintf("gossip port of %s (%s udp) is blocked, there or back, while tcp passes", p.Name, p.Addr),
 			open(p, "udp") + "; or its speaker has another gossip key (`starling key status`)",

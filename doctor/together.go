@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,11 +46,36 @@ func Together(answers []Answer, dhcp []string) []Found {
 		}
 	}
 	good := slices.DeleteFunc(slices.Clone(answers), func(a Answer) bool { return a.Err != nil })
-	for _, c := range slices.Concat(clocks(good), views(good), ranges(good, dhcp)) {
+	for _, c := range slices.Concat(asked(answers), clocks(good), views(good), ranges(good, dhcp)) {
 		all = add(all, "", c)
 	}
 	slices.SortStableFunc(all, func(a, b Found) int { return badness(b.Result) - badness(a.Result) })
 	return all
+}
+
+// asked tells when there are nodes that were not asked, as from within one of them: of these nothing is known.
+func asked(answers []Answer) []Check {
+	known, asked := map[string]bool{}, map[string]bool{}
+	for _, a := range answers {
+		for _, n := range a.Report.Nodes {
+			known[n] = true
+		}
+		known[a.Report.Node], asked[a.Report.Node], asked[a.Name] = true, true, true
+	}
+	delete(known, "") // of those that did not answer
+	var missing []string
+	for _, n := range slices.Sorted(maps.Keys(known)) {
+		if !asked[n] {
+			missing = append(missing, n)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return []Check{{
+		"speaker", Unknown, fmt.Sprintf("asked %d of %d nodes, and not %s", len(known)-len(missing), len(known), strings.Join(missing, ", ")),
+		"ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE",
+	}}
 }
 
 func add(all []Found, node string, c Check) []Found {

@@ -18,6 +18,12 @@ func says(node, view string, ahead time.Duration, checks ...Check) Answer {
 	}
 }
 
+// knows is an answer of a node that knows these.
+func knows(a Answer, nodes ...string) Answer {
+	a.Report.Nodes = nodes
+	return a
+}
+
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	socket := Check{"packet-socket", OK, "it can be opened", ""}
@@ -51,6 +57,23 @@ func TestTogether(t *testing.T) {
 					"speaker", Fail, "the speaker of n2 did not answer: ask n2:; no answer",
 					"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD",
 				}, []string{"n2"}},
+				answers("n1"),
+			},
+			true,
+		},
+		{
+			"others that were not asked, and one that did not answer",
+			[]Answer{knows(says("n1", "a", 0), "n1", "n2", "n3", "n4"), {Name: "n4", Err: errors.New("no answer")}},
+			nil,
+			[]Found{
+				{Check{
+					"speaker", Fail, "the speaker of n4 did not answer: no answer",
+					"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD",
+				}, []string{"n4"}},
+				{Check{
+					"speaker", Unknown, "asked 2 of 4 nodes, and not n2, n3",
+					"ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE",
+				}, []string{}},
 				answers("n1"),
 			},
 			true,

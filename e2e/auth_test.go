@@ -69,11 +69,15 @@ func TestStatusAuth(t *testing.T) {
 			return errors.Join(err, contains(body, "both others see the same", ip.String()))
 		})
 	}
+	code, out, err := newViewer(t).run(t.Context(), "status") // asked by TLS, but no token arrives
+	if err != nil || code != 1 || !strings.Contains(out, "the speaker asks for a token (--status-auth)") {
+		t.Errorf("through the API server: code %d, %v\n%s", code, err, out)
+	}
 	pod, err := starling.PodOn(t.Context(), shared, n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := shared.Kubectl(t.Context(), "", "-n", starling.Namespace, "exec", pod, "--", "/starling", "status")
+	out, err = shared.Kubectl(t.Context(), "", "-n", starling.Namespace, "exec", pod, "--", "/starling", "status")
 	if err != nil || !strings.Contains(out, "default/guarded") {
 		t.Errorf("status on the node: %v\n%s", err, out)
 	}

@@ -114,6 +114,17 @@ type Activity struct {
 	Events map[string]uint64 `json:"events"`
 }
 
+// Nodes names the members, this one included, but for those that left: who has to be asked by those who ask all.
+func (s Snapshot) Nodes() []string {
+	names := []string{}
+	for _, m := range s.Members {
+		if m.State != "left" {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
 // Digest is a short form of who announces what: two speakers with the same one see every address at the same announcer.
 func (s Snapshot) Digest() string {
 	h := fnv.New64a()

@@ -48,7 +48,7 @@ func TestEndpoints(t *testing.T) {
 		{"events", "/api/v1/events", nil, 200, "application/json", `{"node":"n1","events":[{"message":"announcing"}]}` + "\n"},
 		{
 			"doctor", "/api/v1/doctor", nil, 200, "application/json",
-			`{"node":"n1","at":"0001-01-01T00:00:00Z","checks":[{"name":"keys","result":"ok","words":"","todo":""}],"pools":null,"view":""}` + "\n",
+			`{"node":"n1","at":"0001-01-01T00:00:00Z","checks":[{"name":"keys","result":"ok","words":"","todo":""}],"pools":null,"view":"","nodes":null}` + "\n",
 		},
 		{
 			"view", "/api/v1/view", shows(speaker.Snapshot{Node: "n1", VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1"}, {IP: "2001:db8::1"}}}), 200, "application/json",

@@ -3,6 +3,7 @@ package watcher
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -104,24 +105,52 @@ func statusPort(p corev1.Pod) int32 {
 	return 7928
 }
 
+// ErrGuarded means that a speaker wants a token, which the API server takes out of what it passes on.
+var ErrGuarded = errors.New("the speaker asks for a token (--status-auth), and the API server passes none on: use kubectl exec, or port-forward and --server")
+
 // AskPod sends a GET to the status port of a speaker through the API server, and returns the body of the answer. The
-// path may have a query.
+// path may have a query. A speaker with a certificate is asked again by TLS: the API server does not verify what
+// certificate a pod has, since it cannot know all of them, but who reads its answers trusts it anyway.
 func AskPod(ctx context.Context, c *Client, p SpeakerPod, path string) ([]byte, error) {
-	name := p.Name + ":" + strconv.Itoa(int(p.Port))
 	suffix, query, _ := strings.Cut(path, "?")
 	params, err := url.ParseQuery(query)
 	if err != nil {
 		return nil, fmt.Errorf("ask pod %s on %s for %q: %w", p, p.Node, path, err)
 	}
-	r := c.core.Get().Namespace(p.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(suffix).MaxRetries(0)
+	body, err := c.proxied(ctx, p, "", suffix, params)
+	if says(err, "HTTP request to an HTTPS server") { // net/http's words
+		body, err = c.proxied(ctx, p, "https:", suffix, params)
+	}
+	if apierrors.IsUnauthorized(err) && says(err, tokenWanted) {
+		err = ErrGuarded
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask pod %s on %s: %w", p, p.Node, err)
+	}
+	return body, nil
+}
+
+// tokenWanted is in a speaker's answer to who gives no token, and in none of the API server's own.
+const tokenWanted = "a token of this Kubernetes cluster is needed"
+
+// proxied has the API server ask a pod, with "https:" for a scheme by TLS.
+func (c *Client) proxied(ctx context.Context, p SpeakerPod, scheme, path string, params url.Values) ([]byte, error) {
+	name := scheme + p.Name + ":" + strconv.Itoa(int(p.Port))
+	r := c.core.Get().Namespace(p.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(path).MaxRetries(0)
 	for name, values := range params {
 		for _, v := range values {
 			r = r.Param(name, v)
 		}
 	}
-	body, err := r.DoRaw(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("ask pod %s on %s: %w", p, p.Node, err)
+	return r.DoRaw(ctx)
+}
+
+// says tells whether the answer behind an error contains words; it is no Status where a pod gave it.
+func says(err error, words string) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
 	}
-	return body, nil
+	d := status.Status().Details
+	return d != nil && slices.ContainsFunc(d.Causes, func(c metav1.StatusCause) bool { return strings.Contains(c.Message, words) })
 }

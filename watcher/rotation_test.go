@@ -2,8 +2,11 @@ package watcher
 
 import (
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,6 +120,55 @@ func TestAskPod(t *testing.T) {
 	}
 	if _, err := AskPod(t.Context(), c, SpeakerPod{"n2", ns, "s2", 9000}, "api/v1/status"); err == nil || !strings.HasPrefix(err.Error(), "ask pod starling-system/s2 on n2: ") {
 		t.Errorf("nobody there: %v", err)
+	}
+}
+
+// TestAskPodByTLS: a speaker with a certificate is asked by TLS, and one that wants a token says what to do instead. The
+// front stands for the API server: like it, it takes the scheme from the pod's name and verifies no certificate.
+func TestAskPodByTLS(t *testing.T) {
+	speaker := func(code int, body string) *httptest.Server {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(code)
+			_, _ = w.Write([]byte(body + r.URL.RawQuery)) // the client reads or fails
+		}))
+		s.Config.ErrorLog = log.New(io.Discard, "", 0) // of plain requests
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s
+	}
+	for _, tt := range []struct {
+		name    string
+		speaker *httptest.Server
+		want    string
+		guarded bool
+	}{
+		{"a certificate", speaker(http.StatusOK, "well"), "wellip=198.18.64.1", false},
+		{"a token", speaker(http.StatusUnauthorized, "a token of this Kubernetes cluster is needed"), "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			front := httptest.NewServer(&httputil.ReverseProxy{
+				Rewrite: func(r *httputil.ProxyRequest) {
+					scheme := "http"
+					if strings.Contains(r.In.URL.Path, "/pods/https:s1:9000/") {
+						scheme = "https"
+					}
+					r.Out.URL.Scheme, r.Out.URL.Host = scheme, tt.speaker.Listener.Addr().String()
+				},
+				Transport: tt.speaker.Client().Transport,
+			})
+			t.Cleanup(front.Close)
+			c, err := NewClient(&rest.Config{Host: front.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := AskPod(t.Context(), c, SpeakerPod{"n1", ns, "s1", 9000}, "api/v1/who?ip=198.18.64.1")
+			if string(got) != tt.want || errors.Is(err, ErrGuarded) != tt.guarded || (err != nil) != tt.guarded {
+				t.Errorf("%q, %v; want %q", got, err, tt.want)
+			}
+			if Refused(err) {
+				t.Errorf("%v is taken for a want of rights at the API server", err)
+			}
+		})
 	}
 }
 
