@@ -163,7 +163,7 @@ func TestLoopbackSpeaksPlain(t *testing.T) {
 	s := New(testConfig(func(c *Config) { c.Cert, c.Allow, c.Log = cert, allowOne, zerolog.New(logs) }))
 	start(t, s)
 	logs.want(t, "status page is served")
-	if _, err := Fetch(t.Context(), "http://"+s.Addr()); err != nil {
+	if _, err := Get(t.Context(), "http://"+s.Addr(), snapshotPath); err != nil {
 		t.Error(err)
 	}
 }

@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,27 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/starling-lb/starling/speaker"
 )
 
 const maxAnswer = 256 << 20 // bytes; a million addresses are less
 
-// Fetch asks the speaker at base, such as "http://localhost:7928", for its snapshot. The error says
-// whom it asked and what came instead.
-func Fetch(ctx context.Context, base string) (speaker.Snapshot, error) {
-	var s speaker.Snapshot
-	body, err := Get(ctx, base, "api/v1/status")
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(body, &s); err != nil {
-		return speaker.Snapshot{}, fmt.Errorf("ask %s/api/v1/status: read the answer: %w", strings.TrimSuffix(base, "/"), err)
-	}
-	return s, nil
-}
-
-// Get asks the speaker at base for what is at a path, which may have a query, and returns its JSON.
+// Get asks the speaker at base, such as "http://localhost:7928", for what is at a path, which may have a query, and returns its JSON.
+// The error says whom it asked and what came instead.
 func Get(ctx context.Context, base, path string) ([]byte, error) {
 	u, err := endpoint(base, path)
 	if err != nil {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -17,7 +18,10 @@ import (
 	"github.com/starling-lb/starling/speaker"
 )
 
-func TestFetch(t *testing.T) {
+// snapshotPath is what is asked for.
+const snapshotPath = "api/v1/status"
+
+func TestGet(t *testing.T) {
 	t.Parallel()
 	want := speaker.Snapshot{
 		Node: "n1", Ready: true, Reasons: []string{}, Problems: []string{},
@@ -29,8 +33,12 @@ func TestFetch(t *testing.T) {
 	srv := httptest.NewServer(handle(testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return want } })))
 	t.Cleanup(srv.Close)
 	for _, base := range []string{srv.URL, srv.URL + "/"} {
-		got, err := Fetch(t.Context(), base)
+		body, err := Get(t.Context(), base, snapshotPath)
 		if err != nil {
+			t.Fatal(err)
+		}
+		var got speaker.Snapshot
+		if err := json.Unmarshal(body, &got); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -39,7 +47,7 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-func TestFetchErrors(t *testing.T) {
+func TestGetErrors(t *testing.T) {
 	t.Parallel()
 	answers := func(code int, contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -55,26 +63,24 @@ func TestFetchErrors(t *testing.T) {
 	}{
 		{"another status", answers(503, "text/plain", "sorry\nmore"), `it answers 503 Service Unavailable: "sorry"`},
 		{"another service", answers(200, "text/html; charset=utf-8", "<html>"), `it answers with "text/html", so this is no speaker`},
-		{"half an answer", answers(200, "application/json", `{"node":`), "read the answer: unexpected end of JSON input"},
-		{"not an object", answers(200, "application/json", `[]`), "read the answer: json: cannot unmarshal array"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			srv := httptest.NewServer(tt.handler)
 			t.Cleanup(srv.Close)
-			got, err := Fetch(t.Context(), srv.URL)
+			got, err := Get(t.Context(), srv.URL, snapshotPath)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "ask "+srv.URL+"/api/v1/status: ") {
 				t.Errorf("error %v does not tell %q and whom", err, tt.want)
 			}
-			if diff := cmp.Diff(speaker.Snapshot{}, got); diff != "" {
-				t.Errorf("something in spite of the error:\n%s", diff)
+			if got != nil {
+				t.Errorf("%q in spite of the error", got)
 			}
 		})
 	}
 }
 
-func TestFetchWithoutAServer(t *testing.T) {
+func TestGetWithoutAServer(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -82,14 +88,14 @@ func TestFetchWithoutAServer(t *testing.T) {
 	}
 	base := "http://" + ln.Addr().String()
 	ln.Close()
-	_, err = Fetch(t.Context(), base)
+	_, err = Get(t.Context(), base, snapshotPath)
 	want := "ask " + base + "/api/v1/status: dial tcp " + ln.Addr().String() + ": connect: connection refused"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
 
-func TestFetchGivesUp(t *testing.T) {
+func TestGetGivesUp(t *testing.T) {
 	t.Parallel()
 	asked := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -100,16 +106,16 @@ func TestFetchGivesUp(t *testing.T) {
 	patience := errors.New("waited long enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() { <-asked; cancel(patience) }()
-	_, err := Fetch(ctx, srv.URL)
+	_, err := Get(ctx, srv.URL, snapshotPath)
 	if !errors.Is(err, patience) || !strings.Contains(err.Error(), "no answer: waited long enough") {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestFetchFromNowhere(t *testing.T) {
+func TestGetFromNowhere(t *testing.T) {
 	t.Parallel()
 	for _, base := range []string{"", "localhost:7928", "198.18.0.1:7928", "ftp://n1", "http://", "http://a b", "://"} {
-		_, err := Fetch(t.Context(), base)
+		_, err := Get(t.Context(), base, snapshotPath)
 		if err == nil || !strings.Contains(err.Error(), "is not a URL like http://localhost:7928") {
 			t.Errorf("%q: error %v", base, err)
 		}

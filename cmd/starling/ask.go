@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,14 @@ import (
 
 	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/watcher"
+)
+
+const (
+	// askLimit is how long one speaker may take to answer.
+	askLimit = 5 * time.Second
+	// askMost is how many speakers are asked at a time: an answer tells of all
+	// members, and in a large cluster it is megabytes.
+	askMost = 16
 )
 
 // askFlags are those of every command that asks speakers.
@@ -67,11 +76,7 @@ func newAsker(c *cli.Context) (asker, error) {
 		errs = append(errs, fmt.Errorf("--timeout: %s is not a time to wait", a.limit))
 	}
 	servers := c.StringSlice("server")
-	for _, s := range servers {
-		if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
-			errs = append(errs, fmt.Errorf("--server: %q is not a URL like %s", s, defaultServer))
-		}
-	}
+	errs = append(errs, checkServers(servers))
 	api := c.App.Name == pluginName
 	for _, name := range []string{"kubeconfig", "context", "node"} {
 		if c.IsSet(name) && len(servers) > 0 {
@@ -83,11 +88,22 @@ func newAsker(c *cli.Context) (asker, error) {
 	case len(servers) > 0 || !api:
 		a.targets = serverTargets(servers)
 	default:
-		targets, err := podTargets(c)
+		targets, err := chosenPods(c)
 		errs = append(errs, err)
 		a.targets = targets
 	}
 	return a, errors.Join(errs...)
+}
+
+// checkServers has a line for each that is no URL.
+func checkServers(servers []string) error {
+	var errs []error
+	for _, s := range servers {
+		if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
+			errs = append(errs, fmt.Errorf("--server: %q is not a URL like %s", s, defaultServer))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // serverTargets are the speakers at the URLs, without any the one of this node.
@@ -113,8 +129,8 @@ func hint(server string, err error) error {
 	return err
 }
 
-// podTargets are the pods of the speakers.
-func podTargets(c *cli.Context) (func(context.Context) ([]target, error), error) {
+// chosenPods are the pods of the speakers that the flags choose.
+func chosenPods(c *cli.Context) (func(context.Context) ([]target, error), error) {
 	namespace, err := ownNamespace(c.String("namespace"))
 	if err != nil {
 		return nil, prefixed("--namespace", err)
@@ -123,7 +139,12 @@ func podTargets(c *cli.Context) (func(context.Context) ([]target, error), error)
 	if err != nil {
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}
-	node := c.String("node")
+	return podTargets(client, namespace, c.String("node")), nil
+}
+
+// podTargets are the pods of the speakers on one node, "" for all, reached through the API server: whoever looks after the
+// cluster reaches that, and often not the nodes.
+func podTargets(client *watcher.Client, namespace, node string) func(context.Context) ([]target, error) {
 	return func(ctx context.Context) ([]target, error) {
 		pods, err := watcher.SpeakerPods(ctx, client, namespace)
 		if err != nil {
@@ -145,7 +166,7 @@ func podTargets(c *cli.Context) (func(context.Context) ([]target, error), error)
 			return nil, fmt.Errorf("no speaker runs in namespace %s: install starling, or name its namespace with --namespace", namespace)
 		}
 		return list, nil
-	}, nil
+	}
 }
 
 // forbidden says which rights are missing.
@@ -206,12 +227,28 @@ func (a asker) anyone(ctx context.Context, path string) (target, []byte, error) 
 	return target{}, nil, errors.Join(errs...)
 }
 
-// all asks all speakers, askMost at a time. It is an error only when none answers.
+// all asks all speakers. It is an error only when none answers.
 func (a asker) all(ctx context.Context, path string) ([]answer, error) {
 	list, err := a.list(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return a.each(ctx, list, path)
+}
+
+// some is all, but for so many of them at most, others each time.
+func (a asker) some(ctx context.Context, path string, most int) ([]answer, error) {
+	list, err := a.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.Clone(list)
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return a.each(ctx, list[:min(len(list), most)], path)
+}
+
+// each asks these, askMost at a time.
+func (a asker) each(ctx context.Context, list []target, path string) ([]answer, error) {
 	answers := make([]answer, len(list))
 	for at := 0; at < len(list); at += askMost {
 		var asking sync.WaitGroup

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -18,16 +15,7 @@ import (
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/rotate"
 	"github.com/starling-lb/starling/speaker"
-	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/watcher"
-)
-
-const (
-	// askLimit is how long one speaker may take to answer.
-	askLimit = 5 * time.Second
-	// askMost is how many speakers are asked at a time, others each time: an
-	// answer tells of all members, and in a large cluster it is megabytes.
-	askMost = 16
 )
 
 func keyCommand() *cli.Command {
@@ -80,11 +68,7 @@ func withKeys(c *cli.Context, command string, limit time.Duration, do func(conte
 		errs = append(errs, fmt.Errorf("--timeout: %s is not a time to wait", limit))
 	}
 	servers := c.StringSlice("server")
-	for _, s := range servers {
-		if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
-			errs = append(errs, fmt.Errorf("--server: %q is not a URL like %s", s, defaultServer))
-		}
-	}
+	errs = append(errs, checkServers(servers))
 	client, err := watcher.ConnectUser(c.String("kubeconfig"), "starling/"+version())
 	if err != nil {
 		errs = append(errs, fmt.Errorf("--kubeconfig: %w", err))
@@ -92,76 +76,46 @@ func withKeys(c *cli.Context, command string, limit time.Duration, do func(conte
 	if err := errors.Join(errs...); err != nil {
 		return usageError{command: command, err: err}
 	}
-	r := &rotation{
+	speakers := asker{targets: podTargets(client, namespace, ""), limit: askLimit}
+	if len(servers) > 0 {
+		speakers.targets = serverTargets(servers)
+	}
+	return do(c.Context, &rotation{
 		read: func(ctx context.Context) (watcher.KeySecret, error) {
 			return watcher.ReadKeySecret(ctx, client, namespace)
 		},
 		write:    func(ctx context.Context, s watcher.KeySecret) error { return watcher.WriteKeySecret(ctx, client, s) },
-		ask:      func(ctx context.Context) (hearing, error) { return askPods(ctx, client, namespace) },
+		ask:      speakers.hear,
 		generate: mesh.GenerateKey,
 		out:      c.App.Writer,
 		limit:    limit,
 		pause:    time.Second,
-	}
-	if len(servers) > 0 {
-		r.ask = func(ctx context.Context) (hearing, error) { return askServers(ctx, servers) }
-	}
-	return do(c.Context, r)
+	})
 }
 
 func rotateKey(ctx context.Context, r *rotation) error { return r.run(ctx) }
 
-// askServers asks the speakers at the URLs.
-func askServers(ctx context.Context, servers []string) (hearing, error) {
-	return askAll(ctx, servers, status.Fetch)
-}
-
-// askPods asks the speakers, in a large cluster some of them, through the API
-// server, since whoever may rotate the key reaches that, and often not the nodes.
-func askPods(ctx context.Context, client *watcher.Client, namespace string) (hearing, error) {
-	pods, err := watcher.SpeakerPods(ctx, client, namespace)
+// hear asks askMost of the speakers, since whoever knows somebody knows who else is there. It is an error only when nobody
+// answers.
+func (a asker) hear(ctx context.Context) (hearing, error) {
+	answers, err := a.some(ctx, "api/v1/status", askMost)
 	if err != nil {
 		return hearing{}, err
 	}
-	if len(pods) == 0 {
-		return hearing{}, fmt.Errorf("no speaker runs in namespace %s", namespace)
-	}
-	rand.Shuffle(len(pods), func(i, j int) { pods[i], pods[j] = pods[j], pods[i] })
-	return askAll(ctx, pods[:min(len(pods), askMost)], func(ctx context.Context, p watcher.SpeakerPod) (s speaker.Snapshot, err error) {
-		body, err := watcher.AskPod(ctx, client, p, "api/v1/status")
-		if err != nil {
-			return s, err
-		}
-		if err := json.Unmarshal(body, &s); err != nil {
-			return s, fmt.Errorf("ask pod %s on %s: read the answer: %w", p, p.Node, err)
-		}
-		return s, nil
-	})
-}
-
-// askAll asks side by side. It is an error only when nobody answers: who knows
-// somebody knows who else is there.
-func askAll[T any](ctx context.Context, all []T, ask func(context.Context, T) (speaker.Snapshot, error)) (hearing, error) {
-	answers, errs := make([]speaker.Snapshot, len(all)), make([]error, len(all))
-	var asking sync.WaitGroup
-	for i := range all {
-		asking.Go(func() {
-			ctx, cancel := context.WithTimeoutCause(ctx, askLimit, fmt.Errorf("waited %s", askLimit))
-			defer cancel()
-			answers[i], errs[i] = ask(ctx, all[i])
-		})
-	}
-	asking.Wait()
 	var h hearing
-	for i, err := range errs {
+	for _, r := range answers {
+		s, err := speaker.Snapshot{}, r.err
+		if err == nil {
+			s, err = read[speaker.Snapshot](r.body)
+		}
 		if err != nil {
-			h.silent = append(h.silent, oneLine(err))
+			h.silent = append(h.silent, fmt.Sprintf("%s: %s", r.name, oneLine(err)))
 			continue
 		}
-		h.views = append(h.views, viewOf(answers[i]))
+		h.views = append(h.views, viewOf(s))
 	}
 	if len(h.views) == 0 {
-		return h, fmt.Errorf("no speaker answers: %w", errors.Join(errs...))
+		return h, fmt.Errorf("no speaker answers: %s", strings.Join(h.silent, "; "))
 	}
 	return h, nil
 }

@@ -288,9 +288,9 @@ func TestKeyCommand(t *testing.T) {
 	}
 }
 
-// TestAskPods: every speaker is asked through the API server; one that does not
+// TestHear: every speaker is asked through the API server; one that does not
 // answer is told, and only when nobody does it is an error.
-func TestAskPods(t *testing.T) {
+func TestHear(t *testing.T) {
 	api := apitest.Start(t)
 	for _, n := range []string{"n1", "n2"} {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "s-" + n, Labels: map[string]string{"app.kubernetes.io/name": "starling"}}}
@@ -316,12 +316,15 @@ func TestAskPods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := askPods(t.Context(), client, "ns")
+	pods := func(namespace string) asker {
+		return asker{targets: podTargets(client, namespace, ""), limit: askLimit}
+	}
+	got, err := pods("ns").hear(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []rotate.View{{Node: "n1", Members: []rotate.Seen{{Name: "n1", State: "alive", Keys: []string{"0a0b0c0d"}}}}}
-	if diff := cmp.Diff(want, got.views); diff != "" || len(got.silent) != 1 || !strings.HasPrefix(got.silent[0], "ask pod ns/s-n2 on n2: ") {
+	if diff := cmp.Diff(want, got.views); diff != "" || len(got.silent) != 1 || !strings.HasPrefix(got.silent[0], "n2: ask pod ns/s-n2 on n2: ") {
 		t.Errorf("silent %q, views (-want +got):\n%s", got.silent, diff)
 	}
 	for i := range 3 * askMost {
@@ -330,13 +333,14 @@ func TestAskPods(t *testing.T) {
 		api.Create(pod)
 	}
 	asked.Store(0)
-	if _, err := askPods(t.Context(), client, "many"); err == nil || asked.Load() != askMost {
+	if _, err := pods("many").hear(t.Context()); err == nil || asked.Load() != askMost {
 		t.Errorf("%d of many speakers asked, want %d: %v", asked.Load(), askMost, err)
 	}
-	if _, err := askPods(t.Context(), client, "empty"); err == nil || err.Error() != "no speaker runs in namespace empty" {
+	if _, err := pods("empty").hear(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "no speaker runs in namespace empty: ") {
 		t.Errorf("an empty namespace: %v", err)
 	}
-	if _, err := askServers(t.Context(), []string{front.URL}); err == nil || !strings.HasPrefix(err.Error(), "no speaker answers: ask "+front.URL) {
+	servers := asker{targets: serverTargets([]string{front.URL}), limit: askLimit}
+	if _, err := servers.hear(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "no speaker answers: ask "+front.URL) {
 		t.Errorf("nobody answers: %v", err)
 	}
 }
