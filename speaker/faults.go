@@ -64,11 +64,30 @@ func (s *Speaker) tellFaults(w *world) {
 			w.wake = earlier(w.wake, due)
 		default:
 			t.told = true
-			s.log.Warn().Str("node", f.node).Str("reason", f.words).Msg("fault")
+			if what := f.unlogged(); what != "" {
+				s.log.Warn().Str("node", f.node).Str("reason", f.words).Msg(what)
+			}
 			s.cfg.API.Event(f.event())
 		}
 	}
+	for f, t := range s.faulty {
+		if what := f.unlogged(); current[f] == nil && t.told && what != "" {
+			s.log.Info().Str("node", f.node).Str("was", what).Msg("well again")
+		}
+	}
 	s.faulty = current
+}
+
+// unlogged is what the log says of a defect of which it has no line yet. Members that come and go, keys and configuration
+// have some, from where they are found.
+func (f defect) unlogged() string {
+	switch f.reason {
+	case GossipBlocked:
+		return "gossip is blocked"
+	case PoolOverlapsNodes:
+		return "a pool contains addresses of nodes"
+	}
+	return ""
 }
 
 // event says the fault and, unless its words do, what to do about it.

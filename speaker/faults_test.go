@@ -67,6 +67,23 @@ func TestBlockedOnNodes(t *testing.T) {
 	}
 }
 
+// TestBlockedIsLogged: one line when it begins and one when it is over, where the event is told.
+func TestBlockedIsLogged(t *testing.T) {
+	lab(t, func(m *model) {
+		m.pass(10 * time.Second)
+		log := m.speakers["n1"].log
+		before := log.count()
+		m.block("n1", "n2")
+		m.pass(20 * time.Second)
+		m.unblock("n1", "n2")
+		m.pass(20 * time.Second)
+		got := slices.Concat(log.since(t, before, "gossip is blocked", "node"), log.since(t, before, "well again", "node", "was"))
+		if diff := cmp.Diff([]string{"gossip is blocked node=n2", "well again node=n2 was=gossip is blocked"}, got); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	}, tenAddresses)
+}
+
 // TestFaultsOnce: a fault is told once for as long as it lasts by each who sees it, and one that is over soon is not.
 func TestFaultsOnce(t *testing.T) {
 	lab(t, func(m *model) {

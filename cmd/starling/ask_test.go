@@ -256,7 +256,7 @@ func TestAskMistakes(t *testing.T) {
 		{"interval", []string{"status", "--watch", "--interval", "0s"}, exitUsage, "starling: --interval: 0s is not a time to wait"},
 		{"limit", []string{"events", "--limit", "-1"}, exitUsage, "starling: --limit and --since may not be negative"},
 		{"DHCP", []string{"doctor", "--dhcp", "198.18.64.9-198.18.64.1"}, exitUsage, `starling: --dhcp: "198.18.64.9-198.18.64.1" is reversed: the first address is above the last one`},
-		{"a shell", []string{"completion", "tcsh"}, exitUsage, `starling: name one shell of bash, zsh, fish, not "tcsh"`},
+		{"a shell", []string{"completion", "tcsh"}, exitUsage, `starling: "tcsh" is no shell of bash, zsh, fish`},
 		{"no kubeconfig", []string{"status", "--kubeconfig", "/nonexistent"}, exitUsage, "starling: --kubeconfig: kubeconfig: "},
 		{"a context", []string{"status", "--kubeconfig", file, "--context", "moon"}, exitUsage, `starling: --kubeconfig: kubeconfig: context "moon" does not exist`},
 		{"no speaker", []string{"status", "--kubeconfig", empty}, exitFailed, "starling: no speaker runs in namespace starling-system: install starling, or name its namespace with --namespace"},

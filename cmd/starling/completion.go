@@ -43,9 +43,14 @@ func completionCommand() *cli.Command {
 			"starling completion fish > ~/.config/fish/completions/starling.fish",
 		BashComplete: func(c *cli.Context) { fmt.Fprintln(c.App.Writer, strings.Join(shells, "\n")) },
 		Action: func(c *cli.Context) error {
-			shell := c.Args().First()
-			if c.NArg() != 1 || !slices.Contains(shells, shell) {
-				return usageError{command: "completion ", err: fmt.Errorf("name one shell of %s, not %q", strings.Join(shells, ", "), strings.Join(c.Args().Slice(), " "))}
+			shell, known := c.Args().First(), strings.Join(shells, ", ")
+			switch {
+			case c.NArg() == 0:
+				return usageError{command: "completion ", err: fmt.Errorf("name one shell: %s", known)}
+			case c.NArg() > 1:
+				return usageError{command: "completion ", err: fmt.Errorf("unexpected argument %q", c.Args().Get(1))}
+			case !slices.Contains(shells, shell):
+				return usageError{command: "completion ", err: fmt.Errorf("%q is no shell of %s", shell, known)}
 			}
 			script := map[string]string{"bash": bashCompletion, "zsh": zshCompletion}[shell]
 			if shell == "fish" {

@@ -46,6 +46,9 @@ func examine(c *cli.Context) error {
 			errs = append(errs, fmt.Errorf("--dhcp: %q is %w", r, err))
 		}
 	}
+	if err := checkPatterns(c.StringSlice("interface")); err != nil {
+		errs = append(errs, prefixed("--interface", err))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return usageError{command: "doctor ", err: err}
 	}

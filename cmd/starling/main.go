@@ -106,9 +106,10 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 }
 
 func onUsageError(c *cli.Context, err error, _ bool) error {
-	name := ""
+	name, flags := "", c.App.Flags
 	if c.Command != nil && c.Command.Name != c.App.Name {
+		flags = c.Command.Flags
 		name = strings.TrimPrefix(c.Command.HelpName, c.App.Name+" ") + " "
 	}
-	return usageError{command: name, err: err}
+	return usageError{command: name, err: mistake(flags, err)}
 }

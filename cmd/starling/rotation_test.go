@@ -352,7 +352,7 @@ func TestKeyMistakes(t *testing.T) {
 		want []string // lines
 	}{
 		{"no such command", []string{"turn"}, []string{`starling: unknown command "key turn"`, `starling: see "starling key --help"`}},
-		{"a flag", []string{"rotate", "--now"}, []string{"starling: flag provided but not defined: -now", `starling: see "starling key rotate --help"`}},
+		{"a flag", []string{"rotate", "--now"}, []string{"starling: there is no flag --now", `starling: see "starling key rotate --help"`}},
 		{
 			"several at once",
 			[]string{"rotate", "--timeout", "0s", "--server", "n1", "--kubeconfig", "/nonexistent", "--namespace", "A B", "now"},

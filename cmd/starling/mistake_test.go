@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestFlagMistakes: the words say what is wrong, where, and what would be right.
+func TestFlagMistakes(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		args     []string
+		variable string // of the environment, and its value
+		want     string
+	}{
+		{"no such flag", []string{"status", "--foo"}, "", "there is no flag --foo"},
+		{"no value", []string{"events", "--since"}, "", "--since needs a value: a time such as 500ms, 30s or 10m"},
+		{"no value for a text", []string{"status", "--output"}, "", "--output needs a value"},
+		{"no time", []string{"events", "--since", "10"}, "", `--since: "10" is not a time such as 500ms, 30s or 10m`},
+		{"no number", []string{"events", "--limit", "a few"}, "", `--limit: "a few" is not a whole number`},
+		{"neither yes nor no", []string{"doctor", "--local=perhaps"}, "", `--local: "perhaps" is not true or false`},
+		{"of a subcommand", []string{"key", "rotate", "--timeout", "long"}, "", `--timeout: "long" is not a time such as 500ms, 30s or 10m`},
+		{"a variable", []string{"run"}, "STARLING_REFRESH_PERIOD=often", `STARLING_REFRESH_PERIOD: "often" is not a time such as 500ms, 30s or 10m`},
+		{"a pattern", []string{"doctor", "--local", "--interface", "["}, "", `--interface: "[" is not a name or a glob`},
+		{"no shell", []string{"completion"}, "", "name one shell: bash, zsh, fish"},
+		{"no cluster", []string{"status", "--context", "here"}, "KUBECONFIG=/nonexistent", `--kubeconfig: kubeconfig: context "here" does not exist`},
+		{"no kubeconfig", []string{"status", "--node", "n1"}, "KUBECONFIG=/nonexistent", "--kubeconfig: kubeconfig: none is found: give one by --kubeconfig FILE or $KUBECONFIG"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if name, value, set := strings.Cut(tt.variable, "="); set {
+				t.Setenv(name, value)
+			}
+			code, out, errOut := called(t, append([]string{"starling"}, tt.args...)...)
+			first, rest, _ := strings.Cut(errOut, "\n")
+			if code != exitUsage || first != "starling: "+tt.want || !strings.HasPrefix(rest, "starling: see \"starling ") || out != "" {
+				t.Errorf("exit code %d, %q, and\n%s\nwant %q", code, out, errOut, tt.want)
+			}
+		})
+	}
+}
