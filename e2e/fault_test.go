@@ -184,6 +184,32 @@ func TestSpeakerFrozen(t *testing.T) {
 	s.served(t, "speaker of "+s.owner.Name+" frozen for a while", sudden)
 }
 
+// TestSpeakerFrozenForAMoment stops the announcing process for longer than gossip bears and for less than the others wait for
+// one that has not ended: nobody takes its address.
+func TestSpeakerFrozenForAMoment(t *testing.T) {
+	const moment = 600 * time.Millisecond
+	s := watchService(t, "moment", "tcp")
+	begun := time.Now()
+	t.Cleanup(func() {
+		if err := s.owner.Signal("starling", syscall.SIGCONT); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+		if err := s.owner.Signal("starling", signal); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(moment)
+	}
+	allReady(t)
+	for _, c := range s.watcher.Claims(s.ip) {
+		if c.At.After(begun) && c.MAC != s.owner.MAC.String() {
+			t.Errorf("%s claimed the address %v after %s was stopped", c.MAC, c.At.Sub(begun), s.owner.Name)
+		}
+	}
+	s.served(t, fmt.Sprintf("speaker of %s frozen for %v", s.owner.Name, moment), sudden)
+}
+
 // TestSpeakerDeleted stops the announcing pod as a rolling update does, and sees its successor return.
 func TestSpeakerDeleted(t *testing.T) {
 	s := watchService(t, "stop", "udp")
