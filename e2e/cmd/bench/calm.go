@@ -43,19 +43,23 @@ func (o *options) calm(ctx context.Context, p *step.Printer, c *cluster.Cluster)
 	if err != nil {
 		return err
 	}
+	if err := await(ctx, client); err != nil { // One that still asks who has the address is another matter.
+		return err
+	}
+	begun := time.Now()
 	err = busy(ctx, func() error { return stops(ctx, c, time.Duration(o.minutes)*time.Minute) })
 	report := client.Stop()
 	after, again := verdicts(ctx, c)
 	if err = errors.Join(err, again); err != nil {
 		return err
 	}
-	p.Say("\n  %d minutes with %d spinning processes, a speaker stopped for %v every %v", o.minutes, spinners, stopFor, stopsEvery)
+	p.Say("\n  %d minutes with %d spinning processes, a speaker stopped for %v every %v; counts of all %d together", o.minutes, spinners, stopFor, stopsEvery, len(c.Nodes))
 	p.Say("    %-48s %6d", "starling: members that were given up", after.deaths-before.deaths)
 	p.Say("    %-48s %6d", "starling: addresses that changed their owner", after.moves-before.moves)
-	p.Say("    %-48s %6.0f ms   %d lost", "client: longest time without an answer", ms(report.Gap), report.Lost)
-	p.Say("  both as all %d speakers count them together; and what was said on the way:", len(c.Nodes))
-	p.Say("    %-48s %6d", "gossip took a member for dead", after.gossip-before.gossip)
-	p.Say("    %-48s %6d", "the wire watch took a host for dead", after.wire-before.wire)
+	p.Say("    %-48s %6d", "gossip alone: members taken for dead", after.gossip-before.gossip)
+	p.Say("    %-48s %6d", "wire watch: hosts taken for dead", after.wire-before.wire)
+	p.Say("    %-48s %6.0f ms   after %.1f s; %d of %d lost", "client: longest time without an answer",
+		ms(report.Gap), report.GapBegan.Sub(begun).Seconds(), report.Lost, report.Asked)
 	return nil
 }
 
