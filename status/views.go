@@ -171,15 +171,22 @@ func (v *views) fetchView(ctx context.Context, base string) (View, error) {
 func fetch[T any](ctx context.Context, p peers, base, path string, most int64) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, viewTime)
 	defer cancel()
-	var r T
 	body, err := p.get(ctx, base, path, most)
 	if err != nil {
-		return r, err
+		var none T
+		return none, err
 	}
-	if err := json.Unmarshal(body, &r); err != nil {
+	r, err := decode[T](body)
+	if err != nil {
 		return r, fmt.Errorf("ask %s: read the answer: %w", base, err)
 	}
 	return r, nil
+}
+
+// decode reads an answer.
+func decode[T any](body []byte) (r T, err error) {
+	err = json.Unmarshal(body, &r)
+	return r, err
 }
 
 // differences asks for everything and compares address by address.
