@@ -53,6 +53,11 @@ browser: ## tests of the status page in headless Chromium; SCREENSHOTS=DIR leave
 	@scripts/deps browser
 	cd e2e/browser && CGO_ENABLED=0 STARLING_SCREENSHOTS=$(SCREENSHOTS) go test -vet=off -count=1 .
 
+.PHONY: pictures
+pictures: root deps ## docs/status-page.png and docs/cli.svg, from a real cluster whose node died a moment ago
+	@scripts/deps browser
+	@CGO_ENABLED=0 go -C e2e run ./cmd/pictures
+
 .PHONY: lint
 lint: ## formatter, linters and import directions
 	@scripts/lint
