@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,27 +54,28 @@ func Together(answers []Answer, dhcp []string) []Found {
 
 // asked tells when there are nodes that were not asked, as from within one of them: of these nothing is known.
 func asked(answers []Answer) []Check {
-	known, asked := map[string]bool{}, map[string]bool{}
+	var known, asked []string
 	for _, a := range answers {
-		for _, n := range a.Report.Nodes {
-			known[n] = true
-		}
-		known[a.Report.Node], asked[a.Report.Node], asked[a.Name] = true, true, true
-	}
-	delete(known, "") // of those that did not answer
-	var missing []string
-	for _, n := range slices.Sorted(maps.Keys(known)) {
-		if !asked[n] {
-			missing = append(missing, n)
+		known, asked = append(known, a.Report.Nodes...), append(asked, a.Name)
+		if a.Err == nil {
+			asked = append(asked, a.Report.Node)
 		}
 	}
-	if len(missing) == 0 {
+	words := Unasked(known, asked)
+	if words == "" {
 		return nil
 	}
-	return []Check{{
-		"speaker", Unknown, fmt.Sprintf("asked %d of %d nodes, and not %s", len(known)-len(missing), len(known), strings.Join(missing, ", ")),
-		"ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE",
-	}}
+	return []Check{{"speaker", Unknown, words, "ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE"}}
+}
+
+// Unasked says how many of the known nodes were asked, and which were not; "" when all were. Asked may hold other names, too.
+func Unasked(known, asked []string) string {
+	known = slices.Compact(slices.Sorted(slices.Values(known)))
+	missing := slices.DeleteFunc(slices.Clone(known), func(n string) bool { return slices.Contains(asked, n) })
+	if len(missing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("asked %d of %d nodes, and not %s", len(known)-len(missing), len(known), strings.Join(missing, ", "))
 }
 
 func add(all []Found, node string, c Check) []Found {

@@ -26,7 +26,13 @@ func (h handlers) json(w http.ResponseWriter, v any) {
 // events are lines of a log and whose they are.
 type events struct {
 	Node   string            `json:"node"`
+	Nodes  []string          `json:"nodes"` // whose speakers this one knows, to tell whether all were asked
 	Events []json.RawMessage `json:"events"`
+}
+
+func (h handlers) events() events {
+	s := h.cfg.Snapshot()
+	return events{s.Node, s.Nodes(), h.cfg.Events()}
 }
 
 // Others is the answer of /api/v1/others: what other speakers find and this one does not.

@@ -42,7 +42,7 @@ func newHandler(cfg Config, stop <-chan struct{}, port func() string) http.Handl
 	mux.HandleFunc("GET /api/v1/status", asJSON(h, cfg.Snapshot))
 	mux.HandleFunc("GET /api/v1/who", h.who)
 	mux.HandleFunc("GET /api/v1/leases", asJSON(h, cfg.Leases))
-	mux.HandleFunc("GET /api/v1/events", asJSON(h, func() events { return events{cfg.Snapshot().Node, cfg.Events()} }))
+	mux.HandleFunc("GET /api/v1/events", asJSON(h, h.events))
 	mux.HandleFunc("GET /api/v1/doctor", func(w http.ResponseWriter, r *http.Request) { h.json(w, cfg.Doctor(r.Context())) })
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)

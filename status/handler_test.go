@@ -45,7 +45,7 @@ func TestEndpoints(t *testing.T) {
 			"leases", "/api/v1/leases", nil, 200, "application/json",
 			`[{"service":"a/b","by":"here","foreign":false,"holder":"n1","mistake":"","ips":[{"ip":"198.18.64.1","pool":"p","state":"bound"}]}]` + "\n",
 		},
-		{"events", "/api/v1/events", nil, 200, "application/json", `{"node":"n1","events":[{"message":"announcing"}]}` + "\n"},
+		{"events", "/api/v1/events", nil, 200, "application/json", `{"node":"n1","nodes":[],"events":[{"message":"announcing"}]}` + "\n"},
 		{
 			"doctor", "/api/v1/doctor", nil, 200, "application/json",
 			`{"node":"n1","at":"0001-01-01T00:00:00Z","checks":[{"name":"keys","result":"ok","words":"","todo":""}],"pools":null,"view":"","nodes":null}` + "\n",

@@ -44,7 +44,7 @@ func speakerOf(node string) http.Handler {
 		_ = json.NewEncoder(w).Encode(speaker.Who{Node: node, IP: r.URL.Query().Get("ip"), Words: "n1 announces " + r.URL.Query().Get("ip")})
 	})
 	line := `{"time":"2026-01-02T03:04:05.00%s","level":"info","message":"announcing","vip":"198.18.64.%s"}`
-	say("events", map[string]any{"node": node, "events": []json.RawMessage{json.RawMessage(fmt.Sprintf(line, node[1:]+"Z", node[1:]))}})
+	say("events", map[string]any{"node": node, "nodes": []string{"n1", "n2"}, "events": []json.RawMessage{json.RawMessage(fmt.Sprintf(line, node[1:]+"Z", node[1:]))}})
 	checks := []doctor.Check{{Name: "packet-socket", Result: doctor.OK, Words: "fine"}}
 	if node == "n2" {
 		checks = append(checks, doctor.Check{Name: "gossip-tcp", Result: doctor.Fail, Words: "gossip port of n1 is blocked", Todo: "open it"})
@@ -236,6 +236,19 @@ func TestOneSpeakerIsEnough(t *testing.T) {
 	code, out, _ = called(t, "starling", "doctor", "--kubeconfig", file)
 	if code != exitUnwell || !strings.Contains(out, "fail    speaker        n1     the speaker of n1 did not answer: ask pod") {
 		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+// TestEventsOfSome: who asks only some of the speakers is told so, and who asks all is not.
+func TestEventsOfSome(t *testing.T) {
+	server := httptest.NewServer(speakerOf("n1"))
+	t.Cleanup(server.Close)
+	const remark = "starling: asked 1 of 2 nodes, and not n2; kubectl starling events asks all\n"
+	if code, _, errOut := called(t, "starling", "events", "--server", server.URL); code != exitOK || errOut != remark {
+		t.Errorf("one speaker: exit code %d, %q, want %q", code, errOut, remark)
+	}
+	if code, _, errOut := called(t, "starling", "events", "--kubeconfig", cluster(t, "n1", "n2")); code != exitOK || errOut != "" {
+		t.Errorf("all: exit code %d, %q", code, errOut)
 	}
 }
 

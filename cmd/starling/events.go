@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/status/text"
 )
 
@@ -42,13 +43,13 @@ func showEvents(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	lines, silent, err := merge(answers)
+	lines, remarks, err := merge(answers)
 	if err != nil {
 		return err
 	}
 	lines = choose(lines, c.String("grep"), c.Duration("since"), c.Int("limit"), time.Now())
-	for _, s := range silent {
-		fmt.Fprintf(c.App.ErrWriter, "starling: %s\n", s)
+	for _, r := range remarks {
+		fmt.Fprintf(c.App.ErrWriter, "starling: %s\n", r)
 	}
 	body, err := json.Marshal(raw(lines))
 	if err != nil {
@@ -57,20 +58,24 @@ func showEvents(c *cli.Context) error {
 	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Events(w, lines) })
 }
 
-// merge puts the lines of all speakers in order of time.
-func merge(answers []answer) (lines []text.Event, silent []string, err error) {
+// merge puts the lines of all speakers in order of time, and remarks whose are missing.
+func merge(answers []answer) (lines []text.Event, remarks []string, err error) {
+	var known, asked []string
 	for _, a := range answers {
+		asked = append(asked, a.name)
 		if a.err != nil {
-			silent = append(silent, fmt.Sprintf("%s did not answer: %s", a.name, oneLine(a.err)))
+			remarks = append(remarks, fmt.Sprintf("%s did not answer: %s", a.name, oneLine(a.err)))
 			continue
 		}
 		told, err := read[struct {
 			Node   string
+			Nodes  []string
 			Events []json.RawMessage
 		}](a.body)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", a.name, err)
 		}
+		known, asked = append(known, told.Nodes...), append(asked, told.Node)
 		for _, line := range told.Events {
 			e, err := text.ParseEvent(told.Node, line)
 			if err != nil {
@@ -79,8 +84,11 @@ func merge(answers []answer) (lines []text.Event, silent []string, err error) {
 			lines = append(lines, e)
 		}
 	}
+	if words := doctor.Unasked(known, asked); words != "" {
+		remarks = append(remarks, words+"; kubectl starling events asks all")
+	}
 	slices.SortStableFunc(lines, func(a, b text.Event) int { return a.Time.Compare(b.Time) })
-	return lines, silent, nil
+	return lines, remarks, nil
 }
 
 // choose leaves the last lines that contain a text.
