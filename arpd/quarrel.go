@@ -11,7 +11,7 @@ const (
 	// quarrelPause is the least time between the first two defences; it doubles
 	// up to quarrelPauseMost while the other insists.
 	quarrelPause     = 500 * time.Millisecond
-	quarrelPauseMost = 8 * time.Second
+	quarrelPauseMost = 800 * time.Millisecond
 	// quarrelShown is the defence from which on a quarrel is shown: one or two
 	// are the ordinary way to agree.
 	quarrelShown = 3
@@ -23,10 +23,8 @@ const (
 type quarrel struct {
 	mac         hw
 	since, last time.Time
-	against     hw        // who claimed it before the last defence,
-	defended    time.Time // and when that was
 	defences    int
-	rest        time.Time // not defended against the same before
+	rest        time.Time // not defended before
 	judge       time.Time // when to look whether it must be defended; zero: no
 }
 
@@ -36,8 +34,9 @@ type quarrel struct {
 // one gives way; that one takes the address out of Assign. The other defends it:
 // after the same grace as against strangers, because the claim is most often
 // that of a successor who is faster than the news of it, and then at growing
-// pauses as long as it is claimed. A third node that claims it has not been told yet, and
-// need not wait for so long.
+// pauses as long as it is claimed.
+// They do not grow beyond what leaves one answer after a second: of nodes that
+// see things differently again and again, each time must be as short as the first.
 type quarrels map[netip.Addr]*quarrel
 
 // hear notes that a member claims ip, and returns when judge is to be called.
@@ -48,18 +47,14 @@ func (q quarrels) hear(ip netip.Addr, mac hw, now time.Time) time.Time {
 		q[ip] = r
 	}
 	r.mac, r.last = mac, now
-	judge, rest := now.Add(disputeGrace), r.rest
-	if mac != r.against {
-		rest = r.defended.Add(quarrelPause)
-	}
-	if judge.Before(rest) {
-		judge = rest
-	}
-	if !r.judge.IsZero() && !judge.Before(r.judge) {
+	if !r.judge.IsZero() {
 		return time.Time{} // the caller knows
 	}
-	r.judge = judge
-	return judge
+	r.judge = now.Add(disputeGrace)
+	if r.judge.Before(r.rest) {
+		r.judge = r.rest
+	}
+	return r.judge
 }
 
 // due returns the addresses that must be defended now, sorted, and when to call
@@ -73,7 +68,7 @@ func (q quarrels) due(now time.Time) (defend []netip.Addr, next time.Time) {
 		default:
 			defend = append(defend, ip)
 			r.rest = now.Add(min(quarrelPause<<min(r.defences, 8), quarrelPauseMost))
-			r.judge, r.against, r.defended = time.Time{}, r.mac, now
+			r.judge = time.Time{}
 			r.defences++
 		}
 	}

@@ -22,8 +22,7 @@ type yielding struct {
 // station is a node at one of its MACs.
 type station struct{ name, mac string }
 
-// lostMost is for how long a node that held on to an address and is silent is asked on. Frames may have been lost, and it
-// defends the address the less often the longer others claimed it.
+// lostMost is for how long a node that held on to an address and is silent is asked on: frames may have been lost.
 const lostMost = 10 * time.Second
 
 // missed is what remains when the other does not answer.

@@ -23,6 +23,9 @@ var (
 // window is for how long after a change an address may have no answer, or two.
 const window = time.Second
 
+// joining is how long a speaker that starts takes to meet the others; its window begins then.
+const joining = 400 * time.Millisecond
+
 // crossing is for how long two may answer while nothing happens: contact with
 // the API server and the hold of a returning node end by themselves, and some
 // members know it sooner than others.
@@ -51,6 +54,8 @@ type simulation struct {
 	cut    map[string]bool // nodes without a link
 	frozen map[string]bool
 	down   map[string]bool // nodes without a speaker
+
+	started bool // by the last fault: a speaker
 }
 
 // fault is a thing that may happen to a node; it says what it did, or "" if it
@@ -229,10 +234,11 @@ func (s *simulation) begin(n string) bool {
 		return false
 	}
 	delete(s.down, n)
+	s.started = true
 	s.gone = append(s.gone, s.speakers[n])
 	b := s.start(n)
 	s.set(n, func(*node) { b.settled, b.up = false, !s.cut[n] })
-	time.AfterFunc(400*time.Millisecond, func() {
+	time.AfterFunc(joining, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		b.settled = true
@@ -285,6 +291,7 @@ func (s *simulation) able(ip string) bool {
 // while.
 func (s *simulation) step() {
 	all := faults()
+	s.started = false
 	for {
 		f, n := all[s.rand.IntN(len(all))], s.names[s.rand.IntN(len(s.names))]
 		if f.do(s, n) {
@@ -298,6 +305,9 @@ func (s *simulation) step() {
 		return
 	}
 	s.pass(window)
+	if s.started {
+		s.pass(joining)
+	}
 	long := time.Duration(s.rand.IntN(5000)) * time.Millisecond
 	if s.rand.IntN(8) == 0 {
 		long = 70 * time.Second // for what is noticed late
@@ -341,8 +351,12 @@ func (s *simulation) wrong(meters map[string]*meter) []string {
 func (s *simulation) views(ip string) string {
 	var b strings.Builder
 	for _, n := range s.names {
+		if s.frozen[n] { // perhaps in the middle of a turn
+			fmt.Fprintf(&b, "%s is frozen\n", n)
+			continue
+		}
 		snap := s.speakers[n].speaker.Snapshot()
-		fmt.Fprintf(&b, "%s (down %v, frozen %v, cut %v): %v", n, s.down[n], s.frozen[n], s.cut[n], snap.Reasons)
+		fmt.Fprintf(&b, "%s (down %v, cut %v): %v", n, s.down[n], s.cut[n], snap.Reasons)
 		for _, m := range snap.Members {
 			fmt.Fprintf(&b, " %s=%s", m.Name, m.State)
 			if m.Returning {

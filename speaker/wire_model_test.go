@@ -36,10 +36,9 @@ type sighting struct {
 
 // defence of an address against a member.
 type defence struct {
-	due      time.Time // zero: nobody is to be told
-	at, rest time.Time // of the last one, and not before
-	against  string    // whom that told
-	times    int
+	due   bool
+	rest  time.Time
+	times int
 }
 
 // asking is a question on its way.
@@ -173,22 +172,17 @@ func (b *node) hear(ip netip.Addr, mac string) {
 	}
 	c.heard[ip] = sighting{mac, time.Now()}
 	poke(b.wired)
-	d := c.defended[ip]
-	wait := max(200*time.Millisecond, time.Until(d.rest))
-	if mac != d.against {
-		wait = max(200*time.Millisecond, time.Until(d.at.Add(500*time.Millisecond)))
-	}
-	if !c.ours(ip) || !d.due.IsZero() && !time.Now().Add(wait).Before(d.due) {
+	if !c.ours(ip) || c.defended[ip].due {
 		return
 	}
-	d.due = time.Now().Add(wait)
+	d := c.defended[ip]
+	d.due = true
 	c.defended[ip] = d
+	wait := max(200*time.Millisecond, time.Until(d.rest))
 	time.AfterFunc(wait, func() {
 		b.m.mu.Lock()
 		defer b.m.mu.Unlock()
-		if c.defended[ip].due.Equal(d.due) {
-			b.defend(ip, mac)
-		}
+		b.defend(ip, mac)
 	})
 }
 
@@ -202,7 +196,7 @@ func (b *node) defend(ip netip.Addr, mac string) {
 		b.m.strangers++
 	}
 	d := c.defended[ip]
-	c.defended[ip] = defence{at: time.Now(), against: mac, rest: time.Now().Add(min(500*time.Millisecond<<min(d.times, 8), 8*time.Second)), times: d.times + 1}
+	c.defended[ip] = defence{rest: time.Now().Add(min(500*time.Millisecond<<min(d.times, 8), 800*time.Millisecond)), times: d.times + 1}
 	delete(c.heard, ip)
 	b.announce(ip)
 }
