@@ -19,7 +19,11 @@ type roll struct {
 	scopes scopes
 	poll   *owner.Poll  // among the voters
 	shift  *owner.Shift // from the poll of the turn before; nil: it is the same, or the first
+	room   []seat       // for those of this turn
 }
+
+// seatsAtOnce is how many seats share a piece of memory. All of it is kept as long as one of them is.
+const seatsAtOnce = 64
 
 // seat is a bound address at its election. Views show it, so after its turn it is not changed, but replaced.
 type seat struct {
@@ -98,7 +102,7 @@ func (s *Speaker) call(w *world) {
 			}
 		}
 	}
-	r.vips, r.seats, r.shift = w.vips, w.seats, nil
+	r.vips, r.seats, r.shift, r.room = w.vips, w.seats, nil, nil
 	if r.poll != nil && r.voters.Equal(w.voters) && r.scopes.equal(w.scopes) {
 		return // the scopes that the poll knows stay
 	}
@@ -116,10 +120,11 @@ func (s *Speaker) vote(w *world, i int) *seat {
 	if old != nil && !old.stale && r.shift == nil {
 		return old
 	}
-	var t, before seat
-	if old != nil {
-		t, before = *old, *old
+	before := old
+	if old == nil {
+		before = &seat{}
 	}
+	t := *before
 	if old == nil || old.stale {
 		t.candidate, t.stale = s.candidate(w, w.vips[i]), false
 	}
@@ -132,7 +137,21 @@ func (s *Speaker) vote(w *world, i int) *seat {
 	if old != nil && !old.stale && t.elected == before.elected && t.candidate.Scope == before.candidate.Scope {
 		return old
 	}
-	return t.copied()
+	return r.make(&t)
+}
+
+// make puts a seat into memory. When the members change nearly all seats do, so they are made many at a time.
+func (r *roll) make(t *seat) *seat {
+	if r.shift == nil {
+		return t.copied()
+	}
+	if len(r.room) == 0 {
+		r.room = make([]seat, seatsAtOnce)
+	}
+	next := &r.room[0]
+	r.room = r.room[1:]
+	*next = *t
+	return next
 }
 
 // candidate joins the Services of an address into what election needs.
