@@ -70,7 +70,7 @@ func poolFull(t *testing.T) diagnosis {
 		todo:  "add addresses to the pool",
 		harm:  true,
 		alert: []string{"StarlingServicesWaiting", "Services wait for an address of pool " + tiny, "Add a range to the pool"},
-		event: []string{"AllocationFailed", tiny},
+		event: []string{"AllocationFailed", tiny, "add addresses to the pool"},
 		about: "full-c",
 	}
 }

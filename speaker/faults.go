@@ -92,11 +92,7 @@ func (f defect) unlogged() string {
 
 // event says the fault and, unless its words do, what to do about it.
 func (f defect) event() watcher.Event {
-	words := f.words
-	if todo := advice(words); todo != "" {
-		words += ": " + todo
-	}
-	return watcher.Event{Key: watcher.Key{Name: f.node}, Warning: true, Reason: f.reason, Message: words, Once: f.reason + " " + f.about}
+	return watcher.Event{Key: watcher.Key{Name: f.node}, Warning: true, Reason: f.reason, Message: withAdvice(f.words), Once: f.reason + " " + f.about}
 }
 
 // faults are what this node has to tell of.

@@ -48,6 +48,9 @@ func findings(s Snapshot) []Finding {
 	return list
 }
 
+// moreRoom is what helps where a pool is used up.
+const moreRoom = "add addresses to the pool, or delete Services that need none; `starling pools` shows its use"
+
 // queued says for each pool that Services wait for it, and for the others each by name.
 func queued(s Snapshot) []Finding {
 	var list []Finding
@@ -62,7 +65,7 @@ func queued(s Snapshot) []Finding {
 		if len(names) > 0 {
 			list = append(list, Finding{
 				harm, "pool " + p.Name, fmt.Sprintf("%d wait for an address of pool %q (%s): %s", len(names), p.Name, some(names, 3), why),
-				"add addresses to the pool, or delete Services that need none; `starling pools` shows its use",
+				moreRoom,
 			})
 		}
 	}
@@ -126,6 +129,22 @@ func remedies() [][2]string {
 		{"as others have one", "see why kube-proxy does not run on this node; after a minute it is no longer waited for, and with --kube-proxy-health none never"},
 		{"kube-proxy of this node", "see the log of kube-proxy on this node"},
 	}
+}
+
+// withRoom is what an event says of a lease: of a pool that is used up also what helps. All else says so itself, by the rule that refuses.
+func withRoom(message string) string {
+	if strings.Contains(message, " has no free IPv") {
+		return message + ": " + moreRoom
+	}
+	return message
+}
+
+// withAdvice is a problem and, unless its words do, what to do about it, for those who read nothing else.
+func withAdvice(problem string) string {
+	if todo := advice(problem); todo != "" {
+		return problem + ": " + todo
+	}
+	return problem
 }
 
 // advice is what to do about a problem, "" if its words say it themselves.

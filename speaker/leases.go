@@ -156,7 +156,7 @@ func (s *Speaker) finish(r result) {
 // report tells users what a step did.
 func (s *Speaker) report(st lease.Step) {
 	for _, e := range st.Events {
-		s.cfg.API.Event(watcher.Event{Key: watcherKey(st.Service), UID: st.UID, Warning: e.Warning, Reason: e.Reason, Message: e.Message})
+		s.cfg.API.Event(watcher.Event{Key: watcherKey(st.Service), UID: st.UID, Warning: e.Warning, Reason: e.Reason, Message: withRoom(e.Message)})
 		s.log.Info().Str("service", st.Service.String()).Str("reason", e.Reason).Msg(e.Message)
 	}
 }

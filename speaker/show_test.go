@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
 	"github.com/starling-lb/starling/watcher"
@@ -141,6 +142,13 @@ func TestSnapshotNamesWhoWaits(t *testing.T) {
 		}
 		if diff := cmp.Diff(wantWords, words); diff != "" {
 			t.Errorf("findings (-want +got):\n%s", diff)
+		}
+		wantEvents := []string{
+			`second: pool "tiny" has no free IPv4 address: ` + moreRoom,
+			"wrong: spec.loadBalancerIP asks for 203.0.113.1, which is in no pool",
+		}
+		if diff := cmp.Diff(wantEvents, m.told(lease.AllocationFailed)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		m.remove("first")
 		m.remove("wrong")
