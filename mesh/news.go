@@ -37,6 +37,11 @@ func (m *Mesh) news(content []byte) {
 // told directly, so others may learn of it that much later.
 const newsTime = 500 * time.Millisecond
 
+// confirmTime is for how long after that the word of a member stands that gossip
+// never confirms: a receiver works on its newest datagram first, so after a stop
+// it may hear old news after new gossip, which does not say it twice.
+const confirmTime = 10 * time.Second
+
 // word is what a member said directly, until gossip says the same. memberlist
 // does not tell which of two versions is the newer one, so what gossip says
 // meanwhile is put aside, and comes into force when the time is over.
@@ -56,12 +61,20 @@ func (w *word) holds(meta []byte, now time.Time) bool {
 	return true
 }
 
-// due ends a word whose time is over, and returns what gossip says instead.
-func (w *word) due(now time.Time) (meta []byte) {
-	if w.told != "" && !now.Before(w.until) {
+// due ends a word whose time is over, and returns what gossip says instead, or
+// said last.
+func (w *word) due(now time.Time, last string) (meta []byte) {
+	switch {
+	case w.told == "" || now.Before(w.until):
+		return nil
+	case w.aside != nil:
 		meta = w.aside
-		*w = word{}
+	case now.Before(w.until.Add(confirmTime)):
+		return nil
+	default:
+		meta = []byte(last)
 	}
+	*w = word{}
 	return meta
 }
 

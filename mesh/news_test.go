@@ -129,6 +129,8 @@ func TestWord(t *testing.T) {
 		{"gossip is newer", []step{{0, "newer", "news"}, {newsTime - 1, "", "news"}, {newsTime, "", "newer"}}},
 		{"the last of gossip counts", []step{{0, "new", "news"}, {1, "newer", "news"}, {newsTime, "", "newer"}}},
 		{"gossip after a while", []step{{newsTime, "newer", "newer"}, {newsTime, "", "newer"}}},
+		{"gossip never confirms it", []step{{newsTime + confirmTime - 1, "", "news"}, {newsTime + confirmTime, "", "older"}, {time.Minute, "", "older"}}},
+		{"gossip confirms it late", []step{{newsTime, "news", "news"}, {newsTime + confirmTime, "", "news"}}},
 		{"said again", []step{{0, "between", "news"}, {newsTime - 1, "said", "news"}, {newsTime, "", "news"}, {2 * newsTime, "", "news"}}},
 		{"said again when gossip agrees", []step{{0, "news", "news"}, {1, "said", "news"}, {2, "newer", "newer"}}},
 		{"gossip says nothing", []step{{newsTime, "", "news"}, {newsTime, "newer", "newer"}}},

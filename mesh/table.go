@@ -54,6 +54,7 @@ type table struct {
 type entry struct {
 	Member
 	raw     string    // Meta as received, to see whether it differs.
+	gossip  string    // What gossip said last.
 	goodbye time.Time // When the member said that it goes.
 	ping    Ping
 	word    word
@@ -86,6 +87,7 @@ func (t *table) alive(name string, addr netip.AddrPort, meta []byte, now time.Ti
 		t.moved(name, now)
 	}
 	held := e.word.holds(meta, now)
+	e.gossip = string(meta)
 	changed = came || e.Addr != addr || !held && e.raw != string(meta)
 	if !known || !held && e.raw != string(meta) {
 		e.raw, e.Meta = string(meta), decodeMeta(meta)
@@ -199,7 +201,7 @@ func (t *table) expire(now time.Time) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.members {
-		if meta := t.members[i].word.due(now); meta != nil {
+		if meta := t.members[i].word.due(now, t.members[i].gossip); meta != nil {
 			changed = t.members[i].says(meta) || changed
 		}
 	}
