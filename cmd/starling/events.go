@@ -21,7 +21,8 @@ func eventsCommand() *cli.Command {
 		Usage: "show what happened lately, as told by all speakers, in order of time",
 		Description: "Each speaker remembers the last 500 lines of its log at level info and above: changes of members,\n" +
 			"announcers, leases, interfaces and readiness, each with its reason. What is told about one Service\n" +
-			"is also among its events (kubectl describe service)." + codes,
+			"is also among its events (kubectl describe service), and what is wrong with a node among those of\n" +
+			"the Node (kubectl describe node)." + codes,
 		Flags: askFlags(
 			&cli.IntFlag{Name: "limit", Value: 50, Usage: "show the last `N`; 0: all"},
 			&cli.DurationFlag{Name: "since", Usage: "show what happened in this time", DefaultText: "any"},
