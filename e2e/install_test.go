@@ -81,7 +81,7 @@ func quickStart(t *testing.T) {
 	g.enter(t, "kubectl -n starling-system exec ds/starling -- /starling who 198.18.64.240")
 
 	trouble := open(t, "docs/troubleshooting.md")
-	trouble.enter(t, "kubectl describe service NAME                                   # events: why it has no address, or who else has it", "NAME", "hello")
+	trouble.enter(t, "kubectl describe service NAME                                   # events: why it has no address, or who else has it", "NAME", "hello", "NODE", shared.Nodes[0].Name)
 	trouble.complete(t, nil)
 
 	g.enter(t, "kubectl delete service,deployment hello")
@@ -103,6 +103,9 @@ func helmAndBack(t *testing.T) {
 		t.Errorf("with namespace.create helm says %q", told)
 	}
 	notes := g.enter(t, install)
+	if readme := g.elsewhere(t, "README.md"); !slices.ContainsFunc(page.Blocks(readme.text), func(b page.Block) bool { return b.Text == g.ran[0] }) {
+		t.Errorf("the README does not install by the same commands:\n%s", g.ran[0])
+	}
 	for _, want := range []string{"from the pools: default.", "kubectl label namespace starling-system pod-security.kubernetes.io/enforce=privileged"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes do not say %q:\n%s", want, notes)
@@ -165,6 +168,7 @@ func overlayAndReadme(t *testing.T) {
 	g.complete(t, map[string]string{
 		"make demo    # a real Kubernetes cluster on this machine, a Service, a pulled cable, the gap in milliseconds": "both make clusters of their own, and this is part of the second",
 		"make image    # dist/starling-image.tar": "as in the quick start",
+		"helm install starling charts/starling --namespace starling-system --create-namespace --values my-values.yaml":           "above, as docs/install.md has it",
 		"make build && sudo install bin/starling /usr/local/bin/starling && sudo ln -s starling /usr/local/bin/kubectl-starling": "it changes the machine; the test gives the user the same two names",
 	})
 }
