@@ -62,7 +62,7 @@ func (t *seat) words() string {
 	case t.verdict().Owner == "":
 		return fmt.Sprintf("%s may not announce it any more", t.from)
 	case t.cause == causeNew:
-		return "known to this speaker since then"
+		return "new to this speaker"
 	case t.cause == causeEligible:
 		return fmt.Sprintf("%s may announce it, after nobody could", t.verdict().Owner)
 	case t.cause == causeLost:

@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func TestSnapshotSaysWhyAnAddressMoved(t *testing.T) {
 func TestChangeWords(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ owner, from, cause, want string }{
-		{"n1", "", causeNew, "known to this speaker since then"},
+		{"n1", "", causeNew, "new to this speaker"},
 		{"", "", causeNew, "nobody may announce it since it is known"},
 		{"n1", "", causeEligible, "n1 may announce it, after nobody could"},
 		{"n1", "n2", causeLost, "n2 was lost"},
@@ -147,7 +148,7 @@ func TestSnapshotNamesWhoWaits(t *testing.T) {
 			`second: pool "tiny" has no free IPv4 address: ` + moreRoom,
 			"wrong: spec.loadBalancerIP asks for 203.0.113.1, which is in no pool",
 		}
-		if diff := cmp.Diff(wantEvents, m.told(lease.AllocationFailed)); diff != "" {
+		if diff := cmp.Diff(wantEvents, slices.Sorted(slices.Values(m.told(lease.AllocationFailed)))); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		m.remove("first")
