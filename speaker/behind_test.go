@@ -11,8 +11,7 @@ import (
 // backFrom starts a speaker anew that has nothing but its snapshot file, of which edit says how it differs from what
 // the others know. Either it alone is without the API server, or all are.
 func (m *model) backFrom(name string, alone bool, edit func(map[watcher.Key]*watcher.Service)) {
-	m.speakers[name].stop()
-	<-m.speakers[name].done
+	m.leaves(name)
 	m.pass(time.Second)
 	for other := range m.speakers {
 		if !alone && other != name {

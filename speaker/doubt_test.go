@@ -45,8 +45,7 @@ func TestNothingKnownIsNotReady(t *testing.T) {
 		m.create("web", nil, "n1", "n2", "n3")
 		ip := m.bound("web")
 		owner := m.one(ip)
-		m.speakers[owner].stop()
-		<-m.speakers[owner].done
+		m.leaves(owner)
 		m.pass(time.Second)
 		gap, _ := m.during(ip, func() {
 			m.start(owner, func(b *node) { b.stale, b.changes = true, map[watcher.Key]*watcher.Service{} })

@@ -183,8 +183,7 @@ func (m *model) onces() []string {
 func TestLostOnNodes(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(10 * time.Second)
-		m.speakers["n3"].stop()
-		<-m.speakers["n3"].done
+		m.leaves("n3")
 		m.pass(10 * time.Second)
 		if got := m.onNodes(); got != nil {
 			t.Errorf("events %q about a speaker that was stopped", got)

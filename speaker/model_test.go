@@ -193,6 +193,12 @@ func (m *model) gossip() {
 	})
 }
 
+// leaves stops a speaker as a SIGTERM does, and waits until it has ended.
+func (m *model) leaves(name string) {
+	m.speakers[name].stop()
+	<-m.speakers[name].done
+}
+
 // dies makes a member unreachable, and dead to the others after a while.
 func (m *model) dies(name string, detection time.Duration) {
 	m.mu.Lock()

@@ -124,8 +124,7 @@ func TestStartedWhileGossipIsBlocked(t *testing.T) {
 					p.do(m.block, top, second, third)
 					m.pass(10 * time.Second)
 					gap, double := m.during(ip, func() {
-						m.speakers[name].stop()
-						<-m.speakers[name].done
+						m.leaves(name)
 						m.pass(2 * time.Second)
 						m.start(name)
 						m.pass(20 * time.Second)

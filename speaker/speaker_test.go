@@ -127,8 +127,7 @@ func TestStopLosesNothing(t *testing.T) {
 		ip := m.bound("web")
 		owner := m.one(ip)
 		gap, double := m.during(ip, func() {
-			m.speakers[owner].stop()
-			<-m.speakers[owner].done
+			m.leaves(owner)
 			m.pass(time.Second)
 		})
 		if gap > 0 {
@@ -148,8 +147,7 @@ func TestReturnOfANodeLosesNothing(t *testing.T) {
 		m.create("web", nil, "n1", "n2", "n3")
 		ip := m.bound("web")
 		owner := m.one(ip)
-		m.speakers[owner].stop()
-		<-m.speakers[owner].done
+		m.leaves(owner)
 		m.pass(time.Second)
 		gap, double := m.during(ip, func() {
 			m.start(owner)
@@ -175,8 +173,7 @@ func TestWholeClusterStops(t *testing.T) {
 		m.create("web", nil, "n1")
 		m.one(m.bound("web"))
 		start := time.Now()
-		m.speakers["n1"].stop()
-		<-m.speakers["n1"].done
+		m.leaves("n1")
 		if took := time.Since(start); took > 100*time.Millisecond {
 			t.Errorf("a speaker without a successor took %s to stop", took)
 		}
