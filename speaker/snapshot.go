@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"time"
+
+	"github.com/starling-lb/starling/mesh"
 )
 
 // Snapshot is what one speaker knows and believes at one moment. Its JSON is the public contract of
@@ -114,11 +116,11 @@ type Activity struct {
 	Events map[string]uint64 `json:"events"`
 }
 
-// Nodes names the members, this one included, but for those that left: who has to be asked by those who ask all.
+// Nodes names the members that are there, this one included: who has to be asked by those who ask all.
 func (s Snapshot) Nodes() []string {
 	names := []string{}
 	for _, m := range s.Members {
-		if m.State != "left" {
+		if s := mesh.State(m.State); s != mesh.Left && s != mesh.Dead {
 			names = append(names, m.Name)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/mesh"
 )
 
 // added are the empty forms of what later releases added to the end.
@@ -98,6 +100,18 @@ func full(at time.Time) Snapshot {
 		Keys:       Keys{Held: []string{"0a0b0c0d"}, State: "all"},
 		Activity:   Activity{Writes: map[string]uint64{"ok": 1}, Events: map[string]uint64{"sent": 2}},
 		Findings:   []Finding{{Level: harm, About: "p", Words: "w", Todo: "t"}},
+	}
+}
+
+// TestNodes: who left or died cannot be asked, and the findings tell of the dead.
+func TestNodes(t *testing.T) {
+	t.Parallel()
+	var s Snapshot
+	for _, state := range []mesh.State{mesh.Alive, mesh.Left, mesh.Dead, onWire} {
+		s.Members = append(s.Members, Member{Name: "n-" + string(state), State: string(state)})
+	}
+	if diff := cmp.Diff([]string{"n-alive", "n-wire"}, s.Nodes()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
