@@ -19,18 +19,26 @@ var (
 func mistake(flags []cli.Flag, err error) error {
 	words := err.Error()
 	if name, ok := strings.CutPrefix(words, "flag provided but not defined: -"); ok {
-		return fmt.Errorf("there is no flag --%s", name)
+		return fmt.Errorf("there is no flag %s", dashed(name))
 	}
 	if name, ok := strings.CutPrefix(words, "flag needs an argument: -"); ok {
-		return fmt.Errorf("--%s needs a value%s", name, suggestion(flags, name, ": "))
+		return fmt.Errorf("%s needs a value%s", dashed(name), suggestion(flags, name, ": "))
 	}
 	if m := badFlag.FindStringSubmatch(words); m != nil {
-		return fmt.Errorf("--%s: %q is not%s", m[2], m[1], suggestion(flags, m[2], " "))
+		return fmt.Errorf("%s: %q is not%s", dashed(m[2]), m[1], suggestion(flags, m[2], " "))
 	}
 	if m := badVariable.FindStringSubmatch(words); m != nil {
 		return fmt.Errorf("%s: %q is not%s", m[2], m[1], suggestion(flags, m[3], " "))
 	}
 	return err
+}
+
+// dashed is a flag as it is typed.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // suggestion is what a value of a flag looks like, after a separator.

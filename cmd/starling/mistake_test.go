@@ -14,6 +14,7 @@ func TestFlagMistakes(t *testing.T) {
 		want     string
 	}{
 		{"no such flag", []string{"status", "--foo"}, "", "there is no flag --foo"},
+		{"no such short flag", []string{"status", "-x"}, "", "there is no flag -x"},
 		{"no value", []string{"events", "--since"}, "", "--since needs a value: a time such as 500ms, 30s or 10m"},
 		{"no value for a text", []string{"status", "--output"}, "", "--output needs a value"},
 		{"no time", []string{"events", "--since", "10"}, "", `--since: "10" is not a time such as 500ms, 30s or 10m`},
