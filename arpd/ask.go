@@ -121,15 +121,7 @@ func (p *port) ask(q Question, presence uint32, m *metrics) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.closed:
-	case r.sock.Write(frame) == nil:
-		m.asked.Inc()
-	default:
-		m.dropped[writeFailed].Inc()
-	}
+	p.write(r, frame, m.asked, m)
 	return nil
 }
 

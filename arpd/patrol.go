@@ -10,14 +10,9 @@ import (
 	"github.com/mdlayher/ndp"
 )
 
-const (
-	// patrolEvery lies between two questions for an own address: whether another
-	// station has it as well.
-	patrolEvery = 30 * time.Second
-	// patrolLeast lies between any two such questions. Every host on the link has to
-	// read them, so 10,000 addresses take some three minutes in place of one.
-	patrolLeast = 20 * time.Millisecond
-)
+// patrolLeast lies between any two questions for an own address. Every host on
+// the link has to read them, so 10,000 addresses take some three minutes.
+const patrolLeast = 20 * time.Millisecond
 
 // patrol asks for the own addresses one after the other, for ever. A station that
 // has one of them and never says so by itself is heard by its answer, which is a
@@ -29,6 +24,8 @@ const (
 //     the override flag (RFC 4861, section 7.2.4), and the caches of all would
 //     follow the other station.
 //
+// An address that is on no network of an interface is not asked for there: a
+// router that answers for all that it has a route to (proxy ARP) is no rival.
 // Who answers that is a node of this cluster is not listened to, see hear.
 func (r *Responder) patrol(ctx context.Context) {
 	if r.every < 0 {

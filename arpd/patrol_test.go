@@ -14,7 +14,7 @@ import (
 // announcements of their gain pass.
 func patrolling(t *testing.T, own ...netip.Addr) (n *node, arp, nd *fakeSocket) {
 	t.Helper()
-	n, _ = startWith(t, Config{Patrol: patrolEvery, Refresh: -1}, newFake(t, testNIC))
+	n, _ = startWith(t, Config{Patrol: 30 * time.Second, Refresh: -1}, newFake(t, testNIC))
 	n.Set(own)
 	n.Watch([]netip.Addr{other4, other6})
 	time.Sleep(10 * time.Second)
@@ -47,6 +47,22 @@ func TestPatrolAsks(t *testing.T) {
 	})
 }
 
+// TestPatrolStaysOnTheNetwork: of a routed address a router says that it has it, so nobody is asked.
+func TestPatrolStaysOnTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		routed := netip.MustParseAddr("198.51.100.1")
+		_, arp, _ := patrolling(t, vip4, routed)
+		time.Sleep(2 * time.Minute)
+		asked := map[string]bool{}
+		for _, f := range arp.take() {
+			asked[asksFor(f.frame)] = true
+		}
+		if diff := cmp.Diff(map[string]bool{"198.18.0.100 of everybody from 0.0.0.0": true}, asked); diff != "" {
+			t.Errorf("questions (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // asksFor reads a question for an address.
 func asksFor(frame []byte) string {
 	if m, d := parseARP(frame); d == kept && m.op == arpRequest && m.dst == broadcastHW {
@@ -64,15 +80,15 @@ func TestPatrolPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		own := make([]netip.Addr, 10_000)
 		for i := range own {
-			own[i] = netip.AddrFrom4([4]byte{198, 18, byte(64 + i/256), byte(i)})
+			own[i] = netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 14: byte(64 + i/256), 15: byte(i)})
 		}
-		_, arp, _ := patrolling(t, own...)
+		_, _, nd := patrolling(t, own...)
 		time.Sleep(20*time.Second + patrolLeast/2) // between two questions
-		arp.take()
+		nd.take()
 		round := time.Duration(len(own)) * patrolLeast
 		time.Sleep(round)
 		asked := map[string]int{}
-		frames := arp.take()
+		frames := nd.take()
 		for _, f := range frames {
 			asked[asksFor(f.frame)]++
 		}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
@@ -195,18 +196,11 @@ func (p *port) announce(ip netip.Addr, brief bool, m *metrics) (sent int, err er
 	if ip.Is6() {
 		r = p.readers[1]
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, f := range frames {
-		if p.closed {
-			return sent, nil
+		if !p.write(r, f, m.gratuitous, m) {
+			break
 		}
 		sent++
-		if r.sock.Write(f) == nil {
-			m.gratuitous.Inc()
-		} else {
-			m.dropped[writeFailed].Inc()
-		}
 	}
 	return sent, nil
 }
@@ -243,6 +237,22 @@ func (p *port) groupTrouble() error {
 
 // silence makes the port answer for nothing and nobody.
 func (p *port) silence() { p.view.Store(&view{table: &table{}}) }
+
+// write tries to send one frame and counts it, as sent or as dropped. It does
+// nothing and returns false when the port is closed.
+func (p *port) write(r *reader, frame []byte, sent prometheus.Counter, m *metrics) (open bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return false
+	case r.sock.Write(frame) == nil:
+		sent.Inc()
+	default:
+		m.dropped[writeFailed].Inc()
+	}
+	return true
+}
 
 // close silences the port and returns when its readers have left.
 func (p *port) close() error {

@@ -305,7 +305,7 @@ func (r *Responder) trials() map[netip.Addr]Trial {
 func (p *port) probe(ip netip.Addr, m *metrics) error {
 	v := p.view.Load()
 	role := v.table.role(ip)
-	if role != tried && !role.ours() {
+	if role != tried && !(role.ours() && v.on(ip)) {
 		return nil
 	}
 	r, build := p.readers[0], probe4
@@ -319,15 +319,7 @@ func (p *port) probe(ip netip.Addr, m *metrics) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.closed:
-	case r.sock.Write(frame) == nil:
-		m.probes.Inc()
-	default:
-		m.dropped[writeFailed].Inc()
-	}
+	p.write(r, frame, m.probes, m)
 	return nil
 }
 

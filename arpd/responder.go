@@ -35,7 +35,7 @@ type Config struct {
 	// unreachable: see docs/wire.md.
 	AnswerPing bool
 	// Patrol lies between two questions for an own address, whether another station
-	// has it as well; zero: half a minute, negative: none are asked.
+	// has it as well; zero: as Refresh, negative: none are asked.
 	Patrol time.Duration
 	// Probing is how the addresses of Probe are tried out; zero: Shortened.
 	Probing Rhythm
@@ -119,7 +119,7 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		return nil, err
 	}
 	r := &Responder{
-		sys: sys, log: cfg.Log, noise: newNoise(cfg.Log), metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate), every: cmp.Or(cfg.Patrol, patrolEvery), spoken: protocols(),
+		sys: sys, log: cfg.Log, noise: newNoise(cfg.Log), metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate), every: cmp.Or(cfg.Patrol, cfg.Refresh, refreshEvery), spoken: protocols(),
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		asked:     make(chan struct{}, 1),
 		lookup:    make(chan hw, 1),

@@ -31,7 +31,7 @@ type wireConfig struct {
 func wireFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "probe", EnvVars: env("PROBE"), Value: "fast", Usage: "how to find out, before an address is handed out, whether a station has it: fast (0.2 s), rfc5227 (7 s) or off"},
-		&cli.DurationFlag{Name: "refresh-period", EnvVars: env("REFRESH_PERIOD"), Value: time.Minute, Usage: "announce every address again each `DURATION`, for caches and switches that missed it; 0 for never"},
+		&cli.DurationFlag{Name: "refresh-period", EnvVars: env("REFRESH_PERIOD"), Value: time.Minute, Usage: "announce every address again each `DURATION`, for caches and switches that missed it, and ask whether another station has it; 0 for never"},
 		&cli.IntFlag{Name: "announce-rate", EnvVars: env("ANNOUNCE_RATE"), Value: 12_000, Usage: "send at most `N` announcements per second"},
 		&cli.BoolFlag{Name: "answer-ping", EnvVars: env("ANSWER_PING"), Usage: "answer ICMP echo for the addresses that this node announces"},
 		&cli.BoolFlag{Name: "wire-watch", EnvVars: env("WIRE_WATCH"), Value: true, Usage: "ask the kernels of other nodes all the time by ARP or neighbour discovery whether they are there; without it a dead host is noticed by gossip alone, which takes 0.3 s longer"},
