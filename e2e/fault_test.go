@@ -185,29 +185,55 @@ func TestSpeakerFrozen(t *testing.T) {
 }
 
 // TestSpeakerFrozenForAMoment stops the announcing process for longer than gossip bears and for less than the others wait for
-// one that has not ended: nobody takes its address.
+// one that has not ended: gossip gives it up, nobody else does, and nobody takes its address.
 func TestSpeakerFrozenForAMoment(t *testing.T) {
 	const moment = 600 * time.Millisecond
 	s := watchService(t, "moment", "tcp")
-	begun := time.Now()
 	t.Cleanup(func() {
 		if err := s.owner.Signal("starling", syscall.SIGCONT); err != nil {
 			t.Error(err)
 		}
 	})
-	for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
-		if err := s.owner.Signal("starling", signal); err != nil {
-			t.Fatal(err)
+	gossip, verdicts := deaths(t, "starling_mesh_deaths_total"), deaths(t, "starling_member_deaths_total")
+	begun := time.Now()
+	for round := 0; deaths(t, "starling_mesh_deaths_total") == gossip; round++ {
+		if round == 5 {
+			t.Fatalf("gossip bore %d times that %s was stopped for %v, so this proves nothing", round, s.owner.Name, moment)
 		}
-		time.Sleep(moment)
+		for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+			if err := s.owner.Signal("starling", signal); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(moment)
+		}
+		allReady(t)
 	}
-	allReady(t)
+	if n := deaths(t, "starling_member_deaths_total") - verdicts; n > 0 {
+		t.Errorf("%d speakers gave %s up", n, s.owner.Name)
+	}
 	for _, c := range s.watcher.Claims(s.ip) {
 		if c.At.After(begun) && c.MAC != s.owner.MAC.String() {
 			t.Errorf("%s claimed the address %v after %s was stopped", c.MAC, c.At.Sub(begun), s.owner.Name)
 		}
 	}
 	s.served(t, fmt.Sprintf("speaker of %s frozen for %v", s.owner.Name, moment), sudden)
+}
+
+// deaths is what all speakers have counted together by this metric.
+func deaths(t *testing.T, metric string) (sum int) {
+	t.Helper()
+	for _, n := range shared.Nodes {
+		text, err := starling.MetricsOf(t.Context(), shared, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count, err := starling.Total(text, metric)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += count
+	}
+	return sum
 }
 
 // TestSpeakerDeleted stops the announcing pod as a rolling update does, and sees its successor return.

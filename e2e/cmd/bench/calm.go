@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os/exec"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -118,32 +115,12 @@ func verdicts(ctx context.Context, c *cluster.Cluster) (sum counted, err error) 
 			"starling_member_deaths_total": &sum.deaths, "starling_mesh_deaths_total": &sum.gossip,
 			"starling_wire_deaths_total": &sum.wire, "starling_ownership_changes_total": &sum.moves,
 		} {
-			v, err := total(text, name)
+			v, err := starling.Total(text, name)
 			if err != nil {
 				return sum, fmt.Errorf("metrics of %s: %w", n.Name, err)
 			}
 			*count += v
 		}
-	}
-	return sum, nil
-}
-
-// total sums up the series of a metric.
-func total(text, name string) (sum int, err error) {
-	found := false
-	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
-		series, value, _ := strings.Cut(lines.Text(), " ")
-		if metric, _, _ := strings.Cut(series, "{"); metric != name {
-			continue
-		}
-		v, err := strconv.Atoi(value)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", name, err)
-		}
-		found, sum = true, sum+v
-	}
-	if !found {
-		return 0, fmt.Errorf("there is no %s", name)
 	}
 	return sum, nil
 }

@@ -148,7 +148,7 @@ func known(ctx context.Context, c *cluster.Cluster, n *cluster.Node, count int) 
 		if err != nil {
 			return err
 		}
-		got, err := total(text, "starling_addresses")
+		got, err := starling.Total(text, "starling_addresses")
 		if err == nil && got != count {
 			err = fmt.Errorf("knows %d", got)
 		}

@@ -95,17 +95,3 @@ func TestTally(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
-
-func TestTotal(t *testing.T) {
-	const text = "# HELP a b\na{reason=\"x\"} 3\na{reason=\"y\"} 4\nab 100\nb 5\nc much\n"
-	for name, want := range map[string]int{"a": 7, "b": 5} {
-		if got, err := total(text, name); got != want || err != nil {
-			t.Errorf("%s: %d, %v, want %d", name, got, err, want)
-		}
-	}
-	for _, name := range []string{"c", "d"} {
-		if got, err := total(text, name); err == nil {
-			t.Errorf("%s: %d without an error", name, got)
-		}
-	}
-}

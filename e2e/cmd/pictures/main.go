@@ -169,8 +169,8 @@ func (s *scene) terminal(ctx context.Context) error {
 		return err
 	}
 	var commands []terminal.Command
-	for _, args := range [][]string{{"starling", "status"}, {"starling", "who", s.ip}} {
-		cmd := exec.CommandContext(ctx, filepath.Join(s.cluster.Tools(), "kubectl"), append(slices.Clone(args), "--color", "always", "--node", s.seer.Name)...)
+	for _, args := range [][]string{{"starling", "status", "--node", s.seer.Name}, {"starling", "who", "--node", s.seer.Name, s.ip}} {
+		cmd := exec.CommandContext(ctx, filepath.Join(s.cluster.Tools(), "kubectl"), append(slices.Clone(args), "--color", "always")...)
 		cmd.Env = append(os.Environ(), "KUBECONFIG="+s.cluster.Kubeconfig, "PATH="+s.dir+":"+os.Getenv("PATH"))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
