@@ -57,6 +57,12 @@ func (q quarrels) hear(ip netip.Addr, mac hw, now time.Time) time.Time {
 	return r.judge
 }
 
+// DefencePause is the least time from a defence against another node of this cluster to the next one, after so many
+// of them before.
+func DefencePause(before int) time.Duration {
+	return min(quarrelPause<<min(before, 8), quarrelPauseMost)
+}
+
 // due returns the addresses that must be defended now, sorted, and when to call
 // again; zero: not before hear says so.
 func (q quarrels) due(now time.Time) (defend []netip.Addr, next time.Time) {
@@ -67,7 +73,7 @@ func (q quarrels) due(now time.Time) (defend []netip.Addr, next time.Time) {
 			next = sooner(next, r.judge)
 		default:
 			defend = append(defend, ip)
-			r.rest = now.Add(min(quarrelPause<<min(r.defences, 8), quarrelPauseMost))
+			r.rest = now.Add(DefencePause(r.defences))
 			r.judge = time.Time{}
 			r.defences++
 		}

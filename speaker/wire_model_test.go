@@ -196,7 +196,7 @@ func (b *node) defend(ip netip.Addr, mac string) {
 		b.m.strangers++
 	}
 	d := c.defended[ip]
-	c.defended[ip] = defence{rest: time.Now().Add(min(500*time.Millisecond<<min(d.times, 8), 800*time.Millisecond)), times: d.times + 1}
+	c.defended[ip] = defence{rest: time.Now().Add(arpd.DefencePause(d.times)), times: d.times + 1}
 	delete(c.heard, ip)
 	b.announce(ip)
 }
