@@ -23,15 +23,18 @@ const (
 	// askSilent lies between questions to somebody who does not. A switch floods
 	// what it sends to a station that is gone, so many of them are asked less
 	// often: a node asks no more than askFlood of them per second, but each
-	// one at least once in askSilentMost.
+	// one at least once in askSilentMost. Who answered for a VIP and stopped is
+	// asked on without that: frames may have been lost, and the caller does not
+	// ask for long.
 	askSilent     = time.Second
 	askSilentMost = 10 * time.Second
 	askFlood      = 4
 	// askCalls is how often everybody is called at that pace. Afterwards
 	// askSilentMost will do: every host on the link has to read it.
 	askCalls = 60
-	// askBurst is how many questions there may be at the pace above; where there
-	// are more, each is asked the less often.
+	// askBurst is how many questions there may be at the paces above; where there
+	// are more, each is asked the less often. Those about VIPs are counted by
+	// themselves: there may be thousands, and the others must not wait for them.
 	askBurst = 64
 )
 
@@ -54,7 +57,10 @@ func (q *inquiry) tries(x Question) int {
 	return askTries
 }
 
-// pause is the time from one question to the next, of so many questions. Whether
+// aboutVIP tells whether a station is asked for an address that it may announce.
+func (x Question) aboutVIP() bool { return x.IP.IsValid() && !x.Host }
+
+// pause is the time from one question to the next, of so many of its kind. Whether
 // a station still answers for a VIP must be known soon, since the address may be
 // waiting for this node; whether it is there can be thought over. A host that
 // never answered most likely never will.
@@ -65,6 +71,8 @@ func (q *inquiry) pause(x Question, of int) time.Duration {
 		return askSilentMost
 	case x.Host && q.Last.IsZero() && q.misses > askTries:
 		return askSilentMost
+	case x.aboutVIP() && !q.Last.IsZero() && q.misses > q.tries(x):
+		return max(askSilent, askFast*crowd)
 	case q.misses > q.tries(x):
 		return min(askSilent*time.Duration(max(1, of/askFlood)), askSilentMost)
 	case x.Host && !q.Last.IsZero():
@@ -115,18 +123,33 @@ func (q inquiries) heard(x Question, now time.Time) (changed bool) {
 // next returns what is to be asked now, in a fixed order, when to call again
 // (zero: not before set brings something new; an answer may make it sooner) and whether a verdict changed.
 func (q inquiries) next(now time.Time) (ask []Question, wake time.Time, changed bool) {
+	vips := q.aboutVIPs()
 	for x, i := range q {
 		if !i.due.After(now) {
+			of := len(q) - vips
+			if x.aboutVIP() {
+				of = vips
+			}
 			if i.misses >= i.tries(x) && !i.Silent {
 				i.Silent, changed = true, true
 			}
 			ask = append(ask, x)
 			i.misses++
-			i.due = now.Add(i.pause(x, len(q)))
+			i.due = now.Add(i.pause(x, of))
 		}
 	}
 	slices.SortFunc(ask, func(a, b Question) int { return cmp.Or(a.IP.Compare(b.IP), cmp.Compare(a.MAC, b.MAC)) })
 	return ask, q.wake(), changed
+}
+
+// aboutVIPs counts the questions about VIPs.
+func (q inquiries) aboutVIPs() (n int) {
+	for x := range q {
+		if x.aboutVIP() {
+			n++
+		}
+	}
+	return n
 }
 
 // wake is when the next question is due; zero: there is none.

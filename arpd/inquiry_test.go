@@ -2,6 +2,7 @@ package arpd
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -148,6 +149,57 @@ func TestManySilentOnes(t *testing.T) {
 		script(q, epoch, at(1), never)
 		if got := len(script(q, q.wake(), at(61), never)); got > 60*most+n || got == 0 {
 			t.Errorf("%d silent ones are asked %d times in a minute", n, got)
+		}
+	}
+}
+
+// aboutVIPs are questions to one station about so many addresses.
+func aboutVIPs(n int) []Question {
+	var all []Question
+	for i := range n {
+		all = append(all, Question{IP: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), MAC: peerHW.String()})
+	}
+	return all
+}
+
+// TestLostVIPsAreAskedOn: a station that answered for many VIPs and is silent is asked for each of them again and again
+// within the ten seconds for which callers do, and of none more often than the first verdict takes.
+func TestLostVIPsAreAskedOn(t *testing.T) {
+	for n, least := range map[int]int{1: 10, 100: 10, 1000: 10, 4000: 10, 10000: 4} {
+		q := make(inquiries)
+		q.set(Company{Ask: aboutVIPs(n)}, epoch)
+		script(q, epoch, epoch, always)
+		now := q.wake()
+		for silent := 0; silent < n; now = q.wake() {
+			q.next(now)
+			silent = 0
+			for _, a := range q {
+				if a.Silent {
+					silent++
+				}
+			}
+		}
+		asked := len(script(q, now, now.Add(10*time.Second), never))
+		if most := n + int(10*time.Second/askFast*askBurst); asked < n*least || asked > most {
+			t.Errorf("%d lost ones are asked %d times in ten seconds, want %d to %d", n, asked, n*least, most)
+		}
+	}
+}
+
+// TestPresenceDoesNotWait: whether a speaker is there is known after 75 ms, and whether a host is after 60 ms, however many questions
+// about VIPs are open.
+func TestPresenceDoesNotWait(t *testing.T) {
+	ofHost := Question{IP: peer4, MAC: peerHW.String(), Host: true}
+	for _, n := range []int{0, 10000} {
+		q := make(inquiries)
+		q.set(Company{Ask: append(aboutVIPs(n), ofPresence, ofHost)}, epoch)
+		script(q, epoch, at(0.074), never)
+		if q[ofPresence].Silent || !q[ofHost].Silent {
+			t.Errorf("%d VIPs, after 74 ms: presence %+v, host %+v", n, q[ofPresence], q[ofHost])
+		}
+		script(q, q.wake(), at(0.076), never)
+		if !q[ofPresence].Silent {
+			t.Errorf("%d VIPs, after 76 ms: presence %+v", n, q[ofPresence])
 		}
 	}
 }
