@@ -85,6 +85,9 @@ func (d Detection) pace(c *memberlist.Config) {
 	}
 }
 
+// exchangeEvery lies between two exchanges of state that a member begins, in a mesh of up to 32.
+const exchangeEvery = 5 * time.Second
+
 // protocol returns memberlist's configuration without the hooks of a Mesh.
 func (c Config) protocol() *memberlist.Config {
 	p := memberlist.DefaultLANConfig()
@@ -129,7 +132,7 @@ func (c Config) protocol() *memberlist.Config {
 	p.DeadNodeReclaimTime = 5 * time.Second
 	// Two members, at random, compare everything they know. It repairs what
 	// gossip lost; above 32 members the library stretches it.
-	p.PushPullInterval = 5 * time.Second
+	p.PushPullInterval = exchangeEvery
 	// A packet must pass tunnels and IPv6's smallest MTU of 1280 bytes with
 	// its headers: no fragments, which firewalls drop.
 	p.UDPBufferSize = 1200

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"bytes"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"time"
@@ -39,8 +40,13 @@ const newsTime = 500 * time.Millisecond
 
 // confirmTime is for how long after that the word of a member stands that gossip
 // never confirms: a receiver works on its newest datagram first, so after a stop
-// it may hear old news after new gossip, which does not say it twice.
-const confirmTime = 10 * time.Second
+// it may hear old news after new gossip, which does not say it twice. The gossip
+// may have been lost as well, and an older word be wrong by that. Then an exchange
+// of state brings it, and this is time for three that the receiver begins. The
+// library begins them the less often the more members there are.
+func confirmTime(members int) time.Duration {
+	return 3 * exchangeEvery * time.Duration(1+bits.Len(uint(max(members-1, 0)/32)))
+}
 
 // word is what a member said directly, until gossip says the same. memberlist
 // does not tell which of two versions is the newer one, so what gossip says
@@ -63,13 +69,13 @@ func (w *word) holds(meta []byte, now time.Time) bool {
 
 // due ends a word whose time is over, and returns what gossip says instead, or
 // said last.
-func (w *word) due(now time.Time, last string) (meta []byte) {
+func (w *word) due(now time.Time, last string, confirm time.Duration) (meta []byte) {
 	switch {
 	case w.told == "" || now.Before(w.until):
 		return nil
 	case w.aside != nil:
 		meta = w.aside
-	case now.Before(w.until.Add(confirmTime)):
+	case now.Before(w.until.Add(confirm)):
 		return nil
 	default:
 		meta = []byte(last)

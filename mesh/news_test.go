@@ -114,7 +114,7 @@ func TestOlderGossipAfterNews(t *testing.T) {
 // TestWord: gossip waits as long as it may be older than a member's own word, and
 // is believed in the end.
 func TestWord(t *testing.T) {
-	now := time.Unix(1000, 0)
+	now, confirm := time.Unix(1000, 0), confirmTime(2)
 	type step struct {
 		after  time.Duration
 		gossip string // "": time passes; "said": not gossip, the member says its news again
@@ -129,8 +129,8 @@ func TestWord(t *testing.T) {
 		{"gossip is newer", []step{{0, "newer", "news"}, {newsTime - 1, "", "news"}, {newsTime, "", "newer"}}},
 		{"the last of gossip counts", []step{{0, "new", "news"}, {1, "newer", "news"}, {newsTime, "", "newer"}}},
 		{"gossip after a while", []step{{newsTime, "newer", "newer"}, {newsTime, "", "newer"}}},
-		{"gossip never confirms it", []step{{newsTime + confirmTime - 1, "", "news"}, {newsTime + confirmTime, "", "older"}, {time.Minute, "", "older"}}},
-		{"gossip confirms it late", []step{{newsTime, "news", "news"}, {newsTime + confirmTime, "", "news"}}},
+		{"gossip never confirms it", []step{{newsTime + confirm - 1, "", "news"}, {newsTime + confirm, "", "older"}, {time.Minute, "", "older"}}},
+		{"gossip confirms it late", []step{{newsTime, "news", "news"}, {newsTime + confirm, "", "news"}}},
 		{"said again", []step{{0, "between", "news"}, {newsTime - 1, "said", "news"}, {newsTime, "", "news"}, {2 * newsTime, "", "news"}}},
 		{"said again when gossip agrees", []step{{0, "news", "news"}, {1, "said", "news"}, {2, "newer", "newer"}}},
 		{"gossip says nothing", []step{{newsTime, "", "news"}, {newsTime, "newer", "newer"}}},
@@ -155,6 +155,18 @@ func TestWord(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestConfirmTime: an unconfirmed word outlives three exchanges of state, as often as the library makes them.
+func TestConfirmTime(t *testing.T) {
+	for members, want := range map[int]time.Duration{
+		0: 15 * time.Second, 1: 15 * time.Second, 32: 15 * time.Second, 33: 30 * time.Second, 64: 30 * time.Second,
+		65: 45 * time.Second, 128: 45 * time.Second, 129: time.Minute,
+	} {
+		if got := confirmTime(members); got != want {
+			t.Errorf("%d members: %s, want %s", members, got, want)
+		}
 	}
 }
 

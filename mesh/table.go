@@ -200,8 +200,9 @@ func (t *table) ownMeta() []byte {
 func (t *table) expire(now time.Time) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	confirm := confirmTime(len(t.members))
 	for i := range t.members {
-		if meta := t.members[i].word.due(now, t.members[i].gossip); meta != nil {
+		if meta := t.members[i].word.due(now, t.members[i].gossip, confirm); meta != nil {
 			changed = t.members[i].says(meta) || changed
 		}
 	}
