@@ -21,8 +21,9 @@ type Event struct {
 	UID             string // of the Service; a Node needs none
 	Warning         bool
 	Reason, Message string // AddressConflict, "198.18.64.3 is used by 02:00:00:00:00:01"
-	// Once names what several speakers see and one is to tell, however each words it and whatever Node it puts it on:
-	// of the Events of that name the first in ten minutes stands. Empty: this speaker alone tells it.
+	// Once names what several speakers see and one Event is to tell, however each words it and whatever Node it puts it
+	// on. Spans of ten minutes by the clock have one each, so what is told shortly before and after the end of one makes
+	// two. Who is first makes it; the others, and who tells it again, renew its time and words. Empty: this speaker alone tells it.
 	Once string
 }
 
@@ -58,7 +59,8 @@ const (
 )
 
 // A recorder sends Events one after the other. An Event that was sent lately is counted up instead of written anew,
-// and one Service or Node gets no more than a few per minute, so that nobody can make us fill the API server.
+// and one Service or Node gets no more than a few per minute, so that nobody can make us fill the API server. What
+// several tell is not counted, for nobody knows how far the others have come.
 type recorder struct {
 	client  *Client
 	node    string
@@ -141,12 +143,7 @@ func (r *recorder) send(ctx context.Context, e Event, now time.Time) error {
 
 func (r *recorder) repeat(ctx context.Context, e Event, s sentEvent, now time.Time) error {
 	s.count++
-	body, err := json.Marshal(map[string]any{"count": s.count, "lastTimestamp": metav1.NewTime(now)})
-	if err != nil {
-		return fmt.Errorf("render event %s: %w", s.name, err)
-	}
-	err = r.client.core.Patch(types.MergePatchType).Namespace(e.namespace()).Resource("events").Name(s.name).
-		Body(body).MaxRetries(0).Do(ctx).Error()
+	err := r.patch(ctx, e, s.name, map[string]any{"count": s.count, "lastTimestamp": metav1.NewTime(now)})
 	if err != nil {
 		return fmt.Errorf("count event %s: %w", s.name, err)
 	}
@@ -155,18 +152,37 @@ func (r *recorder) repeat(ctx context.Context, e Event, s sentEvent, now time.Ti
 	return nil
 }
 
+// renew shows that an Event that is there, perhaps by another speaker, is told again.
+func (r *recorder) renew(ctx context.Context, e Event, name string, now time.Time) error {
+	err := r.patch(ctx, e, name, map[string]any{"message": clip(e.Message), "lastTimestamp": metav1.NewTime(now)})
+	if err != nil {
+		return fmt.Errorf("renew event %s: %w", name, err)
+	}
+	r.count("known")
+	return nil
+}
+
+func (r *recorder) patch(ctx context.Context, e Event, name string, fields map[string]any) error {
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return fmt.Errorf("render event %s: %w", name, err)
+	}
+	return r.client.core.Patch(types.MergePatchType).Namespace(e.namespace()).Resource("events").Name(name).
+		Body(body).MaxRetries(0).Do(ctx).Error()
+}
+
 func (r *recorder) create(ctx context.Context, e Event, now time.Time) error {
 	o := r.object(e, now)
 	err := r.client.core.Post().Namespace(o.Namespace).Resource("events").Body(o).MaxRetries(0).Do(ctx).Error()
-	result := "sent"
 	switch {
 	case e.Once != "" && apierrors.IsAlreadyExists(err):
-		result = "known" // another speaker was first
+		return r.renew(ctx, e, o.Name, now)
 	case err != nil:
 		return fmt.Errorf("create event for %s: %w", e.Key, err)
+	case e.Once == "":
+		r.recent.remember(e, sentEvent{name: o.Name, count: 1}, now)
 	}
-	r.recent.remember(e, sentEvent{name: o.Name, count: 1}, now)
-	r.count(result)
+	r.count("sent")
 	return nil
 }
 

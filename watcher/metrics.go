@@ -36,7 +36,7 @@ func newMetrics(r prometheus.Registerer, w *Watcher) *metrics {
 			Name: "starling_watcher_write_seconds", Help: "Time a write of services/status took.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
 		}),
-		events:    counter("events_total", "Events about Services and Nodes by result: sent, repeated (counted up), known (another speaker told it), limited, dropped, failed.", "result"),
+		events:    counter("events_total", "Events about Services and Nodes by result: sent, repeated (counted up), known (told before, renewed), limited, dropped, failed.", "result"),
 		watches:   counter("watches_total", "Watches begun or resumed.", "resource"),
 		lists:     counter("lists_total", "Plain lists asked for; none where the server streams them.", "resource"),
 		snapshots: counter("snapshots_total", "Snapshot files by result: written, failed, loaded, refused.", "result"),

@@ -21,7 +21,7 @@ func writeSources(t *testing.T, w io.Writer) {
 	table(w, []string{"annotation", "meaning"}, rowsOf(all, "Annotation", "starling-lb.io/"))
 	fmt.Fprint(w, "\n## Events on a Service\n")
 	table(w, []string{"event", "meaning"}, rowsOf(all, "Event", ""))
-	fmt.Fprint(w, "\n## Events on a Node\n\nIn the namespace `default`, as those of kubelet: `kubectl describe node NAME` shows them. However many speakers see the same, one event tells it.\n")
+	fmt.Fprint(w, "\n## Events on a Node\n\nIn the namespace `default`, as those of kubelet: `kubectl describe node NAME` shows them. However many speakers see the same, there is one event of it in ten minutes by the clock; its time and words are those of the last who told it.\n")
 	table(w, []string{"event", "meaning"}, rowsOf(all, "NodeEvent", ""))
 	fmt.Fprintf(w, "\n## Endpoints\n\nOf the port of `--status-addr`:\n\n```\n%s```\n", endpoints(t))
 }
