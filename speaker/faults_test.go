@@ -13,32 +13,32 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// onNodes gives the events on Nodes that the API server would let stand, as "node reason", sorted.
-func (m *model) onNodes() []string {
+// onNodes gives who told which event on a Node, by "node reason", sorted: as often as the API server was asked for it.
+func (m *model) onNodes() map[string][]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var r []string
-	seen := map[string]bool{}
+	r := map[string][]string{}
 	for _, e := range m.events {
-		if e.Key.Namespace == "" && !seen[e.Once] {
-			seen[e.Once] = true
-			r = append(r, e.Key.Name+" "+e.Reason)
+		if e.Key.Namespace == "" {
+			what := e.Key.Name + " " + e.Reason
+			r[what] = append(r[what], e.by)
+			slices.Sort(r[what])
 		}
 	}
-	slices.Sort(r)
 	return r
 }
 
-// TestBlockedOnNodes: the event is on the node that is cut off by a firewall, not on all the others.
+// TestBlockedOnNodes: the event is on the node that is cut off by a firewall, not on all the others, and each who sees it
+// tells it once.
 func TestBlockedOnNodes(t *testing.T) {
-	want := map[string][]string{
-		"everybody from everybody":         {"n1", "n2", "n3"},
-		"the owner from the others":        {"n1"},
-		"nobody hears the owner":           {"n1"},
-		"the owner hears nobody":           {"n1"},
-		"the last from the others":         {"n3"},
-		"owner and next":                   {"n1", "n2"},
-		"the next does not hear the owner": {"n1"},
+	want := map[string]map[string][]string{ // who tells it, by node
+		"everybody from everybody":         {"n1": {"n1"}, "n2": {"n2"}, "n3": {"n3"}},
+		"the owner from the others":        {"n1": {"n1", "n2", "n3"}},
+		"nobody hears the owner":           {"n1": {"n2", "n3"}},
+		"the owner hears nobody":           {"n1": {"n1"}},
+		"the last from the others":         {"n3": {"n1", "n2", "n3"}},
+		"owner and next":                   {"n1": {"n2"}, "n2": {"n1"}},
+		"the next does not hear the owner": {"n1": {"n2"}},
 	}
 	for _, p := range partitions() {
 		nodes := want[p.name]
@@ -50,9 +50,9 @@ func TestBlockedOnNodes(t *testing.T) {
 				m.pass(10 * time.Second)
 				p.do(m.block, "n1", "n2", "n3")
 				m.pass(10 * time.Second)
-				var events []string
-				for _, n := range nodes {
-					events = append(events, n+" GossipBlocked")
+				events := map[string][]string{}
+				for n, by := range nodes {
+					events[n+" GossipBlocked"] = by
 				}
 				if diff := cmp.Diff(events, m.onNodes()); diff != "" {
 					t.Errorf("events (-want +got):\n%s", diff)
@@ -119,46 +119,46 @@ func TestFaultsOnce(t *testing.T) {
 func TestFaultsOnNodes(t *testing.T) {
 	key := func(who string) mesh.Complaint { return mesh.Complaint{Kind: "key", Who: who, Words: "another key"} }
 	for _, tt := range []struct {
-		name string
-		set  func(*node) // n1
-		want []string    // events
-		once []string    // of these
+		name  string
+		set   func(*node) // n1
+		event string
+		once  string // its name
 	}{
-		{"a node has another key", func(b *node) { b.peers = []mesh.Complaint{key("198.18.0.2")} }, []string{"n2 GossipKeyMismatch"}, []string{"GossipKeyMismatch n2"}},
+		{"a node has another key", func(b *node) { b.peers = []mesh.Complaint{key("198.18.0.2")} }, "n2 GossipKeyMismatch", "GossipKeyMismatch n2"},
 		{
 			"this one is alone with its key", func(b *node) { b.peers = []mesh.Complaint{key("198.18.0.2"), key("198.18.0.3")} },
-			[]string{"n1 GossipKeyMismatch"},
-			[]string{"GossipKeyMismatch n1"},
+			"n1 GossipKeyMismatch", "GossipKeyMismatch n1",
 		},
 		{
 			"others on the network, or forged ones", func(b *node) { b.peers = []mesh.Complaint{key("198.18.0.70"), key("198.18.0.71")} },
-			[]string{"n1 GossipKeyMismatch"},
-			[]string{"GossipKeyMismatch peers"},
+			"n1 GossipKeyMismatch", "GossipKeyMismatch peers",
 		},
 		{
 			"another cluster", func(b *node) {
 				b.peers = []mesh.Complaint{{Kind: "label", Who: "198.18.0.70", Words: "another cluster"}}
 			},
-			[]string{"n1 OtherCluster"},
-			[]string{"OtherCluster peers"},
+			"n1 OtherCluster", "OtherCluster peers",
 		},
 		{
 			"a firewall for datagrams", func(b *node) { b.peers = []mesh.Complaint{{Kind: "udp", Who: "n3", Words: "by tcp but not by udp"}} },
-			[]string{"n3 GossipBlocked"},
-			[]string{"GossipBlocked n3"},
+			"n3 GossipBlocked", "GossipBlocked n3",
 		},
-		{"a busy seed", func(b *node) { b.peers = []mesh.Complaint{{Kind: "refused", Who: "198.18.0.2", Words: "refused"}} }, nil, nil},
-		{"pools that overlap each other", func(b *node) { b.mistakes = []string{"overlaps"} }, []string{"n1 ConfigRejected"}, []string{"ConfigRejected overlaps"}},
+		{"a busy seed", func(b *node) { b.peers = []mesh.Complaint{{Kind: "refused", Who: "198.18.0.2", Words: "refused"}} }, "", ""},
+		{"pools that overlap each other", func(b *node) { b.mistakes = []string{"overlaps"} }, "n1 ConfigRejected", "ConfigRejected overlaps"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			lab(t, func(m *model) {
 				m.pass(10 * time.Second)
 				m.set("n1", tt.set)
 				m.pass(10 * time.Second)
-				if diff := cmp.Diff(tt.want, m.onNodes()); diff != "" {
+				want, once := map[string][]string{}, []string(nil)
+				if tt.event != "" {
+					want[tt.event], once = []string{"n1"}, []string{tt.once}
+				}
+				if diff := cmp.Diff(want, m.onNodes()); diff != "" {
 					t.Errorf("events (-want +got):\n%s", diff)
 				}
-				if diff := cmp.Diff(tt.once, m.onces()); diff != "" {
+				if diff := cmp.Diff(once, m.onces()); diff != "" {
 					t.Errorf("names (-want +got):\n%s", diff)
 				}
 			}, tenAddresses)
@@ -179,20 +179,70 @@ func (m *model) onces() []string {
 	return r
 }
 
-// TestLostOnNodes: a node that dies is told of by those that live, once, and one that is stopped is not.
+// TestLostOnNodes: a node that dies is told of by those that live, once by each, and one that is stopped is not.
 func TestLostOnNodes(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(10 * time.Second)
 		m.leaves("n3")
 		m.pass(10 * time.Second)
-		if got := m.onNodes(); got != nil {
+		if got := m.onNodes(); len(got) > 0 {
 			t.Errorf("events %q about a speaker that was stopped", got)
 		}
 		m.start("n3")
 		m.pass(10 * time.Second)
 		m.dies("n3", 500*time.Millisecond)
 		m.pass(20 * time.Second)
-		if diff := cmp.Diff([]string{"n3 SpeakerLost"}, m.onNodes()); diff != "" {
+		if diff := cmp.Diff(map[string][]string{"n3 SpeakerLost": {"n1", "n2"}}, m.onNodes()); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	}, tenAddresses)
+}
+
+// TestLostBehindAFirewall: a node with which nobody gossips knows from the wire who lives, and blames itself for the
+// gossip, but not for the nodes that are down.
+func TestLostBehindAFirewall(t *testing.T) {
+	hall(t, 5, func(m *model) {
+		m.pass(10 * time.Second)
+		between([]string{"n1"}, []string{"n2", "n3", "n4", "n5"}, m.block)
+		m.pass(10 * time.Second)
+		m.dies("n4", 500*time.Millisecond)
+		m.dies("n5", 500*time.Millisecond)
+		m.pass(20 * time.Second)
+		var lost []string
+		for what, by := range m.onNodes() {
+			if strings.HasSuffix(what, SpeakerLost) && slices.Contains(by, "n1") {
+				lost = append(lost, what)
+			}
+		}
+		slices.Sort(lost)
+		if diff := cmp.Diff([]string{"n4 SpeakerLost", "n5 SpeakerLost"}, lost); diff != "" {
+			t.Errorf("told by n1 (-want +got):\n%s", diff)
+		}
+		if by := m.onNodes()["n1 GossipBlocked"]; !slices.Contains(by, "n1") {
+			t.Errorf("its gossip is told to be blocked by %q, not by itself", by)
+		}
+	}, tenAddresses)
+}
+
+// TestDatagramsFailFirst: when gossip gives the node up a moment later, the event says that all of the port is blocked.
+func TestDatagramsFailFirst(t *testing.T) {
+	lab(t, func(m *model) {
+		m.pass(10 * time.Second)
+		m.set("n2", func(b *node) {
+			b.peers = []mesh.Complaint{{Kind: "udp", Who: "n3", Words: "n3 answers by TCP but not by UDP"}}
+		})
+		m.pass(faultFor + time.Second)
+		if got := m.onNodes(); len(got) > 0 {
+			t.Errorf("events %q before it can be known", got)
+		}
+		between([]string{"n3"}, []string{"n1", "n2"}, m.block)
+		m.pass(10 * time.Second)
+		for _, said := range m.told(GossipBlocked) {
+			if !strings.Contains(said, "open the gossip port (7927, tcp and udp)") {
+				t.Errorf("%q is of datagrams alone", said)
+			}
+		}
+		if diff := cmp.Diff(map[string][]string{"n3 GossipBlocked": {"n1", "n2", "n3"}}, m.onNodes()); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	}, tenAddresses)
@@ -202,13 +252,18 @@ func TestLostOnNodes(t *testing.T) {
 func TestOverlapOnNodes(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(10 * time.Second)
-		if diff := cmp.Diff([]string{"n1 PoolOverlapsNodes"}, m.onNodes()); diff != "" {
+		want := map[string][]string{"n1 PoolOverlapsNodes": {"n1", "n2", "n3"}}
+		if diff := cmp.Diff(want, m.onNodes()); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
-		m.configure(compiled(t, lease.Pool{Name: "default", Ranges: []string{"198.18.64.0/24"}}))
 		m.setNode("n2", func(n *watcher.Node) { n.Cordoned = true })
 		m.pass(10 * time.Second)
-		if diff := cmp.Diff([]string{"PoolOverlapsNodes default"}, slices.Compact(m.onces())); diff != "" {
+		m.configure(compiled(t, lease.Pool{Name: "default", Ranges: []string{"198.18.64.0/24"}}))
+		m.pass(10 * time.Second)
+		if diff := cmp.Diff(want, m.onNodes()); diff != "" {
+			t.Errorf("events after nodes and pools changed (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(slices.Repeat([]string{"PoolOverlapsNodes default"}, 3), m.onces()); diff != "" {
 			t.Errorf("names (-want +got):\n%s", diff)
 		}
 	}, "default=198.18.0.0/24,198.18.64.0/28")

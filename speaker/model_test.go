@@ -39,7 +39,7 @@ type model struct {
 	edits     uint64
 	endpoints map[watcher.Key]watcher.Endpoints
 	speakers  map[string]*node
-	events    []watcher.Event
+	events    []toldEvent
 	writes    int
 	deaf      map[link]bool // by gossip
 	split     map[link]bool // on the wire
@@ -47,6 +47,12 @@ type model struct {
 	meters    []*meter
 	strangers int                   // nodes of the cluster that were taken for strangers
 	stations  map[netip.Addr]string // what answers for addresses beside the nodes, by MAC
+}
+
+// toldEvent is an event, and who told it.
+type toldEvent struct {
+	by string
+	watcher.Event
 }
 
 // node is one speaker with its view of the model.
@@ -589,11 +595,13 @@ func (b *node) Write(_ context.Context, w watcher.Write) error {
 	return nil
 }
 
-// Event is recorded.
+// Event is recorded, unless the node does not reach the API server.
 func (b *node) Event(e watcher.Event) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	b.m.events = append(b.m.events, e)
+	if b.up {
+		b.m.events = append(b.m.events, toldEvent{b.name, e})
+	}
 }
 
 // Pools are the pools of the model, unless this node has its own.

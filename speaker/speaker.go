@@ -40,6 +40,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/lease"
@@ -173,7 +174,8 @@ type Speaker struct {
 	muted   []string               // addresses without an interface, in words, as of the last turn
 	handing map[netip.Addr]handing // answered for still, but owned by another
 	told    map[netip.Addr]bool    // addresses for which a conflict was told
-	faulty  map[defect]*telling    // what is wrong with nodes and pools, as of the last turn
+	faulty  map[faultKey]*telling  // what is wrong with nodes and pools, as of the last turn
+	tells   *rate.Limiter          // of events about faults
 	kernels map[netip.Addr]bool    // bound addresses that are also a node's own, as of the last turn
 	mine    map[netip.Addr]bool    // owned as of the last turn; nil: answers for nothing
 	answer  []netip.Addr           // the same as a list; never changed in place
@@ -197,6 +199,7 @@ func New(cfg Config) *Speaker {
 		vigil:   newVigil(),
 		handing: map[netip.Addr]handing{},
 		told:    map[netip.Addr]bool{},
+		tells:   newTells(),
 		hold:    hold{Return: cfg.LastReturn, told: cfg.Returned},
 		trials:  trials{lasts: cfg.Trial, until: map[netip.Addr]time.Time{}, picks: map[netip.Addr]bool{}},
 	}

@@ -18,10 +18,15 @@ import (
 
 // lab runs a story with three speakers in virtual time.
 func lab(t *testing.T, story func(m *model), pools ...string) {
+	hall(t, 3, story, pools...)
+}
+
+// hall is the same with as many speakers, n1 and so on.
+func hall(t *testing.T, count int, story func(m *model), pools ...string) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newModel(t, pools...)
-		for _, n := range []string{"n1", "n2", "n3"} {
-			m.start(n)
+		for i := range count {
+			m.start(fmt.Sprint("n", i+1))
 		}
 		defer m.end()
 		m.pass(time.Second)

@@ -1,0 +1,196 @@
+package speaker
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/owner"
+)
+
+// byRank are the nodes n1 and so on in the order in which they tell what has this name.
+func byRank(once string, count int) []string {
+	var names []string
+	for i := range count {
+		names = append(names, fmt.Sprint("n", i+1))
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if owner.ScoreKey(a, once) > owner.ScoreKey(b, once) {
+			return -1
+		}
+		return 1
+	})
+	return names
+}
+
+// sorted is a sorted copy.
+func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
+
+// TestFewTell: what everybody sees is told by three, and by five more if it lasts, however many speakers there are and
+// however long it lasts.
+func TestFewTell(t *testing.T) {
+	const count = 12
+	hall(t, count, func(m *model) {
+		rank := byRank("PoolOverlapsNodes default", count)
+		for _, step := range []struct {
+			after time.Duration // the last step
+			tell  int
+		}{{faultFor, tellers}, {faultFor, tellers + 1}, {2 * time.Minute, tellers + standIns}, {5 * time.Minute, tellers + standIns}} {
+			m.pass(step.after)
+			want := map[string][]string{"n1 PoolOverlapsNodes": sorted(rank[:step.tell])}
+			if diff := cmp.Diff(want, m.onNodes()); diff != "" {
+				t.Errorf("%s later (-want +got):\n%s", step.after, diff)
+			}
+		}
+	}, "default=198.18.0.0/24,198.18.64.0/28")
+}
+
+// TestFewTellOfMany: when half of the members go at once, each is told of by three of those that are left.
+func TestFewTellOfMany(t *testing.T) {
+	const count, lost = 12, 6
+	hall(t, count, func(m *model) {
+		m.pass(10 * time.Second)
+		for i := range lost {
+			m.dies(fmt.Sprint("n", i+1), 500*time.Millisecond)
+		}
+		m.pass(500*time.Millisecond + faultFor + time.Second)
+		want := map[string][]string{}
+		for i := range lost {
+			name := fmt.Sprint("n", i+1)
+			left := slices.DeleteFunc(byRank("SpeakerLost "+name, count), func(n string) bool { return !m.speakers[n].up })
+			want[name+" SpeakerLost"] = sorted(left[:tellers])
+		}
+		if diff := cmp.Diff(want, m.onNodes()); diff != "" {
+			t.Errorf("soon (-want +got):\n%s", diff)
+		}
+		m.pass(2 * time.Minute)
+		for what, by := range m.onNodes() {
+			if diff := cmp.Diff(slices.Compact(slices.Clone(by)), by); diff != "" {
+				t.Errorf("%s is told twice by one (-want +got):\n%s", what, diff)
+			}
+		}
+	}, tenAddresses)
+}
+
+// TestLastTells: what only the last in rank sees is told, though later in a large cluster.
+func TestLastTells(t *testing.T) {
+	const count = 12
+	for _, tt := range []struct {
+		name, once string
+		see        func(m *model, n string)
+		soon       bool
+	}{
+		{"its file has a mistake", "ConfigRejected overlaps", func(m *model, n string) {
+			m.set(n, func(b *node) { b.mistakes = []string{"overlaps"} })
+		}, false},
+		{"a peer with another key knocks there", "GossipKeyMismatch peers", func(m *model, n string) {
+			m.set(n, func(b *node) { b.peers = []mesh.Complaint{{Kind: "key", Who: "198.18.0.70", Words: "another key"}} })
+		}, false},
+		{"it has another pool than the others", "PoolOverlapsNodes default", func(m *model, n string) {
+			m.configure(compiled(m.t, lease.Pool{Name: "default", Ranges: []string{"198.18.0.0/24"}}), n)
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			hall(t, count, func(m *model) {
+				m.pass(10 * time.Second)
+				rank := byRank(tt.once, count)
+				tt.see(m, rank[count-1])
+				for _, step := range []struct {
+					after time.Duration // the last step
+					told  bool
+				}{{faultFor + time.Second, tt.soon}, {standFor, true}} {
+					m.pass(step.after)
+					want := []string(nil)
+					if step.told {
+						want = []string{tt.once}
+					}
+					if diff := cmp.Diff(want, m.onces()); diff != "" {
+						t.Errorf("%s later (-want +got):\n%s", step.after, diff)
+					}
+				}
+			}, tenAddresses)
+		})
+	}
+}
+
+// TestTellsAreLimited: one speaker that sees very much tells all of it, but not at once.
+func TestTellsAreLimited(t *testing.T) {
+	const count = tellBurst + 20
+	lab(t, func(m *model) {
+		m.pass(10 * time.Second)
+		m.set("n1", func(b *node) {
+			for i := range count {
+				b.mistakes = append(b.mistakes, fmt.Sprint("mistake ", i))
+			}
+		})
+		for _, step := range []struct {
+			after time.Duration // the last step
+			most  int
+		}{{faultFor + tellEvery/2, tellBurst}, {5 * tellEvery, tellBurst + 5}, {time.Minute, count}} {
+			m.pass(step.after)
+			if got := len(m.told(ConfigRejected)); got != step.most {
+				t.Errorf("%s later %d events, want %d", step.after, got, step.most)
+			}
+		}
+	}, tenAddresses)
+}
+
+// TestTurnOf: who goes before this node, and how late it tells then.
+func TestTurnOf(t *testing.T) {
+	near, far := netip.MustParsePrefix("198.18.0.0/24"), netip.MustParsePrefix("203.0.113.0/24")
+	alike := mesh.Meta{Config: 1, Segments: []netip.Prefix{near}}
+	edit := func(f func(*mesh.Meta)) mesh.Meta { meta := alike; f(&meta); return meta }
+	elsewhere := edit(func(m *mesh.Meta) { m.Segments = []netip.Prefix{far} })
+	other := edit(func(m *mesh.Meta) { m.Config = 2 })
+	untouched := edit(func(m *mesh.Meta) { m.APIAge = outOfTouch })
+	for _, tt := range []struct {
+		name   string
+		reason string
+		state  mesh.State // of those that go before it
+		meta   mesh.Meta
+		ahead  int
+		local  bool // perhaps this node alone sees it
+		after  time.Duration
+		never  bool
+	}{
+		{"first", SpeakerLost, mesh.Alive, alike, 0, false, faultFor, false},
+		{"third", SpeakerLost, mesh.Alive, alike, 2, false, faultFor, false},
+		{"fourth", SpeakerLost, mesh.Alive, alike, 3, false, 2 * faultFor, false},
+		{"eighth", SpeakerLost, mesh.Alive, alike, 7, false, 32 * faultFor, false},
+		{"ninth", SpeakerLost, mesh.Alive, alike, 8, false, 0, true},
+		{"very last", SpeakerLost, mesh.Alive, alike, 999, false, 0, true},
+		{"ninth, but alone", ConfigRejected, mesh.Alive, alike, 8, true, faultFor + 6*time.Second, false},
+		{"very last, but alone", ConfigRejected, mesh.Alive, alike, 999, true, faultFor + 997*30*time.Millisecond, false},
+		{"the others are dead", SpeakerLost, mesh.Dead, alike, 20, false, faultFor, false},
+		{"the wire reaches the others", SpeakerLost, onWire, alike, 20, false, 0, true},
+		{"the wire reaches the others, of the gossip", GossipBlocked, onWire, alike, 20, false, faultFor, false},
+		{"the others are on another network", GossipBlocked, mesh.Alive, elsewhere, 20, false, faultFor, false},
+		{"the others are on another network, of all", SpeakerLost, mesh.Alive, elsewhere, 20, false, 0, true},
+		{"the others have other pools", PoolOverlapsNodes, mesh.Alive, other, 20, false, faultFor, false},
+		{"the others have other pools, of all", SpeakerLost, mesh.Alive, other, 20, false, 0, true},
+		{"the others cannot tell it", SpeakerLost, mesh.Alive, untouched, 20, false, faultFor, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := defect{faultKey: faultKey{"n0", tt.reason, "n0"}, everywhere: !tt.local}
+			rank := byRank(f.once(), tt.ahead+1)
+			w := &world{self: rank[tt.ahead], meta: alike, members: []mesh.Member{{Name: rank[tt.ahead], State: mesh.Alive, Meta: alike}}}
+			for _, n := range rank[:tt.ahead] {
+				w.members = append(w.members, mesh.Member{Name: n, State: tt.state, Meta: tt.meta})
+			}
+			after, ours := w.turnOf(f)
+			if ours == tt.never || ours && after != tt.after {
+				t.Errorf("tells after %s: %v, want after %s: %v", after, ours, tt.after, !tt.never)
+			}
+			f.early = true
+			if later, _ := w.turnOf(f); ours && later <= after {
+				t.Errorf("tells after %s though more may be known soon, after %s else", later, after)
+			}
+		})
+	}
+}
