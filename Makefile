@@ -28,12 +28,17 @@ demo-down: root ## remove what a kept or interrupted demo left behind
 .PHONY: test
 test: root deps lint unit checks browser e2e ## linters, unit and wire tests with the race detector, and the cluster tests
 
-# The explorations of the lease protocol are run whole only without the race detector. They print what they have seen.
+# The explorations and simulations are run whole only without the race detector. Those of the leases print what they have seen.
 .PHONY: unit
 unit: ## unit tests and, as root, wire tests in network namespaces, with the race detector
 	go test -race ./...
 	go test -count=1 ./mesh
 	go test -count=1 -run 'TestExplore|TestEveryGuardMatters|TestSimulate|TestChoiceSpreads' -v ./lease
+	go test -count=1 -run '^TestSimulate$$' ./speaker -seeds 200
+
+.PHONY: simulate
+simulate: ## random faults against five speakers in virtual time, SEEDS=2000 times forty; about half a second for each seed
+	go test -count=1 -timeout 2h -failfast -run '^TestSimulate$$' ./speaker -seeds $(or $(SEEDS),2000)
 
 # Built without cgo like the linters, whose compiled packages it shares. What it reads is outside of its module, so Go would not
 # notice that results it keeps are old. Helm is compiled before, because for the first time that takes minutes.
