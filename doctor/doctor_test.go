@@ -134,7 +134,7 @@ func TestExamine(t *testing.T) {
 	}
 	const openTCP = "open port 7927/tcp on n2 for the other nodes, and the same the other way; or see whether n2 is up"
 	const openUDP = "open port 7927/udp on n2 for the other nodes, and the same the other way; or see whether n2 is up"
-	const seeNode = "see whether n2 is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide"
+	const seeNode = "see whether the node is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide"
 	const seeSpeaker = "see that a speaker runs on n2: kubectl -n starling-system get pods -o wide; if one does, a firewall rejects port 7927"
 	died := snapshot(func(s *speaker.Snapshot) { s.Members = []speaker.Member{{Name: "n2", State: "dead"}} })
 	for _, tt := range []struct {

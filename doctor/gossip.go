@@ -77,10 +77,8 @@ func (e *Examiner) dial(ctx context.Context, p Peer, s speaker.Snapshot) *Check 
 			fmt.Sprintf("see that a speaker runs on %s: kubectl -n starling-system get pods -o wide; if one does, a firewall rejects port %d", p.Name, p.Addr.Port()),
 		}
 	case dead(p, s): // most likely it is not the port
-		return &Check{
-			byTCP, Fail, fmt.Sprintf("%s (%s tcp) is unreachable: neither gossip nor the wire reaches it", p.Name, p.Addr),
-			fmt.Sprintf("see whether %s is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide", p.Name),
-		}
+		words := fmt.Sprintf("%s (%s tcp) is unreachable: neither gossip nor the wire reaches it", p.Name, p.Addr)
+		return &Check{byTCP, Fail, words, speaker.Advice(words)}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return &Check{byTCP, Fail, fmt.Sprintf("gossip port of %s (%s tcp) is blocked: no answer in %s", p.Name, p.Addr, patience), open(p, "tcp")}
 	}

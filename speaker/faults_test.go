@@ -108,7 +108,7 @@ func TestFaultsOnce(t *testing.T) {
 				t.Errorf("%s: %d events, want %d: %q", step.name, len(got), step.want, got)
 			}
 		}
-		want := "n3: " + key.Words + ": " + advice(key.Words)
+		want := "n3: " + key.Words + ": " + Advice(key.Words)
 		if got := m.told(GossipKeyMismatch)[0]; got != want {
 			t.Errorf("event %q, want %q", got, want)
 		}

@@ -25,7 +25,7 @@ const (
 func findings(s Snapshot) []Finding {
 	var list []Finding
 	for _, r := range s.Reasons {
-		list = append(list, Finding{harm, "", r, advice(r)})
+		list = append(list, Finding{harm, "", r, Advice(r)})
 	}
 	for _, m := range s.Members {
 		switch {
@@ -37,7 +37,7 @@ func findings(s Snapshot) []Finding {
 		}
 	}
 	for _, p := range s.Problems {
-		list = append(list, Finding{hint, "", p, advice(p)})
+		list = append(list, Finding{hint, "", p, Advice(p)})
 	}
 	for _, c := range s.Conflicts {
 		list = append(list, Finding{harm, c.IP, c.Words, c.Todo})
@@ -93,7 +93,7 @@ func unannounced(s Snapshot) []Finding {
 	for _, why := range reasons {
 		list = append(list, Finding{
 			hint, ips[why][0], fmt.Sprintf("nobody announces %s: %s", some(ips[why], 3), why),
-			cmp.Or(advice(why), "`starling who "+ips[why][0]+"` says why not for each node"),
+			cmp.Or(Advice(why), "`starling who "+ips[why][0]+"` says why not for each node"),
 		})
 	}
 	return list
@@ -141,14 +141,14 @@ func withRoom(message string) string {
 
 // withAdvice is a problem and, unless its words do, what to do about it, for those who read nothing else.
 func withAdvice(problem string) string {
-	if todo := advice(problem); todo != "" {
+	if todo := Advice(problem); todo != "" {
 		return problem + ": " + todo
 	}
 	return problem
 }
 
-// advice is what to do about a problem, "" if its words say it themselves.
-func advice(problem string) string {
+// Advice is what to do about a problem, "" if its words say it themselves.
+func Advice(problem string) string {
 	for _, r := range remedies() {
 		if strings.Contains(problem, r[0]) {
 			return r[1]

@@ -29,7 +29,7 @@ func TestFindings(t *testing.T) {
 				Conflicts: []Conflict{{IP: "198.18.64.1", Words: "two", Todo: "one"}},
 			},
 			[]Finding{
-				{harm, "", "missing NET_RAW: operation not permitted", advice("missing NET_RAW")},
+				{harm, "", "missing NET_RAW: operation not permitted", Advice("missing NET_RAW")},
 				{harm, "node n3", "gone", "look"},
 				{harm, "198.18.64.1", "two", "one"},
 				{hint, "node n2", "cordoned", "uncordon"},
@@ -41,7 +41,7 @@ func TestFindings(t *testing.T) {
 				Members:  []Member{{Name: "n2", State: "wire", Verdict: "gossip to n2 is blocked; n2 is alive on the wire"}},
 				Problems: []string{"gossip to n2 is blocked; n2 is alive on the wire"},
 			},
-			[]Finding{{hint, "", "gossip to n2 is blocked; n2 is alive on the wire", advice("is blocked; ")}},
+			[]Finding{{hint, "", "gossip to n2 is blocked; n2 is alive on the wire", Advice("is blocked; ")}},
 		},
 		{
 			"addresses without an announcer, by reason",
@@ -90,7 +90,7 @@ func TestAdvice(t *testing.T) {
 		waitsFor(proxy.Absent),
 		waitsFor(proxy.Unhealthy),
 	} {
-		todo := advice(problem)
+		todo := Advice(problem)
 		if todo == "" {
 			t.Errorf("no advice for %q", problem)
 		}
@@ -101,7 +101,7 @@ func TestAdvice(t *testing.T) {
 			t.Errorf("no problem leads to %q", r[1])
 		}
 	}
-	if got := advice("something else"); got != "" {
+	if got := Advice("something else"); got != "" {
 		t.Errorf("advice %q for anything", got)
 	}
 }

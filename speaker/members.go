@@ -92,9 +92,9 @@ func (w *world) verdict(m mesh.Member) (words, todo string) {
 	switch {
 	case m.State == onWire:
 		words = blocked(w.gossip, []mesh.Member{m}, w.now)[0]
-		return words, advice(words)
+		return words, Advice(words)
 	case m.State == mesh.Dead:
-		return lost(m.Name), advice(lost(m.Name))
+		return lost(m.Name), Advice(lost(m.Name))
 	case m.State == mesh.Left:
 		return fmt.Sprintf("the speaker of %s was stopped", m.Name), ""
 	case m.Name != w.self && m.Meta.Config != w.meta.Config:

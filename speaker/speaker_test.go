@@ -274,7 +274,7 @@ func TestAllNodesExcluded(t *testing.T) {
 		if got := snap.VIPs[0].Reason; got != allExcluded {
 			t.Errorf("reason %q, want %q", got, allExcluded)
 		}
-		want := Finding{hint, ip, "nobody announces " + ip + ": " + allExcluded, advice(allExcluded)}
+		want := Finding{hint, ip, "nobody announces " + ip + ": " + allExcluded, Advice(allExcluded)}
 		if !slices.Contains(snap.Findings, want) || !strings.Contains(want.Todo, "--ignore-exclude-label") {
 			t.Errorf("findings %+v lack %+v", snap.Findings, want)
 		}
