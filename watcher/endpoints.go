@@ -48,15 +48,16 @@ func fromSlice(o *discoveryv1.EndpointSlice) slice {
 	return s
 }
 
-// serving follows the API: an unknown serving condition defers to ready, and an unknown ready one means yes.
+// serving follows kube-proxy: it uses endpoints that are ready, which those of a Service with publishNotReadyAddresses
+// always are, and while there is none those that serve until they end. Where both conditions are unknown it means yes.
 func serving(c discoveryv1.EndpointConditions) bool {
 	switch {
+	case c.Ready != nil && *c.Ready:
+		return true
 	case c.Serving != nil:
 		return *c.Serving
-	case c.Ready != nil:
-		return *c.Ready
 	}
-	return true
+	return c.Ready == nil
 }
 
 func nodeOf(e *discoveryv1.Endpoint) string {

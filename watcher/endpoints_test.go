@@ -24,6 +24,8 @@ func TestServing(t *testing.T) {
 		{"not serving", discoveryv1.EndpointConditions{Serving: &no}, false},
 		{"ready alone", discoveryv1.EndpointConditions{Ready: &yes}, true},
 		{"not ready alone", discoveryv1.EndpointConditions{Ready: &no}, false},
+		{"published though not ready", discoveryv1.EndpointConditions{Ready: &yes, Serving: &no}, true},
+		{"neither", discoveryv1.EndpointConditions{Ready: &no, Serving: &no}, false},
 		{"terminating and still serving", discoveryv1.EndpointConditions{Ready: &no, Serving: &yes, Terminating: &yes}, true},
 	}
 	for _, tt := range tests {

@@ -138,7 +138,11 @@ func block(ctx context.Context, n *cluster.Node, heal bool) error {
 
 // end ends a speaker and waits until its successor is ready: until then the node could not answer.
 func (r *Runner) end(ctx context.Context, n *cluster.Node, kind Kind) error {
-	pod, err := starling.PodOn(ctx, r.Cluster, n)
+	var pod string
+	err := cluster.Until(ctx, cluster.PodTime, "speaker of "+n.Name, func(ctx context.Context) (err error) { // Kubernetes may just have taken it away.
+		pod, err = starling.PodOn(ctx, r.Cluster, n)
+		return err
+	})
 	if err != nil {
 		return err
 	}
