@@ -28,17 +28,24 @@ demo-down: root ## remove what a kept or interrupted demo left behind
 .PHONY: test
 test: root deps lint unit checks browser e2e ## linters, unit and wire tests with the race detector, and the cluster tests
 
-# The explorations and simulations are run whole only without the race detector. Those of the leases print what they have seen.
+# The explorations and simulations, and the stories of package speaker, are run whole only without the race detector, which
+# makes them ten times as slow and looks at the same code in each: with it some of each kind run. The explorations of the
+# leases print what they have seen.
 .PHONY: unit
 unit: ## unit tests and, as root, wire tests in network namespaces, with the race detector
-	go test -race ./...
+	go test -race -timeout 30m ./...
 	go test -count=1 ./mesh
 	go test -count=1 -run 'TestExplore|TestEveryGuardMatters|TestSimulate|TestChoiceSpreads' -v ./lease
-	go test -count=1 -run '^TestSimulate$$' ./speaker -seeds 200
+	go test -count=1 -timeout 30m ./speaker -seeds 200
+	@$(MAKE) --no-print-directory necessity
 
 .PHONY: simulate
 simulate: ## random faults against five speakers in virtual time, SEEDS=2000 times forty; about half a second for each seed
 	go test -count=1 -timeout 2h -failfast -run '^TestSimulate$$' ./speaker -seeds $(or $(SEEDS),2000)
+
+.PHONY: necessity
+necessity: ## weaken each rule of the protocols on the wire: some scenario must go wrong, or the rule is not needed
+	go -C speaker test -count=1 -run '^TestNecessity$$' -necessity
 
 # Built without cgo like the linters, whose compiled packages it shares. What it reads is outside of its module, so Go would not
 # notice that results it keeps are old. Helm is compiled before, because for the first time that takes minutes.
@@ -103,8 +110,9 @@ manifests: ## manifests/starling.yaml from the kustomize base
 	go run ./scripts/render
 
 .PHONY: reference
-reference: ## docs/reference.md from flags, comments and metrics of the code
+reference: ## docs/reference.md from flags, comments and metrics of the code, and the JSON schema of the configuration
 	UPDATE_REFERENCE=1 go test -count=1 -run '^TestReference$$' ./cmd/starling
+	UPDATE_REFERENCE=1 go test -count=1 -run '^TestSchema$$' ./manifests
 
 .PHONY: deps
 deps: ## the Debian packages that demo and tests need

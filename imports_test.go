@@ -19,23 +19,40 @@ const module = "github.com/starling-lb/starling"
 // room but the loop can be understood, and tested, alone. A folder inside of a room belongs to it.
 var rooms = map[string][]string{
 	".":         {},
-	"cmd":       {"arpd", "doctor", "lease", "mesh", "metallb", "owner", "proxy", "rotate", "speaker", "status", "watcher"},
-	"speaker":   {"arpd", "lease", "mesh", "owner", "proxy", "watcher"},
-	"status":    {"speaker", "doctor"}, // snapshot and reports
-	"doctor":    {"speaker", "lease"},
-	"owner":     {},
-	"lease":     {},
-	"mesh":      {},
-	"arpd":      {},
-	"proxy":     {},
+	"api":       {"health"},
+	"cmd":       {"api", "arpd", "claims", "doctor", "health", "lease", "mesh", "metallb", "owner", "peers", "proxy", "rotate", "speaker", "status", "wake", "watcher"},
+	"speaker":   {"api", "arpd", "claims", "elect", "health", "lease", "liveness", "mesh", "owner", "peers", "probe", "proxy", "report", "tentative", "wake", "watcher"},
+	"elect":     {"lease", "mesh", "owner", "watcher"},
+	"tentative": {"claims", "lease", "mesh", "probe", "wake"},
+	"liveness":  {"mesh", "peers", "probe"},
+	"status":    {"api", "doctor", "health"},
+	"doctor":    {"api", "lease", "health"},
+	"report":    {"api", "arpd", "elect", "health", "lease", "mesh", "owner", "peers", "proxy", "wake", "watcher"},
+	"health":    {},
+	"owner":     {"health"},
+	"lease":     {"health"},
+	"mesh":      {"health", "peers"}, // the messages
+	"arpd":      {"claims", "health", "probe", "wake"},
+	"peers":     {"owner", "probe", "wake"},
+	"claims":    {"owner", "probe", "wake"},
+	"probe":     {"wake"},
+	"wake":      {},
+	"proxy":     {"health"},
 	"metallb":   {"lease"},
 	"rotate":    {},
-	"watcher":   {},
+	"watcher":   {"health", "lease"},
 	"manifests": {},
 	"scripts":   {"manifests"},
 }
 
-// borders are the libraries that belong to a room: nobody else sees their types.
+// inner are folders of a room that see less of this module than their room does.
+var inner = map[string][]string{
+	"arpd/announce": {},
+	"arpd/netif":    {"arpd/packet"},
+	"arpd/packet":   {},
+}
+
+// borders are the libraries that belong to a room, or a folder of one: nobody else sees their types.
 var borders = []struct {
 	what  string
 	rooms []string
@@ -43,12 +60,13 @@ var borders = []struct {
 	{"k8s.io/", []string{"watcher", "cmd"}},
 	{"github.com/hashicorp/memberlist", []string{"mesh"}},
 	{"github.com/mdlayher/", []string{"arpd"}},
+	{"github.com/vishvananda/", []string{"arpd/netif"}},
 	{"github.com/urfave/cli/", []string{"cmd"}},
 }
 
-// pure rooms do no input or output and log nothing, and their answers depend on no chance. That
+// pure rooms, and folders of others, do no input or output and log nothing, and their answers depend on no chance. That
 // they read no clock is for the linter to hold: they need package time for its types.
-var pure = []string{"owner", "lease", "metallb", "rotate"}
+var pure = []string{"api", "arpd/announce", "arpd/packet", "claims", "elect", "health", "owner", "lease", "metallb", "peers", "probe", "report", "rotate", "tentative", "wake"}
 
 // impure are packages, or with a slash at the end everything below.
 var impure = []string{
@@ -56,6 +74,9 @@ var impure = []string{
 	"net", "net/http", "net/http/", "os", "os/", "runtime", "runtime/", "sync", "sync/", "syscall", "unsafe",
 	"github.com/prometheus/", "github.com/rs/", "golang.org/x/net/", "golang.org/x/sys/",
 }
+
+// harmless are packages below impure ones that do no input or output themselves.
+var harmless = []string{"golang.org/x/net/bpf"}
 
 // graph is what each package imports, without its tests.
 type graph map[string][]string
@@ -76,7 +97,7 @@ func violations(g graph) []string {
 			continue
 		}
 		for _, i := range imports {
-			if why := objection(roomOf(pkg), i); why != "" {
+			if why := objection(pkg, i); why != "" {
 				out = append(out, fmt.Sprintf("%s imports %s: %s", short(pkg), short(i), why))
 			}
 		}
@@ -85,18 +106,22 @@ func violations(g graph) []string {
 	return out
 }
 
-// objection is why a package of the room may not import the path, "" if it may.
-func objection(room, path string) string {
+// objection is why a package may not import the path, "" if it may.
+func objection(pkg, path string) string {
+	room := roomOf(pkg)
 	if path == module || strings.HasPrefix(path, module+"/") {
+		if sees, ok := inner[short(pkg)]; ok && !slices.Contains(sees, short(path)) {
+			return short(pkg) + " sees only libraries and " + strings.Join(append([]string{"itself"}, sees...), ", ")
+		}
 		return siblingObjection(room, path)
 	}
 	for _, b := range borders {
-		if within(path, b.what) && !slices.Contains(b.rooms, room) {
+		if within(path, b.what) && !slices.Contains(b.rooms, room) && !slices.Contains(b.rooms, short(pkg)) {
 			return "only " + strings.Join(b.rooms, " and ") + " may see it"
 		}
 	}
-	if slices.Contains(pure, room) && slices.ContainsFunc(impure, func(p string) bool { return within(path, p) }) {
-		return room + " is pure: no input or output, no chance, no log"
+	if within := func(p string) bool { return within(path, p) }; isPure(pkg) && slices.ContainsFunc(impure, within) && !slices.Contains(harmless, path) {
+		return short(pkg) + " is pure: no input or output, no chance, no log"
 	}
 	return ""
 }
@@ -112,6 +137,11 @@ func siblingObjection(room, path string) string {
 		return room + " sees no sibling"
 	}
 	return room + " sees only " + strings.Join(rooms[room], ", ")
+}
+
+// isPure reports whether a package is one of the pure rooms, or a part of one.
+func isPure(pkg string) bool {
+	return slices.ContainsFunc(pure, func(p string) bool { return short(pkg) == p || within(short(pkg), p+"/") })
 }
 
 // within tells whether path is what, or below it when that ends in a slash.
@@ -180,12 +210,12 @@ func TestViolations(t *testing.T) {
 		want    []string
 	}{
 		{"what is allowed", "speaker", []string{"time", "sync", module + "/owner", module + "/mesh"}, nil},
-		{"inside of a room", "status", []string{module + "/status/text", module + "/speaker"}, nil},
+		{"inside of a room", "status", []string{module + "/status/text", module + "/api"}, nil},
 		{"a pure room's tools", "lease", []string{"fmt", "net/netip", "time", "sigs.k8s.io/yaml"}, nil},
 		{"the command sees all", "cmd/starling", []string{module + "/arpd", module + "/status/text", "github.com/urfave/cli/v2"}, nil},
-		{"a sibling", "owner", []string{module + "/mesh"}, []string{"owner imports mesh: owner sees no sibling"}},
-		{"against the flow", "watcher", []string{module + "/speaker"}, []string{"watcher imports speaker: watcher sees no sibling"}},
-		{"around the snapshot", "status/text", []string{module + "/lease"}, []string{"status/text imports lease: status sees only speaker, doctor"}},
+		{"a sibling", "owner", []string{module + "/mesh"}, []string{"owner imports mesh: owner sees only health"}},
+		{"against the flow", "watcher", []string{module + "/speaker"}, []string{"watcher imports speaker: watcher sees only health, lease"}},
+		{"around the snapshot", "status/text", []string{module + "/lease"}, []string{"status/text imports lease: status sees only api, doctor, health"}},
 		{
 			"Kubernetes in the loop", "speaker",
 			[]string{"k8s.io/api/core/v1", "k8s.io/client-go/kubernetes"},
@@ -196,6 +226,10 @@ func TestViolations(t *testing.T) {
 		},
 		{"gossip", "speaker", []string{"github.com/hashicorp/memberlist"}, []string{"speaker imports github.com/hashicorp/memberlist: only mesh may see it"}},
 		{"the wire", "mesh", []string{"github.com/mdlayher/ndp"}, []string{"mesh imports github.com/mdlayher/ndp: only arpd may see it"}},
+		{"netlink", "arpd", []string{"github.com/vishvananda/netlink"}, []string{"arpd imports github.com/vishvananda/netlink: only arpd/netif may see it"}},
+		{"a folder's own", "arpd/netif", []string{"github.com/vishvananda/netlink", module + "/arpd/packet"}, nil},
+		{"a folder that sees less than its room", "arpd/netif", []string{module + "/claims"}, []string{"arpd/netif imports claims: arpd/netif sees only libraries and itself, arpd/packet"}},
+		{"a folder that sees nothing", "arpd/packet", []string{module + "/wake"}, []string{"arpd/packet imports wake: arpd/packet sees only libraries and itself"}},
 		{"flags", "status", []string{"github.com/urfave/cli/v2"}, []string{"status imports github.com/urfave/cli/v2: only cmd may see it"}},
 		{
 			"purity", "owner",
@@ -209,6 +243,8 @@ func TestViolations(t *testing.T) {
 				"owner imports os: owner is pure: no input or output, no chance, no log",
 			},
 		},
+		{"a filter is no input", "arpd/packet", []string{"golang.org/x/net/bpf", "golang.org/x/net/ipv4"}, []string{"arpd/packet imports golang.org/x/net/ipv4: arpd/packet is pure: no input or output, no chance, no log"}},
+		{"a pure folder", "arpd/announce", []string{"os", "time"}, []string{"arpd/announce imports os: arpd/announce is pure: no input or output, no chance, no log"}},
 		{"more than the configuration", "metallb", []string{module + "/lease", module + "/watcher"}, []string{"metallb imports watcher: metallb sees only lease"}},
 		{"a test's helper", "cmd/starling", []string{module + "/watcher/apitest"}, []string{"cmd/starling imports watcher/apitest: it is for tests"}},
 		{"a new folder", "utils", nil, []string{"utils is in no known room: say in imports_test.go what it may import"}},

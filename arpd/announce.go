@@ -4,16 +4,18 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"github.com/starling-lb/starling/arpd/announce"
 )
 
 // announce sends what the schedule says, no faster than the pace.
 func (r *Responder) announce(ctx context.Context) {
-	pace := pacer{gap: time.Second / time.Duration(r.rate), burst: frameBurst, credit: frameCredit}
+	pace := announce.NewPacer(r.rate)
 	for ctx.Err() == nil {
 		ip, u, ports, wake := r.next(time.Now())
 		if ip.IsValid() {
 			sent := r.tell(ports, ip, u)
-			if wait := pace.spend(sent, time.Now()); wait > 0 {
+			if wait := pace.Spend(sent, time.Now()); wait > 0 {
 				pause(ctx, wait)
 			}
 			continue
@@ -31,12 +33,12 @@ func (r *Responder) announce(ctx context.Context) {
 }
 
 // next is the address to announce now and where, or when to ask again.
-func (r *Responder) next(now time.Time) (ip netip.Addr, u urgency, ports []*port, wake time.Time) {
+func (r *Responder) next(now time.Time) (ip netip.Addr, u announce.Urgency, ports []*port, wake time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ip, u, ok := r.schedule.next(now)
+	ip, u, ok := r.schedule.Next(now)
 	if !ok {
-		return netip.Addr{}, 0, nil, r.schedule.wake()
+		return netip.Addr{}, 0, nil, r.schedule.Wake()
 	}
 	for _, p := range r.ports {
 		ports = append(ports, p)
@@ -47,8 +49,8 @@ func (r *Responder) next(now time.Time) (ip netip.Addr, u urgency, ports []*port
 // tell announces ip on all ports that answer for it and returns the number of
 // frames. A defence is one frame, as RFC 5227 wants it, and so is a refresh,
 // which every host on the link has to read for ever.
-func (r *Responder) tell(ports []*port, ip netip.Addr, u urgency) int {
-	brief := u == defence || u == refresh
+func (r *Responder) tell(ports []*port, ip netip.Addr, u announce.Urgency) int {
+	brief := u == announce.Defense || u == announce.Refresh
 	sum := 0
 	for _, p := range ports {
 		sent, err := p.announce(ip, brief, r.metrics)

@@ -5,6 +5,11 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
+
+	"github.com/starling-lb/starling/claims"
 )
 
 // quiet is a responder with two interfaces whose sockets cost nothing.
@@ -14,13 +19,13 @@ func quiet(t testing.TB) *Responder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range []link{nic("eth0", 2, "198.18.0.1/15", "2001:db8::1/64"), nic("eth1", 3, "192.0.2.1/24")} {
+	for _, l := range []netif.Link{nic("eth0", 2, "198.18.0.1/15", "2001:db8::1/64"), nic("eth1", 3, "192.0.2.1/24")} {
 		p := &port{link: l, regroup: make(chan struct{}, 1)}
 		for _, proto := range r.spoken {
 			p.readers = append(p.readers, &reader{protocol: proto, sock: sink{}})
 		}
 		p.view.Store(&view{table: &table{}})
-		r.ports[p.link.index] = p
+		r.ports[p.link.Index] = p
 	}
 	return r
 }
@@ -44,9 +49,9 @@ func BenchmarkAssign(b *testing.B) {
 		} {
 			b.Run(fmt.Sprintf("%s-%d", name, n), func(b *testing.B) {
 				r := quiet(b)
-				r.Assign(sets[0][0], sets[0][1])
+				r.Assign(claims.Assignment{Own: sets[0][0], Watched: sets[0][1]})
 				for i := 1; b.Loop(); i++ {
-					r.Assign(sets[i%2][0], sets[i%2][1])
+					r.Assign(claims.Assignment{Own: sets[i%2][0], Watched: sets[i%2][1]})
 				}
 			})
 		}
@@ -58,13 +63,13 @@ func BenchmarkHeard(b *testing.B) {
 	for _, n := range []int{10, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			r := quiet(b)
-			r.Assign(nil, manyIPv4(n))
+			r.Assign(claims.Assignment{Watched: manyIPv4(n)})
 			for _, ip := range manyIPv4(n) {
-				r.hear(claim{ip: ip, mac: peerHW}, epoch)
+				r.hear(claim{kind: claimed, ip: ip, mac: peerHW}, epoch)
 			}
-			one, macs := manyIPv4(n)[n/2], []hw{peerHW, strangerHW}
+			one, macs := manyIPv4(n)[n/2], []packet.HW{peerHW, strangerHW}
 			for i := 1; b.Loop(); i++ {
-				r.hear(claim{ip: one, mac: macs[i%2]}, epoch)
+				r.hear(claim{kind: claimed, ip: one, mac: macs[i%2]}, epoch)
 				if got := r.State().Heard; len(got) != n || got[one] != macs[i%2].String() {
 					b.Fatalf("%d heard, %s at %s", len(got), got[one], one)
 				}

@@ -1,6 +1,9 @@
 package arpd
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Bounds of the pause before something that failed is tried again.
 const (
@@ -37,10 +40,18 @@ func (b *backoff) after() <-chan time.Time {
 	return time.After(time.Until(b.until))
 }
 
-// sooner is the earlier of two times, where zero means never.
-func sooner(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
+// poke wakes the reader of a channel of capacity 1.
+func poke(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
 	}
-	return a
+}
+
+// pause sleeps for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }

@@ -27,20 +27,3 @@ func TestBackoff(t *testing.T) {
 		t.Errorf("begins anew with %v", got)
 	}
 }
-
-func TestSooner(t *testing.T) {
-	never := time.Time{}
-	for name, tc := range map[string]struct{ a, b, want time.Time }{
-		"both":    {at(1), at(2), at(1)},
-		"swapped": {at(2), at(1), at(1)},
-		"first":   {at(1), never, at(1)},
-		"second":  {never, at(1), at(1)},
-		"never":   {never, never, never},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := sooner(tc.a, tc.b); !got.Equal(tc.want) {
-				t.Errorf("%v, want %v", got, tc.want)
-			}
-		})
-	}
-}

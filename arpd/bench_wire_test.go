@@ -11,6 +11,9 @@ import (
 	"github.com/mdlayher/arp"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/announce"
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 const (
@@ -26,7 +29,7 @@ const (
 // target is somebody who answers for an address.
 type target struct {
 	name string
-	mac  hw
+	mac  packet.HW
 	ip   netip.Addr
 	took []time.Duration
 	rate []float64 // answers per second
@@ -46,14 +49,14 @@ func median(all []float64) float64 {
 
 // asker is a socket of the peer to which only answers come that are meant for it.
 func (p *pair) asker() socket {
-	return p.peer.client("eth0", etherARP, []bpf.Instruction{
+	return p.peer.client("eth0", packet.EtherARP, []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 20, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arpReply, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: packet.OpReply, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 		bpf.LoadAbsolute{Off: 2, Size: 4}, // to this station, no announcement
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: key4([4]byte(p.wire.mac[2:])), SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
-		bpf.RetConstant{Val: accept},
+		bpf.RetConstant{Val: 0xffff},
 	})
 }
 
@@ -62,8 +65,8 @@ func (p *pair) asker() socket {
 // answer.
 func (p *pair) interrogate(b *testing.B, c socket, t *target, n, atOnce int) []time.Duration {
 	b.Helper()
-	question := arpFrame(b, t.mac, p.wire.mac, arp.OperationRequest, p.wire.mac, peer4, hw{}, t.ip)
-	buf := make([]byte, frameSize)
+	question := arpFrame(b, t.mac, p.wire.mac, arp.OperationRequest, p.wire.mac, peer4, packet.HW{}, t.ip)
+	buf := make([]byte, packet.FrameSize)
 	took := make([]time.Duration, 0, n)
 	begin := time.Now()
 	for sent := 0; len(took) < n; {
@@ -102,7 +105,7 @@ func crowd(b *testing.B, p *pair) []*target {
 		s := host.speak(1)
 		vips := manyIPv4(n)
 		s.Set(vips)
-		for all := float64(2 * n * (1 + len(gaps()))); gathered(b, s, "starling_layer2_gratuitous_sent_total") < all; {
+		for all := float64(2 * n * (1 + len(announce.Standard().Gaps))); gathered(b, s, "starling_layer2_gratuitous_sent_total") < all; {
 			time.Sleep(100 * time.Millisecond) // a benchmark may: nothing else is to happen meanwhile
 		}
 		targets = append(targets, &target{name: fmt.Sprintf("starling-%d", n), mac: host.mac("eth0"), ip: vips[n/2]})
@@ -165,9 +168,9 @@ func BenchmarkFlood(b *testing.B) {
 		frame []byte // nil: no flood
 	}{
 		{"none", nil},
-		{"foreign", arpFrame(b, broadcastHW, strangerHW, arp.OperationRequest, strangerHW, peer4, hw{}, about)},
-		{"malformed", arpFrame(b, broadcastHW, strangerHW, arp.OperationRequest, broadcastHW, peer4, hw{}, vip4)},
-		{"spoofed", arpFrame(b, broadcastHW, strangerHW, arp.OperationRequest, strangerHW, vip4, hw{}, vip4)},
+		{"foreign", arpFrame(b, packet.Broadcast, strangerHW, arp.OperationRequest, strangerHW, peer4, packet.HW{}, about)},
+		{"malformed", arpFrame(b, packet.Broadcast, strangerHW, arp.OperationRequest, packet.Broadcast, peer4, packet.HW{}, vip4)},
+		{"spoofed", arpFrame(b, packet.Broadcast, strangerHW, arp.OperationRequest, strangerHW, vip4, packet.HW{}, vip4)},
 	} {
 		b.Run(kind.name, func(b *testing.B) {
 			p := newPair(b)

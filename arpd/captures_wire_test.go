@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // updateCaptures, set in the environment, has tcpdump write the files anew.
@@ -24,7 +26,7 @@ const updateCaptures = "UPDATE_CAPTURES"
 func TestCaptures(t *testing.T) {
 	p := newPair(t)
 	p.speaker.stop()
-	for h, mac := range map[*host]hw{p.node: nodeHW, p.peer: peerHW} {
+	for h, mac := range map[*host]packet.HW{p.node: nodeHW, p.peer: peerHW} {
 		h.down("eth0")
 		h.must("set MAC", h.nl.LinkSetHardwareAddr(h.link("eth0"), mac[:]))
 		h.up("eth0")
@@ -34,7 +36,7 @@ func TestCaptures(t *testing.T) {
 	p.speaker = p.node.speak(1)
 	p.peer.reach(netip.MustParseAddr("198.18.0.1"), p.mac)
 
-	none4, group6 := netip.IPv4Unspecified(), solicitedNode(vip6)
+	none4, group6 := netip.IPv4Unspecified(), packet.SolicitedNode(vip6)
 	asked6 := netip.MustParseAddr("2001:db8::2")
 	for _, tc := range []struct {
 		name  string
@@ -42,20 +44,22 @@ func TestCaptures(t *testing.T) {
 		fits  []func([]byte) bool
 		after func()
 	}{
-		{"announcement4", func() { p.speaker.Set([]netip.Addr{vip4}) }, []func([]byte) bool{isARP(arpRequest, nodeHW, vip4), isARP(arpReply, nodeHW, vip4)}, nil},
+		{"announcement4", func() { p.speaker.Set([]netip.Addr{vip4}) }, []func([]byte) bool{isARP(packet.OpRequest, nodeHW, vip4), isARP(packet.OpReply, nodeHW, vip4)}, nil},
 		{"answer4", func() { p.ask(vip4) }, []func([]byte) bool{p.toPeer(vip4)}, nil},
 		{"answer4-to-probe", func() {
-			p.wire.send(arpFrame(t, broadcastHW, peerHW, arpRequest, peerHW, none4, hw{}, vip4))
+			p.wire.send(arpFrame(t, packet.Broadcast, peerHW, packet.OpRequest, peerHW, none4, packet.HW{}, vip4))
 		}, []func([]byte) bool{p.toPeer(vip4)}, func() { p.speaker.Set(nil) }},
-		{"probe4", func() { p.speaker.Probe([]netip.Addr{other4}) }, []func([]byte) bool{isARP(arpRequest, nodeHW, none4)}, func() { p.speaker.Probe(nil) }},
-		{"announcement6", func() { p.speaker.Set([]netip.Addr{vip6}) }, []func([]byte) bool{isND(typeNA, nodeHW, vip6)}, nil},
+		{"probe4", func() { p.speaker.Probe([]netip.Addr{other4}) }, []func([]byte) bool{func(f []byte) bool { // not the one that asks for vip4 again
+			return isARP(packet.OpRequest, nodeHW, none4)(f) && [4]byte(f[38:42]) == other4.As4()
+		}}, func() { p.speaker.Probe(nil) }},
+		{"announcement6", func() { p.speaker.Set([]netip.Addr{vip6}) }, []func([]byte) bool{isND(packet.NA, nodeHW, vip6)}, nil},
 		{"answer6", func() {
 			p.wire.send(solicit(t, nodeHW, peerHW, asked6, vip6, vip6, peerHW))
 		}, []func([]byte) bool{p.toPeer(vip6)}, nil},
 		{"answer6-to-probe", func() {
-			p.wire.send(solicit(t, nodeHW, peerHW, netip.IPv6Unspecified(), group6, vip6, hw{}))
-		}, []func([]byte) bool{isND(typeNA, nodeHW, vip6)}, func() { p.speaker.Set(nil) }},
-		{"probe6", func() { p.speaker.Probe([]netip.Addr{other6}) }, []func([]byte) bool{isND(typeNS, nodeHW, other6)}, nil},
+			p.wire.send(solicit(t, nodeHW, peerHW, netip.IPv6Unspecified(), group6, vip6, packet.HW{}))
+		}, []func([]byte) bool{isND(packet.NA, nodeHW, vip6)}, func() { p.speaker.Set(nil) }},
+		{"probe6", func() { p.speaker.Probe([]netip.Addr{other6}) }, []func([]byte) bool{isND(packet.NS, nodeHW, other6)}, nil},
 	} {
 		var got [][]byte
 		tc.does()
@@ -86,7 +90,7 @@ func dump(t *testing.T, file string, frames [][]byte) {
 	le := binary.LittleEndian
 	pcap := le.AppendUint32(nil, 0xa1b2c3d4) // version 2.4, no zone, all bytes, Ethernet
 	pcap = le.AppendUint16(le.AppendUint16(pcap, 2), 4)
-	for _, n := range []uint32{0, 0, frameSize, 1} {
+	for _, n := range []uint32{0, 0, packet.FrameSize, 1} {
 		pcap = le.AppendUint32(pcap, n)
 	}
 	for _, f := range frames {

@@ -2,145 +2,119 @@ package arpd
 
 import (
 	"context"
-	"net"
+	"maps"
 	"net/netip"
-	"slices"
 	"time"
+
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/probe"
 )
 
-// Company is what the caller knows of the other nodes of the cluster and wants
-// to know of them, always as a whole.
+// Company is what the caller knows of the other nodes of the cluster, always as a whole.
 type Company struct {
-	// Peers are the MACs of the nodes of this cluster. Who claims an address
-	// with one of them is a member that sees things differently, and no
-	// stranger. MACs are written as by net.HardwareAddr.
-	Peers []string
-	// Ask are the questions to keep asking; the answers are in State.
-	Ask []Question
+	// Peers are the MACs of the other nodes of this cluster, written as by net.HardwareAddr, with the
+	// names of the nodes. Who claims an address with one of them is a member that sees things
+	// differently, and no stranger.
+	Peers map[string]string
+	// Gone are the members that are not there, and since when.
+	Gone map[string]time.Time
+	// Draining says that this node is leaving.
+	Draining bool
+	// Speakers are the MACs at which a speaker of this cluster replied that is no node known.
+	Speakers []string
 	// Say is what this node answers when it is asked whether a speaker is
 	// there: 1 to 7, with a meaning that the callers agree on; 0: nothing,
 	// as if there was none.
 	Say uint8
-	// Pace lies between two questions to the kernel of a host that answers.
-	Pace time.Duration
 	// Heals counts how often nodes that were dead came back. What they announced
 	// meanwhile is in the caches of neighbours, so everything is announced again
 	// when it changes.
 	Heals int
 }
 
-// Question asks one station. With an address it asks whether the station
-// answers for it; without, whether a speaker of this cluster is there. The
-// latter may be asked of all stations at once: MAC Everybody.
-//
-// With Host it is the question that any neighbour asks, for an address of the
-// host's own on a network of this node, and the kernel of the host answers it,
-// whatever its processes do.
-type Question struct {
-	IP   netip.Addr
-	MAC  string
-	Host bool
-}
+// Conflict is another station that claims an address of this node.
+type Conflict = claims.Conflict
 
-// Everybody is the MAC of a question to all stations of every network.
-const Everybody = "ff:ff:ff:ff:ff:ff"
-
-// Answer is what became of a question.
-type Answer struct {
-	Asked time.Time // when it was asked first
-	Last  time.Time // when it was answered last; zero: never
-	// Silent: so many questions in a row were not answered that nobody is
-	// there. False while that is not certain.
-	Silent bool
-}
-
-// Speaker is a station at which a speaker of this cluster said that it is there.
-type Speaker struct {
-	Addrs []netip.Addr // of the interface: the IPv4 address that it gave, or those that the kernel knows at its MAC
-	Say   uint8        // see Company
-	Last  time.Time
-}
-
-const (
-	// speakerMemory is how long a speaker that was heard is remembered.
-	speakerMemory = 5 * time.Minute
-	// speakersMost bounds the memory: answers can be forged.
-	speakersMost = 1024
-)
-
-// Meet makes c what is known of the other nodes and asked of them.
+// Meet makes c what is known of the other nodes.
 func (r *Responder) Meet(c Company) {
 	now := time.Now()
-	peers := make(map[hw]struct{}, len(c.Peers))
-	for _, text := range c.Peers {
+	names := make(map[claims.MAC]string, len(c.Peers))
+	for text, name := range c.Peers {
 		if mac, ok := parseHW(text); ok {
-			peers[mac] = struct{}{}
+			names[claims.MAC(mac)] = name
 		}
 	}
+	speakers := parseAll(c.Speakers)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.peers = peers
-	if r.disputes.settle(peers) {
-		poke(r.changed)
-	}
+	r.others.Step(claims.Members{Names: names, Gone: c.Gone, Draining: c.Draining, Speakers: speakers, Heals: c.Heals}, now)
+	r.act(now)
+	r.meetPeers(names)
 	if r.say != c.Say&wordMask {
 		r.say = c.Say & wordMask
 		r.patch(nil)
 	}
-	if r.heals != c.Heals {
-		r.heals = c.Heals
-		r.schedule.restart(now)
-		poke(r.due)
-	}
-	if r.inquiries.set(c, now) {
-		poke(r.asked)
-	}
 }
 
-// parseHW reads a MAC.
-func parseHW(text string) (hw, bool) {
-	mac, err := net.ParseMAC(text)
-	if err != nil || len(mac) != len(hw{}) {
-		return hw{}, false
-	}
-	return hw(mac), true
-}
-
-// met notes that a speaker said that it is there. The caller holds mu.
-func (r *Responder) met(c claim, now time.Time) {
-	was, known := r.speakers[c.mac]
-	if !known && len(r.speakers) >= speakersMost {
+// meetPeers takes the MACs of the other nodes. The caller holds mu.
+func (r *Responder) meetPeers(names map[claims.MAC]string) {
+	if maps.Equal(r.deputy.peers, names) {
 		return
 	}
-	is := Speaker{Addrs: was.Addrs, Say: c.says, Last: now}
-	switch {
-	case !c.ip.IsUnspecified():
-		is.Addrs = []netip.Addr{c.ip}
-	case len(is.Addrs) == 0:
-		r.nameless(c.mac, now)
-	}
-	r.speakers[c.mac] = is
-	if r.answered(Question{MAC: c.mac.String()}, now) || !known || was.Say != is.Say || !slices.Equal(was.Addrs, is.Addrs) {
-		poke(r.changed)
-	}
+	r.deputy.peers = names
+	maps.DeleteFunc(r.deputy.heardOn, func(mac claims.MAC, _ int) bool { return names[mac] == "" })
+	r.restand()
 }
 
-// known reports whether a speaker of this cluster is at mac. The caller holds mu.
-func (r *Responder) known(mac hw) bool {
-	_, known := r.speakers[mac]
-	return known
+// place notes by which interface a member is heard. The caller holds mu.
+func (r *Responder) place(c claim) {
+	mac := claims.MAC(c.mac)
+	if r.deputy.peers[mac] == "" || r.deputy.heardOn[mac] == c.on {
+		return
+	}
+	r.deputy.heardOn[mac] = c.on
+	r.restand()
+}
+
+// parseAll is the set of MACs, without what is none.
+func parseAll(texts []string) map[claims.MAC]struct{} {
+	r := make(map[claims.MAC]struct{}, len(texts))
+	for _, text := range texts {
+		if mac, ok := parseHW(text); ok {
+			r[claims.MAC(mac)] = struct{}{}
+		}
+	}
+	return r
+}
+
+// Replies returns what came back for questions since the last call, in order: values of probe.Reply and
+// probe.Located.
+func (r *Responder) Replies() []any { return r.inbox.take() }
+
+// Replied has something to read when Replies has. It has one reader.
+func (r *Responder) Replied() <-chan struct{} { return r.inbox.ready }
+
+// met hands up that a speaker replied.
+func (r *Responder) met(c claim, now time.Time) {
+	e := probe.Reply{Question: probe.Question{MAC: c.mac.String()}, Word: c.says, Node: c.node}
+	if c.ip.IsUnspecified() {
+		r.nameless(c.mac, now)
+	} else {
+		e.Addrs = []netip.Addr{c.ip}
+	}
+	r.inbox.put(e)
 }
 
 // lookEvery is the least time between two looks into the neighbour table.
 const lookEvery = time.Second
 
 // nameless has the addresses of a speaker looked up that gave none, as one without
-// IPv4. The caller holds mu.
-func (r *Responder) nameless(mac hw, now time.Time) {
-	if now.Sub(r.looked) < lookEvery {
+// IPv4.
+func (r *Responder) nameless(mac packet.HW, now time.Time) {
+	if !r.looks.AllowN(now, 1) {
 		return
 	}
-	r.looked = now
 	select {
 	case r.lookup <- mac:
 	default:
@@ -155,45 +129,13 @@ func (r *Responder) look(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case mac := <-r.lookup:
-			addrs, err := r.sys.Neighbours(mac)
+			addrs, err := r.sys.Neighbors(mac)
 			if err != nil {
-				r.noise.look.Warn().Err(err).Stringer("mac", mac).Msg("cannot look up a speaker")
+				r.noise.look.Warn().Err(err).Stringer("mac", mac).Msg("cannot probe for speakers")
 			}
-			r.mu.Lock()
-			if s, known := r.speakers[mac]; known && len(s.Addrs) == 0 && len(addrs) > 0 {
-				s.Addrs = addrs
-				r.speakers[mac] = s
-				poke(r.changed)
+			if len(addrs) > 0 {
+				r.inbox.put(probe.Located{MAC: mac.String(), Addrs: addrs})
 			}
-			r.mu.Unlock()
 		}
 	}
-}
-
-// answered notes an answer to a question, and reports whether it changes what is
-// believed. The caller holds mu.
-func (r *Responder) answered(q Question, now time.Time) bool {
-	changed := r.inquiries.heard(q, now)
-	if changed {
-		poke(r.asked) // the next question may be due sooner
-	}
-	return changed
-}
-
-// forgetSpeakers drops those that were not heard for long. The caller holds mu.
-func (r *Responder) forgetSpeakers(now time.Time) {
-	for mac, s := range r.speakers {
-		if now.Sub(s.Last) > speakerMemory {
-			delete(r.speakers, mac)
-		}
-	}
-}
-
-// speakersNow is the memory for others to read. The caller holds mu.
-func (r *Responder) speakersNow() map[string]Speaker {
-	out := make(map[string]Speaker, len(r.speakers))
-	for mac, s := range r.speakers {
-		out[mac.String()] = s // Addrs are never written to
-	}
-	return out
 }

@@ -9,6 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mdlayher/arp"
+
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/probe"
 )
 
 // here is the presence address of the cluster "lab" with a word.
@@ -37,7 +42,7 @@ func TestPresenceAddress(t *testing.T) {
 
 func TestGreet(t *testing.T) {
 	ask := func(spa, tpa netip.Addr) []byte {
-		return arpFrame(t, nodeHW, peerHW, arp.OperationRequest, peerHW, spa, hw{}, tpa)
+		return arpFrame(t, nodeHW, peerHW, arp.OperationRequest, peerHW, spa, packet.HW{}, tpa)
 	}
 	say := func(word uint8) []byte {
 		return arpFrame(t, nodeHW, peerHW, arp.OperationReply, peerHW, peer4, nodeHW, here(word))
@@ -47,13 +52,13 @@ func TestGreet(t *testing.T) {
 		frame []byte
 		want  verdict
 	}{
-		"asked":                      {3, ask(peer4, here(0)), verdict{answer: arpSize, presence: true}},
-		"asked by one without":       {3, ask(netip.IPv4Unspecified(), here(0)), verdict{answer: arpSize, presence: true}},
-		"asked to all":               {3, with(ask(peer4, here(0)), 0, broadcastHW[:]...), verdict{answer: arpSize, presence: true}},
+		"asked":                      {3, ask(peer4, here(0)), verdict{answer: packet.ARPSize, presence: true}},
+		"asked by one without":       {3, ask(netip.IPv4Unspecified(), here(0)), verdict{answer: packet.ARPSize, presence: true}},
+		"asked to all":               {3, with(ask(peer4, here(0)), 0, packet.Broadcast[:]...), verdict{answer: packet.ARPSize, presence: true}},
 		"asked, but not here":        {0, ask(peer4, here(0)), verdict{drop: notRequest}},
 		"asked with a word":          {3, ask(peer4, here(1)), verdict{drop: notRequest}},
 		"asked by another cluster":   {3, ask(peer4, netip.MustParseAddr("0.1.2.0")), verdict{drop: notOwned}},
-		"told":                       {0, say(3), verdict{claim: claim{ip: peer4, mac: peerHW, says: 3}}},
+		"told":                       {0, say(3), verdict{claim: claim{kind: greeting, ip: peer4, mac: peerHW, says: 3}}},
 		"told nothing":               {3, say(0), verdict{drop: notRequest}},
 		"told by this node":          {3, with(say(3), 6, nodeHW[:]...), verdict{drop: ownFrame}},
 		"told to another":            {3, with(say(3), 0, strangerHW[:]...), verdict{drop: notForUs}},
@@ -70,19 +75,25 @@ func TestGreet(t *testing.T) {
 			if got.answer == 0 {
 				return
 			}
-			m, d := parseARP(b[:got.answer])
-			want := arpMessage{dst: peerHW, src: nodeHW, op: arpReply, sha: nodeHW, spa: v.addr4, tha: peerHW, tpa: here(3).As4()}
-			if d != kept || m != want {
+			m, d := packet.ParseARP(b[:got.answer])
+			want := packet.ARP{Dst: peerHW, Src: nodeHW, Op: packet.OpReply, SHA: nodeHW, SPA: v.addr4, THA: peerHW, TPA: here(3).As4()}
+			if d != packet.Sound || m != want {
 				t.Errorf("answer %+v, want %+v", m, want)
 			}
 		})
 	}
 }
 
-// met is a node of the cluster "lab" that asks its peer.
-func met(t *testing.T, c Company) (*node, *fakeSocket, *fakeSocket) {
+var (
+	ofPresence = probe.Question{MAC: peerHW.String()}
+	ofVIP      = probe.Question{IP: other4, MAC: peerHW.String()}
+	ofVIP6     = probe.Question{IP: other6, MAC: peerHW.String()}
+)
+
+// met is a node of the cluster "lab" that knows its peer and sends it probes.
+func met(t *testing.T, c Company, probes ...probe.Question) (*node, *fakeSocket, *fakeSocket) {
 	t.Helper()
-	n, arp, nd := claimed(t)
+	n, arp, nd := owning(t)
 	n.mu.Lock()
 	n.presence = presenceOf("lab")
 	n.spread()
@@ -91,135 +102,166 @@ func met(t *testing.T, c Company) (*node, *fakeSocket, *fakeSocket) {
 	time.Sleep(10 * time.Second)
 	arp.take()
 	n.Meet(c)
+	n.Send(probes)
 	return n, arp, nd
 }
 
-func TestSpeakerThatAnswers(t *testing.T) {
+func TestSpeakerThatReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		begin := time.Now().Add(10 * time.Second)
-		n, arp, _ := met(t, Company{Ask: []Question{ofPresence}})
-		time.Sleep(time.Millisecond)
-		for _, f := range arp.take() {
-			m, _ := parseARP(f.frame)
-			want := arpMessage{dst: peerHW, src: testNIC.mac, op: arpRequest, sha: testNIC.mac, spa: [4]byte{198, 18, 0, 1}, tha: peerHW, tpa: here(0).As4()}
-			if m != want {
-				t.Errorf("question %+v, want %+v", m, want)
-			}
+		n, arp, _ := met(t, Company{}, ofPresence)
+		sent := arp.take()
+		if len(sent) != 1 {
+			t.Fatalf("%d frames for a probe", len(sent))
 		}
-		drained(n)
-		arp.deliver(t, arpFrame(t, testNIC.mac, peerHW, 2, peerHW, peer4, testNIC.mac, here(3)))
-		<-n.Changed()
-		s := n.State()
-		heard := begin.Add(10*time.Second + time.Millisecond)
-		if diff := cmp.Diff(map[string]Speaker{peerHW.String(): {Addrs: []netip.Addr{peer4}, Say: 3, Last: heard}}, s.Speakers, compare); diff != "" {
-			t.Errorf("speakers (-want +got):\n%s", diff)
+		m, _ := packet.ParseARP(sent[0].frame)
+		want := packet.ARP{Dst: peerHW, Src: testNIC.MAC, Op: packet.OpRequest, SHA: testNIC.MAC, SPA: [4]byte{198, 18, 0, 1}, THA: peerHW, TPA: here(0).As4()}
+		if m != want {
+			t.Errorf("probe %+v, want %+v", m, want)
 		}
-		if a := s.Answers[ofPresence]; a.Silent || !a.Last.Equal(heard) {
-			t.Errorf("answer %+v", a)
+		arp.deliver(t, arpFrame(t, testNIC.MAC, peerHW, 2, peerHW, peer4, testNIC.MAC, here(3)))
+		<-n.Replied()
+		if diff := cmp.Diff([]any{probe.Reply{Question: ofPresence, Word: 3, Addrs: []netip.Addr{peer4}}}, n.Replies(), compare); diff != "" {
+			t.Errorf("replies (-want +got):\n%s", diff)
 		}
-		time.Sleep(askSteady*askTries + 2*askSteady)
-		if a := n.State().Answers[ofPresence]; !a.Silent {
-			t.Errorf("after it fell silent: %+v", a)
-		}
-		n.Meet(Company{})
-		time.Sleep(speakerMemory + forgetEvery)
-		if s := n.State(); len(s.Answers)+len(s.Speakers) != 0 {
-			t.Errorf("remembered: %+v", s)
+		if got := n.Replies(); len(got) != 0 {
+			t.Errorf("handed up twice: %v", got)
 		}
 	})
 }
 
-// TestSilentIsCertainSoon: a take-over waits for this verdict.
-func TestSilentIsCertainSoon(t *testing.T) {
+// TestProbesAreSentOnce: each by itself; none for an address that is no VIP, and none that is nonsense.
+func TestProbesAreSentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, nd := met(t, Company{Ask: []Question{ofPresence, ofVIP, {IP: other6, MAC: peerHW.String()}, {IP: peer4, MAC: peerHW.String()}, {MAC: "nonsense"}}})
-		drained(n)
-		begin := time.Now()
-		<-n.Changed()
-		if took := time.Since(begin); took > 60*time.Millisecond || !n.State().Answers[ofVIP].Silent {
-			t.Errorf("something is certain after %v, of the VIP %+v", took, n.State().Answers[ofVIP])
+		_, arp, nd := met(t, Company{}, ofPresence, ofVIP, ofVIP6,
+			probe.Question{IP: peer4, MAC: peerHW.String()}, probe.Question{MAC: "nonsense"})
+		time.Sleep(5 * time.Second)
+		if got := len(arp.take()); got != 2 {
+			t.Errorf("%d ARP probes", got)
 		}
-		<-n.Changed()
-		if took := time.Since(begin); took > 90*time.Millisecond {
-			t.Errorf("all is certain after %v", took)
+		sent := nd.take()
+		if len(sent) != 1 {
+			t.Fatalf("%d solicitations", len(sent))
 		}
-		for q, a := range n.State().Answers {
-			if !a.Silent {
-				t.Errorf("%v: %+v", q, a)
-			}
-		}
-		if got := len(arp.take()); got != 10 { // six for presence, four for the VIP; none for the address that is no VIP
-			t.Errorf("%d ARP questions", got)
-		}
-		for _, f := range nd.take() {
-			m, d := parseND(f.frame)
-			if d != kept || m.kind != typeNS || m.target != other6.As16() || m.to != other6.As16() || m.dst != peerHW {
-				t.Errorf("solicitation %+v (%s)", m, d)
-			}
+		m, d := packet.ParseND(sent[0].frame)
+		if d != packet.Sound || m.Kind != packet.NS || m.Target != other6.As16() || m.To != other6.As16() || m.Dst != peerHW {
+			t.Errorf("solicitation %+v (%s)", m, d)
 		}
 	})
 }
 
-// TestQuestionForAVIP: the answer is a claim like any other, so it is heard too.
-func TestQuestionForAVIP(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for _, q := range []Question{ofVIP, {IP: other6, MAC: peerHW.String()}} {
-			n, arp, nd := met(t, Company{Ask: []Question{q}})
-			synctest.Wait()
-			if q.IP.Is4() {
-				arp.deliver(t, arpFrame(t, testNIC.mac, peerHW, 2, peerHW, other4, testNIC.mac, peer4))
-			} else {
-				nd.deliver(t, advertise(t, testNIC.mac, peerHW, peer6, other6, true))
-			}
-			synctest.Wait()
-			s := n.State()
-			if a := s.Answers[q]; a.Silent || a.Last.IsZero() || s.Heard[q.IP] != peerHW.String() {
-				t.Errorf("%v: answer %+v, heard %v", q, a, s.Heard)
-			}
+// ranked are a name that the test's node outranks for an address, and one that outranks it.
+func ranked(ip netip.Addr) (lower, higher string) {
+	for name := "a"; lower == "" || higher == ""; name += "a" {
+		if owner.Outranks(name, "", ip) {
+			higher = name
+		} else {
+			lower = name
 		}
-	})
+	}
+	return lower, higher
 }
 
-// TestQuestionForAHost: it is asked on the interface that has its network, and its
-// answer is no claim.
-func TestQuestionForAHost(t *testing.T) {
+// TestMemberThatHoldsOn: an address that a member of higher rank announces is left to it as long as it
+// replies that it has the address, and then taken back.
+func TestMemberThatHoldsOn(t *testing.T) {
+	for _, ip := range []netip.Addr{vip4, vip6} {
+		t.Run(ip.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, higher := ranked(ip)
+				n, arp, nd := met(t, Company{Peers: map[string]string{peerHW.String(): higher}})
+				n.Set([]netip.Addr{vip4, vip6})
+				time.Sleep(10 * time.Second)
+				arp.take()
+				nd.take()
+				s, reply, question := arp, arpFrame(t, testNIC.MAC, peerHW, packet.OpReply, peerHW, vip4, testNIC.MAC, peer4), request(t, peer4, vip4)
+				if ip.Is6() {
+					s, reply, question = nd, advertise(t, testNIC.MAC, peerHW, peer6, vip6, true), multicastSolicit(t, vip6)
+				}
+				s.deliver(t, announced(t, peerHW, ip))
+				synctest.Wait()
+				if sent := s.take(); len(sent) != 1 || packet.HW(sent[0].frame[:6]) != peerHW {
+					t.Fatalf("want one question to the peer, got %d frames", len(sent))
+				}
+				drained(n)
+				s.deliver(t, reply)
+				<-n.Changed()
+				if diff := cmp.Diff(map[netip.Addr]string{ip: higher}, n.State().Yields, compare); diff != "" {
+					t.Errorf("left to (-want +got):\n%s", diff)
+				}
+				if s.deliver(t, question) {
+					t.Error("the filter still lets questions of neighbors pass")
+				}
+				time.Sleep(150 * time.Millisecond) // until it was asked again, and did not reply
+				if n.State().Yields[ip] != "" {
+					t.Error("the address is not taken back")
+				}
+				s.take()
+				s.deliver(t, question)
+				synctest.Wait()
+				if len(s.take()) != 1 {
+					t.Error("no answer after it was taken back")
+				}
+			})
+		})
+	}
+}
+
+// TestHostProbe: it is sent on the interface that has its network, and its reply is no claim.
+func TestHostProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		host4, host6 := Question{IP: peer4, MAC: peerHW.String(), Host: true}, Question{IP: other6, MAC: peerHW.String(), Host: true}
-		elsewhere := Question{IP: netip.MustParseAddr("192.0.2.1"), MAC: peerHW.String(), Host: true}
-		n, arp, nd := met(t, Company{Ask: []Question{host4, host6, elsewhere}, Pace: 40 * time.Millisecond})
+		host := func(ip netip.Addr) probe.Question {
+			return probe.Question{IP: ip, MAC: peerHW.String(), Host: true}
+		}
+		n, arp, nd := met(t, Company{})
 		n.Set(nil)
 		n.Watch(nil)
-		time.Sleep(time.Millisecond)
-		for _, f := range arp.take() {
-			if m, _ := parseARP(f.frame); m.op != arpRequest || m.tpa != peer4.As4() || m.dst != peerHW {
-				t.Errorf("ARP question %+v", m)
-			}
+		arp.take()
+		n.Send([]probe.Question{host(peer4), host(other6), host(netip.MustParseAddr("192.0.2.1"))})
+		sent := arp.take()
+		if len(sent) != 1 {
+			t.Fatalf("%d ARP probes", len(sent))
 		}
-		drained(n)
-		arp.deliver(t, arpFrame(t, testNIC.mac, peerHW, 2, peerHW, peer4, testNIC.mac, peer4))
-		nd.deliver(t, advertise(t, testNIC.mac, peerHW, peer6, other6, true))
-		<-n.Changed()
+		if m, _ := packet.ParseARP(sent[0].frame); m.Op != packet.OpRequest || m.TPA != peer4.As4() || m.Dst != peerHW {
+			t.Errorf("ARP probe %+v", m)
+		}
+		arp.deliver(t, arpFrame(t, testNIC.MAC, peerHW, 2, peerHW, peer4, testNIC.MAC, peer4))
+		nd.deliver(t, advertise(t, testNIC.MAC, peerHW, peer6, other6, true))
 		synctest.Wait()
-		s := n.State()
-		if s.Answers[host4].Last.IsZero() || s.Answers[host6].Last.IsZero() || len(s.Heard)+len(s.Conflicts) != 0 {
-			t.Errorf("answers %v, heard %v, conflicts %v", s.Answers, s.Heard, s.Conflicts)
+		got := map[probe.Question]bool{}
+		for _, e := range n.Replies() {
+			got[e.(probe.Reply).Question] = true
 		}
-		time.Sleep(50 * time.Millisecond)
-		if s := n.State(); !s.Answers[elsewhere].Silent || s.Answers[host4].Silent {
-			t.Errorf("after 50 ms: %v", s.Answers)
+		if len(got) != 2 || !got[host(peer4)] || !got[host(other6)] {
+			t.Errorf("replies %v", got)
 		}
-		time.Sleep((hostTries + 1) * 40 * time.Millisecond)
-		if s := n.State(); !s.Answers[host4].Silent || !s.Answers[host6].Silent {
-			t.Errorf("after as many misses as count: %v", s.Answers)
+		if s := n.State(); len(s.Heard)+len(s.Conflicts) != 0 {
+			t.Errorf("heard %v, conflicts %v", s.Heard, s.Conflicts)
 		}
 	})
+}
+
+// TestRepliesAreBounded: they can be forged.
+func TestRepliesAreBounded(t *testing.T) {
+	r, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	for range maxReplies + 10 {
+		r.inbox.put(probe.Located{})
+	}
+	r.mu.Unlock()
+	if got := len(r.Replies()); got != maxReplies {
+		t.Errorf("%d wait", got)
+	}
 }
 
 // TestMemberIsNoStranger: a member that claims is defended against at
 // pauses below a second, and counted and shown as what it is.
 func TestMemberIsNoStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, _ := met(t, Company{Peers: []string{peerHW.String(), "nonsense"}})
+		lower, _ := ranked(vip4)
+		n, arp, _ := met(t, Company{Peers: map[string]string{peerHW.String(): lower, "nonsense": "other"}})
 		arp.take()
 		begin := time.Now()
 		for range 40 {
@@ -244,13 +286,13 @@ func TestMemberIsNoStranger(t *testing.T) {
 
 // TestStrangerTurnsOutToBeAMember: it is named before the grace is over, or after.
 func TestStrangerTurnsOutToBeAMember(t *testing.T) {
-	for name, late := range map[string]time.Duration{"in time": disputeGrace / 2, "late": 2 * disputeGrace} {
+	for name, late := range map[string]time.Duration{"in time": claims.Times().Grace / 2, "late": 2 * claims.Times().Grace} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, arp, _ := met(t, Company{})
 				arp.deliver(t, announced(t, peerHW, vip4))
 				time.Sleep(late)
-				n.Meet(Company{Peers: []string{peerHW.String()}})
+				n.Meet(Company{Peers: map[string]string{peerHW.String(): "peer"}})
 				time.Sleep(time.Minute)
 				if c := n.Conflicts(); len(c) != 0 {
 					t.Errorf("conflicts %+v", c)
@@ -264,7 +306,7 @@ func TestStrangerTurnsOutToBeAMember(t *testing.T) {
 func TestPresenceIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, arp, _ := met(t, Company{Say: 2})
-		question := arpFrame(t, testNIC.mac, peerHW, 1, peerHW, peer4, hw{}, here(0))
+		question := arpFrame(t, testNIC.MAC, peerHW, 1, peerHW, peer4, packet.HW{}, here(0))
 		for _, step := range []struct {
 			say  uint8
 			want int
@@ -303,7 +345,7 @@ func TestWhoHoldsOn(t *testing.T) {
 				var got verdict
 				switch {
 				case tc.ip.Is4():
-					b, err := question4(asker, nodeHW, tc.ip)
+					b, err := packet.Question4(asker.mac, netip.AddrFrom4(asker.addr4), nodeHW, tc.ip)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -312,7 +354,7 @@ func TestWhoHoldsOn(t *testing.T) {
 					}
 					got = nodeView().arp(b, len(b))
 				case speaker:
-					b, err := question6(asker, nodeHW, tc.ip)
+					b, err := packet.Question6(asker.mac, nodeHW, tc.ip)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -343,25 +385,33 @@ func TestHealIsAnnounced(t *testing.T) {
 	})
 }
 
-// TestSpeakerWithoutAnAddress: its addresses are looked up, once, and not more
-// often than every second if they are not found.
+// TestSpeakerWithoutAnAddress: its addresses are looked up, and not more often than every second.
 func TestSpeakerWithoutAnAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, _ := met(t, Company{Ask: []Question{ofPresence}})
+		n, arp, _ := met(t, Company{}, ofPresence)
 		hear := func(times int) {
 			for range times {
-				arp.deliver(t, arpFrame(t, testNIC.mac, peerHW, 2, peerHW, netip.IPv4Unspecified(), testNIC.mac, here(1)))
+				arp.deliver(t, arpFrame(t, testNIC.MAC, peerHW, 2, peerHW, netip.IPv4Unspecified(), testNIC.MAC, here(1)))
 				time.Sleep(100 * time.Millisecond)
 			}
 		}
-		hear(25)
-		if s := n.State().Speakers[peerHW.String()]; len(s.Addrs) != 0 || n.sys.looks != 3 {
-			t.Errorf("%+v, looked up %d times", s, n.sys.looks)
+		located := func() (r []any) {
+			for _, e := range n.Replies() {
+				if _, ok := e.(probe.Located); ok {
+					r = append(r, e)
+				}
+			}
+			return r
 		}
-		n.sys.set(func() { n.sys.neighbours = map[hw][]netip.Addr{peerHW: {other6}} })
-		hear(50)
-		if s := n.State().Speakers[peerHW.String()]; len(s.Addrs) != 1 || s.Addrs[0] != other6 || n.sys.looks != 4 {
-			t.Errorf("%+v, looked up %d times", s, n.sys.looks)
+		hear(25)
+		if got := located(); len(got) != 0 || n.sys.looked() != 3 {
+			t.Errorf("%+v, looked up %d times", got, n.sys.looked())
+		}
+		n.sys.set(func() { n.sys.neighbours = map[packet.HW][]netip.Addr{peerHW: {other6}} })
+		hear(10)
+		want := []any{probe.Located{MAC: peerHW.String(), Addrs: []netip.Addr{other6}}}
+		if diff := cmp.Diff(want, located(), compare); diff != "" || n.sys.looked() != 4 {
+			t.Errorf("looked up %d times (-want +got):\n%s", n.sys.looked(), diff)
 		}
 	})
 }

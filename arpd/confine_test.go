@@ -7,18 +7,21 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // spoken are the addresses that were announced on an interface since the last call.
 func (n *node) spoken(t *testing.T, index int) map[string]bool {
 	t.Helper()
 	seen := make(map[string]bool)
-	for _, f := range n.sys.socket(index, etherARP).take() {
-		m, d := parseARP(f.frame)
-		if d != kept {
+	for _, f := range n.sys.socket(index, packet.EtherARP).take() {
+		m, d := packet.ParseARP(f.frame)
+		if d != packet.Sound {
 			t.Errorf("an unreadable frame was sent: %s", d)
 		}
-		seen[netip.AddrFrom4(m.spa).String()] = true
+		seen[netip.AddrFrom4(m.SPA).String()] = true
 	}
 	return seen
 }
@@ -26,19 +29,21 @@ func (n *node) spoken(t *testing.T, index int) map[string]bool {
 // TestConfine moves an address and a routed one between interfaces.
 func TestConfine(t *testing.T) {
 	there, routed := netip.MustParseAddr("198.18.1.100"), netip.MustParseAddr("198.18.9.100")
-	only := func(ip netip.Addr, names ...string) Limit { return Limit{Interfaces: names, VIPs: []netip.Addr{ip}} }
+	only := func(ip netip.Addr, names ...string) netif.Limit {
+		return netif.Limit{Interfaces: names, VIPs: []netip.Addr{ip}}
+	}
 	type names = map[string]bool
 	for _, tt := range []struct {
 		name   string
-		limits []Limit
+		limits []netif.Limit
 		want   map[int]names // announced, by interface
 	}{
 		{"no limit", nil, map[int]names{2: {vip4.String(): true, routed.String(): true}, 3: {there.String(): true, routed.String(): true}}},
-		{"a routed one", []Limit{only(routed, "eth1")}, map[int]names{2: {vip4.String(): true}, 3: {there.String(): true, routed.String(): true}}},
-		{"to where its network is not", []Limit{only(vip4, "eth1")}, map[int]names{2: {routed.String(): true}, 3: {vip4.String(): true, there.String(): true, routed.String(): true}}},
-		{"to its own network", []Limit{only(vip4, "eth0")}, map[int]names{2: {vip4.String(): true, routed.String(): true}, 3: {there.String(): true, routed.String(): true}}},
-		{"to interfaces that are not there", []Limit{only(there, "eth7", "eth8"), only(routed)}, map[int]names{2: {vip4.String(): true}, 3: {}}},
-		{"twice", []Limit{only(routed, "eth0"), only(routed, "eth1")}, map[int]names{2: {vip4.String(): true, routed.String(): true}, 3: {there.String(): true, routed.String(): true}}},
+		{"a routed one", []netif.Limit{only(routed, "eth1")}, map[int]names{2: {vip4.String(): true}, 3: {there.String(): true, routed.String(): true}}},
+		{"to where its network is not", []netif.Limit{only(vip4, "eth1")}, map[int]names{2: {routed.String(): true}, 3: {vip4.String(): true, there.String(): true, routed.String(): true}}},
+		{"to its own network", []netif.Limit{only(vip4, "eth0")}, map[int]names{2: {vip4.String(): true, routed.String(): true}, 3: {there.String(): true, routed.String(): true}}},
+		{"to interfaces that are not there", []netif.Limit{only(there, "eth7", "eth8"), only(routed)}, map[int]names{2: {vip4.String(): true}, 3: {}}},
+		{"twice", []netif.Limit{only(routed, "eth0"), only(routed, "eth1")}, map[int]names{2: {vip4.String(): true, routed.String(): true}, 3: {there.String(): true, routed.String(): true}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -51,7 +56,7 @@ func TestConfine(t *testing.T) {
 						t.Errorf("interface %d announces (-want +got):\n%s", index, diff)
 					}
 					for _, ip := range []netip.Addr{vip4, there, routed} {
-						if got := n.sys.socket(index, etherARP).deliver(t, request(t, peer4, ip)); got != want[ip.String()] {
+						if got := n.sys.socket(index, packet.EtherARP).deliver(t, request(t, peer4, ip)); got != want[ip.String()] {
 							t.Errorf("a question for %s on interface %d passes the filter: %t", ip, index, got)
 						}
 					}
@@ -79,9 +84,9 @@ func TestConfineWhileAnnounced(t *testing.T) {
 			{"back", []string{"eth0"}, [2]map[string]bool{{vip4.String(): true}, {}}},
 			{"everywhere, which is its network", nil, [2]map[string]bool{{vip4.String(): true}, {}}},
 		} {
-			var limits []Limit
+			var limits []netif.Limit
 			if st.interfaces != nil {
-				limits = []Limit{{Interfaces: st.interfaces, VIPs: []netip.Addr{vip4}}}
+				limits = []netif.Limit{{Interfaces: st.interfaces, VIPs: []netip.Addr{vip4}}}
 			}
 			n.Confine(limits)
 			synctest.Wait()

@@ -6,10 +6,12 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // learned is the port at which the switch has a MAC, "" for none.
-func (l *lan) learned(mac hw) string {
+func (l *lan) learned(mac packet.HW) string {
 	l.t.Helper()
 	list, err := l.nl.NeighList(0, unix.AF_BRIDGE)
 	l.must("list forwarding table", err)
@@ -42,11 +44,11 @@ func TestSwitchLearns(t *testing.T) {
 		last := announced(t, p.mac, other4)
 		p.until("the switch has the node at its old port", func() bool {
 			old.send(last)
-			return p.wire.within(patience, isARP(arpRequest, p.mac, other4)) && p.learned(p.mac) == before
+			return p.wire.within(patience, isARP(packet.OpRequest, p.mac, other4)) && p.learned(p.mac) == before
 		})
 		s.Set([]netip.Addr{ip})
 		p.wire.expect("the first announcement", func(f []byte) bool {
-			return isARP(arpRequest, p.mac, ip)(f) || isND(typeNA, p.mac, ip)(f)
+			return isARP(packet.OpRequest, p.mac, ip)(f) || isND(packet.NA, p.mac, ip)(f)
 		})
 		if is := p.learned(p.mac); is != after || before == after || before == "" {
 			t.Errorf("%s: the switch has the node at port %q, it moved from %q to %q", ip, is, before, after)
@@ -97,11 +99,11 @@ func TestLinkLocals(t *testing.T) {
 	p.node.address("eth0", "fe80::1/64", "fe80::2/64")
 	p.speaker.Set([]netip.Addr{vip6})
 	for _, text := range []string{"fe80::a", "fe80::b", "2001:db8::2"} {
-		from, group := netip.MustParseAddr(text), solicitedNode(vip6)
-		p.wire.send(solicit(t, multicastHW(group.As16()), p.wire.mac, from, group, vip6, p.wire.mac))
+		from, group := netip.MustParseAddr(text), packet.SolicitedNode(vip6)
+		p.wire.send(solicit(t, packet.Multicast(group.As16()), p.wire.mac, from, group, vip6, p.wire.mac))
 		p.wire.expect("the answer to "+text, func(f []byte) bool {
-			m, d := parseND(f)
-			return d == kept && m.src == p.mac && m.kind == typeNA && m.to == from.As16() && m.from == vip6.As16()
+			m, d := packet.ParseND(f)
+			return d == packet.Sound && m.Src == p.mac && m.Kind == packet.NA && m.To == from.As16() && m.From == vip6.As16()
 		})
 	}
 }

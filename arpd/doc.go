@@ -16,41 +16,39 @@
 // Every used interface gets an immutable table of its own (address -> role) that
 // readers load through one atomic pointer:
 //
-//	netlink ──> scan ──> choose ──> ports (one per used interface)
+//	package netif ──> scan ──> ports (one per used interface)
 //	                                  │ view {MAC, table}, swapped whole
 //	Assign ──> what changed ──> roles ┤
 //	                                  ├── reader ARP: packet socket, own thread
 //	schedule ──> announcer ───────────┤── reader NDP: packet socket, own thread
 //	                                  └── solicited-node groups (MLD)
-//	readers ──> claims ──> heard, disputes ──> announcer (defence)
+//	readers ──> what was heard ──> package claims ──> announcer (defense)
 //
 // A reader is one blocking packet socket with a kernel filter on a locked
 // thread: read, decide, rewrite the frame in place, write. The decision is a
 // pure function of the view and the frame; it allocates nothing, takes no lock
 // and writes no log. Everything that is not an answer (announcements, tests,
-// understanding of other messages) is coded by mdlayher/arp and mdlayher/ndp,
-// and a fuzz test holds the two against each other.
+// understanding of other messages) is coded by mdlayher/arp and mdlayher/ndp.
+// Package packet has both codecs and the kernel filters; fuzz tests there hold the
+// two against each other.
 //
 // [Responder.Confine] keeps addresses to some of the interfaces, before it is
-// looked which of them has the address's network.
+// looked which of them has the address's network. Of several interfaces on one
+// network one announces and the others listen, see [netif.Routes].
 //
-// Interfaces are never patched by events: a netlink event only says that it is
-// time to list all links and addresses again. The events are used for one more
-// thing, because a list cannot show it: that a link was down for a moment, after
-// which every address is announced again.
+// Package netif lists interfaces and says which are used. They are never patched by events: a netlink
+// event only says that it is time to list all links and addresses again. The events are used for one
+// more thing, because a list cannot show it: that a link was down for a moment, after which every
+// address is announced again.
 //
 // A gained address is announced at once, again after growing gaps and then for
-// ever about once a minute (see [schedule]), newest gains first and never faster
+// ever about once a minute (see package announce), newest gains first and never faster
 // than the pace of 12,000 frames a second.
 //
-// Another MAC that announces or answers for a VIP is remembered (Heard). The
-// caller says by [Responder.Meet] which MACs are those of other nodes of the
-// cluster; their claims are quarrels that the caller ends, see [quarrels]. All
-// others are strangers. If the VIP is still ours and not given away shortly
-// after, that is a conflict: it is recorded, counted and answered by one
-// announcement as RFC 5227, section 2.4 allows. An address that is in both lists
-// of Assign is being handed over: it is still answered, no longer announced and
-// not defended.
+// What follows from another MAC that announces or answers for a VIP is decided by package claims. The
+// caller says by [Responder.Meet] which MACs are those of other nodes of the cluster. An address that
+// is in both lists of Assign is being handed over: it is still answered, no longer announced and not
+// defended.
 //
 // Meet also names stations to be asked, again and again, whether a speaker of
 // this cluster is there, or whether it answers for a VIP ([Question]). A process
@@ -59,11 +57,23 @@
 // for an address of its own instead, which its kernel answers at once however
 // slow its processes are.
 //
-// The owner asks for its own addresses as well, slowly, because a station that has
-// one of them may never say so by itself, see [Responder.patrol].
+// The owner asks for its own addresses as well, at once and then slowly, because a
+// station that has one of them may never say so by itself, see [Responder.patrol].
 //
 // [Responder.Probe] tries out addresses that nobody should have, before they are
-// used for the first time ([Trial]).
+// used for the first time. When to ask, and what follows from a reply, is decided by package claims.
+//
+// # In which order to read
+//
+// From the bottom up; no file uses what stands in a later one:
+//
+//	table, frame, presence, arp, ndp, ping    what a frame says, and the answer
+//	pulse, groups, port                       an interface: its readers, and how it sends
+//	inbox, responder                          the state of all, and what guards it
+//	deputy, assign, announce, send, probe     what is answered, announced and asked for
+//	cards, kernel, problem, follow            interfaces as they come and go
+//	company, listen, confine, patrol          what the caller and the wire say of others
+//	run, state                                start, and what the caller sees
 //
 // docs/wire.md lists every frame, flag and time.
 package arpd

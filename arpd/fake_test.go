@@ -15,16 +15,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/arpd/packettest"
 )
 
 // fakeSystem is a node whose kernel is a few maps: no privilege, virtual time.
 type fakeSystem struct {
 	t      *testing.T
-	events chan change
+	events chan netif.Change
 	broken chan error // ends Watch
 
 	mu      sync.Mutex
-	links   []link
+	links   []netif.Link
 	listErr error
 	refuse  map[int]error // why a packet socket cannot be opened, by interface
 	sockets map[fakeKey]*fakeSocket
@@ -32,8 +36,9 @@ type fakeSystem struct {
 	groups  fakeGroups
 	lists   int
 
-	settings   map[string]setting
-	neighbours map[hw][]netip.Addr
+	reaches    map[netip.Prefix]int // for Route, by network
+	settings   map[string]netif.Setting
+	neighbours map[packet.HW][]netip.Addr
 	looks      int
 }
 
@@ -42,35 +47,53 @@ type fakeKey struct {
 	protocol uint16
 }
 
-func newFake(t *testing.T, links ...link) *fakeSystem {
+func newFake(t *testing.T, links ...netif.Link) *fakeSystem {
 	return &fakeSystem{
-		t: t, links: links, events: make(chan change), broken: make(chan error),
+		t: t, links: links, events: make(chan netif.Change), broken: make(chan error),
 		refuse: make(map[int]error), sockets: make(map[fakeKey]*fakeSocket),
 		groups: fakeGroups{joined: make(map[netip.Addr]int)},
 	}
 }
 
-func (f *fakeSystem) Links() ([]link, error) {
+func (f *fakeSystem) Links() ([]netif.Link, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lists++
 	return slices.Clone(f.links), f.listErr
 }
 
-func (f *fakeSystem) Neighbours(mac hw) ([]netip.Addr, error) {
+func (f *fakeSystem) Neighbors(mac packet.HW) ([]netip.Addr, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.looks++
 	return f.neighbours[mac], f.listErr
 }
 
-func (f *fakeSystem) Settings([]string) (map[string]setting, error) {
+// looked returns how often addresses were looked up.
+func (f *fakeSystem) looked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.looks
+}
+
+func (f *fakeSystem) Route(to netip.Addr, _ int) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p, index := range f.reaches {
+		if p.Contains(to) {
+			return index, nil
+		}
+	}
+	return 0, unix.ENETUNREACH
+}
+
+func (f *fakeSystem) Settings([]string) (map[string]netif.Setting, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return maps.Clone(f.settings), f.listErr
 }
 
-func (f *fakeSystem) Watch(ctx context.Context, seen func(change)) error {
+func (f *fakeSystem) Watch(ctx context.Context, seen func(netif.Change)) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -127,7 +150,7 @@ func (m *lockedMember) Close() error {
 }
 
 // change replaces the interfaces and sends an event.
-func (f *fakeSystem) change(c change, links ...link) {
+func (f *fakeSystem) change(c netif.Change, links ...netif.Link) {
 	f.mu.Lock()
 	f.links = links
 	f.mu.Unlock()
@@ -201,7 +224,7 @@ func (s *fakeSocket) Filter(prog []bpf.RawInstruction) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.filter = insts[len(guard(0)):]
+	s.filter = insts[len(packet.Guard(0)):]
 	return nil
 }
 
@@ -234,7 +257,7 @@ func (s *fakeSocket) deliver(t *testing.T, frame []byte) bool {
 	s.mu.Lock()
 	filter := s.filter
 	s.mu.Unlock()
-	if filter == nil || !passes(t, filter, frame) {
+	if filter == nil || !packettest.Passes(t, filter, frame) {
 		return false
 	}
 	s.in <- frame
@@ -271,7 +294,7 @@ func startWith(t *testing.T, cfg Config, sys *fakeSystem) (*node, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.schedule.jitter = plain
+	r.schedule.Jitter, r.others.Random = nil, half
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -302,3 +325,6 @@ func (n *node) counter(t *testing.T, name, label string) float64 {
 	}
 	return sum
 }
+
+// half makes random times as long as they are on average.
+func half(d time.Duration) time.Duration { return d / 2 }

@@ -3,11 +3,15 @@ package arpd
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/wake"
 )
 
 const (
@@ -33,7 +37,7 @@ type follower struct {
 type attempt struct {
 	backoff
 	err  error
-	link link // as it was; when it changes, the next attempt is due at once
+	link netif.Link // as it was; when it changes, the next attempt is due at once
 }
 
 // follow lists interfaces whenever something says so, and opens and closes ports.
@@ -43,13 +47,18 @@ func (r *Responder) follow(ctx context.Context) {
 	for {
 		begun := time.Now()
 		wait := f.scan(begun)
-		if !pause(ctx, min(max(rescanRest, 10*time.Since(begun)), rescanRestMax)) {
+		select {
+		case <-ctx.Done():
 			return
+		case <-r.urgent:
+			continue
+		case <-time.After(min(max(rescanRest, 10*time.Since(begun)), rescanRestMax)):
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.rescan:
+		case <-r.urgent:
 		case <-time.After(time.Until(wait)):
 		}
 	}
@@ -81,13 +90,16 @@ var errGone = errors.New("interface was removed")
 
 // noted takes an event of netlink: a reason to look, and a memory of links that
 // were down or away, if only for a moment.
-func (r *Responder) noted(c change) {
+func (r *Responder) noted(c netif.Change) {
 	r.mu.Lock()
-	if c.down {
-		r.flapped[c.index] = struct{}{}
+	if c.Down {
+		r.flapped[c.Index] = struct{}{}
 	}
-	if c.gone {
-		r.failed[c.index] = errGone
+	if c.Down && r.ports[c.Index] != nil {
+		poke(r.urgent)
+	}
+	if c.Gone {
+		r.failed[c.Index] = errGone
 	}
 	r.mu.Unlock()
 	poke(r.rescan)
@@ -101,33 +113,42 @@ func (f *follower) scan(now time.Time) time.Time {
 	if err != nil {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.listErr = nil
-		if !f.listed || f.lists.fails > 2 { // one dump in passing may be spoilt by a change
-			f.listErr = err
+		f.listing.err = nil
+		if !f.listing.known || f.lists.fails > 2 { // one dump in passing may be spoilt by a change
+			f.listing.err = err
 		}
 		f.review()
 		return f.lists.until
 	}
-	list := choose(links, f.choice)
+	list := netif.Choose(links, f.choice)
 	f.study(list)
-	byIndex := make(map[int]link, len(links))
+	byIndex := make(map[int]netif.Link, len(links))
 	for _, l := range links {
-		byIndex[l.index] = l
+		byIndex[l.Index] = l
 	}
 	gone := f.shut(list, now)
 	fresh, wait := f.open(list, byIndex, now)
-	f.adopt(list, byIndex, fresh, len(gone)+len(fresh) > 0, now)
+	f.adopt(list, byIndex, fresh, netif.Via(list, byIndex, f.reach), len(gone)+len(fresh) > 0, now)
 	for _, p := range fresh {
-		p.start(f.trouble(p.link.index))
+		p.start(f.trouble(p.link.Index))
 	}
 	for _, p := range gone { // last: the kernel takes its time
 		f.close(p)
 	}
-	return sooner(wait, now.Add(rescanEvery))
+	return wake.Earlier(wait, now.Add(rescanEvery))
+}
+
+// reach is the interface by which the kernel reaches an address of a network, 0: none.
+func (f *follower) reach(n netif.Network, to netip.Addr) int {
+	index, err := f.sys.Route(to, n.VRF)
+	if err != nil { // there is none, as with the address that another daemon has not finished
+		f.noise.read.Debug().Err(err).Stringer("network", n.Prefix).Msg("cannot find the interface of a network")
+	}
+	return index
 }
 
 // study reads how the kernel treats the interfaces that are used.
-func (f *follower) study(list []Interface) {
+func (f *follower) study(list []netif.Interface) {
 	var names []string
 	for _, i := range list {
 		if i.Used {
@@ -140,12 +161,12 @@ func (f *follower) study(list []Interface) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.settings = settings
+	f.kernel.settings = settings
 }
 
 // shut silences and returns the ports of interfaces that are not used any longer,
 // and those that broke.
-func (f *follower) shut(list []Interface, now time.Time) (gone []*port) {
+func (f *follower) shut(list []netif.Interface, now time.Time) (gone []*port) {
 	used := make(map[int]bool, len(list))
 	for _, i := range list {
 		used[i.Index] = i.Used
@@ -169,7 +190,7 @@ func (f *follower) shut(list []Interface, now time.Time) (gone []*port) {
 
 func (f *follower) close(p *port) {
 	if err := p.close(); err != nil {
-		f.log.Warn().Err(err).Str("iface", p.link.name).Msg("closing interface")
+		f.log.Warn().Err(err).Str("iface", p.link.Name).Msg("cannot close the sockets of an interface")
 	}
 }
 
@@ -184,11 +205,11 @@ func (f *follower) closeAll() {
 }
 
 // attempt records a failure of l.
-func (f *follower) attempt(l link, err error, now time.Time) {
-	a := f.attempts[l.index]
+func (f *follower) attempt(l netif.Link, err error, now time.Time) {
+	a := f.attempts[l.Index]
 	if a == nil || now.Sub(a.until) > retryLast {
 		a = &attempt{}
-		f.attempts[l.index] = a
+		f.attempts[l.Index] = a
 	}
 	a.err, a.link = err, l
 	a.note(err, now)
@@ -196,25 +217,25 @@ func (f *follower) attempt(l link, err error, now time.Time) {
 
 // open opens a port for every interface that is used and has none. Those that
 // fail are marked in list with the reason and tried again later: wait is when.
-func (f *follower) open(list []Interface, links map[int]link, now time.Time) (fresh []*port, wait time.Time) {
+func (f *follower) open(list []netif.Interface, links map[int]netif.Link, now time.Time) (fresh []*port, wait time.Time) {
 	for n := range list {
 		i := &list[n]
 		if !i.Used || f.ports[i.Index] != nil {
 			continue
 		}
 		l := links[i.Index]
-		a := f.attempts[l.index]
-		if a == nil || !a.until.After(now) || l.differs(&a.link) {
+		a := f.attempts[l.Index]
+		if a == nil || !a.until.After(now) || l.Differs(&a.link) {
 			p, err := openPort(f.sys, l, f.spoken, f.claims, f.answers, f.metrics, f.pulse)
 			if err == nil {
 				fresh = append(fresh, p)
 				continue
 			}
 			f.attempt(l, err, now)
-			a = f.attempts[l.index]
+			a = f.attempts[l.Index]
 		}
 		i.Used, i.Reason = false, a.err.Error()
-		wait = sooner(wait, a.until)
+		wait = wake.Earlier(wait, a.until)
 	}
 	return fresh, wait
 }
@@ -222,33 +243,40 @@ func (f *follower) open(list []Interface, links map[int]link, now time.Time) (fr
 // adopt makes list the known interfaces and fresh part of the ports. When
 // anything on the wire moved, all addresses are spread over the ports and
 // announced anew.
-func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, moved bool, now time.Time) {
+func (f *follower) adopt(list []netif.Interface, links map[int]netif.Link, fresh []*port, via map[netif.Network]int, moved bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	renumbered := false
+	moved = moved || !maps.Equal(via, f.wiring.via)
+	f.wiring.via = via
 	for index, p := range f.ports {
 		l := links[index]
-		renumbered = renumbered || l.addr4() != p.link.addr4()
-		moved = moved || l.differs(&p.link) || f.disturbed(index, links)
+		renumbered = renumbered || l.Addr4() != p.link.Addr4()
+		disturbed := l.Differs(&p.link) || f.disturbed(index, links)
+		if disturbed {
+			f.wiring.part(index)
+		}
+		moved = moved || disturbed
 		p.link = l
 	}
+	moved = f.forgetWires(now) || moved
 	for _, p := range fresh {
-		f.ports[p.link.index] = p
+		f.ports[p.link.Index] = p
 	}
 	clear(f.flapped)
-	f.macs, f.locals = make(map[hw]struct{}, len(links)), make(map[netip.Addr]*link)
+	f.kernel.locals = make(map[netip.Addr]*netif.Link)
+	f.wiring.rename(links, now)
 	for _, l := range links {
-		f.macs[l.mac] = struct{}{}
-		for _, ip := range l.own {
-			f.locals[ip] = &l
+		for _, ip := range l.Own {
+			f.kernel.locals[ip] = &l
 		}
 	}
-	f.listed, f.listErr, f.denied = true, nil, nil
+	f.listing.known, f.listing.err, f.listing.denied = true, nil, nil
 	for index, a := range f.attempts {
 		if _, there := links[index]; !there {
 			delete(f.attempts, index)
 		} else if f.ports[index] == nil && refused(a.err) {
-			f.denied = a.err
+			f.listing.denied = a.err
 		}
 	}
 	f.publish(list)
@@ -256,7 +284,7 @@ func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, mo
 		f.spread()
 	}
 	if moved {
-		f.schedule.restart(now)
+		f.schedule.Restart(now)
 		poke(f.due)
 	}
 	f.inspect()
@@ -266,12 +294,12 @@ func (f *follower) adopt(list []Interface, links map[int]link, fresh []*port, mo
 // disturbed reports whether a port's interface was down for a moment, or a member
 // of it that may have carried its frames. The members of bridges come and go
 // with pods and do not count.
-func (r *Responder) disturbed(index int, links map[int]link) bool {
+func (r *Responder) disturbed(index int, links map[int]netif.Link) bool {
 	if _, ok := r.flapped[index]; ok {
 		return true
 	}
 	for i := range r.flapped {
-		if l, ok := links[i]; ok && l.master == index && slices.Contains([]string{"bond", "team"}, links[index].kind) {
+		if l, ok := links[i]; ok && l.Master == index && slices.Contains([]string{"bond", "team"}, links[index].Kind) {
 			return true
 		}
 	}
@@ -286,16 +314,6 @@ func (r *Responder) trouble(index int) func(error, bool) {
 			r.failed[index] = err
 			r.mu.Unlock()
 		}
-		r.noted(change{index: index, down: errors.Is(err, unix.ENETDOWN)})
-	}
-}
-
-// pause sleeps for d and reports whether ctx goes on.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
+		r.noted(netif.Change{Index: index, Down: errors.Is(err, unix.ENETDOWN)})
 	}
 }

@@ -10,45 +10,48 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 func TestProblems(t *testing.T) {
-	down := func(l *link) { l.flags = unix.IFF_BROADCAST }
+	down := func(l *netif.Link) { l.Flags = unix.IFF_BROADCAST }
 	for name, tc := range map[string]struct {
 		patterns []string
-		links    []link
+		links    []netif.Link
 		prepare  func(*fakeSystem)
 		want     []string
 	}{
-		"none": {nil, []link{testNIC}, nil, nil},
+		"none": {nil, []netif.Link{testNIC}, nil, nil},
 		"no NET_RAW": {
 			nil,
-			[]link{testNIC},
+			[]netif.Link{testNIC},
 			func(f *fakeSystem) { f.refuse[2] = unix.EPERM },
 			[]string{"missing NET_RAW: open packet socket: operation not permitted"},
 		},
-		"not there":        {[]string{"eth9"}, []link{testNIC}, nil, []string{"no interface matches eth9"}},
-		"none of two":      {[]string{"eth8", "eth9*", "!eth1"}, []link{testNIC}, nil, []string{"no interface matches eth8, eth9*"}},
-		"asked for, down":  {[]string{"eth0"}, []link{but(testNIC, down)}, nil, []string{"no usable interface: eth0: down"}},
-		"automatic, down":  {nil, []link{but(testNIC, down), nic("veth1", 3)}, nil, []string{"no usable interface: eth0: down"}},
+		"not there":        {[]string{"eth9"}, []netif.Link{testNIC}, nil, []string{"no interface matches eth9"}},
+		"none of two":      {[]string{"eth8", "eth9*", "!eth1"}, []netif.Link{testNIC}, nil, []string{"no interface matches eth8, eth9*"}},
+		"asked for, down":  {[]string{"eth0"}, []netif.Link{but(testNIC, down)}, nil, []string{"no usable interface: eth0: down"}},
+		"automatic, down":  {nil, []netif.Link{but(testNIC, down), nic("veth1", 3)}, nil, []string{"no usable interface: eth0: down"}},
 		"nothing at all":   {nil, nil, nil, []string{"no usable interface"}},
-		"only containers":  {nil, []link{nic("veth1", 3), nic("cni0", 4, "198.18.7.1/24")}, nil, []string{"no usable interface"}},
-		"one of two fails": {nil, []link{testNIC, nic("eth1", 3, "198.18.1.1/24")}, func(f *fakeSystem) { f.refuse[3] = unix.ENOMEM }, nil},
+		"only containers":  {nil, []netif.Link{nic("veth1", 3), nic("cni0", 4, "198.18.7.1/24")}, nil, []string{"no usable interface"}},
+		"one of two fails": {nil, []netif.Link{testNIC, nic("eth1", 3, "198.18.1.1/24")}, func(f *fakeSystem) { f.refuse[3] = unix.ENOMEM }, nil},
 		"the only one fails": {
 			nil,
-			[]link{testNIC},
+			[]netif.Link{testNIC},
 			func(f *fakeSystem) { f.refuse[2] = unix.ENOMEM },
 			[]string{"no usable interface: eth0: open packet socket: cannot allocate memory"},
 		},
 		"netlink fails": {
 			nil,
-			[]link{testNIC},
+			[]netif.Link{testNIC},
 			func(f *fakeSystem) { f.listErr = unix.EMFILE },
 			[]string{"cannot list interfaces: too many open files"},
 		},
-		"groups fail": {nil, []link{testNIC}, func(f *fakeSystem) {
-			f.groups.failing = map[netip.Addr]error{solicitedNode(vip6): fmt.Errorf("join: %w", unix.ENODEV)}
-		}, []string{"IPv6 neighbours cannot ask on eth0: join: no such device"}},
+		"groups fail": {nil, []netif.Link{testNIC}, func(f *fakeSystem) {
+			f.groups.failing = map[netip.Addr]error{packet.SolicitedNode(vip6): fmt.Errorf("join: %w", unix.ENODEV)}
+		}, []string{"IPv6 neighbors cannot ask on eth0: join: no such device"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -59,7 +62,7 @@ func TestProblems(t *testing.T) {
 				n, _ := start(t, sys, tc.patterns...)
 				n.Set([]netip.Addr{vip4, vip6})
 				time.Sleep(time.Second)
-				if diff := cmp.Diff(tc.want, n.Problems()); diff != "" {
+				if diff := cmp.Diff(tc.want, n.words()); diff != "" {
 					t.Errorf("problems (-want +got):\n%s", diff)
 				}
 			})
@@ -72,7 +75,7 @@ func TestProblemsBeforeRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"interfaces are not known yet"}, r.Problems()); diff != "" {
+	if diff := cmp.Diff([]string{"interfaces are not known yet"}, r.words()); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
 	r.Set([]netip.Addr{vip4})
@@ -98,9 +101,9 @@ func TestOneBadInterface(t *testing.T) {
 		n, _ := start(t, sys)
 		time.Sleep(time.Minute)
 		got := n.Interfaces()
-		want := []Interface{
-			{Name: "eth0", Index: 2, MAC: testNIC.mac.String(), Prefixes: testNIC.prefixes(), Used: true},
-			{Name: "eth1", Index: 3, MAC: bad.mac.String(), Prefixes: bad.prefixes(), Reason: "open packet socket: cannot allocate memory"},
+		want := []netif.Interface{
+			{Name: "eth0", Index: 2, MAC: testNIC.MAC.String(), Prefixes: testNIC.Prefixes(), Used: true},
+			{Name: "eth1", Index: 3, MAC: bad.MAC.String(), Prefixes: bad.Prefixes(), Reason: "open packet socket: cannot allocate memory"},
 		}
 		if diff := cmp.Diff(want, got, compare); diff != "" {
 			t.Errorf("interfaces (-want +got):\n%s", diff)
@@ -116,7 +119,7 @@ func TestOneBadInterface(t *testing.T) {
 		if i := n.Interfaces()[1]; !i.Used || i.Reason != "" {
 			t.Errorf("after the cause is gone: %+v", i)
 		}
-		if len(n.sys.socket(3, etherARP).take()) == 0 {
+		if len(n.sys.socket(3, packet.EtherARP).take()) == 0 {
 			t.Error("no announcement on the interface that came back")
 		}
 	})
@@ -131,7 +134,7 @@ func TestRetryAtOnceWhenTheInterfaceChanges(t *testing.T) {
 		n, _ := start(t, sys)
 		time.Sleep(time.Minute)
 		sys.set(func() { delete(sys.refuse, 2) })
-		sys.change(change{index: 2}, but(testNIC, func(l *link) { l.mac = strangerHW }))
+		sys.change(netif.Change{Index: 2}, but(testNIC, func(l *netif.Link) { l.MAC = strangerHW }))
 		time.Sleep(rescanRest)
 		synctest.Wait()
 		if i := n.Interfaces()[0]; !i.Used {
@@ -147,11 +150,11 @@ func TestBrokenSocket(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC))
 		n.Set([]netip.Addr{vip4})
 		time.Sleep(10 * time.Second)
-		old := n.sys.socket(2, etherARP)
+		old := n.sys.socket(2, packet.EtherARP)
 		old.fail <- errors.New("read packet socket: out of order")
 		synctest.Wait()
 		time.Sleep(retryFirst + rescanRest)
-		fresh := n.sys.socket(2, etherARP)
+		fresh := n.sys.socket(2, packet.EtherARP)
 		if fresh == old || !old.closed {
 			t.Fatal("the socket was not replaced")
 		}
@@ -172,10 +175,10 @@ func TestInterfaceReplaced(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC))
 		n.Set([]netip.Addr{vip4})
 		time.Sleep(10 * time.Second)
-		old := n.sys.socket(2, etherARP)
-		n.sys.change(change{index: 2, down: true, gone: true}, testNIC)
+		old := n.sys.socket(2, packet.EtherARP)
+		n.sys.change(netif.Change{Index: 2, Down: true, Gone: true}, testNIC)
 		synctest.Wait() // at once: a removal is no failure that is retried later
-		fresh := n.sys.socket(2, etherARP)
+		fresh := n.sys.socket(2, packet.EtherARP)
 		if fresh == old {
 			t.Fatal("the socket was not replaced")
 		}
@@ -195,17 +198,17 @@ func TestInterfaceAddedLater(t *testing.T) {
 		n.Set([]netip.Addr{vip4})
 		time.Sleep(10 * time.Second)
 		drained(n)
-		n.sys.change(change{index: 2}, testNIC)
+		n.sys.change(netif.Change{Index: 2}, testNIC)
 		begin := time.Now()
 		<-n.Changed()
 		synctest.Wait()
 		if d := time.Since(begin); d > rescanRest {
 			t.Errorf("took %v", d)
 		}
-		if len(n.Problems()) != 0 || !n.Interfaces()[0].Used {
-			t.Errorf("problems %v, interfaces %+v", n.Problems(), n.Interfaces())
+		if len(n.words()) != 0 || !n.Interfaces()[0].Used {
+			t.Errorf("problems %v, interfaces %+v", n.words(), n.Interfaces())
 		}
-		if got := n.sys.socket(2, etherARP).take(); len(got) == 0 {
+		if got := n.sys.socket(2, packet.EtherARP).take(); len(got) == 0 {
 			t.Error("nothing announced")
 		}
 	})
@@ -220,7 +223,7 @@ func TestBurstOfEvents(t *testing.T) {
 		lists := func() (count int) { n.sys.set(func() { count = n.sys.lists }); return count }
 		before := lists()
 		for range 100 {
-			n.sys.events <- change{index: 9}
+			n.sys.events <- netif.Change{Index: 9}
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Second)
@@ -243,7 +246,7 @@ func TestSubscriptionIsRenewed(t *testing.T) {
 			n.sys.broken <- errors.New("no buffer space available")
 			time.Sleep(time.Second)
 		}
-		n.sys.change(change{index: 2, down: true}, but(testNIC, func(l *link) { l.flags = 0 }))
+		n.sys.change(netif.Change{Index: 2, Down: true}, but(testNIC, func(l *netif.Link) { l.Flags = 0 }))
 		time.Sleep(rescanRest)
 		synctest.Wait()
 		if i := n.Interfaces()[0]; i.Used || i.Reason != "down" {
@@ -259,19 +262,19 @@ func TestNetlinkFailsInPassing(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC))
 		time.Sleep(time.Second)
 		n.sys.set(func() { n.sys.listErr = errors.New("dump interrupted") })
-		n.sys.events <- change{index: 2}
+		n.sys.events <- netif.Change{Index: 2}
 		time.Sleep(retryFirst)
-		if len(n.Problems()) != 0 || len(n.Interfaces()) != 1 {
-			t.Errorf("problems %v, interfaces %+v", n.Problems(), n.Interfaces())
+		if len(n.words()) != 0 || len(n.Interfaces()) != 1 {
+			t.Errorf("problems %v, interfaces %+v", n.words(), n.Interfaces())
 		}
 		time.Sleep(10 * time.Second)
-		if diff := cmp.Diff([]string{"cannot list interfaces: dump interrupted"}, n.Problems()); diff != "" {
+		if diff := cmp.Diff([]string{"cannot list interfaces: dump interrupted"}, n.words()); diff != "" {
 			t.Errorf("problems (-want +got):\n%s", diff)
 		}
 		n.sys.set(func() { n.sys.listErr = nil })
 		time.Sleep(rescanEvery)
-		if len(n.Problems()) != 0 {
-			t.Errorf("problems %v", n.Problems())
+		if len(n.words()) != 0 {
+			t.Errorf("problems %v", n.words())
 		}
 	})
 }
@@ -281,7 +284,7 @@ func TestInterfacesIsACopy(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC))
 		synctest.Wait()
 		n.Interfaces()[0].Prefixes[0] = netip.Prefix{}
-		if got := n.Interfaces()[0].Prefixes; got[0] != testNIC.prefixes()[0] {
+		if got := n.Interfaces()[0].Prefixes; got[0] != testNIC.Prefixes()[0] {
 			t.Errorf("prefixes %v", got)
 		}
 	})
@@ -294,4 +297,14 @@ func drained(n *node) {
 	case <-n.Changed():
 	default:
 	}
+}
+
+// words are those of the conditions that keep the node from answering.
+func (r *Responder) words() (words []string) {
+	for _, c := range r.State().Conditions {
+		if c.Code.Rule().Unready {
+			words = append(words, c.Words)
+		}
+	}
+	return words
 }

@@ -11,13 +11,15 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // awaitProblem waits until one thing is said to be wrong. A list that the kernel
 // makes while a link goes down may show it without carrier first.
 func (s *speakerNode) awaitProblem(text string) {
 	s.t.Helper()
-	s.await(text, func() bool { return s.used() == 0 && slices.Equal(s.Problems(), []string{text}) })
+	s.await(text, func() bool { return s.used() == 0 && slices.Equal(s.words(), []string{text}) })
 }
 
 func TestLinkDownAndUp(t *testing.T) {
@@ -29,8 +31,8 @@ func TestLinkDownAndUp(t *testing.T) {
 		p.node.up("eth0")
 		p.node.must("IPv6 address", p.node.nl.AddrReplace(p.node.link("eth0"), &netlink.Addr{IPNet: ipnet("2001:db8::1/64")}))
 		p.speaker.await("the interface to be used", func() bool { return p.speaker.used() == 1 })
-		p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
-		p.wire.expect("an announcement", isND(typeNA, p.mac, vip6))
+		p.wire.expect("an announcement", isARP(packet.OpRequest, p.mac, vip4))
+		p.wire.expect("an announcement", isND(packet.NA, p.mac, vip6))
 		p.answered(vip4, vip6)
 	}
 }
@@ -43,7 +45,7 @@ func TestCarrier(t *testing.T) {
 	p.speaker.awaitProblem("no usable interface: eth0: no carrier")
 	p.up("p0")
 	p.speaker.await("the interface to be used", func() bool { return p.speaker.used() == 1 })
-	p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
+	p.wire.expect("an announcement", isARP(packet.OpRequest, p.mac, vip4))
 }
 
 func TestChangedMAC(t *testing.T) {
@@ -54,7 +56,7 @@ func TestChangedMAC(t *testing.T) {
 		p.peer.poke(ip)
 		p.peer.awaitNeighbour(known, ip, p.mac, unix.NUD_REACHABLE)
 	}
-	fresh := hw{0x02, 0xaa, 0, 0, 0, 0x01}
+	fresh := packet.HW{0x02, 0xaa, 0, 0, 0, 0x01}
 	p.node.must("change MAC", p.node.nl.LinkSetHardwareAddr(p.node.link("eth0"), fresh[:]))
 	for _, ip := range []netip.Addr{vip4, vip6} {
 		p.peer.awaitNeighbour(known, ip, fresh, ^0)
@@ -89,7 +91,7 @@ func TestLateInterface(t *testing.T) {
 	for range 3 {
 		port := l.plug(node, "eth0", "198.18.0.1/24")
 		s.await("the interface", func() bool { return s.used() == 1 })
-		wire.expect("an announcement", isARP(arpRequest, node.mac("eth0"), vip4))
+		wire.expect("an announcement", isARP(packet.OpRequest, node.mac("eth0"), vip4))
 		l.must("unplug", l.nl.LinkDel(l.link(port)))
 		s.await("the interface to go", func() bool { return s.used() == 0 && len(s.Interfaces()) == 1 })
 	}
@@ -113,7 +115,7 @@ func TestSameIndexAgain(t *testing.T) {
 		p.up(port)
 		p.node.up("eth0")
 		p.node.address("eth0", "198.18.0.1/24")
-		p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
+		p.wire.expect("an announcement", isARP(packet.OpRequest, p.mac, vip4))
 		// Opening the sockets may take more than one turn of the follower, and a
 		// question that falls between two is lost, as on any new interface.
 		p.answeredSoon(vip4)
@@ -179,7 +181,7 @@ func TestRunEndsPromptly(t *testing.T) {
 	for range 5 {
 		s := p.node.speak(1)
 		s.Set(append(many(400), vip4))
-		p.wire.expect("an announcement", isARP(arpRequest, p.mac, vip4))
+		p.wire.expect("an announcement", isARP(packet.OpRequest, p.mac, vip4))
 		begin := time.Now()
 		s.stop()
 		if d := time.Since(begin); d > time.Second {

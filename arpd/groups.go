@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // maxGroups is how many groups one socket joins: what the kernel lets a socket
@@ -60,8 +62,8 @@ func (g *groups) sync(t *table) error {
 func (g *groups) follow(p *groupPart, of *part[[16]byte]) error {
 	want := make(map[netip.Addr]struct{})
 	for ip, r := range of.all() {
-		if r&own != 0 {
-			want[solicitedNode(netip.AddrFrom16(ip))] = struct{}{}
+		if r&answered != 0 {
+			want[packet.SolicitedNode(netip.AddrFrom16(ip))] = struct{}{}
 		}
 	}
 	var errs []error

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // fakeGroups counts what is joined, over all sockets.
@@ -202,8 +204,8 @@ func TestGroupsOfWhatChanged(t *testing.T) {
 		t.Fatalf("%d groups, error %v", len(f.members(t)), err)
 	}
 	refused, more := netip.MustParseAddr("2001:db8:1::7:8"), netip.MustParseAddr("2001:db8:1::7:7")
-	f.failing = map[netip.Addr]error{solicitedNode(refused): unix.ENODEV}
-	is := was.with([]grant{{refused, own}, {more, own}, {many(1000)[999], own | watch}, {many(1000)[998], watch}, {many(1000)[0x100], 0}})
+	f.failing = map[netip.Addr]error{packet.SolicitedNode(refused): unix.ENODEV}
+	is := was.with([]grant{{ip: refused, role: own}, {ip: more, role: own}, {ip: many(1000)[999], role: own | watch}, {ip: many(1000)[998], role: watch}, {ip: many(1000)[0x100]}})
 	same := 0
 	for i := range g.parts {
 		if len(g.parts[i].joined) > 0 && is.v6[i] == was.v6[i] {
@@ -220,9 +222,9 @@ func TestGroupsOfWhatChanged(t *testing.T) {
 		}
 		f.failing = nil
 	}
-	want := map[netip.Addr]bool{solicitedNode(more): true, solicitedNode(refused): true}
+	want := map[netip.Addr]bool{packet.SolicitedNode(more): true, packet.SolicitedNode(refused): true}
 	for i, ip := range many(1000) {
-		want[solicitedNode(ip)] = want[solicitedNode(ip)] || i != 998 && i != 0x100
+		want[packet.SolicitedNode(ip)] = want[packet.SolicitedNode(ip)] || i != 998 && i != 0x100
 	}
 	for group, joined := range want {
 		if (f.joined[group] == 1) != joined {

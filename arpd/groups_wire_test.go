@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // querier makes the switch forward IPv6 multicast only to ports that reported
@@ -102,8 +104,8 @@ func TestManyGroups(t *testing.T) {
 			break
 		}
 	}
-	if count < 1000 || len(p.speaker.Problems()) > 0 {
-		t.Errorf("%d groups, problems %v", count, p.speaker.Problems())
+	if count < 1000 || len(p.speaker.words()) > 0 {
+		t.Errorf("%d groups, problems %v", count, p.speaker.words())
 	}
 	t.Logf("1,000 groups joined in %v", time.Since(begin).Round(time.Millisecond))
 }
@@ -119,8 +121,8 @@ func TestSnoopingSwitch(t *testing.T) {
 		p.ask(stranger, vip6)
 		foreign, ours := false, false
 		seen.within(100*time.Millisecond, func(f []byte) bool {
-			foreign = foreign || isND(typeNS, p.wire.mac, stranger)(f)
-			ours = isND(typeNS, p.wire.mac, vip6)(f)
+			foreign = foreign || isND(packet.NS, p.wire.mac, stranger)(f)
+			ours = isND(packet.NS, p.wire.mac, vip6)(f)
 			return ours
 		})
 		return ours && !foreign

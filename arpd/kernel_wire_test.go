@@ -2,9 +2,12 @@ package arpd
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // TestKernelAnswersToo is kube-proxy's IPVS mode: another interface has the VIP, here a bridge for want of dummies.
@@ -17,8 +20,8 @@ func TestKernelAnswersToo(t *testing.T) {
 	p.node.must("add "+ipvs, p.node.nl.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: ipvs}}))
 	p.node.address(ipvs, vip4.String()+"/32")
 	p.node.up(ipvs)
-	p.speaker.await("the finding", func() bool { return len(p.speaker.State().Findings) == 1 })
-	if got := p.speaker.State().Findings[0]; got.Kind != KernelAnswers || got.Interface != "eth0" {
+	p.speaker.await("the finding", func() bool { return len(p.speaker.State().Conditions) == 1 })
+	if got := p.speaker.State().Conditions[0]; got.Code != health.KernelAnswers || !strings.Contains(got.Words, "eth0") {
 		t.Errorf("%+v", got)
 	}
 	if n := p.answers(vip4, fence); n != 2 {
@@ -27,7 +30,7 @@ func TestKernelAnswersToo(t *testing.T) {
 	p.node.sysctl("net/ipv4/conf/all/arp_ignore", "1")
 	p.node.sysctl("net/ipv4/conf/all/arp_announce", "2")
 	p.node.down(ipvs) // an event, so that the settings are read again
-	p.speaker.await("no finding", func() bool { return len(p.speaker.State().Findings) == 0 })
+	p.speaker.await("no finding", func() bool { return len(p.speaker.State().Conditions) == 0 })
 	if n := p.answers(vip4, fence); n != 1 {
 		t.Errorf("%d answers to one question, want ours", n)
 	}

@@ -12,12 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mdlayher/packet"
+	mdpacket "github.com/mdlayher/packet"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // patience is how long a wire test waits for what must happen.
@@ -86,7 +89,7 @@ func newHost(t testing.TB) *host {
 // do calls f on a thread in the namespace.
 func (h *host) do(f func() error) {
 	h.t.Helper()
-	if err := (linux{namespace: h.path}).inside(f); err != nil {
+	if err := (linux{netif.Namespace(h.path)}).Inside(f); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -122,9 +125,9 @@ func (h *host) address(name string, texts ...string) {
 	}
 }
 
-func (h *host) mac(name string) hw {
+func (h *host) mac(name string) packet.HW {
 	h.t.Helper()
-	return hw(h.link(name).Attrs().HardwareAddr)
+	return packet.HW(h.link(name).Attrs().HardwareAddr)
 }
 
 // lan is a switch: a bridge in a namespace of its own.
@@ -161,8 +164,8 @@ func (l *lan) plug(h *host, name string, addrs ...string) string {
 // station is a packet socket that sees everything on an interface of a host.
 type station struct {
 	t    testing.TB
-	conn *packet.Conn
-	mac  hw
+	conn *mdpacket.Conn
+	mac  packet.HW
 }
 
 func (h *host) station(name string) *station {
@@ -173,7 +176,7 @@ func (h *host) station(name string) *station {
 		if err != nil {
 			return err
 		}
-		s.conn, err = packet.Listen(ifi, packet.Raw, unix.ETH_P_ALL, nil)
+		s.conn, err = mdpacket.Listen(ifi, mdpacket.Raw, unix.ETH_P_ALL, nil)
 		return err
 	})
 	h.t.Cleanup(func() { s.conn.Close() })
@@ -183,7 +186,7 @@ func (h *host) station(name string) *station {
 func (s *station) send(frames ...[]byte) {
 	s.t.Helper()
 	for _, f := range frames {
-		if _, err := s.conn.WriteTo(f, &packet.Addr{HardwareAddr: f[:6]}); err != nil {
+		if _, err := s.conn.WriteTo(f, &mdpacket.Addr{HardwareAddr: f[:6]}); err != nil {
 			s.t.Fatalf("send: %v", err)
 		}
 	}
@@ -204,7 +207,7 @@ func (s *station) within(d time.Duration, fits func([]byte) bool) bool {
 	if err := s.conn.SetReadDeadline(time.Now().Add(d)); err != nil {
 		s.t.Fatal(err)
 	}
-	b := make([]byte, frameSize)
+	b := make([]byte, packet.FrameSize)
 	for {
 		n, _, err := s.conn.ReadFrom(b)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -220,26 +223,26 @@ func (s *station) within(d time.Duration, fits func([]byte) bool) bool {
 }
 
 // isARP fits ARP of an operation about ip sent by mac.
-func isARP(op uint16, mac hw, ip netip.Addr) func([]byte) bool {
+func isARP(op uint16, mac packet.HW, ip netip.Addr) func([]byte) bool {
 	return func(f []byte) bool {
-		m, d := parseARP(f)
-		return d == kept && m.op == op && m.src == mac && m.spa == ip.As4()
+		m, d := packet.ParseARP(f)
+		return d == packet.Sound && m.Op == op && m.Src == mac && m.SPA == ip.As4()
 	}
 }
 
 // isND fits a neighbour message of a kind about ip sent by mac.
-func isND(kind byte, mac hw, ip netip.Addr) func([]byte) bool {
+func isND(kind byte, mac packet.HW, ip netip.Addr) func([]byte) bool {
 	return func(f []byte) bool {
-		m, d := parseND(f)
-		return d == kept && m.kind == kind && m.src == mac && m.target == ip.As16()
+		m, d := packet.ParseND(f)
+		return d == packet.Sound && m.Kind == kind && m.Src == mac && m.Target == ip.As16()
 	}
 }
 
-func isAnswer(mac hw, ip netip.Addr) func([]byte) bool {
+func isAnswer(mac packet.HW, ip netip.Addr) func([]byte) bool {
 	if ip.Is4() {
-		return isARP(arpReply, mac, ip)
+		return isARP(packet.OpReply, mac, ip)
 	}
-	return isND(typeNA, mac, ip)
+	return isND(packet.NA, mac, ip)
 }
 
 // neighbours tells of changes in the neighbour table of a host.
@@ -247,12 +250,16 @@ func (h *host) neighbours() <-chan netlink.NeighUpdate {
 	h.t.Helper()
 	updates, done := make(chan netlink.NeighUpdate), make(chan struct{})
 	h.must("subscribe to neighbours", netlink.NeighSubscribeAt(h.ns, updates, done))
-	h.t.Cleanup(func() { close(done); drain(updates) })
+	h.t.Cleanup(func() {
+		close(done)
+		for range updates { // the library blocks on a channel that nobody reads
+		}
+	})
 	return updates
 }
 
 // awaitNeighbour waits until ip has the MAC and one of the states.
-func (h *host) awaitNeighbour(updates <-chan netlink.NeighUpdate, ip netip.Addr, mac hw, states int) {
+func (h *host) awaitNeighbour(updates <-chan netlink.NeighUpdate, ip netip.Addr, mac packet.HW, states int) {
 	h.t.Helper()
 	late := time.After(patience)
 	for {
@@ -276,7 +283,7 @@ func (h *host) awaitNeighbour(updates <-chan netlink.NeighUpdate, ip netip.Addr,
 // reach waits until the kernels of two hosts see each other. A new port of a
 // bridge forwards some time after both its ends are up, and until then a frame
 // that a test sends once is lost.
-func (h *host) reach(ip netip.Addr, mac hw) {
+func (h *host) reach(ip netip.Addr, mac packet.HW) {
 	h.t.Helper()
 	known := h.neighbours()
 	h.poke(ip)
@@ -356,7 +363,12 @@ func (s *speakerNode) await(what string, is func() bool) {
 		select {
 		case <-s.Changed():
 		case <-late:
-			s.t.Fatalf("wait for %s: interfaces %+v, problems %v", what, s.Interfaces(), s.Problems())
+			s.t.Fatalf("wait for %s: interfaces %+v, problems %v", what, s.Interfaces(), s.words())
 		}
 	}
+}
+
+func ipnet(text string) *net.IPNet {
+	p := netip.MustParsePrefix(text)
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

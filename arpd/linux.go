@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 
-	"github.com/vishvananda/netns"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/netif"
 )
 
 const (
@@ -27,55 +27,13 @@ const (
 )
 
 // linux is the kernel of a network namespace.
-type linux struct {
-	namespace string // path, empty: the namespace of the process
-}
-
-// inside calls do with the thread in the namespace. The thread is never given
-// back: it ends with its goroutine, so no other code can ever run in the wrong
-// namespace.
-func (l linux) inside(do func() error) error {
-	if l.namespace == "" {
-		return do()
-	}
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		result <- l.enter(do)
-	}()
-	return <-result
-}
-
-func (l linux) enter(do func() error) error {
-	ns, err := l.handle()
-	if err != nil {
-		return err
-	}
-	defer ns.Close()
-	if err := netns.Set(ns); err != nil {
-		return fmt.Errorf("enter network namespace %q: %w", l.namespace, err)
-	}
-	return do()
-}
-
-// handle opens the namespace; for that of the process it is none, which the
-// netlink library understands.
-func (l linux) handle() (netns.NsHandle, error) {
-	if l.namespace == "" {
-		return netns.None(), nil
-	}
-	ns, err := netns.GetFromPath(l.namespace)
-	if err != nil {
-		return ns, fmt.Errorf("open network namespace %q: %w", l.namespace, err)
-	}
-	return ns, nil
-}
+type linux struct{ netif.Namespace }
 
 // Packet opens the socket without a protocol, so that no frame comes in before
 // the filter stands.
 func (l linux) Packet(index int, protocol uint16) (socket, error) {
 	var s *packetSocket
-	err := l.inside(func() error {
+	err := l.Inside(func() error {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return fmt.Errorf("open packet socket: %w", err)
@@ -191,7 +149,7 @@ func (s *packetSocket) Close() error {
 // is needed for it.
 func (l linux) Groups() (memberships, error) {
 	m := &groupSocket{fd: -1}
-	err := l.inside(func() (err error) {
+	err := l.Inside(func() (err error) {
 		m.fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		return err
 	})
@@ -224,4 +182,13 @@ func (m *groupSocket) Close() error {
 		return fmt.Errorf("close multicast socket: %w", err)
 	}
 	return nil
+}
+
+// Permitted tells whether the process may open packet sockets, which takes the capability NET_RAW.
+func Permitted() error {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open a packet socket: %w", err)
+	}
+	return unix.Close(fd)
 }

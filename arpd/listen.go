@@ -2,17 +2,19 @@ package arpd
 
 import (
 	"context"
-	"net/netip"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/probe"
 )
 
 const (
-	// judgeRest is the least time between two looks at all disputes, so that a
-	// flood of claims costs a bounded share of the processor.
-	judgeRest = 20 * time.Millisecond
 	// claimRate is how many claims a second are looked at when there are more:
-	// enough that 10,000 addresses may move at once.
+	// enough that 10,000 addresses may move at once. The others wait for claimRest.
 	claimRate = 20_000
+	claimRest = 20 * time.Millisecond
 	// forgetEvery is how often conflicts that ended are looked for.
 	forgetEvery = time.Minute
 )
@@ -22,7 +24,7 @@ func (r *Responder) listen(ctx context.Context) {
 	forget := time.NewTicker(forgetEvery)
 	defer forget.Stop()
 	var next time.Time
-	budget, claims, rested := allowance{left: claimRate, at: time.Now()}, r.claims, (<-chan time.Time)(nil)
+	budget, claims, rested := rate.NewLimiter(claimRate, claimRate), r.claims, (<-chan time.Time)(nil)
 	for {
 		var judge <-chan time.Time
 		if !next.IsZero() {
@@ -32,15 +34,17 @@ func (r *Responder) listen(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-r.answers:
-			next = sooner(next, r.hear(c, time.Now()))
+			r.hear(c, time.Now())
 		case c := <-claims:
-			next = sooner(next, r.hear(c, time.Now()))
-			if !budget.take(claimRate, time.Now()) {
-				claims, rested = nil, time.After(judgeRest) // what does not fit into the queue is counted
+			r.hear(c, time.Now())
+			if !budget.Allow() {
+				claims, rested = nil, time.After(claimRest) // what does not fit into the queue is counted
 			}
 		case <-rested:
 			claims, rested = r.claims, nil
 		case <-judge:
+			next = r.judge(time.Now())
+		case <-r.again:
 			next = r.judge(time.Now())
 		case <-forget.C:
 			r.forget(time.Now())
@@ -48,98 +52,73 @@ func (r *Responder) listen(ctx context.Context) {
 	}
 }
 
-// hear takes one claim and returns when to judge; zero: not because of it.
-func (r *Responder) hear(c claim, now time.Time) time.Time {
+// hear takes what a frame said.
+func (r *Responder) hear(c claim, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, own := r.macs[c.mac]; own {
-		return time.Time{} // another interface of this node
+	if r.itself(c, now) {
+		return
 	}
-	if c.says != 0 {
+	r.place(c)
+	ip, mac := c.ip, claims.MAC(c.mac)
+	switch c.kind {
+	case hostReply:
+		r.inbox.put(probe.Reply{Question: probe.Question{IP: ip, MAC: c.mac.String(), Host: true}})
+	case greeting:
 		r.met(c, now)
-		return time.Time{}
+		r.others.Step(claims.Greeting{MAC: mac}, now)
+	case wanted:
+		r.others.Step(claims.Probe{IP: ip, MAC: mac}, now)
+	case replied:
+		r.others.Step(claims.Reply{IP: ip, MAC: mac, Unproven: c.unproven}, now)
+	case held:
+		r.others.Step(claims.Reply{IP: ip, MAC: mac, Proven: true}, now)
+	case claimed:
+		r.others.Step(claims.Claim{IP: ip, MAC: mac}, now)
 	}
-	_, peer := r.peers[c.mac]
-	if c.probe && (peer || r.known(c.mac) || !r.probes.open(c.ip)) {
-		return time.Time{} // who picks for a pool has changed, or it is heard of when it succeeds
-	}
-	if c.asked && peer && r.patrolling(c) {
-		return time.Time{}
-	}
-	if !c.probe && r.answered(Question{IP: c.ip, MAC: c.mac.String(), Host: c.host}, now) {
-		poke(r.changed)
-	}
-	switch role := r.roles[c.ip]; {
-	case c.host || role == 0 || c.probe && role != tried:
-		return time.Time{} // it answers for itself, or the address was given up meanwhile
-	case role == tried:
-		if r.probes.heard(c.ip, c.mac, peer, now) {
-			poke(r.changed)
-			poke(r.asked)
-		}
-		return time.Time{}
-	}
-	if s := r.heard[c.ip]; s.mac != c.mac || r.roles[c.ip].ours() && !s.fresh(now) {
-		poke(r.changed)
-	}
-	if ours := r.roles[c.ip].ours(); ours || r.heard[c.ip].mac != c.mac {
-		r.hearsay.note(c.ip)
-	}
-	r.heard[c.ip] = sighting{c.mac, now}
-	if !r.defended(c.ip) {
-		return time.Time{}
-	}
-	if peer {
-		r.metrics.conflicts.WithLabelValues(member).Inc()
-		return r.quarrels.hear(c.ip, c.mac, now)
-	}
-	judge, frames := r.disputes.hear(c.ip, c.mac, now)
-	r.metrics.conflicts.WithLabelValues(stranger).Add(float64(frames))
-	return judge
+	r.act(now)
 }
 
-// judge defends what is still ours and returns when to judge again.
+// judge does what is due about claims, and returns when to judge again.
 func (r *Responder) judge(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	j := r.disputes.judge(now)
-	against, next := r.quarrels.due(now)
-	j.defend, j.next = append(j.defend, against...), sooner(j.next, next)
-	r.metrics.conflicts.WithLabelValues(stranger).Add(float64(j.frames))
-	for _, ip := range j.defend {
-		r.schedule.defend(ip)
-	}
-	for _, ip := range against { // who gives way will not be heard; who does not, will be again
-		delete(r.heard, ip)
-		r.hearsay.note(ip)
-	}
-	for _, ip := range j.fresh {
-		r.log.Debug().Stringer("vip", ip).Stringer("mac", r.disputes[ip].mac).Msg("another station claims the address") // the loop tells it at level warn
-	}
-	if len(j.defend) > 0 {
-		poke(r.due)
-		poke(r.changed)
-	}
-	if j.next.IsZero() {
-		return j.next
-	}
-	if least := now.Add(judgeRest); j.next.Before(least) {
-		return least
-	}
-	return j.next
+	r.act(now)
+	return r.actAt
 }
 
-// forget drops conflicts of which nothing was heard for long.
+// forget drops conflicts and speakers of which nothing was heard for long.
 func (r *Responder) forget(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	strangers, members := r.disputes.forget(now), r.quarrels.forget(now)
-	if strangers || members {
-		poke(r.changed)
-	}
-	r.forgetSpeakers(now)
+	r.others.Step(claims.Forget{}, now)
+	r.act(now)
 }
 
-// defended reports whether another's claim on ip is a conflict. The caller holds
-// mu.
-func (r *Responder) defended(ip netip.Addr) bool { return r.roles[ip].ours() }
+// live keeps the pulse.
+func (r *Responder) live(ctx context.Context) {
+	r.pulse.beat.Store(int64(time.Since(r.pulse.base)))
+	tick := time.NewTicker(pulseEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if gap := r.pulse.tick(time.Now()); gap > 0 {
+				r.resume(gap, time.Now())
+			}
+		}
+	}
+}
+
+// resume goes on after the process was stopped, see [claims.Stopped].
+func (r *Responder) resume(gap time.Duration, now time.Time) {
+	r.log.Warn().Dur("length", gap).Msg("process was stopped")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop = Stop{End: now, Length: gap}
+	r.others.Step(claims.Stopped{Length: gap}, now)
+	r.act(now)
+	poke(r.changed)
+}

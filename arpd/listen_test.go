@@ -7,17 +7,21 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/claims"
 )
 
-// claimed starts a node that owns vip4 and vip6 and whose gain announcements are
+// owning starts a node that owns vip4 and vip6 and whose gain announcements are
 // over.
-func claimed(t *testing.T) (*node, *fakeSocket, *fakeSocket) {
+func owning(t *testing.T) (*node, *fakeSocket, *fakeSocket) {
 	t.Helper()
 	n, _ := start(t, newFake(t, testNIC))
 	n.Set([]netip.Addr{vip4, vip6})
 	n.Watch([]netip.Addr{other4, other6})
 	time.Sleep(10 * time.Second)
-	arp, nd := n.sys.socket(2, etherARP), n.sys.socket(2, etherIPv6)
+	arp, nd := n.sys.socket(2, packet.EtherARP), n.sys.socket(2, packet.EtherIPv6)
 	arp.take()
 	nd.take()
 	drained(n)
@@ -25,9 +29,9 @@ func claimed(t *testing.T) (*node, *fakeSocket, *fakeSocket) {
 }
 
 // announced is what another station sends for ip.
-func announced(t *testing.T, mac hw, ip netip.Addr) []byte {
+func announced(t *testing.T, mac packet.HW, ip netip.Addr) []byte {
 	t.Helper()
-	frames, err := announcement(mac, ip, true)
+	frames, err := packet.Announcement(mac, mac, ip, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +40,7 @@ func announced(t *testing.T, mac hw, ip netip.Addr) []byte {
 
 func TestStrangerIsDefendedAgainst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, nd := claimed(t)
+		n, arp, nd := owning(t)
 		begin := time.Now()
 		arp.deliver(t, announced(t, strangerHW, vip4))
 		nd.deliver(t, announced(t, strangerHW, vip6))
@@ -53,12 +57,12 @@ func TestStrangerIsDefendedAgainst(t *testing.T) {
 				{IP: vip4, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
 				{IP: vip6, MAC: strangerHW.String(), Kind: "stranger", Since: begin, Last: begin},
 			},
-			Heard:    map[netip.Addr]string{vip4: strangerHW.String(), vip6: strangerHW.String()},
-			Trials:   map[netip.Addr]Trial{},
-			Answers:  map[Question]Answer{},
-			Speakers: map[string]Speaker{},
+			Yields: map[netip.Addr]string{},
+			Heard:  map[netip.Addr]string{vip4: strangerHW.String(), vip6: strangerHW.String()},
+			Trials: map[netip.Addr]claims.Trial{},
+			Routes: n.State().Routes,
 		}
-		if diff := cmp.Diff(want, n.State(), compare); diff != "" {
+		if diff := cmp.Diff(want, n.State(), compare, cmp.AllowUnexported(netif.Routes{}, netif.Link{}, netif.Network{})); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)
 		}
 		if got := n.counter(t, "conflicts_total", "stranger"); got != 2 {
@@ -76,7 +80,7 @@ func TestStrangerIsDefendedAgainst(t *testing.T) {
 // the refresh, so that two who insist do not flood the link.
 func TestStubbornStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, _ := claimed(t)
+		n, arp, _ := owning(t)
 		for range 50 {
 			arp.deliver(t, announced(t, strangerHW, vip4))
 			time.Sleep(time.Second)
@@ -87,7 +91,7 @@ func TestStubbornStranger(t *testing.T) {
 		if got := n.counter(t, "conflicts_total", ""); got != 50 {
 			t.Errorf("%v frames counted", got)
 		}
-		time.Sleep(disputeMemory + forgetEvery)
+		time.Sleep(claims.Times().Memory + forgetEvery)
 		if got := n.Conflicts(); len(got) != 0 {
 			t.Errorf("conflicts after the stranger is gone: %v", got)
 		}
@@ -103,9 +107,9 @@ func TestTakeOverIsNoConflict(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n, arp, _ := claimed(t)
+				n, arp, _ := owning(t)
 				arp.deliver(t, announced(t, peerHW, vip4))
-				time.Sleep(disputeGrace / 2)
+				time.Sleep(claims.Times().Grace / 2)
 				give(n)
 				time.Sleep(time.Minute)
 				if got := arp.take(); len(got) != 0 {
@@ -123,7 +127,7 @@ func TestTakeOverIsNoConflict(t *testing.T) {
 // answered until the end, not announced, and the successor is heard.
 func TestHandOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, _ := claimed(t)
+		n, arp, _ := owning(t)
 		arp.deliver(t, announced(t, strangerHW, vip4)) // long before
 		time.Sleep(time.Minute)
 		arp.take()
@@ -165,12 +169,12 @@ func TestSuccessorFasterThanTheNews(t *testing.T) {
 		before time.Duration
 		want   string
 	}{
-		"a moment before": {sightingFresh / 2, peerHW.String()},
-		"long before":     {sightingFresh * 2, ""},
+		"a moment before": {claims.Times().Fresh / 2, peerHW.String()},
+		"long before":     {claims.Times().Fresh * 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n, arp, _ := claimed(t)
+				n, arp, _ := owning(t)
 				arp.deliver(t, announced(t, peerHW, vip4))
 				time.Sleep(tc.before)
 				if got := n.State().Heard[vip4]; got != tc.want {
@@ -193,7 +197,7 @@ func TestSuccessorFasterThanTheNews(t *testing.T) {
 
 func TestHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, nd := claimed(t)
+		n, arp, nd := owning(t)
 		arp.deliver(t, announced(t, peerHW, other4))
 		nd.deliver(t, announced(t, peerHW, other6))
 		synctest.Wait()
@@ -234,8 +238,8 @@ func TestOwnInterfacesAreNoStrangers(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC, second, unused))
 		n.Set([]netip.Addr{vip4})
 		time.Sleep(10 * time.Second)
-		for _, mac := range []hw{second.mac, unused.mac} {
-			n.sys.socket(2, etherARP).deliver(t, announced(t, mac, vip4))
+		for _, mac := range []packet.HW{second.MAC, unused.MAC} {
+			n.sys.socket(2, packet.EtherARP).deliver(t, announced(t, mac, vip4))
 		}
 		time.Sleep(time.Second)
 		if len(n.Conflicts())+len(n.Heard()) != 0 {
@@ -250,22 +254,21 @@ func TestFloodOfClaimsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC))
 		n.Watch([]netip.Addr{other4})
-		n.Meet(Company{Ask: []Question{{MAC: peerHW.String()}}})
 		synctest.Wait()
 		taken := 0
 		for range 4000 { // a second, a quarter of a millisecond each
 			for range 10 {
 				select {
-				case n.claims <- claim{ip: other4, mac: strangerHW}:
+				case n.claims <- claim{kind: claimed, ip: other4, mac: strangerHW}:
 					taken++
 				default:
 				}
 			}
 			time.Sleep(time.Second / 4000)
 		}
-		n.answers <- claim{ip: peer4, mac: peerHW, says: 1}
+		n.answers <- claim{kind: greeting, ip: peer4, mac: peerHW, says: 1}
 		synctest.Wait()
-		if n.State().Answers[Question{MAC: peerHW.String()}].Last.IsZero() {
+		if len(n.Replies()) == 0 {
 			t.Error("the answer is not heard")
 		}
 		if taken < claimRate || taken > 3*claimRate {

@@ -5,56 +5,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// TestAnnouncement holds the frames as they must stand on the wire, byte by byte.
-func TestAnnouncement(t *testing.T) {
-	requestForm := unhex(t,
-		"ffffffffffff 020000000001 0806", // to all
-		"0001 0800 06 04 0001",           // Ethernet, IPv4, request
-		"020000000001 c6120064",          // sender: this node has 198.18.0.100
-		"000000000000 c6120064")          // target: the same address
-	replyForm := unhex(t,
-		"ffffffffffff 020000000001 0806",
-		"0001 0800 06 04 0002", // reply
-		"020000000001 c6120064",
-		"020000000001 c6120064") // target: the sender itself
-	unsolicited := unhex(t,
-		"333300000001 020000000001 86dd",   // to all nodes
-		"60000000 0020 3a ff",              // 32 bytes of ICMPv6, hop limit 255
-		"20010db8000000000000000000000100", // from the address itself
-		"ff020000000000000000000000000001",
-		"88 00 f72c 20000000", // advertisement: override
-		"20010db8000000000000000000000100",
-		"02 01 020000000001") // target link-layer address
-	for name, tc := range map[string]struct {
-		ip    netip.Addr
-		brief bool
-		want  [][]byte
-	}{
-		"IPv4":        {vip4, false, [][]byte{requestForm, replyForm}},
-		"IPv4, brief": {vip4, true, [][]byte{requestForm}},
-		"IPv6":        {vip6, false, [][]byte{unsolicited}},
-		"IPv6, brief": {vip6, true, [][]byte{unsolicited}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := announcement(nodeHW, tc.ip, tc.brief)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("frames (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
+	"github.com/starling-lb/starling/arpd/packet"
+)
 
 // TestAnnouncementIsUnderstood feeds our announcements to another node's readers.
 func TestAnnouncementIsUnderstood(t *testing.T) {
 	v := nodeView()
 	v.mac = peerHW
 	for _, ip := range []netip.Addr{vip4, vip6} {
-		frames, err := announcement(nodeHW, ip, false)
+		frames, err := packet.Announcement(nodeHW, nodeHW, ip, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,15 +24,9 @@ func TestAnnouncementIsUnderstood(t *testing.T) {
 				judge = (*view).nd
 			}
 			got, answer := decide(judge, v, f)
-			if diff := cmp.Diff(verdict{claim: claim{ip: ip, mac: nodeHW}}, got, compare); diff != "" || answer != nil {
+			if diff := cmp.Diff(verdict{claim: claim{kind: claimed, ip: ip, mac: nodeHW}}, got, compare); diff != "" || answer != nil {
 				t.Errorf("%s (-want +got):\n%s", ip, diff)
 			}
 		}
-	}
-}
-
-func TestAnnouncementOfNothing(t *testing.T) {
-	if _, err := announcement(nodeHW, netip.Addr{}, false); err == nil {
-		t.Error("no error for no address")
 	}
 }

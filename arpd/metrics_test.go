@@ -43,6 +43,7 @@ func TestMetricNames(t *testing.T) {
 		"starling_layer2_dropped_total{reason=overrun}",
 		"starling_layer2_dropped_total{reason=own_frame}",
 		"starling_layer2_dropped_total{reason=stale}",
+		"starling_layer2_dropped_total{reason=unproven}",
 		"starling_layer2_dropped_total{reason=write_failed}",
 		"starling_layer2_gratuitous_sent_total{}",
 		"starling_layer2_pings_answered_total{}",

@@ -31,8 +31,8 @@ func TestSendErrorsAreHeldBack(t *testing.T) {
 		if got := lines(); got != noiseBurst {
 			t.Errorf("%d lines of 1000 errors, want %d", got, noiseBurst)
 		}
-		r.noise.look.Warn().Msg("cannot look up a speaker")
-		if !strings.Contains(out.String(), "cannot look up") {
+		r.noise.look.Warn().Msg("cannot probe for speakers")
+		if !strings.Contains(out.String(), "cannot probe for speakers") {
 			t.Error("one kind of noise hides another")
 		}
 		time.Sleep(noisePeriod + time.Second)

@@ -2,21 +2,14 @@ package arpd
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
-	"slices"
 	"time"
-
-	"github.com/mdlayher/ndp"
 )
 
-// patrolLeast lies between any two questions for an own address. Every host on
-// the link has to read them, so 10,000 addresses take some three minutes.
-const patrolLeast = 20 * time.Millisecond
-
-// patrol asks for the own addresses one after the other, for ever. A station that
-// has one of them and never says so by itself is heard by its answer, which is a
-// claim as any other. The question is such that nobody learns anything by it:
+// patrol asks for the own addresses: at once when one is gained, and now and then
+// without end, see [claims.Recheck]. A station that has one of them and never says so by
+// itself is heard by its answer, which is a claim as any other. The question is
+// such that nobody learns anything by it:
 //
 //   - for IPv4 the probe of RFC 5227, section 2.1.1, from 0.0.0.0;
 //   - for IPv6 an ordinary solicitation from the link-local address. That of
@@ -26,60 +19,41 @@ const patrolLeast = 20 * time.Millisecond
 //
 // An address that is on no network of an interface is not asked for there: a
 // router that answers for all that it has a route to (proxy ARP) is no rival.
-// Who answers that is a node of this cluster is not listened to, see hear.
+// Who answers that is a node of this cluster is not listened to, see package claims.
 func (r *Responder) patrol(ctx context.Context) {
-	if r.every < 0 {
-		return
-	}
-	for last := (netip.Addr{}); ; {
-		ip, ports, gap := r.patrolled(last)
+	for ctx.Err() == nil {
+		ip, ports, rest, wake := r.patrolled(time.Now())
 		for _, p := range ports {
 			if err := p.probe(ip, r.metrics); err != nil {
-				r.noise.send.Error().Err(err).Stringer("vip", ip).Msg("cannot ask for an own address")
+				r.noise.send.Error().Err(err).Stringer("vip", ip).Msg("cannot recheck an address of this node")
 			}
 		}
-		if last = ip; !pause(ctx, gap) {
-			return
+		if ip.IsValid() {
+			pause(ctx, rest)
+			continue
+		}
+		var timer <-chan time.Time
+		if !wake.IsZero() {
+			timer = time.After(time.Until(wake))
+		}
+		select {
+		case <-ctx.Done():
+		case <-r.gained:
+		case <-timer:
 		}
 	}
 }
 
-// patrolled is the own address that follows last in their order, where to ask for
-// it, and when to go on. It is invalid while there is none.
-func (r *Responder) patrolled(last netip.Addr) (ip netip.Addr, ports []*port, gap time.Duration) {
+// patrolled is the own address to ask for now, where, and how long to rest after that; it is invalid
+// while there is none, and wake says when there is.
+func (r *Responder) patrolled(now time.Time) (ip netip.Addr, ports []*port, rest time.Duration, wake time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.own) == 0 {
-		return netip.Addr{}, nil, r.every
-	}
-	i, found := slices.BinarySearchFunc(r.own, last, netip.Addr.Compare)
-	if found {
-		i++
+	if ip, rest, wake = r.others.Recheck(now); !ip.IsValid() {
+		return ip, nil, 0, wake
 	}
 	for _, p := range r.ports {
 		ports = append(ports, p)
 	}
-	return r.own[i%len(r.own)], ports, max(r.every/time.Duration(len(r.own)), patrolLeast)
-}
-
-// patrolling reports whether a claim can only be the answer to a question of patrol's.
-// What a node of this cluster says to that is no news: a speaker that takes itself
-// for the owner announces the address, and of a kernel that answers for it, as
-// with IPVS, the node's own speaker tells. The caller holds mu.
-func (r *Responder) patrolling(c claim) bool {
-	return r.roles[c.ip].ours() && r.inquiries[Question{IP: c.ip, MAC: c.mac.String()}] == nil
-}
-
-// patrol6 is the solicitation of address resolution (RFC 4861, section 7.2.2).
-func patrol6(mac hw, ip netip.Addr) ([]byte, error) {
-	ns := &ndp.NeighborSolicitation{
-		TargetAddress: ip,
-		Options:       []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: mac[:]}},
-	}
-	from, to := linkLocal(mac), solicitedNode(ip)
-	body, err := ndp.MarshalMessageChecksum(ns, from, to)
-	if err != nil {
-		return nil, fmt.Errorf("encode solicitation for %s: %w", ip, err)
-	}
-	return ndFrame(multicastHW(to.As16()), mac, from, to, body), nil
+	return ip, ports, rest, time.Time{}
 }

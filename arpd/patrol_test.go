@@ -3,49 +3,77 @@ package arpd
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/claims"
 )
 
-// patrolling starts a node that asks for its own addresses, and lets the
-// announcements of their gain pass.
+// patrolling starts a node that has had its addresses for long and asks for them every half minute, and lets
+// what came before pass.
 func patrolling(t *testing.T, own ...netip.Addr) (n *node, arp, nd *fakeSocket) {
 	t.Helper()
-	n, _ = startWith(t, Config{Patrol: 30 * time.Second, Refresh: -1}, newFake(t, testNIC))
-	synctest.Wait() // until it has seen that there is no address yet
-	n.Set(own)
-	n.Watch([]netip.Addr{other4, other6})
-	time.Sleep(10 * time.Second)
-	arp, nd = n.sys.socket(2, etherARP), n.sys.socket(2, etherIPv6)
+	n, arp, nd = gaining(t, own...)
+	time.Sleep(claims.Rechecking().Young + 10*time.Second)
 	arp.take()
 	nd.take()
 	drained(n)
 	return n, arp, nd
 }
 
-// TestPatrolAsks: each own address in turn, those of others not at all.
+// gaining starts a node that has just got its addresses.
+func gaining(t *testing.T, own ...netip.Addr) (n *node, arp, nd *fakeSocket) {
+	t.Helper()
+	n, _ = startWith(t, Config{Patrol: 30 * time.Second, Refresh: -1}, newFake(t, testNIC))
+	synctest.Wait() // until it has seen that there is no address yet
+	n.Watch([]netip.Addr{other4, other6})
+	n.Set(own)
+	synctest.Wait()
+	return n, n.sys.socket(2, packet.EtherARP), n.sys.socket(2, packet.EtherIPv6)
+}
+
+// TestPatrolAsks: for each own address at once when it is gained, every 10 s while it is new, and then now and then;
+// for those of others not at all.
 func TestPatrolAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		_, arp, nd := patrolling(t, vip4, vip6)
-		time.Sleep(2*time.Minute + 10*time.Second)
-		var got []string
-		for _, f := range append(arp.take(), nd.take()...) {
-			got = append(got, fmt.Sprintf("%gs %s", f.at.Sub(begin).Seconds(), asksFor(f.frame)))
-		}
-		ns := fmt.Sprintf(" 2001:db8::100 of ff02::1:ff00:100 from %s at %s", linkLocal(testNIC.mac), testNIC.mac)
+		_, arp, nd := gaining(t, vip4, vip6)
+		time.Sleep(25 * time.Second)
+		frames := questionsIn(append(arp.take(), nd.take()...))
+		time.Sleep(claims.Rechecking().Young)
+		arp.take()
+		nd.take()
+		time.Sleep(time.Minute)
+		frames = append(frames, append(arp.take(), nd.take()...)...)
+		ns := fmt.Sprintf(" 2001:db8::100 of ff02::1:ff00:100 from %s at %s", packet.LinkLocal(testNIC.MAC), testNIC.MAC)
 		want := []string{
-			"30s 198.18.0.100 of everybody from 0.0.0.0", "60s 198.18.0.100 of everybody from 0.0.0.0",
-			"90s 198.18.0.100 of everybody from 0.0.0.0", "120s 198.18.0.100 of everybody from 0.0.0.0",
-			"45s" + ns, "75s" + ns, "105s" + ns, "135s" + ns,
+			"0s 198.18.0.100 of everybody from 0.0.0.0", "0.25s 198.18.0.100 of everybody from 0.0.0.0",
+			"0.5s 198.18.0.100 of everybody from 0.0.0.0", "10.5s 198.18.0.100 of everybody from 0.0.0.0", "20.5s 198.18.0.100 of everybody from 0.0.0.0",
+			"0.001s" + ns, "0.251s" + ns, "0.501s" + ns, "10.51s" + ns, "20.51s" + ns,
+			"630.5s 198.18.0.100 of everybody from 0.0.0.0", "660.5s 198.18.0.100 of everybody from 0.0.0.0", "630.51s" + ns, "660.51s" + ns,
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, secondsOf(frames, begin)); diff != "" {
 			t.Errorf("questions (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// questionsIn leaves out announcements.
+func questionsIn(frames []sentFrame) []sentFrame {
+	return slices.DeleteFunc(frames, func(f sentFrame) bool {
+		return asksFor(f.frame) == "no question for everybody" || isAnnouncement(f.frame)
+	})
+}
+
+// isAnnouncement reports whether the sender of a frame is its target.
+func isAnnouncement(frame []byte) bool {
+	m, d := packet.ParseARP(frame)
+	return d == packet.Sound && m.SPA == m.TPA
 }
 
 // TestPatrolStaysOnTheNetwork: of a routed address a router says that it has it, so nobody is asked.
@@ -66,52 +94,29 @@ func TestPatrolStaysOnTheNetwork(t *testing.T) {
 
 // asksFor reads a question for an address.
 func asksFor(frame []byte) string {
-	if m, d := parseARP(frame); d == kept && m.op == arpRequest && m.dst == broadcastHW {
-		return fmt.Sprintf("%s of everybody from %s", netip.AddrFrom4(m.tpa), netip.AddrFrom4(m.spa))
+	if m, d := packet.ParseARP(frame); d == packet.Sound && m.Op == packet.OpRequest && m.Dst == packet.Broadcast {
+		return fmt.Sprintf("%s of everybody from %s", netip.AddrFrom4(m.TPA), netip.AddrFrom4(m.SPA))
 	}
-	m, d := parseND(frame)
-	if d != kept || m.kind != typeNS || m.dst != multicastHW(m.to) || m.asker {
+	m, d := packet.ParseND(frame)
+	if d != packet.Sound || m.Kind != packet.NS || m.Dst != packet.Multicast(m.To) || m.Asker {
 		return "no question for everybody"
 	}
-	return fmt.Sprintf("%s of %s from %s at %s", netip.AddrFrom16(m.target), netip.AddrFrom16(m.to), netip.AddrFrom16(m.from), m.lla)
-}
-
-// TestPatrolPace: many addresses are each asked for, and no faster than the pace.
-func TestPatrolPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		own := make([]netip.Addr, 10_000)
-		for i := range own {
-			own[i] = netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 14: byte(64 + i/256), 15: byte(i)})
-		}
-		_, _, nd := patrolling(t, own...)
-		time.Sleep(20*time.Second + patrolLeast/2) // between two questions
-		nd.take()
-		round := time.Duration(len(own)) * patrolLeast
-		time.Sleep(round)
-		asked := map[string]int{}
-		frames := nd.take()
-		for _, f := range frames {
-			asked[asksFor(f.frame)]++
-		}
-		if len(asked) != len(own) || len(frames) > len(own)+1 {
-			t.Errorf("%d addresses in %d questions in %s, want each of %d once", len(asked), len(frames), round, len(own))
-		}
-	})
+	return fmt.Sprintf("%s of %s from %s at %s", netip.AddrFrom16(m.Target), netip.AddrFrom16(m.To), netip.AddrFrom16(m.From), m.LLA)
 }
 
 // repliesTo are the answers of a station's kernel to the questions for both
 // addresses.
-func repliesTo(t *testing.T, mac hw) (arp, nd []byte) {
+func repliesTo(t *testing.T, mac packet.HW) (arp, nd []byte) {
 	t.Helper()
-	arp = arpFrame(t, testNIC.mac, mac, arpReply, mac, vip4, testNIC.mac, netip.IPv4Unspecified())
-	return arp, advertise(t, testNIC.mac, mac, linkLocal(testNIC.mac), vip6, true)
+	arp = arpFrame(t, testNIC.MAC, mac, packet.OpReply, mac, vip4, testNIC.MAC, netip.IPv4Unspecified())
+	return arp, advertise(t, testNIC.MAC, mac, packet.LinkLocal(testNIC.MAC), vip6, true)
 }
 
 // TestPatrolFindsStrangers: a station that only answers is found and defended
 // against, and a node of the cluster whose kernel answers is no news.
 func TestPatrolFindsStrangers(t *testing.T) {
 	for name, tc := range map[string]struct {
-		mac  hw
+		mac  packet.HW
 		want int // conflicts
 	}{
 		"a stranger": {strangerHW, 2},
@@ -120,7 +125,7 @@ func TestPatrolFindsStrangers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, arp, nd := patrolling(t, vip4, vip6)
-				n.Meet(Company{Peers: []string{peerHW.String()}})
+				n.Meet(Company{Peers: map[string]string{peerHW.String(): "peer"}})
 				arpReply, ndReply := repliesTo(t, tc.mac)
 				for range 3 {
 					if !arp.deliver(t, arpReply) || !nd.deliver(t, ndReply) {
@@ -156,4 +161,12 @@ func TestPatrolNever(t *testing.T) {
 			t.Errorf("%v questions", got)
 		}
 	})
+}
+
+// secondsOf are the times of frames from begin on, with what they ask for.
+func secondsOf(frames []sentFrame, begin time.Time) (out []string) {
+	for _, f := range frames {
+		out = append(out, fmt.Sprintf("%gs %s", f.at.Sub(begin).Seconds(), asksFor(f.frame)))
+	}
+	return out
 }

@@ -7,6 +7,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/claims"
 )
 
 // TestPatrolFindsKernels: the kernel of a peer that is no node has two addresses of
@@ -22,7 +25,7 @@ func TestPatrolFindsKernels(t *testing.T) {
 	p.speaker.Set([]netip.Addr{vip4, vip6})
 	for range 2 { // each address twice: time enough for an answer
 		for range 2 {
-			p.wire.expect("a question", func(f []byte) bool { return hw(f[6:12]) == p.mac && asksFor(f) != "no question for everybody" })
+			p.wire.expect("a question", func(f []byte) bool { return packet.HW(f[6:12]) == p.mac && asksFor(f) != "no question for everybody" })
 		}
 	}
 	if got := p.speaker.Conflicts(); len(got) != 0 {
@@ -35,7 +38,7 @@ func TestPatrolFindsKernels(t *testing.T) {
 	}
 	p.speaker.await("both strangers", func() bool { return len(p.speaker.Conflicts()) == 2 })
 	for _, c := range p.speaker.Conflicts() {
-		if c.Kind != stranger || c.MAC != p.wire.mac.String() {
+		if c.Kind != claims.OfStranger || c.MAC != p.wire.mac.String() {
 			t.Errorf("%s: %s at %s, want a stranger at %s", c.IP, c.Kind, c.MAC, p.wire.mac)
 		}
 	}

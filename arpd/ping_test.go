@@ -13,6 +13,9 @@ import (
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/arpd/packettest"
 )
 
 // echoOf is an echo message as the library builds it.
@@ -34,11 +37,11 @@ func pingFrame(t testing.TB, from, to netip.Addr, data string) []byte {
 	t.Helper()
 	if to.Is6() {
 		body := echoOf(t, ipv6.ICMPTypeEchoRequest, from, to, data)
-		return ndFrame(nodeHW, peerHW, from, to, body)
+		return packet.NDFrame(nodeHW, peerHW, from, to, body)
 	}
 	body := echoOf(t, ipv4.ICMPTypeEcho, from, to, data)
-	f := ethernet(nodeHW, peerHW, etherIPv4)
-	head := []byte{0x45, 0, 0, 0, 0, 1, 0x40, 0, 17, icmpv4, 0, 0}
+	f := packet.Ethernet(nodeHW, peerHW, packet.EtherIPv4)
+	head := []byte{0x45, 0, 0, 0, 0, 1, 0x40, 0, 17, packet.ICMPv4, 0, 0}
 	binary.BigEndian.PutUint16(head[2:], uint16(ip4Len+len(body)))
 	head = append(append(head, from.AsSlice()...), to.AsSlice()...)
 	binary.BigEndian.PutUint16(head[10:], sum(head))
@@ -57,8 +60,8 @@ func TestPing(t *testing.T) {
 		{"with padding behind it", (*view).ping4, append(with(four, 0), 0, 0, 0), verdict{answer: len(four), echo: true}},
 		{"another node's", (*view).ping4, pingFrame(t, peer4, other4, ""), verdict{drop: notOwned}},
 		{"being handed over", (*view).ping4, pingFrame(t, peer4, yielded4, ""), verdict{answer: 42, echo: true}},
-		{"a broadcast", (*view).ping4, with(four, 0, broadcastHW[:]...), verdict{drop: notForUs}},
-		{"from a group", (*view).ping4, with(four, 6, broadcastHW[:]...), verdict{drop: badSender}},
+		{"a broadcast", (*view).ping4, with(four, 0, packet.Broadcast[:]...), verdict{drop: notForUs}},
+		{"from a group", (*view).ping4, with(four, 6, packet.Broadcast[:]...), verdict{drop: badSender}},
 		{"our own", (*view).ping4, with(four, 6, nodeHW[:]...), verdict{drop: ownFrame}},
 		{"from a VIP", (*view).ping4, pingFrame(t, other4, vip4, ""), verdict{drop: badSender}},
 		{"from nowhere", (*view).ping4, pingFrame(t, netip.IPv4Unspecified(), vip4, ""), verdict{drop: badSender}},
@@ -92,26 +95,26 @@ func TestPing(t *testing.T) {
 // checkEcho reads the answer by the library.
 func checkEcho(t testing.TB, question, answer []byte) {
 	t.Helper()
-	if hw(answer[0:6]) != hw(question[6:12]) || hw(answer[6:12]) != nodeHW {
+	if packet.HW(answer[0:6]) != packet.HW(question[6:12]) || packet.HW(answer[6:12]) != nodeHW {
 		t.Errorf("from %x to %x", answer[6:12], answer[0:6])
 	}
-	protocol, at := icmpv4, ethLen+ip4Len
+	protocol, at := packet.ICMPv4, packet.EthLen+ip4Len
 	if question[12] == 0x86 {
-		protocol, at = icmpv6, ethLen+ip6Len
+		protocol, at = packet.ICMPv6, packet.EthLen+packet.IP6Len
 		from, to := netip.AddrFrom16([16]byte(answer[22:])), netip.AddrFrom16([16]byte(answer[38:]))
 		if from.As16() != [16]byte(question[38:54]) || to.As16() != [16]byte(question[22:38]) || answer[21] != echoTTL {
 			t.Errorf("from %s to %s, hop limit %d", from, to, answer[21])
 		}
-		if checksum(from.As16(), to.As16(), answer[at:]) != 0 {
+		if packet.Checksum(from.As16(), to.As16(), answer[at:]) != 0 {
 			t.Error("wrong checksum")
 		}
 	} else {
-		h, err := ipv4.ParseHeader(answer[ethLen:])
+		h, err := ipv4.ParseHeader(answer[packet.EthLen:])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !h.Src.Equal(question[30:34]) || !h.Dst.Equal(question[26:30]) || h.TTL != echoTTL || h.TotalLen != len(answer)-ethLen || sum(answer[ethLen:][:ip4Len]) != 0 || sum(answer[at:]) != 0 {
-			t.Errorf("header %v, sums %x %x", h, sum(answer[ethLen:][:ip4Len]), sum(answer[at:]))
+		if !h.Src.Equal(question[30:34]) || !h.Dst.Equal(question[26:30]) || h.TTL != echoTTL || h.TotalLen != len(answer)-packet.EthLen || sum(answer[packet.EthLen:][:ip4Len]) != 0 || sum(answer[at:]) != 0 {
+			t.Errorf("header %v, sums %x %x", h, sum(answer[packet.EthLen:][:ip4Len]), sum(answer[at:]))
 		}
 	}
 	is, err := icmp.ParseMessage(protocol, answer[at:])
@@ -140,7 +143,7 @@ func FuzzPing(f *testing.F) {
 		if four {
 			judge = (*view).ping4
 		}
-		frame = frame[:min(len(frame), frameSize)]
+		frame = frame[:min(len(frame), packet.FrameSize)]
 		for n := range len(frame) + 1 {
 			v, answer := decide(judge, nodeView(), frame[:n])
 			if (v.answer > 0) == (v.drop != kept) || v.answer > n {
@@ -169,7 +172,7 @@ func TestPingProgram(t *testing.T) {
 		{"IPv6, a solicitation", ping6Program, multicastSolicit(t, vip6), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := passes(t, tc.program(nodeView().table), tc.frame); got != tc.want {
+			if got := packettest.Passes(t, tc.program(nodeView().table), tc.frame); got != tc.want {
 				t.Errorf("passes: %v", got)
 			}
 		})
@@ -184,22 +187,22 @@ func TestPingIsAskedFor(t *testing.T) {
 			n, _ := startWith(t, Config{AnswerPing: on}, newFake(t, testNIC))
 			n.Set([]netip.Addr{vip4})
 			synctest.Wait()
-			if n.sys.sockets[fakeKey{testNIC.index, etherIPv4}] == nil {
+			if n.sys.sockets[fakeKey{testNIC.Index, packet.EtherIPv4}] == nil {
 				if on {
 					t.Error("nobody listens")
 				}
 				return
 			}
-			s := n.sys.socket(testNIC.index, etherIPv4)
+			s := n.sys.socket(testNIC.Index, packet.EtherIPv4)
 			for range 2 * echoRate {
-				s.deliver(t, with(pingFrame(t, peer4, vip4, ""), 0, testNIC.mac[:]...))
+				s.deliver(t, with(pingFrame(t, peer4, vip4, ""), 0, testNIC.MAC[:]...))
 			}
 			synctest.Wait()
 			if sent, counted, dropped := len(s.take()), n.counter(t, "pings_answered_total", ""), n.counter(t, "dropped_total", "limited"); !on || sent != echoRate || counted != echoRate || dropped != echoRate {
 				t.Errorf("on %v: %d sent, %v counted, %v over the limit", on, sent, counted, dropped)
 			}
 			time.Sleep(time.Second)
-			if !s.deliver(t, with(pingFrame(t, peer4, vip4, ""), 0, testNIC.mac[:]...)) {
+			if !s.deliver(t, with(pingFrame(t, peer4, vip4, ""), 0, testNIC.MAC[:]...)) {
 				t.Fatal("held back")
 			}
 			synctest.Wait()

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // TestKernelPings: the kernel of a peer takes the answer for the one to its ping.
@@ -24,8 +26,8 @@ func TestKernelPings(t *testing.T) {
 		answer   icmp.Type
 		protocol int
 	}{
-		{"ip4:icmp", vip4, ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply, icmpv4},
-		{"ip6:ipv6-icmp", vip6, ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply, icmpv6},
+		{"ip4:icmp", vip4, ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply, packet.ICMPv4},
+		{"ip6:ipv6-icmp", vip6, ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply, packet.ICMPv6},
 	} {
 		p.peer.do(func() error {
 			c, err := net.Dial(tc.network, tc.ip.String())
@@ -40,7 +42,7 @@ func TestKernelPings(t *testing.T) {
 			if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 				return err
 			}
-			for b := make([]byte, frameSize); ; {
+			for b := make([]byte, packet.FrameSize); ; {
 				n, _, err := c.(*net.IPConn).ReadFrom(b) // Read would leave the IPv4 header
 				if err != nil {
 					return err

@@ -13,10 +13,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // interruptEvery is how often a reader is asked to leave until it has.
 const interruptEvery = 2 * time.Millisecond
+
+// echoRate is how many echoes a second one interface sends for each family: pings
+// are for people who look whether an address is there, not for loads.
+const echoRate = 1000
 
 // protocol is one of the two things that a port reads.
 type protocol struct {
@@ -27,14 +35,24 @@ type protocol struct {
 
 func protocols() []protocol {
 	return []protocol{
-		{etherARP, (*view).arp, arpProgram},
-		{etherIPv6, (*view).nd, ndProgram},
+		{packet.EtherARP, (*view).arp, arpProgram},
+		{packet.EtherIPv6, (*view).nd, ndProgram},
+	}
+}
+
+// pingProtocols answer ICMP echo for VIPs. The kernel sees the same packets: it
+// takes them for those of somebody else, which is why nobody is answered unless
+// it is asked for (Config.AnswerPing).
+func pingProtocols() []protocol {
+	return []protocol{
+		{packet.EtherIPv4, (*view).ping4, ping4Program},
+		{packet.EtherIPv6, (*view).ping6, ping6Program},
 	}
 }
 
 // port is a used interface: two readers, the groups, and a way to send.
 type port struct {
-	link    link // changed by the follower only, under the Responder's lock
+	link    netif.Link // changed by the follower only, under the Responder's lock
 	view    atomic.Pointer[view]
 	readers []*reader
 	groups  *groups
@@ -52,31 +70,32 @@ type port struct {
 type reader struct {
 	protocol
 	sock    socket
+	index   int // of the interface
 	view    *atomic.Pointer[view]
 	claims  chan<- claim
 	answers chan<- claim // to questions of ours: a flood of claims must not hold them up
 	metrics *metrics
 	pulse   *pulse // nil: the process is never stopped
 	stops   uint32 // of pulse, as of the last frame
-	echoes  allowance
+	echoes  *rate.Limiter
 
 	filtered []bpf.RawInstruction // by the port, under its lock
 }
 
 // openPort opens the sockets; nothing passes their filters before assign.
-func openPort(sys system, l link, protocols []protocol, claims, answers chan<- claim, m *metrics, beat *pulse) (*port, error) {
+func openPort(sys system, l netif.Link, protocols []protocol, claims, answers chan<- claim, m *metrics, beat *pulse) (*port, error) {
 	p := &port{link: l, regroup: make(chan struct{}, 1), quit: make(chan struct{})}
-	p.groups = newGroups(l.index, sys.Groups)
-	p.view.Store(&view{mac: l.mac, table: &table{}})
+	p.groups = newGroups(l.Index, sys.Groups)
+	p.view.Store(&view{mac: l.MAC, table: &table{}})
 	for _, proto := range protocols {
-		s, err := sys.Packet(l.index, proto.etherType)
+		s, err := sys.Packet(l.Index, proto.etherType)
 		if err != nil {
 			for _, r := range p.readers {
 				err = errors.Join(err, r.sock.Close())
 			}
 			return nil, err
 		}
-		p.readers = append(p.readers, &reader{protocol: proto, sock: s, view: &p.view, claims: claims, answers: answers, metrics: m, pulse: beat, stops: beat.stops.Load()})
+		p.readers = append(p.readers, &reader{protocol: proto, sock: s, index: l.Index, view: &p.view, claims: claims, answers: answers, metrics: m, pulse: beat, stops: beat.stops.Load(), echoes: rate.NewLimiter(echoRate, echoRate)})
 	}
 	return p, nil
 }
@@ -95,7 +114,7 @@ func (p *port) start(trouble func(err error, fatal bool)) {
 func (r *reader) run(trouble func(error, bool)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	b := make([]byte, frameSize)
+	b := make([]byte, packet.FrameSize)
 	for {
 		n, err := r.sock.Read(b)
 		switch {
@@ -113,13 +132,36 @@ func (r *reader) run(trouble func(error, bool)) {
 	}
 }
 
+// overslept reports whether the frame just read is of a time when the process was
+// stopped; then all that wait behind it are dropped too.
+func (r *reader) overslept() bool {
+	if r.pulse == nil {
+		return false
+	}
+	if n := r.pulse.stops.Load(); n != r.stops {
+		r.stops = n
+		r.metrics.dropped[stale].Add(float64(1 + r.sock.Drain()))
+		return true
+	}
+	if r.pulse.late() {
+		r.metrics.dropped[stale].Inc()
+		return true
+	}
+	return false
+}
+
 // frame is the hot path: decide, answer, count. It neither allocates nor waits.
 func (r *reader) frame(b []byte, n int) {
-	v := r.judge(r.view.Load(), b, n)
+	with := r.view.Load()
+	v := r.judge(with, b, n)
+	v.claim.on = r.index
+	if with.proofs != nil {
+		with.proofs.complete(&v, b, n)
+	}
 	if v.request {
 		r.metrics.requests.Inc()
 	}
-	if v.echo && !r.echoes.take(echoRate, time.Now()) {
+	if v.echo && !r.echoes.Allow() {
 		v.answer, v.drop = 0, limited
 	}
 	if v.answer > 0 {
@@ -128,13 +170,14 @@ func (r *reader) frame(b []byte, n int) {
 			v.drop = writeFailed
 		case v.request:
 			r.metrics.responses.Inc()
+			r.metrics.tally.answered(b)
 		case v.echo:
 			r.metrics.echoes.Inc()
 		}
 	}
-	if v.claim.ip.IsValid() {
+	if v.claim.kind != nothing {
 		to := r.claims
-		if v.claim.host || v.claim.says != 0 {
+		if v.claim.kind == hostReply || v.claim.kind == greeting || v.claim.kind == held {
 			to = r.answers
 		}
 		select {
@@ -160,8 +203,8 @@ func (p *port) assign(v view) error {
 	}
 	if !v.table.covered(p.filtered) {
 		for _, r := range p.readers {
-			if err := r.filter(p.link.index, v.table); err != nil {
-				return fmt.Errorf("filter of interface %q: %w", p.link.name, err)
+			if err := r.filter(p.link.Index, v.table); err != nil {
+				return fmt.Errorf("filter of interface %q: %w", p.link.Name, err)
 			}
 		}
 		p.filtered = v.table
@@ -172,7 +215,7 @@ func (p *port) assign(v view) error {
 
 // filter lets pass what concerns the addresses of a table.
 func (r *reader) filter(index int, t *table) error {
-	prog, err := assemble(index, r.program(t))
+	prog, err := packet.Assemble(index, r.program(t))
 	if err != nil || slices.Equal(prog, r.filtered) {
 		return err
 	}
@@ -185,10 +228,11 @@ func (r *reader) filter(index int, t *table) error {
 // announce sends the frames for ip if the port answers for it, and counts them.
 func (p *port) announce(ip netip.Addr, brief bool, m *metrics) (sent int, err error) {
 	v := p.view.Load()
-	if !v.table.role(ip).ours() {
+	role := v.table.role(ip)
+	if !role.ours() && role&deputised == 0 {
 		return 0, nil
 	}
-	frames, err := announcement(v.mac, ip, brief)
+	frames, err := packet.Announcement(v.mac, v.stationOf(role, ip), ip, brief)
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // sink is a socket that takes everything at no cost.
@@ -25,7 +28,7 @@ func newReader(t testing.TB, p protocol, claims int, s socket) *reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reader{protocol: p, sock: s, claims: make(chan claim, claims), answers: make(chan claim, claims), metrics: m}
+	r := &reader{protocol: p, sock: s, claims: make(chan claim, claims), answers: make(chan claim, claims), metrics: m, echoes: rate.NewLimiter(echoRate, echoRate)}
 	port := &port{}
 	port.view.Store(nodeView())
 	r.view = &port.view
@@ -35,7 +38,7 @@ func newReader(t testing.TB, p protocol, claims int, s socket) *reader {
 // TestReaderAllocatesNothing covers the whole hot path but the system calls.
 func TestReaderAllocatesNothing(t *testing.T) {
 	arp, nd := protocols()[0], protocols()[1]
-	b := make([]byte, frameSize)
+	b := make([]byte, packet.FrameSize)
 	for name, tc := range map[string]struct {
 		protocol protocol
 		frame    []byte
@@ -49,6 +52,8 @@ func TestReaderAllocatesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReader(t, tc.protocol, 1000, sink{})
+			r.metrics.tally = newTestTally(t, nil)
+			r.metrics.tally.keep([]netip.Addr{vip4, vip6})
 			if n := testing.AllocsPerRun(500, func() { r.frame(b, copy(b, tc.frame)) }); n != 0 {
 				t.Errorf("%v allocations", n)
 			}
@@ -60,7 +65,7 @@ func TestReaderAllocatesNothing(t *testing.T) {
 // reader does not wait.
 func TestFloodOfClaims(t *testing.T) {
 	r := newReader(t, protocols()[0], 10, sink{})
-	b := make([]byte, frameSize)
+	b := make([]byte, packet.FrameSize)
 	for range 100 {
 		r.frame(b, copy(b, request(t, vip4, vip4)))
 	}
@@ -90,7 +95,7 @@ func TestReaderCounts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReader(t, protocols()[0], 10, sink{tc.err})
-			b := make([]byte, frameSize)
+			b := make([]byte, packet.FrameSize)
 			r.frame(b, copy(b, tc.frame))
 			if got := testutil.ToFloat64(r.metrics.requests); got != tc.requests {
 				t.Errorf("%v requests", got)
@@ -134,7 +139,7 @@ func benchmarkFrame(b *testing.B, p protocol, frame []byte) {
 		roles[ip] = own
 	}
 	r.view.Store(&view{mac: nodeHW, table: newTable(roles)})
-	buf := make([]byte, frameSize)
+	buf := make([]byte, packet.FrameSize)
 	b.ReportAllocs()
 	for b.Loop() {
 		r.frame(buf, copy(buf, frame))

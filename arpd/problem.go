@@ -8,16 +8,19 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/health"
 )
 
 // publish makes list what Interfaces shows and tells of what is different. The
 // caller holds mu.
-func (r *Responder) publish(list []Interface) {
-	if reflect.DeepEqual(list, r.list) {
+func (r *Responder) publish(list []netif.Interface) {
+	if reflect.DeepEqual(list, r.listing.all) {
 		return
 	}
-	before := make(map[int]Interface, len(r.list))
-	for _, i := range r.list {
+	before := make(map[int]netif.Interface, len(r.listing.all))
+	for _, i := range r.listing.all {
 		before[i.Index] = i
 	}
 	for _, i := range list {
@@ -31,7 +34,7 @@ func (r *Responder) publish(list []Interface) {
 			r.log.Debug().Str("iface", i.Name).Str("reason", i.Reason).Msg("interface not used")
 		}
 	}
-	r.list = list
+	r.listing.all = list
 	poke(r.changed)
 }
 
@@ -46,69 +49,62 @@ func stringers[T fmt.Stringer](in []T) []fmt.Stringer {
 // review finds the problems anew and tells of a change. The caller holds mu.
 func (r *Responder) review() {
 	now := r.diagnose()
-	if slices.Equal(now, r.problems) {
+	if slices.Equal(now, r.listing.problems) {
 		return
 	}
 	for _, p := range now {
-		if !slices.Contains(r.problems, p) {
-			r.log.Warn().Str("reason", p).Msg("cannot answer for addresses")
+		if !slices.Contains(r.listing.problems, p) {
+			r.log.Warn().Str("reason", p.Words).Msg("cannot answer for addresses")
 		}
 	}
-	r.problems = now
+	r.listing.problems = now
 	poke(r.changed)
 }
 
-// diagnose says in words what keeps this node from answering. One interface that
+// diagnose finds what keeps this node from answering. One interface that
 // fails beside others that work is none; Interfaces shows it. The caller holds
 // mu.
-func (r *Responder) diagnose() []string {
-	var out []string
+func (r *Responder) diagnose() []health.Condition {
+	var out []health.Condition
+	add := func(code health.Code, words string) { out = append(out, health.New(code, health.Node(""), words)) }
 	switch {
-	case r.listErr != nil:
-		out = append(out, fmt.Sprintf("cannot list interfaces: %v", r.listErr))
-	case !r.listed:
-		out = append(out, "interfaces are not known yet")
-	case r.denied != nil:
-		out = append(out, fmt.Sprintf("missing NET_RAW: %v", r.denied))
+	case r.listing.err != nil:
+		add(health.NoInterface, fmt.Sprintf("cannot list interfaces: %v", r.listing.err))
+	case !r.listing.known:
+		add(health.InterfacesUnlisted, "interfaces are not known yet")
+	case r.listing.denied != nil:
+		add(health.NoNetRaw, fmt.Sprintf("missing NET_RAW: %v", r.listing.denied))
 	case len(r.ports) == 0:
 		out = append(out, r.nothing())
 	}
 	for _, p := range r.ports {
 		if err := p.groupTrouble(); err != nil {
 			first, _, _ := strings.Cut(err.Error(), "\n")
-			out = append(out, fmt.Sprintf("IPv6 neighbours cannot ask on %s: %s", p.link.name, first))
+			add(health.NoMulticast, fmt.Sprintf("IPv6 neighbors cannot ask on %s: %s", p.link.Name, first))
 		}
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, health.Condition.Compare)
 	return out
 }
 
 // nothing says why there is no interface to use: what was asked for and is not
 // there, or what is there and not fit.
-func (r *Responder) nothing() string {
+func (r *Responder) nothing() health.Condition {
 	var near []string
-	for _, i := range r.list {
-		if r.near(i.Reason) {
+	for _, i := range r.listing.all {
+		if r.choice.Near(i.Reason) {
 			near = append(near, fmt.Sprintf("%s: %s", i.Name, i.Reason))
 		}
 	}
+	words, advice := "no usable interface", ""
 	switch {
 	case len(near) > 0:
-		return "no usable interface: " + strings.Join(near, ", ")
-	case r.choice.automatic():
-		return "no usable interface"
+		words += ": " + strings.Join(near, ", ")
+	case !r.choice.Automatic():
+		words = "no interface matches " + strings.Join(r.choice.Include, ", ")
+		advice = "correct --interface; `starling doctor` lists the interfaces there are"
 	}
-	return "no interface matches " + strings.Join(r.choice.include, ", ")
-}
-
-// near reports whether an interface that is not used for this reason is one that
-// the user might have meant.
-func (r *Responder) near(reason string) bool {
-	far := []string{notAsked, excluded}
-	if r.choice.automatic() {
-		far = append(far, isLoopback, notEthernet, noARP, isMember, isVirtual, isContainer)
-	}
-	return !slices.ContainsFunc(far, func(f string) bool { return strings.HasPrefix(reason, f) })
+	return health.New(health.NoInterface, health.Node(""), words).Do(advice)
 }
 
 // refused reports whether err says that the process may not open packet sockets.

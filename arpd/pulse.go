@@ -1,23 +1,15 @@
 package arpd
 
 import (
-	"context"
-	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/starling-lb/starling/claims"
 )
 
 const (
 	// pulseEvery is how often the process shows itself that it runs.
 	pulseEvery = 50 * time.Millisecond
-	// stopped is the time without a sign of life after which the process counts
-	// as having been stopped: longer than a busy node delays a timer, and than a
-	// stop that the mesh forgives.
-	stopped = 400 * time.Millisecond
-	// mutedAfter is the length of a stop after which other nodes have surely
-	// taken the addresses over: they are not answered until the caller says anew
-	// what is this node's.
-	mutedAfter = time.Second
 )
 
 // Stop is a time in which the process did not run: it was stopped by a signal,
@@ -33,18 +25,19 @@ type Stop struct {
 // pulse before they act on a frame: one load and one reading of the clock.
 type pulse struct {
 	base  time.Time
+	limit time.Duration // after which the process counts as having been stopped
 	beat  atomic.Int64  // when the process last showed that it runs, since base
 	stops atomic.Uint32 // how often it was stopped; readers empty their queues for each
 }
 
-func newPulse(now time.Time) *pulse { return &pulse{base: now} }
+func newPulse(now time.Time) *pulse { return &pulse{base: now, limit: claims.Times().Stop} }
 
 // tick is a sign of life. It returns how long the process was stopped before it;
 // zero: it was not.
 func (p *pulse) tick(now time.Time) time.Duration {
 	at := now.Sub(p.base)
 	gap := at - time.Duration(p.beat.Load())
-	if gap <= stopped {
+	if gap <= p.limit {
 		gap = 0
 	} else {
 		p.stops.Add(1) // before the beat: no reader may take an old frame for a new one
@@ -55,58 +48,4 @@ func (p *pulse) tick(now time.Time) time.Duration {
 
 // late reports whether the process runs again after a stop, and tick has not said
 // so yet.
-func (p *pulse) late() bool { return time.Since(p.base)-time.Duration(p.beat.Load()) > stopped }
-
-// live keeps the pulse.
-func (r *Responder) live(ctx context.Context) {
-	r.pulse.beat.Store(int64(time.Since(r.pulse.base)))
-	tick := time.NewTicker(pulseEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if gap := r.pulse.tick(time.Now()); gap > 0 {
-				r.resume(gap, time.Now())
-			}
-		}
-	}
-}
-
-// resume goes on after the process was stopped. After a short stop everything is
-// announced again: if another node has taken addresses over meanwhile, the two
-// hear each other. After a long one nothing is answered before the caller has
-// thought again.
-func (r *Responder) resume(gap time.Duration, now time.Time) {
-	r.log.Warn().Dur("length", gap).Msg("process was stopped")
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stop = Stop{End: now, Length: gap}
-	if gap >= mutedAfter {
-		r.muted = true
-		r.update(slices.Clone(r.own), now)
-	} else {
-		r.schedule.restart(now)
-		poke(r.due)
-	}
-	poke(r.changed)
-}
-
-// overslept reports whether the frame just read is of a time when the process was
-// stopped; then all that wait behind it are dropped too.
-func (r *reader) overslept() bool {
-	if r.pulse == nil {
-		return false
-	}
-	if n := r.pulse.stops.Load(); n != r.stops {
-		r.stops = n
-		r.metrics.dropped[stale].Add(float64(1 + r.sock.Drain()))
-		return true
-	}
-	if r.pulse.late() {
-		r.metrics.dropped[stale].Inc()
-		return true
-	}
-	return false
-}
+func (p *pulse) late() bool { return time.Since(p.base)-time.Duration(p.beat.Load()) > p.limit }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/claims"
 )
 
 func TestPulse(t *testing.T) {
@@ -39,7 +41,7 @@ func TestPulse(t *testing.T) {
 // is not answered, and what comes afterwards is.
 func TestQueuedFramesAreDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, _ := claimed(t)
+		n, arp, _ := owning(t)
 		before := n.pulse.beat.Load()
 		n.pulse.beat.Store(before - int64(time.Second)) // stopped a second ago, and nobody has noticed
 		arp.deliver(t, request(t, peer4, vip4))
@@ -69,12 +71,12 @@ func TestAfterAStop(t *testing.T) {
 		gap                 time.Duration
 		announced, answered bool
 	}{
-		"short": {mutedAfter - 1, true, true},
-		"long":  {mutedAfter, false, false},
+		"short": {claims.Times().Muted - 1, true, true},
+		"long":  {claims.Times().Muted, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n, arp, _ := claimed(t)
+				n, arp, _ := owning(t)
 				n.resume(tc.gap, time.Now())
 				<-n.Changed()
 				time.Sleep(time.Second)
@@ -137,12 +139,12 @@ func TestStoppedProcess(t *testing.T) {
 		state, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/stat")
 		return err == nil && strings.Contains(string(state), ") T ")
 	})
-	for p.wire.within(2*stopped, p.toPeer(vip4)) { // announcements and answers that were on their way
+	for p.wire.within(2*claims.Times().Stop, p.toPeer(vip4)) { // announcements and answers that were on their way
 		continue
 	}
 	p.ask(vip4)
 	p.must("continue", cmd.Process.Signal(syscall.SIGCONT))
-	if p.wire.within(stopped/2, p.toPeer(vip4)) {
+	if p.wire.within(claims.Times().Stop/2, p.toPeer(vip4)) {
 		t.Errorf("a question of the time of the stop is answered\n%s", out.String())
 	}
 	p.answeredSoon(vip4)

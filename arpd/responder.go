@@ -1,16 +1,19 @@
 package arpd
 
 import (
-	"cmp"
-	"context"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/starling-lb/starling/arpd/announce"
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/health"
 )
 
 // Config is what a Responder needs to know.
@@ -21,9 +24,13 @@ type Config struct {
 	// Namespace is the path of the network namespace to work in; empty: that of
 	// the process. Several nodes can so live in one process, as in tests.
 	Namespace string
+	// Node is the name of this node.
+	Node string
 	// Cluster is the identity of the cluster: speakers of others do not count
 	// when it is asked who is there.
 	Cluster string
+	// Keys are those of the gossip to start with; see SetKeys.
+	Keys [][]byte
 
 	// Refresh lies between the announcements of an address that go on for ever;
 	// zero: a minute, negative: there are none.
@@ -35,10 +42,14 @@ type Config struct {
 	// unreachable: see docs/wire.md.
 	AnswerPing bool
 	// Patrol lies between two questions for an own address, whether another station
-	// has it as well; zero: as Refresh, negative: none are asked.
+	// has it as well; zero: as Refresh, negative: none are asked. One that was gained a moment ago is
+	// asked for sooner.
 	Patrol time.Duration
-	// Probing is how the addresses of Probe are tried out; zero: Shortened.
-	Probing Rhythm
+	// Probing is how the addresses of Probe are tried out; zero: claims.Shortened.
+	Probing claims.ACD
+
+	// PerAddress counts answers by address, too, of up to MaxTallied.
+	PerAddress bool
 
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: metrics are counted and shown to nobody
@@ -51,126 +62,79 @@ type Responder struct {
 	log     zerolog.Logger
 	noise   noise
 	metrics *metrics
-	choice  patterns
-	rate    int           // of announcements per second
-	every   time.Duration // see Config.Patrol
-	spoken  []protocol    // on every interface
+	choice  netif.Patterns
+	rate    int        // of announcements per second
+	spoken  []protocol // on every interface
 
 	changed chan struct{} // capacity 1: for the caller
 	rescan  chan struct{} // capacity 1: interfaces may have changed
+	urgent  chan struct{} // capacity 1: one that is used has lost its link, which does not wait for the rest
 	due     chan struct{} // capacity 1: the schedule has something new
-	asked   chan struct{} // capacity 1: there is something new to ask
+	again   chan struct{} // capacity 1: claims must be looked at sooner
+	gained  chan struct{} // capacity 1: there is a new own address to ask for
 	claims  chan claim    // from the readers; full: claims are dropped and counted
 	answers chan claim    // the same, of those who were asked
 
-	lookup chan hw // capacity 1: a speaker whose addresses are to be found
+	inbox  *inbox
+	outbox *outbox
+	lookup chan packet.HW // capacity 1: a speaker whose addresses are to be found
+	looks  *rate.Limiter  // of lookups
 
-	presence uint32 // see presenceOf
-	pulse    *pulse
+	node, cluster string // of this node, see Config
+	open          *open  // questions to speakers
+	presence      uint32 // see presenceOf
+	pulse         *pulse
 
-	mu        sync.Mutex // guards all following fields; never held across a system call but the change of a filter
-	own       []netip.Addr
-	watched   []netip.Addr
-	given     [2][]netip.Addr // the same as Assign was given them
-	tried     []netip.Addr
-	probes    probes
-	locals    map[netip.Addr]*link // addresses of this node's kernel
-	roles     map[netip.Addr]role
-	limits    []Limit // see Confine
-	schedule  *schedule
-	heard     map[netip.Addr]sighting
-	hearsay   hearsay // the same for State
-	disputes  disputes
-	quarrels  quarrels
-	peers     map[hw]struct{} // of the nodes of this cluster
-	say       uint8           // see Company
-	heals     int             // see Company
-	speakers  map[hw]Speaker
-	looked    time.Time // when one of them was last looked up
-	inquiries inquiries
-	ports     map[int]*port // by interface index; changed by the follower only
-	list      []Interface
-	macs      map[hw]struct{} // of all interfaces of this node
-	flapped   map[int]struct{}
-	failed    map[int]error // ports that must be opened anew
-	listed    bool          // interfaces are known
-	listErr   error
-	denied    error // packet sockets are refused
-	problems  []string
-	settings  map[string]setting // of the kernel, by interface
-	findings  []Finding
-	proxied   bool // the kernel may answer for any address, see proxy
-	stop      Stop // the last one
-	muted     bool // own is not answered until the next Assign
+	mu       sync.Mutex // guards all following fields; never held across a system call but the change of a filter
+	listing  listing
+	kernel   interference
+	wiring   wiring
+	deputy   deputy
+	roles    map[netip.Addr]role
+	limits   []netif.Limit // see Confine
+	routes   *netif.Routes // as of the last assignment
+	ports    map[int]*port // by interface index; changed by the follower only
+	flapped  map[int]struct{}
+	failed   map[int]error // ports that must be opened anew
+	schedule *announce.Schedule
+	others   *claims.Machine // who says that they have one of the addresses
+	say      uint8           // see Company
+	proofs   *proofs         // see SetKeys
+	actAt    time.Time       // when claims must be looked at; zero: not by time
+	stop     Stop            // the last one
 }
 
-// New checks the configuration and starts nothing.
-func New(cfg Config) (*Responder, error) {
-	return newResponder(cfg, linux{namespace: cfg.Namespace})
+// listing is the interfaces of the node, and what is wrong with them.
+type listing struct {
+	all      []netif.Interface
+	known    bool
+	err      error
+	denied   error              // packet sockets are refused
+	problems []health.Condition // see diagnose
 }
 
-func newResponder(cfg Config, sys system) (*Responder, error) {
-	choice, err := parsePatterns(cfg.Interfaces)
-	if err != nil {
-		return nil, err
-	}
-	m, err := newMetrics(cfg.Registry)
-	if err != nil {
-		return nil, err
-	}
-	r := &Responder{
-		sys: sys, log: cfg.Log, noise: newNoise(cfg.Log), metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, frameRate), every: cmp.Or(cfg.Patrol, cfg.Refresh, refreshEvery), spoken: protocols(),
-		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), due: make(chan struct{}, 1),
-		asked:     make(chan struct{}, 1),
-		lookup:    make(chan hw, 1),
-		presence:  presenceOf(cfg.Cluster),
-		pulse:     newPulse(time.Now()),
-		probes:    newProbes(cmp.Or(cfg.Probing, Shortened())),
-		claims:    make(chan claim, 256),
-		answers:   make(chan claim, 256),
-		roles:     make(map[netip.Addr]role),
-		schedule:  newSchedule(gaps(), cmp.Or(cfg.Refresh, refreshEvery), jitter),
-		heard:     make(map[netip.Addr]sighting),
-		hearsay:   hearsay{macs: make(map[netip.Addr]string), again: make(map[netip.Addr]struct{})},
-		disputes:  make(disputes),
-		quarrels:  make(quarrels),
-		speakers:  make(map[hw]Speaker),
-		inquiries: make(inquiries),
-		ports:     make(map[int]*port),
-		flapped:   make(map[int]struct{}),
-		failed:    make(map[int]error),
-	}
-	if cfg.AnswerPing {
-		r.spoken = append(r.spoken, pingProtocols()...)
-	}
-	r.problems = r.diagnose()
-	return r, nil
+// interference is what the kernel does with VIPs, as last looked at.
+type interference struct {
+	locals   map[netip.Addr]*netif.Link // addresses of this node's kernel
+	settings map[string]netif.Setting   // by interface
+	findings []health.Condition         // see investigate
+	proxied  bool                       // the kernel may answer for any address, see proxy
 }
 
-// jitter spreads d by a tenth to either side, so that addresses gained together
-// are not refreshed together for ever.
-func jitter(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5)
+// wiring is what is known of the networks that interfaces of this node share.
+type wiring struct {
+	macs  map[packet.HW]time.Time // of all interfaces of this node, and until when they were; zero: they are
+	via   map[netif.Network]int   // see netif.Via
+	heard map[netif.Kin]time.Time // interfaces of which one heard the other, and when last
 }
 
-// Run answers and announces until ctx ends; it is to be called once. Whatever
-// fails on the way is shown by Problems and tried again.
-func (r *Responder) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.inquire, r.patrol, r.look, r.live} {
-		g.Go(func() error { task(ctx); return nil })
-	}
-	return g.Wait()
+// deputy is what is known to answer for nodes whose speakers are away.
+type deputy struct {
+	peers   map[claims.MAC]string // MACs of the other nodes
+	heardOn map[claims.MAC]int    // index of the interface by which one of these was heard last
+	absent  map[netip.Addr]string // deputised addresses, and whose they are
 }
 
 // Changed has something to read when interfaces, conflicts, problems or what was
 // heard may have changed. It has one reader.
 func (r *Responder) Changed() <-chan struct{} { return r.changed }
-
-// poke wakes the reader of a channel of capacity 1.
-func poke(ch chan<- struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
-}

@@ -10,13 +10,16 @@ import (
 	"time"
 
 	"golang.org/x/net/bpf"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // client is a plain blocking packet socket: it adds as little as possible to
 // what it measures.
 func (h *host) client(name string, kind uint16, program []bpf.Instruction) socket {
 	h.t.Helper()
-	s, err := linux{namespace: h.path}.Packet(h.link(name).Attrs().Index, kind)
+	s, err := linux{netif.Namespace(h.path)}.Packet(h.link(name).Attrs().Index, kind)
 	h.must("open client", err)
 	raw, err := bpf.Assemble(program)
 	h.must("assemble", err)
@@ -54,7 +57,7 @@ func manyIPv4(n int) []netip.Addr {
 func TestTenThousand(t *testing.T) {
 	p := newPair(t)
 	vips := manyIPv4(10_000)
-	c := p.peer.client("eth0", etherARP, []bpf.Instruction{bpf.RetConstant{Val: accept}})
+	c := p.peer.client("eth0", packet.EtherARP, []bpf.Instruction{bpf.RetConstant{Val: 0xffff}})
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -65,14 +68,14 @@ func TestTenThousand(t *testing.T) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		seen := make(map[[4]byte]bool, len(vips))
-		b := make([]byte, frameSize)
+		b := make([]byte, packet.FrameSize)
 		for len(seen) < len(vips) {
 			n, err := c.Read(b)
 			if err != nil {
 				return
 			}
-			if m, d := parseARP(b[:n]); d == kept && m.src == p.mac && m.spa == m.tpa {
-				seen[m.spa] = true
+			if m, d := packet.ParseARP(b[:n]); d == packet.Sound && m.Src == p.mac && m.SPA == m.TPA {
+				seen[m.SPA] = true
 			}
 		}
 		result <- time.Since(begin)

@@ -6,6 +6,9 @@ import (
 	"net/netip"
 
 	"golang.org/x/net/bpf"
+
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // errInterrupted is what a Read returns once its socket was interrupted.
@@ -14,28 +17,18 @@ var errInterrupted = errors.New("interrupted")
 // system is the kernel as this package needs it: the one of a network namespace
 // (linux), or a model of it in tests.
 type system interface {
-	// Links lists all interfaces with their addresses.
-	Links() ([]link, error)
-	// Neighbours lists the addresses, but link-local ones, that the kernel knows
-	// at a MAC, sorted.
-	Neighbours(mac hw) ([]netip.Addr, error)
-	// Settings tells how the kernel treats ARP on interfaces, and on "all".
-	Settings(names []string) (map[string]setting, error)
-	// Watch calls seen for every change of a link or an address, from one
-	// goroutine, until ctx ends (nil) or the subscription breaks (an error).
-	Watch(ctx context.Context, seen func(change)) error
+	// These five are as those of netif.Namespace.
+	Links() ([]netif.Link, error)
+	Neighbors(mac packet.HW) ([]netip.Addr, error)
+	Route(to netip.Addr, vrf int) (int, error)
+	Settings(names []string) (map[string]netif.Setting, error)
+	Watch(ctx context.Context, seen func(netif.Change)) error
+
 	// Packet opens a packet socket for one protocol of one interface that hands
 	// out nothing until it is given a filter.
 	Packet(index int, protocol uint16) (socket, error)
 	// Groups opens a socket that can be a member of some multicast groups.
 	Groups() (memberships, error)
-}
-
-// change is a netlink event, reduced to what a later list cannot tell.
-type change struct {
-	index int
-	down  bool // the interface was not running
-	gone  bool // the interface was removed; one with the same index is another
 }
 
 // socket sends and receives whole Ethernet frames of one interface.

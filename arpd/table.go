@@ -5,15 +5,25 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/claims"
 )
 
 // role says what an address is to this node.
 type role uint8
 
 const (
-	own   role = 1 << iota // answered
-	watch                  // another node's: who announces it is remembered
-	tried                  // nobody's: a station that has it is remembered
+	own       role = 1 << iota // answered
+	watch                      // another node's: who announces it is remembered
+	tried                      // nobody's: a station that has it is remembered
+	deputised                  // another node's whose speaker is away: answered with its MAC
+)
+
+// Roles in which an address is answered, and for which frames must come up that ask for it by IPv4.
+const (
+	answered = own | deputised
+	asked    = answered | tried
 )
 
 // ours reports whether r is announced and defended: own, and not in the course
@@ -22,12 +32,27 @@ func (r role) ours() bool { return r == own }
 
 // answers reports whether a question is answered. A speaker's asks who holds on
 // to the address.
-func (r role) answers(speaker bool) bool { return r.ours() || r&own != 0 && !speaker }
+func (r role) answers(speaker bool) bool { return r.ours() || r&(own|deputised) != 0 && !speaker }
+
+// elsewhere is the role on an interface that listens while another one on the same
+// network announces.
+func (r role) elsewhere() role {
+	if r&(own|watch) != 0 {
+		return watch
+	}
+	return 0
+}
+
+// roleOf is a role in the words of claims.
+func roleOf(r claims.Role) role {
+	return map[claims.Role]role{claims.Owner: own, claims.HandingOver: own | watch, claims.Deputy: deputised | watch, claims.Watching: watch, claims.Tentative: tried}[r]
+}
 
 // grant is the role that an address has from now on; 0: none any more.
 type grant struct {
 	ip   netip.Addr
 	role role
+	mac  packet.HW // of the owner, if the address is deputised
 }
 
 // table is the immutable lookup of one interface. IPv4 addresses are keys of
@@ -37,9 +62,10 @@ type grant struct {
 type table struct {
 	v4              parts[uint32]
 	v6              parts[[16]byte]
-	asked4, spoken4 cover  // see arpProgram: addresses asked for, and senders
-	asked6, spoken6 cover  // see ndProgram
-	presence        uint32 // the cluster's presence address, see presenceOf; 0: not asked for
+	asked4, spoken4 cover                    // see arpProgram: addresses asked for, and senders
+	asked6, spoken6 cover                    // see ndProgram
+	macs            map[netip.Addr]packet.HW // of deputised addresses
+	presence        uint32                   // the cluster's presence address, see presenceOf; 0: not asked for
 }
 
 // with is the table after some changes.
@@ -49,24 +75,40 @@ func (t *table) with(changes []grant) *table {
 	}
 	next := *t
 	var asked4, spoken4, asked6, spoken6 edit
+	next.macs = t.macsAfter(changes)
 	for _, c := range changes {
 		if c.ip.Is4() {
 			key := key4(c.ip.As4())
 			was := next.v4.put(&t.v4, slot4(key), key, c.role)
-			asked4.note(key, was&(own|tried), c.role&(own|tried))
-			spoken4.note(key, was, c.role)
+			asked4.note(key, was&asked != 0, c.role&asked != 0)
+			spoken4.note(key, was != 0, c.role != 0)
 			continue
 		}
 		ip := c.ip.As16()
 		was, key := next.v6.put(&t.v6, slot6(ip), ip, c.role), key6(ip)
-		asked6.note(key, was&own, c.role&own)
-		spoken6.note(key, was, c.role)
+		asked6.note(key, was&answered != 0, c.role&answered != 0)
+		spoken6.note(key, was != 0, c.role != 0)
 	}
-	next.asked4 = t.asked4.after(asked4, func() []uint32 { return next.keys4(own | tried) })
+	next.asked4 = t.asked4.after(asked4, func() []uint32 { return next.keys4(asked) })
 	next.spoken4 = t.spoken4.after(spoken4, func() []uint32 { return next.keys4(own | watch | tried) })
-	next.asked6 = t.asked6.after(asked6, func() []uint32 { return next.keys6(own) })
+	next.asked6 = t.asked6.after(asked6, func() []uint32 { return next.keys6(answered) })
 	next.spoken6 = t.spoken6.after(spoken6, func() []uint32 { return next.keys6(own | watch | tried) })
 	return &next
+}
+
+// macsAfter are the MACs of deputised addresses after some changes.
+func (t *table) macsAfter(changes []grant) map[netip.Addr]packet.HW {
+	if len(t.macs) == 0 && !slices.ContainsFunc(changes, func(c grant) bool { return c.role&deputised != 0 }) {
+		return nil
+	}
+	next := make(map[netip.Addr]packet.HW, len(t.macs))
+	maps.Copy(next, t.macs)
+	for _, c := range changes {
+		if delete(next, c.ip); c.role&deputised != 0 {
+			next[c.ip] = c.mac
+		}
+	}
+	return next
 }
 
 // covered reports whether the filters of another table do for this one.

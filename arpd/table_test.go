@@ -14,7 +14,7 @@ import (
 func newTable(roles map[netip.Addr]role) *table {
 	grants := make([]grant, 0, len(roles))
 	for ip, r := range roles {
-		grants = append(grants, grant{ip, r})
+		grants = append(grants, grant{ip: ip, role: r})
 	}
 	return new(table).with(grants)
 }
@@ -68,7 +68,7 @@ func TestTableWith(t *testing.T) {
 			want := maps.Clone(wants[len(wants)-1])
 			var grants []grant
 			for range rapid.IntRange(0, 20).Draw(t, "grants") {
-				g := grant{rapid.SampledFrom(ips).Draw(t, "ip"), role(rapid.IntRange(0, 4).Draw(t, "role"))}
+				g := grant{ip: rapid.SampledFrom(ips).Draw(t, "ip"), role: rapid.SampledFrom([]role{0, own, watch, own | watch, tried, deputised | watch}).Draw(t, "role")}
 				grants = append(grants, g)
 				if want[g.ip] = g.role; g.role == 0 {
 					delete(want, g.ip)
@@ -82,9 +82,9 @@ func TestTableWith(t *testing.T) {
 					t.Fatalf("table %d: role of %s is %d, want %d", i, ip, got, want[ip])
 				}
 			}
-			covers(t, tabs[i].asked4, tabs[i].keys4(own|tried))
+			covers(t, tabs[i].asked4, tabs[i].keys4(own|deputised|tried))
 			covers(t, tabs[i].spoken4, tabs[i].keys4(own|watch|tried))
-			covers(t, tabs[i].asked6, tabs[i].keys6(own))
+			covers(t, tabs[i].asked6, tabs[i].keys6(own|deputised))
 			covers(t, tabs[i].spoken6, tabs[i].keys6(own|watch|tried))
 		}
 	})
@@ -93,7 +93,7 @@ func TestTableWith(t *testing.T) {
 // TestTableShares: a change copies the part that it is in and nothing else.
 func TestTableShares(t *testing.T) {
 	was := newTable(map[netip.Addr]role{vip4: own, vip6: own, other4: watch, other6: watch})
-	is := was.with([]grant{{vip4, own | watch}, {vip6, own}, {peer6, 0}})
+	is := was.with([]grant{{ip: vip4, role: own | watch}, {ip: vip6, role: own}, {ip: peer6}})
 	for i := range was.v4 {
 		if same := was.v4[i] == is.v4[i]; same == (uint8(i) == slot4(key4(vip4.As4()))) {
 			t.Errorf("part %d of IPv4 is the same: %v", i, same)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // longFor, set in the environment to a duration as "10m", is how long
@@ -59,9 +61,9 @@ func TestKernelStaysInTouch(t *testing.T) {
 
 // carries fits the datagram with a number for an address.
 func carries(f []byte, ip netip.Addr, number uint32) bool {
-	at, to := ethLen+ip4Len, f[ethLen+16:]
+	at, to := packet.EthLen+ip4Len, f[packet.EthLen+16:]
 	if f[12] == 0x86 {
-		at, to = ethLen+ip6Len, f[ethLen+24:]
+		at, to = packet.EthLen+packet.IP6Len, f[packet.EthLen+24:]
 	}
 	return len(f) >= at+12 && string(to[:ip.BitLen()/8]) == string(ip.AsSlice()) && binary.BigEndian.Uint32(f[at+8:]) == number
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/arpd/packet"
 )
 
 // pair is a node that runs a responder and a peer on the same switch.
@@ -15,8 +17,8 @@ type pair struct {
 	*lan
 	node, peer *host
 	speaker    *speakerNode
-	wire       *station // the peer's view of the switch
-	mac        hw       // of the node
+	wire       *station  // the peer's view of the switch
+	mac        packet.HW // of the node
 }
 
 func newPair(t testing.TB) *pair {
@@ -37,11 +39,11 @@ func (p *pair) ask(ips ...netip.Addr) {
 	p.t.Helper()
 	for _, ip := range ips {
 		if ip.Is4() {
-			p.wire.send(arpFrame(p.t, broadcastHW, p.wire.mac, 1, p.wire.mac, peer4, hw{}, ip))
+			p.wire.send(arpFrame(p.t, packet.Broadcast, p.wire.mac, 1, p.wire.mac, peer4, packet.HW{}, ip))
 			continue
 		}
-		group := solicitedNode(ip)
-		p.wire.send(solicit(p.t, multicastHW(group.As16()), p.wire.mac, netip.MustParseAddr("2001:db8::2"), group, ip, p.wire.mac))
+		group := packet.SolicitedNode(ip)
+		p.wire.send(solicit(p.t, packet.Multicast(group.As16()), p.wire.mac, netip.MustParseAddr("2001:db8::2"), group, ip, p.wire.mac))
 	}
 }
 
@@ -49,7 +51,7 @@ func (p *pair) ask(ips ...netip.Addr) {
 // does not fit.
 func (p *pair) toPeer(ip netip.Addr) func([]byte) bool {
 	answer := isAnswer(p.mac, ip)
-	return func(f []byte) bool { return answer(f) && hw(f[:6]) == p.wire.mac }
+	return func(f []byte) bool { return answer(f) && packet.HW(f[:6]) == p.wire.mac }
 }
 
 // answered asks for the addresses and waits for every answer.
@@ -106,7 +108,7 @@ func TestKernelResolves(t *testing.T) {
 			if f[12] == 0x86 {
 				dst, ok = netip.AddrFromSlice(f[38:54])
 			}
-			return ok && dst == ip && hw(f[:6]) == p.mac
+			return ok && dst == ip && packet.HW(f[:6]) == p.mac
 		})
 	}
 }
@@ -123,8 +125,8 @@ func TestKernelProbesAgain(t *testing.T) {
 				LinkIndex: p.peer.link("eth0").Attrs().Index, IP: ip.AsSlice(), HardwareAddr: p.mac[:], State: unix.NUD_PROBE,
 			}))
 			seen.expect("the unicast question", func(f []byte) bool {
-				arp, nd := isARP(arpRequest, p.wire.mac, peer4), isND(typeNS, p.wire.mac, ip)
-				return hw(f[:6]) == p.mac && (ip.Is4() && arp(f) || ip.Is6() && nd(f))
+				arp, nd := isARP(packet.OpRequest, p.wire.mac, peer4), isND(packet.NS, p.wire.mac, ip)
+				return packet.HW(f[:6]) == p.mac && (ip.Is4() && arp(f) || ip.Is6() && nd(f))
 			})
 			p.peer.awaitNeighbour(known, ip, p.mac, unix.NUD_REACHABLE)
 		}
@@ -140,7 +142,11 @@ func TestDuplicateAddressDetection(t *testing.T) {
 	p.peer.sysctl("net/ipv6/conf/eth0/dad_transmits", "1")
 	updates, done := make(chan netlink.AddrUpdate), make(chan struct{})
 	p.must("subscribe", netlink.AddrSubscribeAt(p.peer.ns, updates, done))
-	t.Cleanup(func() { close(done); drain(updates) })
+	t.Cleanup(func() {
+		close(done)
+		for range updates { // the library blocks on a channel that nobody reads
+		}
+	})
 	p.peer.address("eth0", vip6.String()+"/64")
 	late := time.After(patience)
 	for failed := false; !failed; {
@@ -155,10 +161,10 @@ func TestDuplicateAddressDetection(t *testing.T) {
 			t.Fatal("duplicate address detection does not fail")
 		}
 	}
-	p.wire.send(arpFrame(t, broadcastHW, p.wire.mac, 1, p.wire.mac, netip.IPv4Unspecified(), hw{}, vip4)) // RFC 5227 probe
+	p.wire.send(arpFrame(t, packet.Broadcast, p.wire.mac, 1, p.wire.mac, netip.IPv4Unspecified(), packet.HW{}, vip4)) // RFC 5227 probe
 	p.wire.expect("the answer to the probe", func(f []byte) bool {
-		m, _ := parseARP(f)
-		return isARP(arpReply, p.mac, vip4)(f) && m.dst == p.wire.mac && m.tpa == [4]byte{}
+		m, _ := packet.ParseARP(f)
+		return isARP(packet.OpReply, p.mac, vip4)(f) && m.Dst == p.wire.mac && m.TPA == [4]byte{}
 	})
 }
 
@@ -216,7 +222,7 @@ func TestTaggedFrames(t *testing.T) {
 	fence := netip.MustParseAddr("198.18.0.200")
 	p.speaker.Set([]netip.Addr{vip4, fence})
 	tagged := func(ip netip.Addr, vid byte) []byte {
-		plain := arpFrame(t, broadcastHW, p.wire.mac, 1, p.wire.mac, peer4, hw{}, ip)
+		plain := arpFrame(t, packet.Broadcast, p.wire.mac, 1, p.wire.mac, peer4, packet.HW{}, ip)
 		return append(append(append([]byte(nil), plain[:12]...), 0x81, 0, 0xe0, vid), plain[12:]...)
 	}
 	p.wire.send(tagged(vip4, 10))
@@ -241,7 +247,7 @@ func TestFramesForOthers(t *testing.T) {
 	p.node.must("promiscuous", p.node.nl.SetPromiscOn(eth0))
 	fence := netip.MustParseAddr("198.18.0.200")
 	p.speaker.Set([]netip.Addr{vip4, fence})
-	question := arpFrame(t, broadcastHW, p.wire.mac, 1, p.wire.mac, peer4, hw{}, vip4)
+	question := arpFrame(t, packet.Broadcast, p.wire.mac, 1, p.wire.mac, peer4, packet.HW{}, vip4)
 	macvlan := p.node.mac("mac0")
 	p.wire.send(with(question, 0, strangerHW[:]...), with(question, 0, macvlan[:]...), question)
 	p.ask(fence)
@@ -276,7 +282,7 @@ func TestStrangerOnTheWire(t *testing.T) {
 		_, err = c.Write([]byte("hello"))
 		return err
 	})
-	frames, err := announcement(p.wire.mac, vip6, true)
+	frames, err := packet.Announcement(p.wire.mac, p.wire.mac, vip6, true)
 	p.must("build", err)
 	p.wire.send(frames...)
 	p.speaker.await("the conflicts", func() bool { return len(p.speaker.Conflicts()) == 2 })

@@ -35,14 +35,30 @@ func render(t *testing.T, values string) map[string]map[string]any {
 
 // TestChartIsTheManifest: without values the chart installs what the manifest does. The namespace is Helm's, unless asked for.
 func TestChartIsTheManifest(t *testing.T) {
-	want := configured(t, objects(t, read(t, "../manifests/starling.yaml")))
-	if diff := cmp.Diff(want, configured(t, render(t, "namespace: {create: true}"))); diff != "" {
+	want := objects(t, read(t, "../manifests/starling.yaml"))
+	if diff := cmp.Diff(want, withoutPools(t, render(t, "namespace: {create: true}"))); diff != "" {
 		t.Errorf("with a namespace (-manifest +chart):\n%s", diff)
 	}
 	delete(want, "Namespace /starling-system")
-	if diff := cmp.Diff(want, configured(t, render(t, "{}"))); diff != "" {
+	if diff := cmp.Diff(want, withoutPools(t, render(t, "{}"))); diff != "" {
 		t.Errorf("without values (-manifest +chart):\n%s", diff)
 	}
+	if diff := cmp.Diff(want, render(t, "poolsConfigMap: starling")); diff != "" {
+		t.Errorf("with a ConfigMap of the user's own (-manifest +chart):\n%s", diff)
+	}
+}
+
+const poolsMap = "ConfigMap starling-system/starling"
+
+// withoutPools takes the ConfigMap of the pools away, which with the manifest is the user's own.
+func withoutPools(t *testing.T, all map[string]map[string]any) map[string]map[string]any {
+	t.Helper()
+	pools := at(configured(t, all)[poolsMap], "data").(map[string]any)["starling.yaml"]
+	if diff := cmp.Diff(map[string]any{"pools": []any{}}, pools); diff != "" {
+		t.Errorf("pools (-want +got):\n%s", diff)
+	}
+	delete(all, poolsMap)
+	return all
 }
 
 func TestChartValues(t *testing.T) {
@@ -56,14 +72,17 @@ func TestChartValues(t *testing.T) {
 		{"pull secrets", "imagePullSecrets: [{name: s}]", daemonSet, "spec.template.spec.imagePullSecrets.0.name", "s"},
 		{
 			"arguments",
-			"{loadBalancerClass: l2, interfaces: [eth*, '!eth9'], failureDetection: fast, ignoreExcludeLabel: true, log: {level: debug, format: console}, extraArgs: ['--join=n9']}",
+			"{loadBalancerClass: l2, interfaces: [eth*, '!eth9'], failureDetection: fast, restartGrace: 90s, ignoreExcludeLabel: true, metricsPerAddress: true, log: {level: debug, format: console}, extraArgs: ['--join=n9']}",
 			daemonSet, container + ".args",
 			[]any{
-				"run", "--config=/etc/starling/starling.yaml", "--state-dir=/var/lib/starling", "--lb-class=l2", "--interface=eth*", "--interface=!eth9",
-				"--failure-detection=fast", "--ignore-exclude-label", "--log-level=debug", "--log-format=console", "--join=n9",
+				"run", "--config-map=starling", "--state-dir=/var/lib/starling", "--lb-class=l2", "--interface=eth*", "--interface=!eth9",
+				"--failure-detection=fast", "--restart-grace=90s", "--ignore-exclude-label", "--metrics-per-address", "--log-level=debug", "--log-format=console", "--join=n9",
 			},
 		},
-		{"state", "stateDir: /data", daemonSet, "spec.template.spec.volumes.1.hostPath.path", "/data"},
+		{"state", "stateDir: /data", daemonSet, "spec.template.spec.volumes.0.hostPath.path", "/data"},
+		{"pools elsewhere", "poolsConfigMap: mine", daemonSet, container + ".args.1", "--config-map=mine"},
+		{"rights to pools elsewhere", "poolsConfigMap: mine", "Role starling-system/starling", "rules.1.resourceNames.0", "mine"},
+		{"no pools of ours beside them", "poolsConfigMap: mine", poolsMap, "data", ""},
 		{"resources", "resources: {limits: {memory: 1Gi}}", daemonSet, container + ".resources.limits.memory", "1Gi"},
 		{"priority", "priorityClassName: high", daemonSet, "spec.template.spec.priorityClassName", "high"},
 		{"no priority", "priorityClassName: ''", daemonSet, "spec.template.spec.priorityClassName", ""},
@@ -77,8 +96,8 @@ func TestChartValues(t *testing.T) {
 		{"rights to ask about tokens", "status: {auth: true}", "ClusterRoleBinding /starling-auth-delegator", "roleRef.name", "system:auth-delegator"},
 		{"probes by TLS", "status: {auth: true}", daemonSet, container + ".readinessProbe.httpGet.scheme", "HTTPS"},
 		{"certificate", "status: {tlsSecret: s}", daemonSet, container + ".args.3", "--status-tls-cert-file=/etc/starling-tls/tls.crt"},
-		{"certificate's place", "status: {tlsSecret: s}", daemonSet, container + ".volumeMounts.2.mountPath", "/etc/starling-tls"},
-		{"certificate's Secret", "status: {tlsSecret: s}", daemonSet, "spec.template.spec.volumes.2.secret.secretName", "s"},
+		{"certificate's place", "status: {tlsSecret: s}", daemonSet, container + ".volumeMounts.1.mountPath", "/etc/starling-tls"},
+		{"certificate's Secret", "status: {tlsSecret: s}", daemonSet, "spec.template.spec.volumes.1.secret.secretName", "s"},
 		{"scraping by TLS", "{status: {auth: true}, monitoring: {podMonitor: {enabled: true}}}", "PodMonitor starling-system/starling", "spec.podMetricsEndpoints.0.scheme", "https"},
 		{"scraping with a token", "monitoring: {podMonitor: {enabled: true, endpoint: {authorization: {credentials: {name: s}}}}}", "PodMonitor starling-system/starling", "spec.podMetricsEndpoints.0.authorization.credentials.name", "s"},
 		{"scraping otherwise", "monitoring: {podMonitor: {enabled: true, endpoint: {interval: 30s}}}", "PodMonitor starling-system/starling", "spec.podMetricsEndpoints.0.interval", "30s"},
@@ -154,6 +173,7 @@ func TestChartRefuses(t *testing.T) {
 		"wrong type":        {"pools: {name: a}", "array"},
 		"wrong word":        {"failureDetection: slow", "fast"},
 		"no flag":           {"extraArgs: [debug]", "pattern"},
+		"pools twice":       {"{pools: [{name: a, ranges: [192.0.2.0/24]}], poolsConfigMap: mine}", "either pools or poolsConfigMap"},
 		"no CIDR":           {"networkPolicy: {gossipFrom: [n1]}", "pattern"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +241,7 @@ func compare(t *testing.T, where string, values, schema map[string]any) {
 
 func TestChartNotes(t *testing.T) {
 	for values, want := range map[string]string{
-		"{}": "There is no pool yet", "pools: [{name: a, ranges: [192.0.2.0/24]}, {name: b, ranges: [192.0.3.0/24]}]": "from the pools: a, b.",
+		"{}": "There is no pool yet", "poolsConfigMap: mine": "in your ConfigMap starling-system/mine", "pools: [{name: a, ranges: [192.0.2.0/24]}, {name: b, ranges: [192.0.3.0/24]}]": "from the pools: a, b.",
 	} {
 		_, notes, err := chart.Render(chartFolder, namespace, parse[map[string]any](t, "values", values))
 		if err != nil || !strings.Contains(notes, want) {

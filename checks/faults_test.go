@@ -11,16 +11,29 @@ var faults = []struct {
 }{
 	{
 		"StarlingNoOwner", `
-  starling_addresses_without_owner{namespace="s",pod="a"} 0x9 2x60
-  starling_addresses_without_owner{namespace="s",pod="b"} 0x9 2x60`,
-		50*time.Second + time.Minute, "2 addresses are announced by nobody",
+  starling_conditions{namespace="s",pod="a",code="no-endpoint",severity="warning"} 0x9 2x60
+  starling_conditions{namespace="s",pod="b",code="no-endpoint",severity="warning"} 0x9 2x60
+  starling_conditions{namespace="s",pod="b",code="no-local-endpoint",severity="warning"} 0x80`,
+		50*time.Second + time.Minute, "Addresses are announced by no node: no-endpoint",
+	},
+	{
+		"StarlingNoReadyNode", `
+  starling_conditions{namespace="s",pod="a",code="all-nodes-excluded",severity="error"} 0x9 1x60`,
+		50*time.Second + time.Minute, "No node announces addresses: all-nodes-excluded",
 	},
 	{
 		"StarlingTwoAnswers", `
-  starling_conflicts{namespace="s",pod="a",kind="stranger"} 0x9 1x60
-  starling_conflicts{namespace="s",pod="b",kind="stranger"} 0x80
-  starling_conflicts{namespace="s",pod="a",kind="member"} 0x80`,
-		50 * time.Second, "1 addresses are answered for by somebody else as well (stranger)",
+  starling_conditions{namespace="s",pod="a",code="address-taken"} 0x9 1x60
+  starling_conditions{namespace="s",pod="b",code="address-taken"} 0x9 2x60
+  starling_conditions{namespace="s",pod="a",code="address-disputed"} 0x80`,
+		50 * time.Second, "3 addresses are answered for by somebody else as well (address-taken)",
+	},
+	{
+		// All see it.
+		"StarlingTwoAnswers", `
+  starling_conditions{namespace="s",pod="a",code="address-of-node"} 0x9 1x60
+  starling_conditions{namespace="s",pod="b",code="address-of-node"} 0x9 1x60`,
+		50 * time.Second, "1 addresses are answered for by somebody else as well (address-of-node)",
 	},
 	{
 		"StarlingViewsDiffer", `
@@ -45,9 +58,17 @@ var faults = []struct {
 	},
 	{
 		"StarlingPoolNearlyFull", `
-  starling_allocator_addresses_total{namespace="s",pod="a",pool="lan"} 40x80
-  starling_allocator_addresses_in_use_total{namespace="s",pod="a",pool="lan"} 36x9 37x60`,
-		50*time.Second + time.Minute, "Pool lan is 92.5% full",
+  starling_pool_addresses{namespace="s",pod="a",pool="lan",family="IPv4"} 40x80
+  starling_pool_addresses_in_use{namespace="s",pod="a",pool="lan",family="IPv4"} 35x9 37x60
+  starling_pool_addresses{namespace="s",pod="a",pool="lan",family="IPv6"} 256x80
+  starling_pool_addresses_in_use{namespace="s",pod="a",pool="lan",family="IPv6"} 0x80
+  starling_pool_addresses{namespace="s",pod="a",pool="one",family="IPv4"} 1x80
+  starling_pool_addresses_in_use{namespace="s",pod="a",pool="one",family="IPv4"} 1x80
+  starling_allocator_addresses_total{namespace="s",pod="a",pool="lan"} 296x80
+  starling_allocator_addresses_in_use_total{namespace="s",pod="a",pool="lan"} 37x80
+  starling_allocator_addresses_total{namespace="s",pod="a",pool="one"} 1x80
+  starling_allocator_addresses_in_use_total{namespace="s",pod="a",pool="one"} 1x80`,
+		50*time.Second + time.Minute, "Pool lan is 92.5% full of IPv4",
 	},
 	{
 		"StarlingServicesWaiting", `
@@ -63,25 +84,32 @@ var faults = []struct {
 	},
 	{
 		"StarlingConfigRejected", `
-  starling_config_last_reload_successful{namespace="s",pod="a",node="n1"} 1x80
-  starling_config_last_reload_successful{namespace="s",pod="b",node="n2"} 1x9 0x60`,
-		50 * time.Second, "The configuration has a mistake on n2",
+  starling_conditions{namespace="s",pod="a",node="n1",code="config-rejected"} 0x80
+  starling_conditions{namespace="s",pod="b",node="n2",code="config-rejected"} 0x9 1x60`,
+		50 * time.Second, "The configuration or the gossip keys on n2 have a mistake (config-rejected)",
 	},
 	{
 		"StarlingConfigDiffers", `
-  starling_members_with_other_config{namespace="s",pod="a"} 0x9 1x60
-  starling_members_with_other_config{namespace="s",pod="b"} 0x9 2x60`,
+  starling_conditions{namespace="s",pod="a",code="config-differs"} 0x9 1x60
+  starling_conditions{namespace="s",pod="b",code="config-differs"} 0x9 2x60`,
 		50*time.Second + 3*time.Minute, "Speakers have different configurations",
 	},
 	{
+		"StarlingKubeProxyMissing", `
+  starling_kube_proxy_missing{namespace="s",pod="a",node="n1"} 0x9 1x60
+  starling_kube_proxy_missing{namespace="s",pod="b",node="n2"} 0x80`,
+		50*time.Second + time.Minute, "kube-proxy does not run on n1",
+	},
+	{
 		"StarlingMemberLost", `
-  starling_mesh_members{namespace="s",pod="a",state="dead"} 0x9 1x60
-  starling_mesh_members{namespace="s",pod="a",state="left"} 1x80`,
+  starling_conditions{namespace="s",pod="a",code="node-lost"} 0x9 1x60
+  starling_conditions{namespace="s",pod="a",code="speaker-stopped"} 1x80`,
 		50 * time.Second, "1 speakers died in the last minutes",
 	},
 	{
 		"StarlingSpeakerMissing", `
   starling_watcher_nodes{namespace="s",pod="a"} 5x400
+  starling_nodes_not_selected{namespace="s",pod="a"} 0x200 1x200
   starling_members_on_wire{namespace="s",pod="a"} 1x400
   starling_mesh_members{namespace="s",pod="a",state="alive"} 4x9 2x400
   starling_mesh_members{namespace="s",pod="a",state="dead"} 2x400`,
@@ -96,13 +124,13 @@ var faults = []struct {
 	},
 	{
 		"StarlingGossipBlocked", `
-  starling_members_on_wire{namespace="s",pod="a"} 0x9 1x60`,
+  starling_conditions{namespace="s",pod="a",code="gossip-blocked"} 0x9 1x60`,
 		50 * time.Second, "Gossip between speakers is blocked",
 	},
 	{
 		"StarlingGossipBlocked", `
-  starling_mesh_trouble{namespace="s",pod="a",reason="udp",peer="n2"} _x9 1x60`,
-		45 * time.Second, "Gossip between speakers is blocked",
+  starling_conditions{namespace="s",pod="a",code="gossip-udp-blocked"} 0x9 1x60`,
+		50 * time.Second, "Gossip between speakers is blocked",
 	},
 	{
 		"StarlingDown", `
@@ -112,17 +140,24 @@ var faults = []struct {
 	},
 	{
 		"StarlingNotReady", `
-  starling_ready{namespace="s",node="n1"} 1x9 0x60`,
-		50*time.Second + 2*time.Minute, "The speaker on n1 may not own addresses",
+  starling_conditions{namespace="s",node="n1",code="waiting-for-mesh"} 0x9 1x60`,
+		50*time.Second + 2*time.Minute, "The speaker on n1 may not own addresses: waiting-for-mesh",
 	},
 	{
 		"StarlingOutOfTouch", `
-  starling_watcher_contact_age_seconds{namespace="s",node="n1"} 0x9 0+5x60`,
-		50*time.Second + 65*time.Second + time.Minute, "The speaker on n1 has not heard the API server for 2m 5s",
+  starling_conditions{namespace="s",node="n1",code="api-unreachable"} 0x9 1x60`,
+		50*time.Second + time.Minute, "The speaker on n1 does not reach the API server: api-unreachable",
+	},
+	{
+		"StarlingError", `
+  starling_conditions{namespace="s",node="n1",code="no-interface",severity="error"} 0x9 1x60
+  starling_conditions{namespace="s",node="n1",code="pool-full",severity="error"} 1x80`,
+		50*time.Second + time.Minute, "The speaker on n1 reports an error: no-interface",
 	},
 	{
 		"StarlingProblem", `
-  starling_problems{namespace="s",node="n1"} 0x9 3x400`,
-		50*time.Second + 10*time.Minute, "The speaker on n1 tells 3 problems",
+  starling_conditions{namespace="s",node="n1",code="proxy-arp",severity="warning"} 0x9 3x400
+  starling_conditions{namespace="s",node="n1",code="node-cordoned",severity="information"} 1x400`,
+		50*time.Second + 10*time.Minute, "The speaker on n1 reports a problem: proxy-arp",
 	},
 }

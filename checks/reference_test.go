@@ -39,6 +39,21 @@ func reference(t *testing.T) map[string]metric {
 	return out
 }
 
+var conditionRow = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (error|warning|information) \\|")
+
+// severities are those of all conditions, by code, as docs/reference.md has them from the code.
+func severities(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, m := range conditionRow.FindAllStringSubmatch(read(t, "../docs/reference.md"), -1) {
+		out[m[1]] = m[2]
+	}
+	if len(out) < 70 {
+		t.Fatalf("%d conditions in docs/reference.md", len(out))
+	}
+	return out
+}
+
 // targetLabels are on every series, by the relabelling of the PodMonitor and by Prometheus.
 var targetLabels = []string{"namespace", "pod", "node", "job"}
 

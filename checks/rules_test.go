@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/rules"
 
@@ -58,7 +59,8 @@ func firing(t *testing.T, r rulefmt.Rule, series string, until time.Duration) []
 }
 
 // healthy is a cluster of three nodes in which one address has moved once.
-func healthy() string {
+func healthy(t *testing.T) string {
+	t.Helper()
 	var b strings.Builder
 	for i := range 3 {
 		all := fmt.Sprintf(`namespace="starling-system",job="starling",pod="starling-%d",node="n%d"`, i, i)
@@ -68,11 +70,18 @@ func healthy() string {
 			`starling_allocator_addresses_total{pool="lan",%s} 10`, `starling_allocator_addresses_in_use_total{pool="lan",%s} 9`,
 			`starling_allocator_addresses_total{pool="none",%s} 0`, `starling_allocator_addresses_in_use_total{pool="none",%s} 0`,
 			`starling_allocator_services_waiting{pool="lan",%s} 0`, `starling_allocator_addresses_of_nodes{pool="lan",%s} 0`,
-			"starling_config_last_reload_successful{%s} 1", "starling_members_with_other_config{%s} 0", "starling_members_on_wire{%s} 0",
+			"starling_kube_proxy_missing{%s} 0", "starling_config_last_reload_successful{%s} 1", "starling_members_with_other_config{%s} 0", "starling_members_on_wire{%s} 0",
 			`starling_mesh_members{state="alive",%s} 3`, `starling_mesh_members{state="dead",%s} 0`, `starling_mesh_members{state="left",%s} 0`,
-			"starling_watcher_nodes{%s} 3", "starling_watcher_contact_age_seconds{%s} 4",
+			"starling_watcher_nodes{%s} 4", "starling_nodes_not_selected{%s} 1", "starling_watcher_contact_age_seconds{%s} 4",
 		} {
 			fmt.Fprintf(&b, "  "+s+"x400\n", all)
+		}
+		for code, severity := range severities(t) { // information is there
+			n := 0
+			if severity == "information" {
+				n = 1
+			}
+			fmt.Fprintf(&b, "  starling_conditions{code=%q,severity=%q,%s} %dx400\n", code, severity, all, n)
 		}
 		fmt.Fprintf(&b, `  starling_ownership_changes_total{reason="moved",%s} 0x50 1x350`+"\n", all)
 		fmt.Fprintf(&b, `  starling_ownership_changes_total{reason="new",%s} 0x10 3x390`+"\n", all)
@@ -82,7 +91,7 @@ func healthy() string {
 
 func TestNothingFiresWhileAllIsWell(t *testing.T) {
 	for _, r := range rulesOf(t) {
-		if got := firing(t, r, healthy(), 20*time.Minute); got != nil {
+		if got := firing(t, r, healthy(t), 20*time.Minute); got != nil {
 			t.Errorf("%s: %q", r.Alert, got)
 		}
 	}
@@ -143,6 +152,77 @@ func TestAlertsKnowTheirMetrics(t *testing.T) {
 	for _, r := range rulesOf(t) {
 		for _, mistake := range unknown(t, known, r.Expr) {
 			t.Errorf("%s: %s", r.Alert, mistake)
+		}
+	}
+}
+
+// TestAlertsByCode: each condition that somebody should look at has one alert, which is as bad as it is.
+func TestAlertsByCode(t *testing.T) {
+	alertOf := map[string]string{"error": "critical", "warning": "warning"}
+	for code, severity := range severities(t) {
+		var by []string
+		for _, r := range rulesOf(t) {
+			if r.Labels["code"] != code && !selects(t, r, code, severity) {
+				continue
+			}
+			by = append(by, r.Alert)
+			if r.Labels["severity"] != alertOf[severity] {
+				t.Errorf("%s is %q, and the condition %s is of severity %q", r.Alert, r.Labels["severity"], code, severity)
+			}
+		}
+		switch {
+		case severity == "information" && len(by) > 0:
+			t.Errorf("%s is for information only: %q", code, by)
+		case severity != "information" && len(by) != 1 && !slices.Contains(saidOfItself, code):
+			t.Errorf("alerts on %s: %q", code, by)
+		}
+	}
+}
+
+// saidOfItself are conditions that a speaker reports of another node, which reports the cause itself.
+var saidOfItself = []string{"node-not-ready", "node-out-of-touch"}
+
+// selects reports whether an alert reads the condition's series.
+func selects(t *testing.T, r rulefmt.Rule, code, severity string) bool {
+	t.Helper()
+	expr, err := alerts.PromQL().ParseExpr(r.Expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+		v, ok := n.(*parser.VectorSelector)
+		if !ok || v.Name != "starling_conditions" {
+			return nil
+		}
+		all := true
+		for _, m := range v.LabelMatchers {
+			switch m.Name {
+			case "code":
+				all = all && m.Matches(code)
+			case "severity":
+				all = all && m.Matches(severity)
+			}
+		}
+		found = found || all
+		return nil
+	})
+	return found
+}
+
+// TestAlertsKnowTheirCodes: a code that does not exist is a slip.
+func TestAlertsKnowTheirCodes(t *testing.T) {
+	known := severities(t)
+	for _, r := range rulesOf(t) {
+		if code := r.Labels["code"]; code != "" && known[code] == "" {
+			t.Errorf("%s: no condition has the code %q", r.Alert, code)
+		}
+		for _, m := range regexp.MustCompile(`code!?=~?"([^"]*)"`).FindAllStringSubmatch(r.Expr, -1) {
+			for code := range strings.SplitSeq(m[1], "|") {
+				if known[code] == "" {
+					t.Errorf("%s: no condition has the code %q", r.Alert, code)
+				}
+			}
 		}
 	}
 }

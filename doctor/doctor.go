@@ -24,12 +24,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 )
 
 // Results of a check, the worst last.
 const (
 	OK      = "ok"
+	Info    = "info"    // explains what is seen
 	Unknown = "unknown" // cannot be told, and need not be wrong
 	Warn    = "warn"
 	Fail    = "fail"
@@ -37,10 +39,11 @@ const (
 
 // Check is one thing that was looked at.
 type Check struct {
-	Name   string `json:"name"`
-	Result string `json:"result"`
-	Words  string `json:"words"` // what was found
-	Todo   string `json:"todo"`  // what to do about it, "" nothing
+	Name   string      `json:"name"`
+	Result string      `json:"result"`
+	Words  string      `json:"words"` // what was found
+	Todo   string      `json:"todo"`  // what to do about it, "" nothing
+	Code   health.Code `json:"code"`  // of the condition that was found, "" none
 }
 
 // Report is what one speaker found on its node. Its JSON is the contract of /api/v1/doctor.
@@ -62,7 +65,7 @@ type Peer struct {
 // Examiner examines the node that it runs on.
 type Examiner struct {
 	Node     string
-	Snapshot func() speaker.Snapshot
+	Snapshot func() api.Snapshot
 	Dial     func(ctx context.Context, addr string) error       // by tcp
 	Socket   func() error                                       // opens a packet socket
 	Proxy    func(ctx context.Context) (mode string, err error) // kube-proxy's
@@ -104,7 +107,7 @@ func (e *Examiner) Examine(ctx context.Context) Report {
 	for _, p := range s.Pools {
 		r.Pools = append(r.Pools, p.Ranges...)
 	}
-	r.Checks = slices.Concat(r.Checks, e.socket(), interfaces(s), e.kubeProxy(ctx, s), e.gossip(ctx, s), keys(s), pools(s), findings(s))
+	r.Checks = slices.Concat(r.Checks, e.socket(), interfaces(s), e.kubeProxy(ctx, s), e.gossip(ctx, s), keys(s), pools(s), conditions(s))
 	r.At = time.Now()
 	if ctx.Err() == nil { // who hung up must not leave half a report to others
 		e.last = r
@@ -118,55 +121,75 @@ func (e *Examiner) Alone(ctx context.Context) Report {
 	return Report{Node: e.Node, Checks: slices.Concat(e.socket(), interfaces(s), e.kubeProxy(ctx, s)), Pools: []string{}, Nodes: []string{}, At: time.Now()}
 }
 
-// keys tells whether all members have the same key.
-func keys(s speaker.Snapshot) []Check {
+// keys reports whether all members have the same key.
+func keys(s api.Snapshot) []Check {
 	var list []Check
-	for _, p := range s.Findings {
-		if otherKey(p.Words) {
-			list = append(list, Check{"keys", Fail, p.Words, p.Todo})
+	for _, c := range s.Conditions {
+		if c.Code == health.GossipKeyMismatch {
+			list = append(list, found("keys", Fail, c))
 		}
 	}
 	switch {
 	case len(list) > 0:
 	case len(s.Keys.Held) == 1 && strings.HasPrefix(s.Keys.State, "all "):
-		list = append(list, Check{"keys", OK, s.Keys.State, ""})
+		list = append(list, Check{"keys", OK, s.Keys.State, "", ""})
 	default:
-		list = append(list, Check{"keys", Warn, s.Keys.State, "`starling key status` shows who holds which"})
+		list = append(list, Check{"keys", Warn, s.Keys.State, "`starling key status` shows who holds which", ""})
 	}
 	return list
 }
 
-func otherKey(words string) bool { return strings.Contains(words, "uses another gossip key") }
+// found is a condition as the outcome of a check.
+func found(name, result string, c health.Condition) Check {
+	return Check{Name: name, Result: result, Words: c.Words, Todo: c.Advice, Code: c.Code}
+}
 
-// pools tells whether there is anything to hand out.
-func pools(s speaker.Snapshot) []Check {
+// pools reports whether there is anything to hand out.
+func pools(s api.Snapshot) []Check {
 	if len(s.Pools) == 0 {
-		return []Check{{"pools", Warn, "no pool is configured", "put your addresses into the ConfigMap starling"}}
+		return []Check{{"pools", Warn, "no pool is configured", "put your addresses into the ConfigMap starling", health.NoPool}}
 	}
 	var free uint64
 	for _, p := range s.Pools {
 		free += min(p.Free, 1<<62)
 	}
 	if free == 0 {
-		return []Check{{"pools", Warn, "no pool has a free address", "add addresses to a pool"}}
+		return []Check{{"pools", Warn, "no pool has a free address", "add addresses to a pool", ""}}
 	}
-	return []Check{{"pools", OK, fmt.Sprintf("%d pools have free addresses", len(s.Pools)), ""}}
+	return []Check{{"pools", OK, fmt.Sprintf("%d pools have free addresses", len(s.Pools)), "", ""}}
 }
 
-// findings are what the speaker itself wants to be looked at, without what other checks say better.
-func findings(s speaker.Snapshot) []Check {
+// conditions are what the speaker itself finds, without what other checks say better. What only explains is nothing to be done.
+func conditions(s api.Snapshot) []Check {
 	var list []Check
-	for _, f := range s.Findings {
-		switch {
-		case otherKey(f.Words), strings.Contains(f.Words, "gossip to "), strings.Contains(f.Words, ipvs):
-		case f.Level == "error":
-			list = append(list, Check{"status", Fail, f.Words, f.Todo})
-		default:
-			list = append(list, Check{"status", Warn, f.Words, f.Todo})
+	for _, c := range s.Conditions {
+		switch c.Code {
+		case health.GossipKeyMismatch: // keys
+			continue
+		case health.GossipBlocked, health.GossipNoFamily: // gossip-tcp, gossip-udp
+			continue
+		case health.KubeProxyMissing:
+			if c.Subject == health.Node(s.Node) { // kube-proxy
+				continue
+			}
+		case health.KernelAnswers, health.KernelAsks:
+			if byIPVS(s) { // strict-arp
+				continue
+			}
+		}
+		switch c.Severity {
+		case health.Information:
+			if c.Code == health.NoSpeaker {
+				list = append(list, found("speaker", Info, c))
+			}
+		case health.Error:
+			list = append(list, found("status", Fail, c))
+		case health.Warning:
+			list = append(list, found("status", Warn, c))
 		}
 	}
-	if list == nil {
-		list = append(list, Check{"status", OK, "the speaker has nothing to complain of", ""})
+	if !slices.ContainsFunc(list, func(c Check) bool { return c.Name == "status" }) {
+		list = append(list, Check{Name: "status", Result: OK, Words: "the speaker reports nothing"})
 	}
 	return list
 }

@@ -35,11 +35,11 @@ func Together(answers []Answer, dhcp []string) []Found {
 		if a.Err != nil {
 			all = add(all, a.Name, Check{
 				"speaker", Fail, fmt.Sprintf("the speaker of %s did not answer: %s", a.Name, strings.ReplaceAll(a.Err.Error(), "\n", "; ")),
-				"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD",
+				"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD", "",
 			})
 			continue
 		}
-		all = add(all, a.Report.Node, Check{"speaker", OK, "answers", ""})
+		all = add(all, a.Report.Node, Check{"speaker", OK, "answers", "", ""})
 		for _, c := range a.Report.Checks {
 			all = add(all, a.Report.Node, c)
 		}
@@ -65,7 +65,7 @@ func asked(answers []Answer) []Check {
 	if words == "" {
 		return nil
 	}
-	return []Check{{"speaker", Unknown, words, "ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE"}}
+	return []Check{{"speaker", Unknown, words, "ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE", ""}}
 }
 
 // Unasked says how many of the known nodes were asked, and which were not; "" when all were. Asked may hold other names, too.
@@ -89,9 +89,9 @@ func add(all []Found, node string, c Check) []Found {
 	return all
 }
 
-func badness(result string) int { return slices.Index([]string{OK, Unknown, Warn, Fail}, result) }
+func badness(result string) int { return slices.Index([]string{OK, Info, Unknown, Warn, Fail}, result) }
 
-// Wrong tells whether anything failed.
+// Wrong reports whether anything failed.
 func Wrong(all []Found) bool {
 	return slices.ContainsFunc(all, func(f Found) bool { return f.Result == Fail })
 }
@@ -109,10 +109,10 @@ func clocks(answers []Answer) []Check {
 	if apart := least(fast) - most(slow); apart > skew {
 		return []Check{{
 			"clock", Warn, fmt.Sprintf("the clock of %s is at least %s ahead of that of %s", fast.Report.Node, apart.Round(100*time.Millisecond), slow.Report.Node),
-			"synchronise the clocks of all nodes (chrony, systemd-timesyncd); starling works, but times in logs and status mislead",
+			"synchronise the clocks of all nodes (chrony, systemd-timesyncd); starling works, but times in logs and status mislead", "",
 		}}
 	}
-	return []Check{{"clock", OK, fmt.Sprintf("the clocks of all nodes agree within %s", skew), ""}}
+	return []Check{{"clock", OK, fmt.Sprintf("the clocks of all nodes agree within %s", skew), "", ""}}
 }
 
 // views compares who announces what in the eyes of each.
@@ -125,7 +125,7 @@ func views(answers []Answer) []Check {
 		sides[a.Report.View] = append(sides[a.Report.View], a.Report.Node)
 	}
 	if len(sides) == 1 {
-		return []Check{{"views", OK, "all speakers name the same announcers", ""}}
+		return []Check{{"views", OK, "all speakers name the same announcers", "", ""}}
 	}
 	var words []string
 	for _, nodes := range sides {
@@ -134,7 +134,7 @@ func views(answers []Answer) []Check {
 	slices.Sort(words)
 	return []Check{{
 		"views", Warn, "speakers name different announcers: " + strings.Join(words, " | "),
-		"ask again: a move may be on its way; if it lasts, compare `starling status --node NODE` of both sides",
+		"ask again: a move may be on its way; if it lasts, compare `starling status --node NODE` of both sides", "",
 	}}
 }
 
@@ -152,14 +152,14 @@ func ranges(answers []Answer, dhcp []string) []Check {
 					seen[pool+r] = true
 					list = append(list, Check{
 						"dhcp", Fail, fmt.Sprintf("the pool range %s overlaps %s, which DHCP hands out", pool, r),
-						"take the range out of the DHCP server or out of the pool",
+						"take the range out of the DHCP server or out of the pool", "",
 					})
 				}
 			}
 		}
 	}
 	if list == nil {
-		list = append(list, Check{"dhcp", OK, "no pool overlaps " + strings.Join(dhcp, ", "), ""})
+		list = append(list, Check{"dhcp", OK, "no pool overlaps " + strings.Join(dhcp, ", "), "", ""})
 	}
 	return list
 }

@@ -26,13 +26,13 @@ func knows(a Answer, nodes ...string) Answer {
 
 func TestTogether(t *testing.T) {
 	t.Parallel()
-	socket := Check{"packet-socket", OK, "it can be opened", ""}
-	blocked := Check{"gossip-tcp", Fail, "n3 is blocked", "open it"}
+	socket := Check{"packet-socket", OK, "it can be opened", "", ""}
+	blocked := Check{"gossip-tcp", Fail, "n3 is blocked", "open it", ""}
 	answers := func(nodes ...string) Found {
-		return Found{Check{"speaker", OK, "answers", ""}, nodes}
+		return Found{Check{"speaker", OK, "answers", "", ""}, nodes}
 	}
-	clock := Found{Check{"clock", OK, "the clocks of all nodes agree within 2s", ""}, []string{}}
-	view := Found{Check{"views", OK, "all speakers name the same announcers", ""}, []string{}}
+	clock := Found{Check{"clock", OK, "the clocks of all nodes agree within 2s", "", ""}, []string{}}
+	view := Found{Check{"views", OK, "all speakers name the same announcers", "", ""}, []string{}}
 	for _, tt := range []struct {
 		name    string
 		answers []Answer
@@ -55,7 +55,7 @@ func TestTogether(t *testing.T) {
 			[]Found{
 				{Check{
 					"speaker", Fail, "the speaker of n2 did not answer: ask n2:; no answer",
-					"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD",
+					"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD", "",
 				}, []string{"n2"}},
 				answers("n1"),
 			},
@@ -68,11 +68,11 @@ func TestTogether(t *testing.T) {
 			[]Found{
 				{Check{
 					"speaker", Fail, "the speaker of n4 did not answer: no answer",
-					"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD",
+					"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD", "",
 				}, []string{"n4"}},
 				{Check{
 					"speaker", Unknown, "asked 2 of 4 nodes, and not n2, n3",
-					"ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE",
+					"ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE", "",
 				}, []string{}},
 				answers("n1"),
 			},
@@ -85,7 +85,7 @@ func TestTogether(t *testing.T) {
 			[]Found{
 				{Check{
 					"clock", Warn, "the clock of n2 is at least 4.9s ahead of that of n1",
-					"synchronise the clocks of all nodes (chrony, systemd-timesyncd); starling works, but times in logs and status mislead",
+					"synchronise the clocks of all nodes (chrony, systemd-timesyncd); starling works, but times in logs and status mislead", "",
 				}, []string{}},
 				answers("n1", "n2"), view,
 			},
@@ -99,7 +99,7 @@ func TestTogether(t *testing.T) {
 			[]Found{
 				{Check{
 					"views", Warn, "speakers name different announcers: n1, n3 | n2",
-					"ask again: a move may be on its way; if it lasts, compare `starling status --node NODE` of both sides",
+					"ask again: a move may be on its way; if it lasts, compare `starling status --node NODE` of both sides", "",
 				}, []string{}},
 				answers("n1", "n2", "n3"), clock,
 			},
@@ -112,7 +112,7 @@ func TestTogether(t *testing.T) {
 			[]Found{
 				{Check{
 					"dhcp", Fail, "the pool range 198.18.65.1-198.18.65.9 overlaps 198.18.65.9-198.18.65.20, which DHCP hands out",
-					"take the range out of the DHCP server or out of the pool",
+					"take the range out of the DHCP server or out of the pool", "",
 				}, []string{}},
 				answers("n1"),
 			},
@@ -122,7 +122,7 @@ func TestTogether(t *testing.T) {
 			"DHCP elsewhere",
 			[]Answer{says("n1", "a", 0)},
 			[]string{"198.18.66.0/24"},
-			[]Found{answers("n1"), {Check{"dhcp", OK, "no pool overlaps 198.18.66.0/24", ""}, []string{}}},
+			[]Found{answers("n1"), {Check{"dhcp", OK, "no pool overlaps 198.18.66.0/24", "", ""}, []string{}}},
 			false,
 		},
 	} {

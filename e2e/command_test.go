@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	authentication "k8s.io/api/authentication/v1"
 	core "k8s.io/api/core/v1"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/starling-lb/starling/e2e/starling"
+	"github.com/starling-lb/starling/e2e/workload"
 )
 
 // viewer is a user who may do what docs/cli.md says is enough, and nothing else.
@@ -102,9 +104,13 @@ func (v viewer) run(ctx context.Context, args ...string) (code int, out string, 
 
 // TestPlugin: an ordinary user sees by kubectl where an address is, and why, and that all is well.
 func TestPlugin(t *testing.T) {
-	ip := expose(t, "plugin").String()
-	v := newViewer(t)
+	vip := expose(t, "plugin")
+	ip, v, w := vip.String(), newViewer(t), watch(t)
 	allReady(t)
+	until(t, 90*time.Second, "announcer", func(ctx context.Context) error { // Kubernetes may be slow to say where the pods are
+		_, err := workload.Owner(ctx, shared, w, vip)
+		return err
+	})
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -112,6 +118,8 @@ func TestPlugin(t *testing.T) {
 		{[]string{"status"}, "default/plugin"},
 		{[]string{"status", "-o", "json"}, `"ip": "` + ip + `"`},
 		{[]string{"who", ip}, " announces " + ip + ": highest score of "},
+		{[]string{"who", ip}, "\n  on       eth0\n"},
+		{[]string{"status"}, "default/plugin  eth0 "},
 		{[]string{"leases"}, "default/plugin"},
 		{[]string{"pools"}, "POOLS"},
 		{[]string{"events", "--limit", "0"}, ip},

@@ -2,20 +2,28 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/probe"
 	"github.com/starling-lb/starling/e2e/starling"
+	"github.com/starling-lb/starling/e2e/workload"
 )
 
 // named is within what time every place tells of a fault.
@@ -23,11 +31,12 @@ const named = 10 * time.Second
 
 // diagnosis is what people are told of a fault, in each of the places where they look.
 type diagnosis struct {
+	code   string        // of the condition, on the page of every node
 	words  string        // what is the case: on the page of every node, and by status
 	todo   string        // what to do, beside the words
 	doctor []string      // what doctor finds; nil: the words
 	harm   bool          // whether that is a failure for doctor
-	alert  []string      // name, and parts of its line: what is the case, and what to do
+	alert  []string      // name, and parts of its line: what is the case, and what to do; nil: it waits until this lasts
 	event  []string      // reason and parts of the message: what is the case, and what to do
 	about  string        // the Service that the event is on; "": the node
 	node   *cluster.Node // that the event is on
@@ -46,6 +55,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		{"pool full", poolFull},
 		{"overlapping pool", overlappingPool},
 		{"stranger", strangersAddress},
+		{"kube-proxy ended", kubeProxyEnded},
 		{"gossip port blocked", func(t *testing.T) diagnosis { return portBlocked(t, victim) }},
 		{"wrong key", func(t *testing.T) diagnosis { return wrongKey(t, victim, other) }},
 		{"node cut", nodeCut},
@@ -59,6 +69,66 @@ func TestFaultsAreNamed(t *testing.T) {
 	allReady(t)
 }
 
+// TestNodeWithoutSpeaker takes a node out of those that the DaemonSet selects: every place says so, as information, and nothing is
+// wrong.
+func TestNodeWithoutSpeaker(t *testing.T) {
+	saveLogsOnFailure(t)
+	v := newViewer(t)
+	allReady(t)
+	n, others := shared.Nodes[2], shared.Nodes[:2]
+	system := func(ctx context.Context, name string) {
+		patch := fmt.Sprintf(`{"metadata": {"labels": {%q: %q}}}`, core.LabelOSStable, name)
+		if _, err := shared.Kube.CoreV1().Nodes().Patch(ctx, n.Name, types.MergePatchType, []byte(patch), meta.PatchOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
+	system(t.Context(), "none")
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		system(ctx, "linux")
+		if err := cluster.Until(ctx, 60*time.Second, "all speakers", everybodyReady); err != nil {
+			t.Error(err)
+		}
+	})
+	words := n.Name + " runs no speaker (the DaemonSet does not select it)"
+	until(t, 30*time.Second, "the status", func(ctx context.Context) error {
+		code, out, err := v.run(ctx, "status")
+		if err != nil {
+			return err
+		}
+		if code != 0 {
+			return fmt.Errorf("exit code %d:\n%s", code, out)
+		}
+		return contains(out, "information", words)
+	})
+	until(t, named, "doctor", func(ctx context.Context) error {
+		code, out, err := v.run(ctx, "doctor")
+		if err != nil {
+			return err
+		}
+		if code != 0 || strings.Contains(out, "blocked") || strings.Contains(out, "nobody listens") {
+			return fmt.Errorf("exit code %d:\n%s", code, out)
+		}
+		return contains(out, "info", words)
+	})
+	for _, other := range others {
+		until(t, named, "page of "+other.Name, func(ctx context.Context) error {
+			page, err := starling.PageOf(ctx, shared, other)
+			if err != nil {
+				return err
+			}
+			return contains(html.UnescapeString(page), words)
+		})
+		s, err := starling.StatusOf(t.Context(), shared, other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Problems) > 0 || !s.Ready {
+			t.Errorf("%s: ready %v, problems %q", other.Name, s.Ready, s.Problems)
+		}
+	}
+}
+
 // poolFull has one Service more than there are addresses.
 func poolFull(t *testing.T) diagnosis {
 	for _, name := range []string{"full-a", "full-b"} {
@@ -66,6 +136,7 @@ func poolFull(t *testing.T) diagnosis {
 	}
 	create(t, "full-c", annotate("address-pool", tiny))
 	return diagnosis{
+		code:  "pool-full",
 		words: fmt.Sprintf("1 wait for an address of pool %q (default/full-c)", tiny),
 		todo:  "add addresses to the pool",
 		harm:  true,
@@ -85,6 +156,7 @@ func overlappingPool(t *testing.T) diagnosis {
 	}
 	configure(t, string(text))
 	return diagnosis{
+		code:  "pool-overlaps-nodes",
 		words: fmt.Sprintf("pool \"nodes\" contains 1 addresses of nodes, such as %s of %s", n.IP4, n.Name),
 		todo:  "exclude them",
 		alert: []string{"StarlingPoolOverlapsNodes", "Pool nodes contains 1 addresses of nodes", "Exclude the nodes' addresses"},
@@ -93,9 +165,10 @@ func overlappingPool(t *testing.T) diagnosis {
 	}
 }
 
-// strangersAddress lets another machine have the address of a Service and say so, as one does that was given it by DHCP.
+// strangersAddress lets another machine have the address of a Service and say so, as one does that was given it by DHCP. The Service
+// asks for that very address, so it is not moved off it.
 func strangersAddress(t *testing.T) diagnosis {
-	ip := expose(t, "taken")
+	ip := expose(t, "taken", annotate("loadBalancerIPs", "198.18.64.200"))
 	w := watch(t)
 	announcer := owner(t, w, ip)
 	if err := w.Claim(ip); err != nil {
@@ -103,13 +176,90 @@ func strangersAddress(t *testing.T) diagnosis {
 	}
 	mac := shared.Client.MAC.String()
 	return diagnosis{
+		code:  "address-taken",
 		words: fmt.Sprintf("%s also answers for %s on the network of node %s", mac, ip, announcer.Name),
 		todo:  "find the machine with this hardware address",
 		harm:  true,
-		alert: []string{"StarlingTwoAnswers", "answered for by somebody else as well (stranger)", "Find that machine"},
+		alert: []string{"StarlingTwoAnswers", "answered for by somebody else as well (address-taken)", "Find that machine"},
 		event: []string{"AddressConflict", mac, "find the machine"},
 		about: "taken",
 	}
+}
+
+// forwardsWithin is how long a node may have addresses after its kube-proxy has ended.
+const forwardsWithin = 3 * time.Second
+
+// kubeProxyEnded ends kube-proxy of the node that announces an address: it moves in time, new Services are reached by way of other
+// nodes, and a speaker that is started there announces nothing, until kube-proxy is back.
+func kubeProxyEnded(t *testing.T) diagnosis {
+	w := watch(t)
+	ip := expose(t, "forwarded")
+	n := owner(t, w, ip)
+	if err := n.End(t.Context(), "kube-proxy", syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	ended := time.Now()
+	t.Cleanup(func() {
+		if err := n.Again("kube-proxy"); err != nil {
+			t.Fatal(err)
+		}
+		err := cluster.Until(context.WithoutCancel(t.Context()), 30*time.Second, "the address to return", func(ctx context.Context) error { return announces(ctx, w, ip, n, true) })
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	until(t, forwardsWithin, "another announcer", func(ctx context.Context) error { return announces(ctx, w, ip, n, false) })
+	t.Logf("announced by another node %v after the end of kube-proxy", time.Since(ended).Round(10*time.Millisecond))
+	for i := range 4 {
+		fresh := expose(t, fmt.Sprintf("forwarded-%d", i))
+		if got := owner(t, w, fresh); got == n {
+			t.Errorf("the new address %s is announced by %s, which has no kube-proxy", fresh, n.Name)
+		}
+		reach(t, "tcp", fresh)
+	}
+	restartSpeaker(t, n)
+	settled(t, w, ip)
+	if got := owner(t, w, ip); got == n {
+		t.Errorf("%s is announced by %s, which has no kube-proxy, after its speaker was started anew", ip, n.Name)
+	}
+	return diagnosis{
+		code:  "kube-proxy-missing",
+		words: fmt.Sprintf("kube-proxy of %s does not run", n.Name),
+		todo:  "see why kube-proxy does not run there",
+		harm:  true,
+		event: []string{"KubeProxyMissing", fmt.Sprintf("kube-proxy of %s does not run", n.Name), "other nodes announce before it", "see why kube-proxy does not run"},
+		node:  n,
+	}
+}
+
+// announces returns nil if the node announces the address, or does not, as wanted.
+func announces(ctx context.Context, w *probe.Watcher, ip netip.Addr, n *cluster.Node, wanted bool) error {
+	got, err := workload.Owner(ctx, shared, w, ip)
+	if err == nil && (got == n) != wanted {
+		err = fmt.Errorf("announced by %s", got.Name)
+	}
+	return err
+}
+
+// restartSpeaker deletes the speaker's pod of a node and waits until the next one is ready.
+func restartSpeaker(t *testing.T, n *cluster.Node) {
+	t.Helper()
+	pod, err := starling.PodOn(t.Context(), shared, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods := shared.Kube.CoreV1().Pods(starling.Namespace)
+	if err := pods.Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 30*time.Second, "another pod", func(ctx context.Context) error {
+		next, err := starling.PodOn(ctx, shared, n)
+		if err == nil && next == pod {
+			err = errors.New("it is the one of before")
+		}
+		return err
+	})
+	allReady(t)
 }
 
 // portBlocked is a firewall on one node.
@@ -123,6 +273,7 @@ func portBlocked(t *testing.T, n *cluster.Node) diagnosis {
 		}
 	})
 	d := diagnosis{
+		code:  "gossip-blocked",
 		words: fmt.Sprintf("gossip to %[1]s on 7927 is blocked; %[1]s is alive on the wire", n.Name),
 		todo:  "open the gossip port (7927, tcp and udp)",
 		harm:  true,
@@ -133,6 +284,7 @@ func portBlocked(t *testing.T, n *cluster.Node) diagnosis {
 	for _, proto := range []string{"tcp", "udp"} {
 		d.doctor = append(d.doctor, fmt.Sprintf("gossip port of %s (%s:7927 %s) is blocked", n.Name, n.IP4, proto))
 	}
+	d.doctor = append(d.doctor, "most likely the port is blocked on this node, "+n.Name)
 	return d
 }
 
@@ -140,6 +292,7 @@ func portBlocked(t *testing.T, n *cluster.Node) diagnosis {
 func wrongKey(t *testing.T, on, seed *cluster.Node) diagnosis {
 	impostor(t, on, seed)
 	return diagnosis{
+		code:  "gossip-key-mismatch",
 		words: fmt.Sprintf("peer %s uses another gossip key", on.IP4),
 		todo:  "compare the keys with `starling key status`",
 		harm:  true,
@@ -155,6 +308,7 @@ func nodeCut(t *testing.T) diagnosis {
 	announcer := owner(t, watch(t), ip)
 	cut(t, announcer)
 	return diagnosis{
+		code:   "node-lost",
 		words:  "neither gossip nor the wire reaches " + announcer.Name,
 		todo:   "see whether the node is up, its link, and its speaker",
 		doctor: []string{fmt.Sprintf("the speaker of %s did not answer", announcer.Name), fmt.Sprintf("%s (%s:7927 tcp) is unreachable", announcer.Name, announcer.IP4)},
@@ -220,7 +374,9 @@ func (d desk) places(want diagnosis) map[string]func(context.Context) error {
 		"doctor": func(ctx context.Context) error {
 			return d.says(ctx, code, []string{"doctor", "--timeout", "3s"}, doctor...)
 		},
-		"alerts": func(ctx context.Context) error { return d.fires(ctx, want) },
+	}
+	if want.alert != nil {
+		all["alerts"] = func(ctx context.Context) error { return d.fires(ctx, want) }
 	}
 	for _, n := range shared.Nodes {
 		if n != want.except {
@@ -231,7 +387,7 @@ func (d desk) places(want diagnosis) map[string]func(context.Context) error {
 				}
 				_, head, _ := strings.Cut(page, `<section id="head"`)
 				head, _, _ = strings.Cut(head, "</section>")
-				return contains(html.UnescapeString(head), want.words, want.todo)
+				return contains(html.UnescapeString(head), want.words, want.todo, `data-code="`+want.code+`"`)
 			}
 		}
 	}

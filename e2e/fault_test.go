@@ -219,10 +219,13 @@ func TestSpeakerFrozenForAMoment(t *testing.T) {
 	s.served(t, fmt.Sprintf("speaker of %s frozen for %v", s.owner.Name, moment), sudden)
 }
 
-// deaths is what all speakers have counted together by this metric.
-func deaths(t *testing.T, metric string) (sum int) {
+// deaths is what the speakers of some nodes, none for all, have counted together by this metric.
+func deaths(t *testing.T, metric string, nodes ...*cluster.Node) (sum int) {
 	t.Helper()
-	for _, n := range shared.Nodes {
+	if len(nodes) == 0 {
+		nodes = shared.Nodes
+	}
+	for _, n := range nodes {
 		text, err := starling.MetricsOf(t.Context(), shared, n)
 		if err != nil {
 			t.Fatal(err)

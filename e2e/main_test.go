@@ -28,7 +28,7 @@ var product *starling.Product
 func pools() []starling.Pool {
 	return []starling.Pool{
 		{Name: "default", Ranges: []string{cluster.Pool4, cluster.Pool6}},
-		{Name: tiny, Ranges: []string{"198.18.66.1-198.18.66.2"}},
+		{Name: tiny, Ranges: []string{"198.18.66.1-198.18.66.2", "2001:db8:18::5:1-2001:db8:18::5:2"}},
 		{Name: aside, Ranges: []string{cluster.SecondPool}},
 	}
 }
@@ -36,7 +36,7 @@ func pools() []starling.Pool {
 // backend is the workload behind all Services of the tests, with a pod on every node.
 const backend = "echo"
 
-// tiny is a pool of its own, of two addresses.
+// tiny is a pool of its own, of two addresses of each family.
 const tiny = "tiny"
 
 // aside is a pool on the second segment, which the nodes are on in some tests only.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/probe"
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
@@ -150,24 +152,209 @@ func TestPoolsChange(t *testing.T) {
 	}
 }
 
-// TestBadPoolsAreRefused: a mistake in the ConfigMap changes nothing but what status says.
+// TestRulesAreEnforced: with keep: false a Service loses an address that it may not have any more, also after its pool is
+// gone, and though there is no other one. Without, it keeps it.
+func TestRulesAreEnforced(t *testing.T) {
+	w := watch(t)
+	const lab = `- name: lab
+  ranges: [198.18.69.0/24]
+  priority: 1
+  serviceSelectors: [{matchLabels: {colour: lab}}]
+  keep: false
+  revokeAfter: 3s
+`
+	configure(t, "pools:\n- name: default\n  ranges: ["+cluster.Pool4+"]\n"+lab)
+	plain := expose(t, "plain")
+	create(t, "gone", labelled("colour", "lab"), annotate("address-pool", "lab")) // waits until all have the pool
+	gone := movedInto(t, "gone", "198.18.69.0/24")
+	create(t, "relabelled", labelled("colour", "lab"))
+	relabelled := movedInto(t, "relabelled", "198.18.69.0/24")
+
+	configure(t, "pools:\n"+lab)
+	if _, err := services().Patch(t.Context(), "relabelled", types.MergePatchType, []byte(`{"metadata": {"labels": {"colour": "red"}}}`), meta.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	lost(t, w, "relabelled", relabelled)
+	configure(t, "pools: []\n")
+	lost(t, w, "gone", gone)
+	if ip := addresses(t, "plain", 1)[0]; ip != plain {
+		t.Errorf("plain has %s, want %s as before", ip, plain)
+	}
+	reach(t, "tcp", plain)
+}
+
+// lost waits until the Service has no address any more, and was told that and why before.
+func lost(t *testing.T, w *probe.Watcher, service string, ip netip.Addr) {
+	t.Helper()
+	until(t, 30*time.Second, "the end of "+service+"'s address", func(ctx context.Context) error {
+		s, err := services().Get(ctx, service, meta.GetOptions{})
+		if err == nil && len(s.Status.LoadBalancer.Ingress) > 0 {
+			err = fmt.Errorf("it has %s", s.Status.LoadBalancer.Ingress[0].IP)
+		}
+		return err
+	})
+	if message := event(t, service, "IPReleased"); !strings.Contains(message, ip.String()+": given up after 3s without another one") {
+		t.Errorf("event IPReleased of %s: %s", service, message)
+	}
+	silent(t, w, ip)
+}
+
+// TestPoolsAreInForceAtOnce takes the time from an edit of the pools until all speakers have them, and until a Service that
+// has to move is announced at its new address; then the same the other way round by kubectl.
+func TestPoolsAreInForceAtOnce(t *testing.T) {
+	w := watch(t)
+	expose(t, "moves")
+	begun := time.Now()
+	configure(t, "pools:\n- name: other\n  ranges: [198.18.69.0/24]\n")
+	everywhere(t, time.Second, "the pool", hasPool("other"))
+	took := time.Since(begun)
+	t.Logf("in force on all nodes %v after the edit began", took.Round(time.Millisecond))
+	if took > 300*time.Millisecond {
+		t.Errorf("in force after %v", took)
+	}
+	announced := func(cidr string) time.Time {
+		ip := movedInto(t, "moves", cidr)
+		owner(t, w, ip)
+		return w.Claims(ip)[0].At
+	}
+	t.Logf("a Service that moves is announced at its new address %v after the edit began", announced("198.18.69.0/24").Sub(begun).Round(time.Millisecond))
+	before := time.Now()
+	next := expose(t, "new")
+	t.Logf("a new Service has an address of it after %v", time.Since(before).Round(time.Millisecond))
+	reach(t, "tcp", next)
+
+	begun = time.Now()
+	if _, err := shared.Kubectl(t.Context(), starling.Pools(starling.Pool{Name: "again", Ranges: []string{"198.18.68.0/24"}}), "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	done := time.Now()
+	everywhere(t, time.Second, "the pool", hasPool("again"))
+	t.Logf("kubectl apply took %v; its edit was in force on all nodes %v later, and the Service was announced at its new address %v after kubectl was started",
+		done.Sub(begun).Round(time.Millisecond), time.Since(done).Round(time.Millisecond), announced("198.18.68.0/24").Sub(begun).Round(time.Millisecond))
+}
+
+func hasPool(name string) func(*starling.Status) error {
+	return func(s *starling.Status) error {
+		if len(s.Pools) != 1 || s.Pools[0].Name != name {
+			return fmt.Errorf("pools %v", s.Pools)
+		}
+		return nil
+	}
+}
+
+// poolsText is what the ConfigMap says at present.
+func poolsText(t *testing.T) string {
+	t.Helper()
+	m, err := shared.Kube.CoreV1().ConfigMaps(starling.Namespace).Get(t.Context(), starling.Name, meta.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Data["starling.yaml"]
+}
+
+// everywhere waits until the status of every node is as wanted.
+func everywhere(t *testing.T, limit time.Duration, what string, ok func(*starling.Status) error) {
+	t.Helper()
+	until(t, limit, what, func(ctx context.Context) error {
+		for _, n := range shared.Nodes {
+			s, err := starling.StatusOf(ctx, shared, n)
+			if err == nil {
+				err = ok(s)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", n.Name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// TestBadPoolsAreRefused: mistakes in the ConfigMap change nothing, and all of them are told within a second, by status,
+// metrics and an event.
 func TestBadPoolsAreRefused(t *testing.T) {
 	w := watch(t)
 	ip := expose(t, "before")
-	configure(t, "pools:\n- name: default\n  ranges: [198.18.64.0/99]\n  rangs: []\n")
-	for _, n := range shared.Nodes {
-		until(t, 30*time.Second, "what status of "+n.Name+" says", func(ctx context.Context) error {
-			s, err := starling.StatusOf(ctx, shared, n)
-			if err == nil && (!s.Ready || !strings.Contains(strings.Join(s.Problems, "\n"), "rangs")) {
-				err = fmt.Errorf("ready %v, problems %q", s.Ready, s.Problems)
+	configure(t, "pools:\n- name: one\n  range: [198.18.68.0/24]\n- name: default\n  ranges: [198.18.64.300]\n")
+	told := func(words string) error {
+		for _, part := range []string{"line 3: pools[0]: unknown key", `line 5: pool "default": range "198.18.64.300"`} {
+			if !strings.Contains(words, part) {
+				return fmt.Errorf("%q is not in %q", part, words)
 			}
-			return err
-		})
+		}
+		return nil
 	}
+	begun := time.Now()
+	everywhere(t, time.Second, "what status says", func(s *starling.Status) error {
+		if !s.Ready {
+			return fmt.Errorf("not ready: %q", s.Reasons)
+		}
+		return told(strings.Join(s.Problems, "\n"))
+	})
+	for _, n := range shared.Nodes {
+		text, err := starling.MetricsOf(t.Context(), shared, n)
+		if err != nil || !strings.Contains(text, "\nstarling_config_last_reload_successful 0\n") {
+			t.Errorf("metrics of %s say nothing of it, %v", n.Name, err)
+		}
+	}
+	until(t, time.Second, "event ConfigRejected", func(ctx context.Context) error {
+		var errs []error
+		for _, n := range shared.Nodes {
+			words, err := eventOn(ctx, n.Name, "ConfigRejected")
+			if err == nil {
+				err = told(words)
+			}
+			if err == nil {
+				return nil
+			}
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	})
+	t.Logf("told by status, metrics and an event %v after the edit", time.Since(begun).Round(time.Millisecond))
 	reach(t, "tcp", ip)
 	other := expose(t, "after")
 	if !netip.MustParsePrefix(cluster.Pool4).Contains(other) {
 		t.Errorf("with the last good pools a new Service gets %s", other)
 	}
 	settled(t, w, ip, other)
+}
+
+// TestConfigMapIsDeleted: the pools stay, and new Services get addresses; a speaker that starts meanwhile knows them, too.
+func TestConfigMapIsDeleted(t *testing.T) {
+	w := watch(t)
+	ip := expose(t, "before")
+	text := poolsText(t)
+	maps := shared.Kube.CoreV1().ConfigMaps(starling.Namespace)
+	if err := maps.Delete(t.Context(), starling.Name, meta.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if _, err := shared.Kubectl(ctx, starling.Pools(pools()...), "apply", "-f", "-"); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(patchConfig(ctx, text), cluster.Until(ctx, 30*time.Second, "former pools", withoutProblems)); err != nil {
+			t.Error(err)
+		}
+	})
+	const missing = "ConfigMap starling-system/starling does not exist any more; its last pools stay in force"
+	says := func(s *starling.Status) error {
+		if !strings.Contains(strings.Join(s.Problems, "\n"), missing) {
+			return fmt.Errorf("problems %q", s.Problems)
+		}
+		return nil
+	}
+	everywhere(t, 10*time.Second, "what status says", says)
+	pod, err := starling.PodOn(t.Context(), shared, owner(t, w, ip))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shared.Kube.CoreV1().Pods(starling.Namespace).Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	other := expose(t, "after")
+	allReady(t)
+	everywhere(t, 10*time.Second, "what status says after a start", says)
+	settled(t, w, ip, other)
+	reach(t, "tcp", other)
 }

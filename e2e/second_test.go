@@ -9,6 +9,7 @@ import (
 
 	"github.com/starling-lb/starling/e2e/chaos"
 	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/probe"
 	"github.com/starling-lb/starling/e2e/starling"
 	"github.com/starling-lb/starling/e2e/workload"
 )
@@ -84,7 +85,7 @@ func TestSecondLinkLost(t *testing.T) {
 				t.Fatal(err)
 			}
 			next := s.moved(t)
-			took := s.claimedSince(t, next, lost)
+			took := s.claimedBy(t, next.Second, lost)
 			t.Logf("%s announced %v after %s of %s was lost", next.Name, took.Round(time.Millisecond), tt.name, s.owner.Name)
 			if took > swift {
 				t.Errorf("%s announced after %v, more than %v", next.Name, took, swift)
@@ -119,6 +120,28 @@ func TestSecondLinkLost(t *testing.T) {
 	}
 }
 
+// TestNamedInterfaces: a pool names interfaces on two segments. An address of the first one is answered on both, each time
+// by the interface that is there, of one node.
+func TestNamedInterfaces(t *testing.T) {
+	other := watchAt(t, second(t))
+	configure(t, fmt.Sprintf("pools:\n- name: default\n  ranges: [%s, %s]\n  interfaces: [eth0, eth1]\n", cluster.Pool4, cluster.Pool6))
+	ip := expose(t, "named")
+	here := watch(t)
+	n := owner(t, here, ip)
+	until(t, 15*time.Second, "answers on both segments", func(ctx context.Context) error {
+		for w, mac := range map[*probe.Watcher]string{here: n.MAC.String(), other: n.Second.MAC.String()} {
+			macs, err := w.Who(ctx, 50*time.Millisecond, ip)
+			if err != nil || !slices.Equal(macs, []string{mac}) {
+				return fmt.Errorf("%v answer, want %s: %w", macs, mac, err)
+			}
+		}
+		return nil
+	})
+	settled(t, here, ip)
+	settled(t, other, ip)
+	reach(t, "tcp", ip)
+}
+
 // doubles looks for more than one answer until its result is asked for: the longest time there was one.
 func doubles(t *testing.T, s *watched) func() time.Duration {
 	t.Helper()
@@ -130,16 +153,4 @@ func doubles(t *testing.T, s *watched) func() time.Duration {
 		stop()
 		return <-found
 	}
-}
-
-// claimedSince returns how long after a moment the node first said that it has the address.
-func (s *watched) claimedSince(t *testing.T, n *cluster.Node, since time.Time) time.Duration {
-	t.Helper()
-	for _, c := range s.watcher.Claims(s.ip) {
-		if c.At.After(since) && shared.Node(n.Name).Second.MAC.String() == c.MAC {
-			return c.At.Sub(since)
-		}
-	}
-	t.Fatalf("%s never claimed %s", n.Name, s.ip)
-	return 0
 }

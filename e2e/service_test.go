@@ -10,6 +10,8 @@ import (
 	"time"
 
 	core "k8s.io/api/core/v1"
+	discovery "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/starling-lb/starling/e2e/cluster"
@@ -169,6 +171,68 @@ func TestLocalFollowsEndpoint(t *testing.T) {
 	silent(t, w, ip)
 }
 
+// TestEndpointsHaveAFamily: each address of a dual-stack Service with Local is announced where the endpoints of its own family are,
+// and by nobody when there are none.
+func TestEndpointsHaveAFamily(t *testing.T) {
+	w := watch(t)
+	first, second := shared.Nodes[0], shared.Nodes[1]
+	both := core.IPFamilyPolicyRequireDualStack
+	create(t, "families", func(s *core.Service) {
+		s.Spec.Selector, s.Spec.IPFamilyPolicy, s.Spec.ExternalTrafficPolicy = nil, &both, core.ServiceExternalTrafficPolicyLocal
+	})
+	ips := addresses(t, "families", 2)
+	if ips[0].Is6() {
+		ips[0], ips[1] = ips[1], ips[0]
+	}
+	served := func(four, six *cluster.Node) {
+		t.Helper()
+		serveAt(t, "families", discovery.AddressTypeIPv4, four)
+		serveAt(t, "families", discovery.AddressTypeIPv6, six)
+		for i, want := range []*cluster.Node{four, six} {
+			if want == nil {
+				silent(t, w, ips[i])
+				continue
+			}
+			until(t, 10*time.Second, "announcer of "+ips[i].String(), func(ctx context.Context) error { return announces(ctx, w, ips[i], want, true) })
+		}
+	}
+	served(first, second)
+	served(second, first)
+	served(first, nil)
+	if message := event(t, "families", "NoEligibleNode"); !strings.Contains(message, "all endpoints of its Service are of IPv4") {
+		t.Errorf("event NoEligibleNode does not name the cause: %s", message)
+	}
+}
+
+// serveAt makes the EndpointSlice of one family of a Service that has no selector, with one endpoint on the node, or none.
+func serveAt(t *testing.T, service string, family discovery.AddressType, n *cluster.Node) {
+	t.Helper()
+	s := &discovery.EndpointSlice{
+		ObjectMeta:  meta.ObjectMeta{Name: service + "-" + strings.ToLower(string(family)), Labels: map[string]string{discovery.LabelServiceName: service}},
+		AddressType: family,
+	}
+	if n != nil {
+		ip := n.IP4
+		if family == discovery.AddressTypeIPv6 {
+			ip = n.IP6
+		}
+		s.Endpoints = []discovery.Endpoint{{Addresses: []string{ip.String()}, NodeName: &n.Name}}
+	}
+	slices := shared.Kube.DiscoveryV1().EndpointSlices(workload.Namespace)
+	_, err := slices.Update(t.Context(), s, meta.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = slices.Create(t.Context(), s, meta.CreateOptions{})
+		t.Cleanup(func() {
+			if err := slices.Delete(context.WithoutCancel(t.Context()), s.Name, meta.DeleteOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // allBut returns the other nodes.
 func allBut(node *cluster.Node) []*cluster.Node {
 	return slices.DeleteFunc(slices.Clone(shared.Nodes), func(n *cluster.Node) bool { return n == node })
@@ -234,13 +298,25 @@ func TestExhaustedPool(t *testing.T) {
 	if message := event(t, "c", "AllocationFailed"); !strings.Contains(message, tiny) {
 		t.Errorf("event AllocationFailed does not name the pool %s: %s", tiny, message)
 	}
+	w := watch(t)
 	ip := addresses(t, "a", 1)[0]
+	owner(t, w, ip)
 	remove(t, "a")
+	freed := time.Now()
 	if got := addresses(t, "c", 1)[0]; got != ip {
 		t.Errorf("got %s after %s was released", got, ip)
 	}
+	took := time.Since(freed)
+	t.Logf("c has the address %v after a was deleted", took.Round(time.Millisecond))
+	if took > handedOn {
+		t.Errorf("c waited for %v, more than %v", took, handedOn)
+	}
 	reach(t, "tcp", ip)
+	settled(t, w, ip)
 }
+
+// handedOn is how long a Service may wait for an address that another one had.
+const handedOn = 500 * time.Millisecond
 
 func TestBadAnnotation(t *testing.T) {
 	create(t, "bad", annotate("loadBalancerIPs", "198.18.64.999"))

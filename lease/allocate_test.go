@@ -110,7 +110,7 @@ func TestAllocation(t *testing.T) {
 			create c ips=198.18.64.7
 			settle
 			a -
-			events a AllocationFailed: every pool has autoAssign false: ask for one by the annotation starling-lb.io/address-pool
+			events a AllocationFailed: every pool has autoAssign false
 			b 198.18.64.1
 			c 198.18.64.7
 		`},
@@ -148,6 +148,10 @@ func TestAllocation(t *testing.T) {
 			events c AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is reserved: node n1's address
 			reserve 198.18.64.1
 			wait 10s
+			settle
+			b 198.18.64.1
+			c -
+			delete b
 			settle
 			c 198.18.64.1
 		`},

@@ -153,7 +153,7 @@ func BenchmarkWaiting(b *testing.B) {
 	t.Steps(v)
 	for i := 0; b.Loop(); i++ {
 		t.Apply(false, nil, []Key{holder.Key()}, v.Now)
-		v.Now = v.Now.Add(rest)
+		v.Now = v.Now.Add(Rest)
 		if steps, _ := t.Steps(v); len(steps) != 1 || steps[0].Service.Name != "s00000" {
 			b.Fatal(steps)
 		}

@@ -5,23 +5,139 @@ import "testing"
 // TestLiveChanges edits Services that have their addresses.
 func TestLiveChanges(t *testing.T) {
 	runScripts(t, []scriptTest{
-		{"a port that clashes from now on: the younger one moves", `
+		{"a port that clashes from now on: the one that was edited moves", `
 			pool default 198.18.64.1-198.18.64.9
 			create a share=k ports=TCP/80
 			create b share=k ports=TCP/81
 			settle
 			b 198.18.64.1
 			edit a ports=TCP/80,TCP/81
+			step repair a
+			settle
+			a 198.18.64.2
+			b 198.18.64.1
+			events a IPAllocated: 198.18.64.1 from pool "default"; AddressConflict: 198.18.64.1 was bound to ns/b too, which keeps it; IPReleased: 198.18.64.1: ns/b holds it, and they may not share it: both use port TCP/81; IPAllocated: 198.18.64.2 from pool "default"
+			edit a ports=TCP/80
+			settle
+			a 198.18.64.2
+		`},
+		{"and of the younger one", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/81
+			settle
+			edit b ports=TCP/80
 			step repair b
 			settle
 			a 198.18.64.1
 			b 198.18.64.2
-			events b IPAllocated: 198.18.64.1 from pool "default"; AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it, and they may not share it: both use port TCP/81; IPAllocated: 198.18.64.2 from pool "default"
-			edit a ports=TCP/80
+		`},
+		{"a speaker that was not there when it was edited decides the same", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/81
 			settle
+			edit a ports=TCP/81
+			restart
+			step repair a
+			settle
+			b 198.18.64.1
+		`},
+		{"an edit that does no harm counts no more when the other one is edited", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/81
+			settle
+			writes 4
+			edit a ports=TCP/80,TCP/82
+			step note a
+			writes 1
+			edit b ports=TCP/81,TCP/82
+			step repair b
+			settle
+			a 198.18.64.1
 			b 198.18.64.2
 		`},
-		{"Local from now on, and other selectors: the younger one moves", `
+		{"both were edited before anybody looked: the older one keeps it", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/81
+			settle
+			edit a ports=TCP/82
+			edit b ports=TCP/82
+			step repair b
+			settle
+			a 198.18.64.1
+			b 198.18.64.2
+		`},
+		{"three share: the one that was edited moves, whomever it disturbs", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/81
+			create c share=k ports=TCP/82
+			settle
+			c 198.18.64.1
+			edit b ports=TCP/80,TCP/82
+			settle
+			a 198.18.64.1
+			b 198.18.64.2
+			c 198.18.64.1
+		`},
+		{"an edit of anything else moves nobody and writes nothing", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/81
+			settle
+			writes 4
+			edit a label=x=y other/note=1 policy=SingleStack
+			settle
+			writes 0
+			create c ports=TCP/80
+			settle
+			writes 2
+			edit c ports=TCP/81 selector=app=z local
+			settle
+			writes 0
+		`},
+		{"both families, of which one is shared", `
+			pool both 198.18.64.1-198.18.64.9,2001:db8::1-2001:db8::9
+			create a share=k ports=TCP/80 families=46 policy=PreferDualStack
+			create b share=k ports=TCP/81
+			settle
+			b 198.18.64.1
+			edit a ports=TCP/81
+			settle
+			a 198.18.64.2,2001:db8::1
+			b 198.18.64.1
+		`},
+		{"there is no other address: the one that was edited has none", `
+			pool default 198.18.64.1/32
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/81
+			settle
+			edit a ports=TCP/81
+			settle
+			a -
+			b 198.18.64.1
+			edit a ports=TCP/80
+			settle
+			a 198.18.64.1
+		`},
+		{"leases of an earlier release say nothing of it: the older one keeps the address", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create b share=k ports=TCP/80
+			lease a {"v":1,"by":"here","holder":"n1","ips":[{"ip":"198.18.64.1","pool":"default","state":"bound"}]}
+			lease b {"v":1,"by":"here","holder":"n1","ips":[{"ip":"198.18.64.1","pool":"default","state":"bound"}]}
+			ingress a 198.18.64.1
+			ingress b 198.18.64.1
+			step repair b
+			step note a bind b
+			settle
+			a 198.18.64.1
+			b 198.18.64.2
+		`},
+		{"Local from now on, and other selectors: the one that was edited moves", `
 			pool default 198.18.64.1-198.18.64.9
 			create a share=k ports=TCP/80 selector=app=x
 			create b share=k ports=TCP/81 selector=app=y
@@ -49,10 +165,10 @@ func TestLiveChanges(t *testing.T) {
 			create a share=k ports=TCP/80
 			create b share=k ports=TCP/81
 			settle
-			edit b share=
+			edit a share=
 			settle
-			a 198.18.64.1
-			b 198.18.64.2
+			a 198.18.64.2
+			b 198.18.64.1
 		`},
 		{"a key that is given does not move what has an address", `
 			pool default 198.18.64.1-198.18.64.9
@@ -172,7 +288,7 @@ func TestLiveChanges(t *testing.T) {
 			a -
 			events a AllocationFailed: pool "four" has no IPv6 range; pool "six" has no IPv4 range; both families have to come from one pool
 			b 198.18.65.1
-			c 198.18.65.2
+			c 2001:db8::1
 			pool both 198.18.66.1/32,2001:db8:1::1/128
 			settle
 			a 198.18.66.1,2001:db8:1::1

@@ -267,7 +267,7 @@ func (b *bench) naive(all []netip.Addr, releasedAt map[netip.Addr]time.Time) net
 	}
 	for _, ip := range all {
 		at, used := releasedAt[ip]
-		if b.taken[ip] || used && at.Add(rest).After(b.now) {
+		if b.taken[ip] || used && at.Add(Rest).After(b.now) {
 			continue
 		}
 		if !best.IsValid() || order(ip, best) < 0 {

@@ -28,6 +28,11 @@ type Lease struct {
 	// Holder is the node that wrote it, for people to read.
 	Holder string `json:"holder"`
 	IPs    []Item `json:"ips"`
+	// Conflicts are addresses that the Service was moved off, or is about to be: at most three.
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+	// Sharing stands for what the Service shares an address by, as it was when the lease was written; "" if
+	// it shares with nobody. Equal texts stand for equal facts; see entry.sharing.
+	Sharing string `json:"sharing,omitempty"`
 }
 
 // Item is one address of a lease.
@@ -35,6 +40,8 @@ type Item struct {
 	IP    netip.Addr `json:"ip"`
 	Pool  string     `json:"pool"`
 	State string     `json:"state"` // "claimed" or "bound"
+	// RevokeAfter is what the pool says with keep: false, for when the pool is gone. "" with any other rule.
+	RevokeAfter string `json:"revokeAfter,omitempty"`
 }
 
 // rawLease is a lease as it stands in the annotation, of any version.
@@ -42,11 +49,17 @@ type rawLease struct {
 	V      int    `json:"v"`
 	By     string `json:"by"`
 	Holder string `json:"holder"`
+	Share  string `json:"sharing"`
 	IPs    []struct {
 		IP    string `json:"ip"`
 		Pool  string `json:"pool"`
 		State string `json:"state"`
+		After string `json:"revokeAfter"`
 	} `json:"ips"`
+	Conflicts []struct {
+		IP  string `json:"ip"`
+		MAC string `json:"mac"`
+	} `json:"conflicts"`
 }
 
 // Encode returns the text of the annotation.
@@ -80,7 +93,7 @@ func decode(text string) (l Lease, odd string, err error) {
 	case len(raw.IPs) > maxLeaseIPs:
 		return Lease{}, "", fmt.Errorf("lease of %d addresses: more than %d", len(raw.IPs), maxLeaseIPs)
 	}
-	l = Lease{V: raw.V, By: intern(raw.By), Holder: intern(raw.Holder)}
+	l = Lease{V: raw.V, By: intern(raw.By), Holder: intern(raw.Holder), Sharing: clip(raw.Share)}
 	for _, r := range raw.IPs {
 		ip, err := parseAddr(r.IP)
 		if err != nil {
@@ -90,9 +103,17 @@ func decode(text string) (l Lease, odd string, err error) {
 		if r.State != stateBound && r.State != stateClaimed {
 			odd = fmt.Sprintf("%s has the state %q, want %q or %q", ip, clip(r.State), stateClaimed, stateBound)
 		}
-		if n := len(l.IPs); l.add(Item{IP: ip, Pool: intern(clip(r.Pool)), State: intern(r.State)}) == n {
+		if n := len(l.IPs); l.add(Item{IP: ip, Pool: intern(clip(r.Pool)), State: intern(r.State), RevokeAfter: intern(clip(r.After))}) == n {
 			odd = fmt.Sprintf("%s is there twice", ip)
 		}
+	}
+	for _, r := range raw.Conflicts[:min(len(raw.Conflicts), maxConflicts)] {
+		ip, err := parseAddr(r.IP)
+		if err != nil {
+			odd = err.Error()
+			continue
+		}
+		l.Conflicts = append(l.Conflicts, Conflict{IP: ip, MAC: intern(clip(r.MAC))})
 	}
 	return l, odd, nil
 }

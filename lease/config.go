@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,8 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -46,34 +43,23 @@ func ParsePoolFlag(text string) (Pool, error) {
 	return Pool{Name: name, Ranges: strings.Split(ranges, ",")}, nil
 }
 
-// ParseConfig reads the configuration file, YAML or JSON. Unknown keys and values of a wrong type are
-// refused; the error joins one error for each mistake, each of one line. The pools themselves are
-// checked by NewPools.
+// ParseConfig reads the configuration file, YAML or JSON. Unknown keys, keys that are there twice and values
+// of a wrong type are refused; the error joins one error for each mistake, each of one line. The pools
+// themselves are checked by NewPools.
 func ParseConfig(data []byte) (Config, error) {
-	if len(data) > maxConfig {
-		return Config{}, fmt.Errorf("configuration of %d bytes: longer than %d", len(data), maxConfig)
-	}
-	raw, err := yaml.YAMLToJSONStrict(data)
+	d, err := readDocument(data)
 	if err != nil {
-		return Config{}, oneLine("configuration", err)
-	}
-	var tree any
-	if err := json.Unmarshal(raw, &tree); err != nil {
-		return Config{}, oneLine("configuration", err)
-	}
-	if err := joinErrors(mistakes("", tree, reflect.TypeFor[Config]())); err != nil {
 		return Config{}, err
 	}
-	var c Config
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return Config{}, oneLine("configuration", err)
+	if err := joinErrors(asErrors(d.form)); err != nil {
+		return Config{}, err
 	}
-	return c, nil
+	return d.config, nil
 }
 
 // mistakes walks a decoded document along the type that it is for and returns what does not fit.
 // The decoder would stop at the first one, and speak of the names in this program.
-func mistakes(where string, tree any, t reflect.Type) []error {
+func mistakes(where place, tree any, t reflect.Type) []mistake {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -82,9 +68,9 @@ func mistakes(where string, tree any, t reflect.Type) []error {
 	}
 	switch list, ok := tree.([]any); {
 	case t.Kind() == reflect.Slice && ok:
-		var errs []error
+		var errs []mistake
 		for i, v := range list {
-			errs = append(errs, mistakes(fmt.Sprintf("%s[%d]", where, i), v, t.Elem())...)
+			errs = append(errs, mistakes(where.to(i), v, t.Elem())...)
 		}
 		return errs
 	case t.Kind() == reflect.Slice:
@@ -101,9 +87,9 @@ func mistakes(where string, tree any, t reflect.Type) []error {
 }
 
 // wrongKeys walks a map along a structure, or a map of anything.
-func wrongKeys(where string, tree map[string]any, t reflect.Type) []error {
+func wrongKeys(where place, tree map[string]any, t reflect.Type) []mistake {
 	known := keysOf(t)
-	var errs []error
+	var errs []mistake
 	for _, k := range slices.Sorted(maps.Keys(tree)) {
 		of := known[k]
 		switch {
@@ -111,16 +97,22 @@ func wrongKeys(where string, tree map[string]any, t reflect.Type) []error {
 			of = t.Elem()
 		case of == nil:
 			names := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
-			errs = append(errs, fmt.Errorf("%s: unknown key %q; known are %s", place(where), clip(k), names))
+			errs = append(errs, mistake{where.to(k), fmt.Errorf("%s: unknown key %q; known are %s", where, clip(k), names)})
 			continue
 		}
-		errs = append(errs, mistakes(strings.TrimPrefix(where+"."+clip(k), "."), tree[k], of)...)
+		errs = append(errs, mistakes(where.to(k), tree[k], of)...)
 	}
 	return errs
 }
 
 // wrongValue checks a single value.
-func wrongValue(where string, v any, t reflect.Type) []error {
+func wrongValue(where place, v any, t reflect.Type) []mistake {
+	if t == reflect.TypeFor[Keep]() {
+		if !isKeep(v) {
+			return wrongType(where, wantKeep, v)
+		}
+		return nil
+	}
 	switch t.Kind() {
 	case reflect.Bool:
 		if _, ok := v.(bool); !ok {
@@ -142,8 +134,8 @@ func wrongValue(where string, v any, t reflect.Type) []error {
 	return nil
 }
 
-func wrongType(where, want string, got any, advice ...string) []error {
-	return []error{fmt.Errorf("%s: want %s, got %s%s", place(where), want, describe(got), strings.Join(advice, ""))}
+func wrongType(where place, want string, got any, advice ...string) []mistake {
+	return []mistake{{where, fmt.Errorf("%s: want %s, got %s%s", where, want, describe(got), strings.Join(advice, ""))}}
 }
 
 // describe says in words what was found in the place of something else.
@@ -159,14 +151,6 @@ func describe(v any) string {
 		return fmt.Sprintf("the number %v", v)
 	}
 	return fmt.Sprint(v)
-}
-
-// place names a place in the document.
-func place(where string) string {
-	if where == "" {
-		return "configuration"
-	}
-	return fmt.Sprintf("%.512s", strings.ToValidUTF8(strings.Join(strings.Fields(where), " "), "?"))
 }
 
 // keysOf returns the keys of a structure and the types of their values.

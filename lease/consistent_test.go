@@ -27,6 +27,9 @@ func (t *Table) inconsistent() string {
 	}
 	for _, e := range t.entries {
 		for _, h := range e.holds {
+			if h.void {
+				continue
+			}
 			holds[h.ip] = append(holds[h.ip], e.s.Name)
 			count(e.req.share, h.ip)
 		}
@@ -36,25 +39,8 @@ func (t *Table) inconsistent() string {
 				count(e.flight.share, ip)
 			}
 		}
-		if e.wait != nil && e.wait.share != "" {
-			if _, ok := t.sharers[e.wait.share][e]; !ok {
-				return fmt.Sprintf("%s waits to share and is not known", e.s.Key())
-			}
-		}
 		if e.wait != nil && e.wait.pool != "" {
 			waiting[e.wait.pool]++
-		}
-	}
-	for key, es := range t.sharers {
-		for e := range es {
-			if t.entries[e.s.Key()] != e || e.wait == nil || e.wait.share != key || key == "" {
-				return fmt.Sprintf("%s waits to share with %q and does not know", e.s.Key(), key)
-			}
-		}
-	}
-	for e := range t.parked {
-		if t.entries[e.s.Key()] != e {
-			return "a Service that is gone is parked"
 		}
 	}
 	for _, q := range t.queues {
@@ -75,6 +61,18 @@ func (t *Table) inconsistent() string {
 	}
 	for ip := range flying {
 		slices.Sort(flying[ip])
+	}
+	externals := map[netip.Addr][]string{}
+	for _, e := range t.entries {
+		for _, ip := range e.external {
+			externals[ip] = append(externals[ip], e.s.Name)
+		}
+	}
+	for ip := range externals {
+		slices.Sort(externals[ip])
+	}
+	if diff := cmp.Diff(externals, names(t.externals)); diff != "" {
+		return diff
 	}
 	diff := cmp.Diff(holds, names(t.holds)) + cmp.Diff(flying, names(t.flying)) + cmp.Diff(keys, t.keys)
 	for pool, n := range t.waiting {
@@ -128,7 +126,7 @@ func TestOneWaiterSetsTheAlarm(t *testing.T) {
 	}
 	table.Apply(false, refs(late...), []Key{list[0].Key()}, v.Now)
 	steps, wake := table.Steps(v)
-	if writes := slices.DeleteFunc(steps, func(s Step) bool { return s.Kind == Tell }); len(writes) != 0 || !wake.Equal(v.Now.Add(rest)) {
+	if writes := slices.DeleteFunc(steps, func(s Step) bool { return s.Kind == Tell }); len(writes) != 0 || !wake.Equal(v.Now.Add(Rest)) {
 		t.Errorf("%d writes, wakes at %v", len(writes), wake)
 	}
 	set := 0
@@ -138,7 +136,7 @@ func TestOneWaiterSetsTheAlarm(t *testing.T) {
 	if set != 1 {
 		t.Errorf("%d alarms are set", set)
 	}
-	v.Now = v.Now.Add(rest)
+	v.Now = v.Now.Add(Rest)
 	if steps, _ := table.Steps(v); len(steps) != 1 || steps[0].Service != list[1].Key() {
 		t.Errorf("%+v", steps)
 	}
@@ -238,7 +236,7 @@ func TestUsage(t *testing.T) {
 	table := NewTable()
 	table.Apply(true, refs(boundServices(3, netip.MustParseAddr("198.18.0.1"))...), nil, epoch)
 	one := mustPools(t, Pool{Name: "one", Ranges: []string{"198.18.0.0/24"}}, Pool{Name: "two", Ranges: []string{"2001:db8::/32"}})
-	want := []Usage{{Pool: "one", Size: 256, Used: 3}, {Pool: "two", Size: 1<<64 - 1}}
+	want := []Usage{{Pool: "one", Size: 256, Used: 3, Families: []FamilyUsage{{"IPv4", 256, 3}}}, {Pool: "two", Size: 1<<64 - 1, Families: []FamilyUsage{{"IPv6", 1<<64 - 1, 0}}}}
 	if diff := cmp.Diff(want, table.Usage(one)); diff != "" {
 		t.Errorf("before any View (-want +got):\n%s", diff)
 	}
@@ -247,7 +245,7 @@ func TestUsage(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	other := mustPools(t, Pool{Name: "other", Ranges: []string{"198.18.0.2-198.18.0.9"}})
-	if diff := cmp.Diff([]Usage{{Pool: "other", Size: 8, Used: 2}}, table.Usage(other)); diff != "" {
+	if diff := cmp.Diff([]Usage{{Pool: "other", Size: 8, Used: 2, Families: []FamilyUsage{{"IPv4", 8, 2}}}}, table.Usage(other)); diff != "" {
 		t.Errorf("of pools that are not in use yet (-want +got):\n%s", diff)
 	}
 }

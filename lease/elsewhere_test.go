@@ -23,7 +23,8 @@ func TestElsewhere(t *testing.T) {
 			text += fmt.Sprintf(`,{"ip":%q,"pool":"p","state":"claimed"}`, ip)
 		}
 		if len(ips) > 0 {
-			s.Annotations = [][2]string{{LeaseAnnotation, fmt.Sprintf(`{"v":1,"by":%q,"ips":[%s]}`, by, text[1:])}}
+			s.Annotations = [][2]string{{LeaseAnnotation, fmt.Sprintf(`{"v":1,"by":%q,"ips":[%s,{"ip":"198.18.0.9"}]}`, by, text[1:])}}
+			s.Ingress = ips // which is what counts
 		}
 		table.Apply(false, []*Service{&s}, nil, epoch)
 	}

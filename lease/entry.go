@@ -2,9 +2,12 @@ package lease
 
 import (
 	"cmp"
+	"fmt"
+	"hash/fnv"
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,11 +21,18 @@ type entry struct {
 	s     *Service
 	v     int    // version of the lease, 0 when there is none or it cannot be read
 	by    string // installation of the lease
+	from  string // node that wrote the lease
 	bad   string // what is wrong with the lease as it is written, or ""
 	holds []hold // lease first, then ingress
-	req   request
-	wrong error    // why the request cannot be read
-	ports []string // sorted, if they matter
+
+	conflicts []Conflict // as the lease notes them
+	req       request
+	wrong     error    // why the request cannot be read
+	ports     []string // sorted, if they matter
+	external  []netip.Addr
+	// edited is set if what it shares an address by is not what its lease remembers. Of two that may not share
+	// any more it tells who was edited, to all speakers alike.
+	edited bool
 	memory
 }
 
@@ -31,18 +41,24 @@ type memory struct {
 	flight *flight // the write that is under way
 	wait   *wait   // what it waits for to be free, or nil
 	*agenda
-	dirty bool
+	dirty   bool
+	parked  bool // it has something to do that is another speaker's turn
+	evading bool // an address with a conflict, for which another one is claimed or about to be free
 }
 
 // agenda is what is to come of a Service. Most have nothing to do, and none.
 type agenda struct {
 	alarm  time.Time // when to look again, zero: on change
+	place  int       // among the alarms, if it is set
 	due    time.Time // since when the step dueFor is due
 	dueFor string
 	since  time.Time // since when a claim waits for a rival
 	told   map[string]notice
 	fails  int // writes that failed, one after the other
+	over   overwrites
+	warned map[netip.Addr]notice // addresses that are in externalIPs of the one and bound to the other
 	lost   map[netip.Addr]loss
+	strays map[netip.Addr]stray // what it has, may not have and has to give up
 }
 
 // loss remembers claims on an address that was asked for, and that were withdrawn: another speaker may know what this
@@ -60,7 +76,7 @@ func (e *entry) open() {
 }
 
 func (e *entry) tidy() {
-	if a := e.agenda; a != nil && a.alarm.IsZero() && a.dueFor == "" && a.since.IsZero() && len(a.told) == 0 && len(a.lost) == 0 && a.fails == 0 {
+	if a := e.agenda; a != nil && a.alarm.IsZero() && a.dueFor == "" && a.since.IsZero() && len(a.told) == 0 && len(a.lost) == 0 && len(a.strays) == 0 && a.over.times == 0 && len(a.warned) == 0 && a.fails == 0 {
 		e.agenda = nil
 	}
 }
@@ -113,11 +129,17 @@ func (e *entry) again(ip netip.Addr) time.Time {
 // hold is one address that a Service holds, and how.
 type hold struct {
 	ip     netip.Addr
-	pool   string // as the lease says
-	leased bool   // the lease has it
-	said   bool   // the lease says bound
-	shown  bool   // status.loadBalancer.ingress has it
-	bound  bool   // of type LoadBalancer, said and shown
+	pool   string        // as the lease says
+	leased bool          // the lease has it
+	said   bool          // the lease says bound
+	shown  bool          // status.loadBalancer.ingress has it
+	bound  bool          // of type LoadBalancer, said and shown
+	was    bool          // seen bound before, until a hand made it less
+	void   bool          // the lease has it, and that counts for nothing; see sift
+	revoke time.Duration // as the lease says; see draft.revokeAfter
+	// news is since when the lease has had it like this, or it is left to others; zero if it was so before the present
+	// pools were in force, and for what is bound once these were found to allow it.
+	news time.Time
 }
 
 // read takes over a revision.
@@ -132,9 +154,9 @@ func (e *entry) read(s *Service, together bool) {
 			e.bad = odd
 		}
 	}
-	e.v, e.by = lease.V, lease.By
+	e.v, e.by, e.from, e.conflicts = lease.V, lease.By, lease.Holder, lease.Conflicts
 	for _, l := range lease.IPs {
-		e.holds = append(e.holds, hold{ip: l.IP, pool: l.Pool, leased: true, said: l.State == stateBound})
+		e.holds = append(e.holds, hold{ip: l.IP, pool: l.Pool, leased: true, said: l.State == stateBound, revoke: revokeRead(l.RevokeAfter)})
 	}
 	for _, text := range s.Ingress[:min(len(s.Ingress), maxShown)] {
 		if ip, err := parseAddr(text); err == nil {
@@ -143,8 +165,24 @@ func (e *entry) read(s *Service, together bool) {
 	}
 	e.judge(together)
 	e.req, e.wrong = parseRequest(s)
+	e.external = readExternal(s)
 	if e.ports = nil; e.req.share != "" {
 		e.ports = slices.Sorted(slices.Values(s.Ports))
+	}
+	e.edited = lease.Sharing != e.sharing()
+}
+
+// learn notes which holds are news beside those that the Service had.
+func (e *entry) learn(held []hold, now time.Time) {
+	for i := range e.holds {
+		h := &e.holds[i]
+		j := slices.IndexFunc(held, func(o hold) bool { return o.ip == h.ip })
+		switch {
+		case j >= 0 && held[j].leased == h.leased && (held[j].bound || !h.bound):
+			h.news = held[j].news // whoever edits the lease of a claim makes it no younger
+		case h.leased:
+			h.news = now
+		}
 	}
 }
 
@@ -167,7 +205,7 @@ func (e *entry) show(ip netip.Addr) {
 			return
 		}
 	}
-	e.holds = append(e.holds, hold{ip: ip, shown: true})
+	e.holds = append(e.holds, hold{ip: ip, shown: true, revoke: never})
 }
 
 // leased reports whether the lease has an address.
@@ -193,6 +231,16 @@ func (e *entry) foreign(installation string) bool {
 	return e.v > codecVersion || e.by != "" && e.by != installation
 }
 
+// sharing stands for all that clash compares of a Service: "" if it shares with nobody.
+func (e *entry) sharing() string {
+	if e.req.share == "" {
+		return ""
+	}
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q %q %t %q", e.req.share, e.ports, e.s.Local, e.s.Selector)
+	return strconv.FormatUint(h.Sum64(), 16)
+}
+
 // older is the order of precedence: creation, then UID. It is total.
 func older(a, b *entry) int {
 	return cmp.Or(a.s.Created.Compare(b.s.Created), strings.Compare(a.s.UID, b.s.UID),
@@ -200,10 +248,12 @@ func older(a, b *entry) int {
 }
 
 // clash says why two Services may not share an address, or "" when they may.
-func (t *Table) clash(a, b *entry) string {
+func (t *Table) clash(a, b *entry, ip netip.Addr) string {
 	switch {
 	case a.req.share == "" || b.req.share == "":
 		return "not both have the annotation " + wishShare[0]
+	case a.s.Namespace != b.s.Namespace && !t.across(a, b, ip):
+		return "they are in different namespaces, and its pool has no shareAcrossNamespaces: true"
 	case a.req.share != b.req.share:
 		return "their sharing keys differ"
 	case a.s.Class != b.s.Class || t.by(a) != t.by(b):
@@ -215,6 +265,17 @@ func (t *Table) clash(a, b *entry) string {
 		return "both use port " + clip(port)
 	}
 	return ""
+}
+
+// across reports whether Services of two namespaces may share an address: if its pool says so, or if both have it already,
+// as before that was asked. What ingress shows no user has written, and whoever has an address is not to lose it by an
+// update; but nobody comes to share one that has only a claim.
+func (t *Table) across(a, b *entry, ip netip.Addr) bool {
+	if q := t.seen.pools; t.off.across || q != nil && q.of(ip) != nil && q.of(ip).ShareAcrossNamespaces {
+		return true
+	}
+	has := func(h *hold) bool { return h != nil && (h.shown || h.was) }
+	return has(a.at(ip)) && has(b.at(ip))
 }
 
 // common returns the first text that is in two sorted lists, or "".

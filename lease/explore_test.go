@@ -16,7 +16,8 @@ import (
 // Speakers need no state of their own here: all that a speaker can ever do to a Service is to carry
 // out a write that some snapshot of the stream justified. A write lands only while the Service has
 // the version of that snapshot. So a state is the Services as they are, and for each of them the
-// writes that a snapshot since its last change justifies, by any speaker, at any lag. To crash is
+// writes that a snapshot since its last change justifies, by any speaker, at any lag. Speakers differ by what they know
+// besides, see outlook. To crash is
 // never to carry out a write; to lose the response, to restart and to list again are to decide from a
 // snapshot without memory. Picks are explored for
 // every free address, as if others were in flight.
@@ -41,12 +42,51 @@ type scenario struct {
 	templates []Service
 	pools     *Pools
 	ips       []netip.Addr
-	events    string // of "note delete flip strip wish label share+ forge+ copy+ ingress+", by users and others
+	events    string // of "note delete flip strip wish label tenant share+ forge+ copy+ ingress+", by users and others
+	flood     bool   // the tenant, who has the first Service, writes it so often that no other write ever lands there
+	station   bool   // some speakers hear a station that answers for the first address
 	budget    int    // how many of these events
 	off       guards
-	careless  bool   // writes land on any version, once
-	torn      string // how the snapshots are wrong: "order", "relist"
-	keeps     bool   // the API server leaves the ingress of what is no load balancer
+	careless  bool                      // writes land on any version, once
+	torn      string                    // how the snapshots are wrong: "order", "relist"
+	keeps     bool                      // the API server leaves the ingress of what is no load balancer
+	begin     bool                      // all Services exist from the beginning
+	memory    bool                      // Services carry in Writer what they were bound to, for those who recall it
+	stays     bool                      // and must not be bound to anything else
+	nowhere   netip.Addr                // is in no pool
+	phases    []phase                   // of what the speakers know, one after the other; none: one who knows all
+	rule      func(all []*entry) string // what is wrong about these Services at rest, or ""
+}
+
+// phase is a time in which these speakers act.
+type phase struct {
+	speakers []outlook
+	// passes: they know so little that they may undo each other's work, until the next phase. Nothing is asked but that
+	// nothing is bound twice.
+	passes bool
+}
+
+// outlook is what a speaker knows besides the Services.
+type outlook struct {
+	recalls bool // what each Service was bound to before a hand made it less
+	self    string
+	pools   *Pools
+	freeze  bool                  // it knows that members have different pools
+	fresh   bool                  // all that is leased is news to it
+	late    bool                  // all other speakers are dead, and nothing is left to them any more
+	hears   map[netip.Addr]string // stations
+}
+
+// at returns a phase.
+func (w scenario) at(i int) phase {
+	if len(w.phases) > 0 {
+		return w.phases[i]
+	}
+	all := []outlook{{self: "n1", pools: w.pools}}
+	if w.station {
+		all = append(all, outlook{self: "n1", pools: w.pools, hears: map[netip.Addr]string{w.ips[0]: "02:00:00:00:00:99"}})
+	}
+	return phase{speakers: all}
 }
 
 // strict reports whether users never bind anything themselves, so that nothing is ever bound twice.
@@ -60,6 +100,7 @@ type moment struct {
 	forced  []int   // bits of the addresses that a Service is bound to by the hand of users, not by a check
 	created int
 	budget  int
+	phase   int // which outlooks there are
 }
 
 const absent = 0
@@ -69,6 +110,11 @@ func explore(w scenario, limit int) *explorer {
 	x.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 	n := len(w.templates)
 	x.queue = []*moment{{now: make([]int, n), pending: make([][]int, n), past: make([][]int, n), forced: make([]int, n), budget: w.budget}}
+	for i := 0; w.begin && i < n; i++ {
+		s := x.queue[0]
+		x.queue = nil
+		x.create(s, i, w.templates[i])
+	}
 	for len(x.queue) > 0 && x.bad == "" {
 		s := x.queue[len(x.queue)-1]
 		x.queue = x.queue[:len(x.queue)-1]
@@ -86,7 +132,7 @@ const open = -1
 func (x *explorer) visit(s *moment, trail []hop) int {
 	k := x.key(s)
 	switch n := x.seen[k]; {
-	case x.bad != "" || n == open && x.careless:
+	case x.bad != "" || n == open && (x.careless || x.at(s.phase).passes):
 		return 0
 	case n == open:
 		x.fail("the steps have no end", s, trail)
@@ -107,7 +153,7 @@ func (x *explorer) visit(s *moment, trail []hop) int {
 			}
 		}
 	}
-	if x.quiet(s) {
+	if x.quiet(s) && !x.at(s.phase).passes {
 		x.settled(s, trail)
 	}
 	x.users(s)
@@ -121,6 +167,9 @@ func (x *explorer) twice(s *moment, trail []hop) {
 	for bit, ip := range x.ips {
 		if x.strict() && x.countBound(s, bit, false) > 1 {
 			x.fail(ip.String()+" is bound twice", s, trail)
+		}
+		if ip == x.nowhere && x.countBound(s, bit, true) > 0 {
+			x.fail(ip.String()+" is bound, which is in no pool", s, trail)
 		}
 	}
 }
@@ -136,7 +185,7 @@ func (x *explorer) land(s *moment, i, id int, trail []hop) *moment {
 	}
 	next, ok := x.landed[[2]int{old, id}]
 	if !ok {
-		next = x.enter(applyStep(x.services.of(old), step))
+		next = x.enter(x.remember(x.services.of(old), applyStep(x.services.of(old), step)))
 		x.landed[[2]int{old, id}] = next
 	}
 	if next == old {
@@ -146,6 +195,9 @@ func (x *explorer) land(s *moment, i, id int, trail []hop) *moment {
 	if x.careless {
 		after.pending[i] = slices.DeleteFunc(slices.Clone(after.pending[i]), func(n int) bool { return n == id })
 	}
+	if x.stays && x.moved(x.services.of(old), x.services.of(next)) {
+		x.fail("it has moved", after, append(trail, hop{old, id}))
+	}
 	fresh := x.bits[next] &^ x.bits[old]
 	after.forced[i] &^= fresh
 	for bit, ip := range x.ips {
@@ -154,6 +206,29 @@ func (x *explorer) land(s *moment, i, id int, trail []hop) *moment {
 		}
 	}
 	return after
+}
+
+// remember carries on what a Service was bound to.
+func (x *explorer) remember(before, after Service) Service {
+	if !x.memory {
+		return after
+	}
+	kept := strings.Fields(before.Writer)
+	after.Writer = ""
+	for _, h := range held(after) {
+		if text := h.ip.String(); h.bound || slices.Contains(kept, text) && after.Type == typeLoadBalancer {
+			after.Writer += " " + text
+		}
+	}
+	return after
+}
+
+// moved reports whether a write binds a Service to another address than it was bound to, and still holds in part.
+func (x *explorer) moved(before, after Service) bool {
+	kept := strings.Fields(before.Writer)
+	return len(kept) > 0 && slices.ContainsFunc(held(after), func(h hold) bool {
+		return h.bound && !slices.Contains(kept, h.ip.String())
+	})
 }
 
 // enter returns the number of a Service.
@@ -175,7 +250,7 @@ func (x *explorer) enter(s Service) int {
 
 // advance returns the state after a change of one Service.
 func (x *explorer) advance(s *moment, i, id int) *moment {
-	n := &moment{now: slices.Clone(s.now), pending: slices.Clone(s.pending), past: slices.Clone(s.past), forced: slices.Clone(s.forced), created: s.created, budget: s.budget}
+	n := &moment{now: slices.Clone(s.now), pending: slices.Clone(s.pending), past: slices.Clone(s.past), forced: slices.Clone(s.forced), created: s.created, budget: s.budget, phase: s.phase}
 	n.now[i] = id
 	n.forced[i] = x.force(s, i, id)
 	if x.torn == "order" {
@@ -184,14 +259,22 @@ func (x *explorer) advance(s *moment, i, id int) *moment {
 	if !x.careless || id == absent || s.now[i] == absent || x.services.of(id).UID != x.services.of(s.now[i]).UID {
 		n.pending[i] = nil
 	}
+	x.justify(n)
+	return n
+}
+
+// justify adds the writes that the speakers decide upon now.
+func (x *explorer) justify(n *moment) {
 	for j := range n.now {
+		if x.flood && j == 0 {
+			continue
+		}
 		for _, view := range x.views(n, j) {
-			for _, step := range x.decide(view)[j] {
+			for _, step := range x.decide(view, n.phase)[j] {
 				n.pending[j] = insert(n.pending[j], step)
 			}
 		}
 	}
-	return n
 }
 
 // force returns the addresses that a Service is bound to without a check, unless the change was a
@@ -225,8 +308,8 @@ func (x *explorer) views(s *moment, j int) [][]int {
 }
 
 // decide returns the steps that a snapshot justifies for each Service.
-func (x *explorer) decide(view []int) [][]int {
-	k := fmt.Sprint(view)
+func (x *explorer) decide(view []int, phase int) [][]int {
+	k := fmt.Sprint(view, phase)
 	if d, ok := x.decided[k]; ok {
 		return d
 	}
@@ -235,24 +318,34 @@ func (x *explorer) decide(view []int) [][]int {
 		if id == absent {
 			continue
 		}
-		first, ok := x.ask(view, j, 0, 0)
-		if !ok {
-			continue
-		}
-		d[j] = insert(d[j], x.steps.id(fmt.Sprint(first), first))
-		if !picks(first, x.entries[id]) {
-			continue // what others have in flight makes no difference
-		}
-		for four := range len(x.ips) + 1 {
-			for six := range len(x.ips) + 1 {
-				if step, ok := x.ask(view, j, four, six); ok {
-					d[j] = insert(d[j], x.steps.id(fmt.Sprint(step), step))
-				}
+		for _, o := range x.at(phase).speakers {
+			for _, step := range x.choices(o, view, j) {
+				d[j] = insert(d[j], x.steps.id(fmt.Sprint(step), step))
 			}
 		}
 	}
 	x.decided[k] = d
 	return d
+}
+
+// choices are the steps that a speaker may decide upon for one Service, whatever others have in flight.
+func (x *explorer) choices(o outlook, view []int, j int) []Step {
+	first, ok := x.ask(o, view, j, 0, 0)
+	if !ok {
+		return nil
+	}
+	all := []Step{first}
+	if !picks(first, x.entries[view[j]]) {
+		return all // what others have in flight makes no difference
+	}
+	for four := range len(x.ips) + 1 {
+		for six := range len(x.ips) + 1 {
+			if step, ok := x.ask(o, view, j, four, six); ok {
+				all = append(all, step)
+			}
+		}
+	}
+	return all
 }
 
 // picks reports whether a step takes an address that the Service does not hold.
@@ -263,7 +356,7 @@ func picks(s Step, e *entry) bool {
 
 // ask lets a speaker decide about one Service while all others are in flight, and so are the lowest
 // addresses of each family.
-func (x *explorer) ask(view []int, j, four, six int) (Step, bool) {
+func (x *explorer) ask(o outlook, view []int, j, four, six int) (Step, bool) {
 	skip := [2]int{four, six}
 	var busy []netip.Addr
 	for _, ip := range x.ips {
@@ -277,9 +370,23 @@ func (x *explorer) ask(view []int, j, four, six int) (Step, bool) {
 	}
 	t := NewTable()
 	t.off = x.off
+	v := View{Now: epoch, Installation: "here", Self: o.self, Pools: o.pools, Freeze: o.freeze, Alive: func(string) bool { return !o.late }, Conflicts: o.hears}
+	t.adopt(&v)
 	for i, id := range view {
 		if id != absent {
 			e := *x.entries[id]
+			e.holds = slices.Clone(e.holds)
+			kept := strings.Fields(e.s.Writer)
+			for i := range e.holds {
+				h := &e.holds[i]
+				h.was = o.recalls && !h.bound && slices.Contains(kept, h.ip.String())
+				switch {
+				case o.late:
+					h.news = epoch.Add(-time.Hour)
+				case o.fresh && h.leased:
+					h.news = epoch
+				}
+			}
 			t.enterEntry(&e)
 			if i != j {
 				e.flight = &flight{until: epoch.Add(time.Hour)}
@@ -289,7 +396,7 @@ func (x *explorer) ask(view []int, j, four, six int) (Step, bool) {
 	for _, ip := range busy {
 		t.flying[ip] = []*entry{{}}
 	}
-	steps, _ := t.Steps(View{Now: epoch, Installation: "here", Self: "n1", Pools: x.pools})
+	steps, _ := t.Steps(v)
 	for _, s := range steps {
 		if s.Kind != Tell {
 			s.Events = nil
@@ -302,6 +409,7 @@ func (x *explorer) ask(view []int, j, four, six int) (Step, bool) {
 // enterEntry enters a Service that was read before, as put does.
 func (t *Table) enterEntry(e *entry) {
 	e.judge(t.off.perAddress)
+	e.sift(t.seen.installation, &t.off)
 	t.entries[e.s.Key()] = e
 	t.link(e)
 	t.mark(e)
@@ -309,7 +417,7 @@ func (t *Table) enterEntry(e *entry) {
 
 // quiet reports whether a speaker that is up to date has nothing to do.
 func (x *explorer) quiet(s *moment) bool {
-	return !slices.ContainsFunc(x.decide(s.now), func(steps []int) bool { return len(steps) > 0 })
+	return !slices.ContainsFunc(x.decide(s.now, s.phase)[btoi(x.flood):], func(steps []int) bool { return len(steps) > 0 })
 }
 
 // settled checks what must be true when nothing is left to do.
@@ -321,7 +429,7 @@ func (x *explorer) settled(s *moment, trail []hop) {
 		}
 		svc := x.services.of(id)
 		if svc.Type != typeLoadBalancer {
-			if len(held(svc)) > 0 {
+			if slices.ContainsFunc(held(svc), func(h hold) bool { return !h.void || !x.may("tenant") }) {
 				x.fail("what is no load balancer still holds an address", s, trail)
 			}
 			continue
@@ -336,13 +444,36 @@ func (x *explorer) settled(s *moment, trail []hop) {
 			x.fail(ip.String()+" stays bound twice", s, trail)
 		}
 	}
-	if want := min(claimants, x.enough()); holding < want {
+	if x.rule != nil {
+		if why := x.rule(x.all(s)); why != "" {
+			x.fail(why, s, trail)
+		}
+	}
+	if want := min(claimants, x.enough(s.phase)); x.rule == nil && holding < want {
 		x.fail(fmt.Sprintf("%d of %d Services have what they wish, of %d that could", holding, claimants, want), s, trail)
 	}
 }
 
+// all are the Services that there are, as a table reads them.
+func (x *explorer) all(s *moment) []*entry {
+	var all []*entry
+	for _, id := range s.now {
+		if id != absent {
+			all = append(all, x.entries[id])
+		}
+	}
+	return all
+}
+
 // enough is how many Services can have what they wish at once, whichever they are.
-func (x *explorer) enough() int {
+func (x *explorer) enough(phase int) int {
+	pool := x.templates[0].note(wishPool[0])
+	known := func(ip netip.Addr) bool {
+		return slices.ContainsFunc(x.at(phase).speakers, func(o outlook) bool {
+			name, in := o.pools.Of(ip)
+			return in && (pool == "" || pool == name)
+		})
+	}
 	switch {
 	case x.may("wish"):
 		return 0 // two may wish for the same
@@ -354,7 +485,7 @@ func (x *explorer) enough() int {
 	}
 	var n [2]int
 	for _, ip := range x.ips {
-		n[family(ip)]++
+		n[family(ip)] += btoi(known(ip))
 	}
 	if len(x.templates[0].Families) == 2 {
 		return min(n[0], n[1])
@@ -408,11 +539,18 @@ func held(s Service) []hold { return read(s).holds }
 func read(s Service) *entry {
 	e := &entry{}
 	e.read(&s, false)
+	e.sift("here", &guards{})
 	return e
 }
 
 // users queues everything that users and others may do now.
 func (x *explorer) users(s *moment) {
+	if s.phase+1 < len(x.phases) {
+		n := *s
+		n.phase, n.pending = s.phase+1, slices.Clone(s.pending)
+		x.justify(&n)
+		x.queue = append(x.queue, &n)
+	}
 	for i, t := range x.templates {
 		if s.now[i] == absent {
 			x.create(s, i, t)
@@ -423,6 +561,11 @@ func (x *explorer) users(s *moment) {
 		}
 		for _, change := range x.changes(x.services.of(s.now[i]), s) {
 			x.push(s, i, change)
+		}
+		if x.may("tenant") && i == 0 {
+			for _, change := range x.tenant(x.services.of(s.now[i])) {
+				x.push(s, i, change)
+			}
 		}
 		if x.may("note") { // an edit of something else: writes on their way do not land any more
 			n := x.advance(s, i, s.now[i])
@@ -443,7 +586,7 @@ func (x *explorer) create(s *moment, i int, t Service) {
 	t.Name = string(rune('a' + i))
 	t.UID = strconv.Itoa(s.created + 1)
 	t.Created = epoch.Add(time.Duration(s.created+1) * time.Second)
-	n := &moment{now: s.now, pending: s.pending, past: s.past, forced: s.forced, created: s.created + 1, budget: s.budget}
+	n := &moment{now: s.now, pending: s.pending, past: s.past, forced: s.forced, created: s.created + 1, budget: s.budget, phase: s.phase}
 	x.queue = append(x.queue, x.advance(n, i, x.enter(t)))
 }
 
@@ -451,7 +594,7 @@ func (x *explorer) push(s *moment, i int, change Service) {
 	if change.Type != typeLoadBalancer && !x.keeps {
 		change.Ingress = nil
 	}
-	id := x.enter(change)
+	id := x.enter(x.remember(x.services.of(s.now[i]), change))
 	if id == s.now[i] {
 		return
 	}
@@ -514,7 +657,7 @@ func (x *explorer) key(s *moment) [2]uint64 {
 		add(s.past[i])
 	}
 	add(s.forced)
-	add([]int{s.created, s.budget})
+	add([]int{s.created, s.budget, s.phase})
 	return [2]uint64{maphash.Bytes(x.seeds[0], text), maphash.Bytes(x.seeds[1], text)}
 }
 
@@ -536,7 +679,7 @@ func (x *explorer) fail(why string, s *moment, trail []hop) {
 
 // show writes down everything about a Service that a decision depends on.
 func show(s Service) string {
-	return fmt.Sprintf("%s uid=%s %s lease=%s ingress=%v %v %s %v %v", s.Name, s.UID, s.Type, s.note(LeaseAnnotation), s.Ingress, s.Annotations, s.LoadBalancerIP, s.Ports, s.Labels)
+	return fmt.Sprintf("%s uid=%s %s lease=%s ingress=%v %v %s %v %v %s", s.Name, s.UID, s.Type, s.note(LeaseAnnotation), s.Ingress, s.Annotations, s.LoadBalancerIP, s.Ports, s.Labels, append([]string{s.Writer}, s.ExternalIPs...))
 }
 
 // brief says the same for people.

@@ -83,7 +83,7 @@ func compileSelectors(under string, list []Selector) (selectors, []error) {
 		texts := make([]string, 0, len(reqs))
 		for _, r := range reqs {
 			if err := r.check(); err != nil {
-				errs = append(errs, fmt.Errorf("%s[%d]: %w", under, i, err))
+				errs = append(errs, wrongAt(fmt.Errorf("%s[%d]: %w", under, i, err), under, i))
 			}
 			texts = append(texts, r.String())
 		}

@@ -7,10 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // recheck is how often a reserved address that is asked for is looked at again.
 const recheck = 10 * time.Second
+
+// onePool is the rule for both addresses of a dual-stack Service.
+const onePool = "both families have to come from one pool"
 
 // pick fills the empty slots with free addresses: those asked for, and the others from one pool.
 func (d *draft) pick() {
@@ -19,7 +24,9 @@ func (d *draft) pick() {
 			d.pickAsked(s)
 		}
 	}
-	d.pickAny()
+	if !d.left() { // who knows that pool picks the rest
+		d.pickAny()
+	}
 	if d.e.req.need > 1 && len(d.open()) > 0 {
 		d.unpick()
 	}
@@ -29,21 +36,24 @@ func (d *draft) pick() {
 func (d *draft) pickAsked(s *filled) {
 	q, ip := d.v.Pools.of(s.asked), s.asked
 	if q == nil {
-		d.failing().say(fmt.Sprintf("%s asks for %s, which is %s", d.e.req.source, ip, d.v.Pools.missing(ip)))
+		d.failing().say(health.AddressInNoPool, fmt.Sprintf("%s asks for %s, which is %s", d.e.req.source, ip, d.v.Pools.missing(ip)))
 		return
 	}
+	var code health.Code
 	text := ""
 	if serves, _ := d.serves(q); !serves {
 		d.failing() // until the labels of the namespace are known
 		return
 	}
-	if why := d.v.barred(ip); why != "" {
-		text = fmt.Sprintf("%s asks for %s, which is reserved: %s", d.e.req.source, ip, why)
-		d.failing().wake = earliest(d.failing().wake, d.v.Now.Add(recheck))
+	if why := d.barred(ip); why != "" {
+		code, text = health.AddressReserved, fmt.Sprintf("%s asks for %s, which is reserved: %s", d.e.req.source, ip, why)
+		if d.v.barred(ip) != "" { // who lists it in externalIPs is known by the stream
+			d.again = earliest(d.again, d.v.Now.Add(recheck))
+		}
 	} else if o, why := d.t.obstacle(d.e, ip); o != nil {
-		text = fmt.Sprintf("%s asks for %s, which is held by %s%s", d.e.req.source, ip, o.s.Key(), why)
+		code, text = health.AddressHeld, fmt.Sprintf("%s asks for %s, which is held by %s%s", d.e.req.source, ip, o.s.Key(), why)
 	} else if again := d.e.again(ip); d.v.Now.Before(again) {
-		d.failing().wake = earliest(d.failing().wake, again) // who withdrew the claim tells why
+		d.again = earliest(d.again, again) // who withdrew the claim tells why
 	} else if !d.t.inFlight(d.e, ip) {
 		s.ip, s.pool, s.fresh = ip, q.Name, true
 		return
@@ -51,7 +61,7 @@ func (d *draft) pickAsked(s *filled) {
 	fail := d.failing()
 	fail.ips = append(fail.ips, ip)
 	fail.count = q.Name
-	fail.say(text)
+	fail.say(code, text)
 }
 
 // open returns the indices of the slots that nothing fills.
@@ -66,25 +76,35 @@ func (d *draft) open() []int {
 }
 
 // pickAny fills the slots that nothing was asked for from the first pool that can fill all of them;
-// where one family is enough, else from the first pool that can fill any.
+// where one family is enough, else one slot from the first pool that can: the primary family first.
 func (d *draft) pickAny() {
-	open := slices.DeleteFunc(d.open(), func(i int) bool { return d.slots[i].asked.IsValid() })
+	open := d.unasked()
 	if len(open) == 0 {
 		return
 	}
 	pools, none := d.candidates()
-	if !d.pickFromAny(pools, open, len(open)) && len(open) > 1 && d.e.req.need == 1 {
-		d.pickFromAny(pools, open, 1)
+	switch {
+	case d.pickFromAny(d.formerFirst(pools), open, len(open)):
+	case d.mayMove(open):
+		if pools = d.others(pools); d.wake.IsZero() {
+			d.moveWhole(pools)
+		}
+	case len(open) > 1 && d.e.req.need == 1:
+		_ = d.pickFromAny(pools, open[:1], 1) || d.pickFromAny(pools, open[1:], 1)
 	}
-	open = slices.DeleteFunc(open, func(i int) bool { return d.slots[i].ip.IsValid() })
-	if len(open) > 0 {
+	if open = d.unasked(); len(open) > 0 {
 		d.lack(open, pools, none)
 	}
 }
 
+// unasked returns the open slots for which any address is right.
+func (d *draft) unasked() []int {
+	return slices.DeleteFunc(d.open(), func(i int) bool { return d.slots[i].asked.IsValid() })
+}
+
 // candidates are the pools to pick from, by priority: that of the address that the Service has
 // already, or the one it asks for, or all for everybody; in any case only those that serve it.
-func (d *draft) candidates() (pools []*pool, none string) {
+func (d *draft) candidates() (pools []*pool, none refusal) {
 	name := d.e.req.pool
 	for _, s := range d.slots {
 		if s.ip.IsValid() {
@@ -94,16 +114,21 @@ func (d *draft) candidates() (pools []*pool, none string) {
 	}
 	if q := d.v.Pools.byName[name]; q != nil {
 		if serves, _ := d.serves(q); !serves {
-			return nil, d.refusals([]*pool{q})
+			return nil, refusal{health.PoolRefuses, d.refusals([]*pool{q})}
 		}
-		return []*pool{q}, ""
+		return []*pool{q}, none
 	}
+	return d.served()
+}
+
+// served are the pools for everybody that serve the Service, by priority, or why there is none.
+func (d *draft) served() (pools []*pool, none refusal) {
 	var refused []*pool
 	for _, q := range d.v.Pools.order {
 		switch serves, known := d.serves(q); {
 		case !q.AutoAssign:
 		case !known:
-			return nil, "" // it might be the one
+			return nil, none // it might be the one
 		case serves:
 			pools = append(pools, q)
 		default:
@@ -113,11 +138,11 @@ func (d *draft) candidates() (pools []*pool, none string) {
 	switch {
 	case len(pools) > 0:
 	case len(d.v.Pools.list) == 0:
-		none = "no pool is configured"
+		none = refusal{health.NoPool, "no pool is configured"}
 	case len(refused) > 0:
-		none = d.refusals(refused)
+		none = refusal{health.PoolRefuses, d.refusals(refused)}
 	default:
-		none = "every pool has autoAssign false: ask for one by the annotation " + wishPool[0]
+		none = refusal{health.NoAutomaticPool, "every pool has autoAssign false"}
 	}
 	return pools, none
 }
@@ -160,16 +185,17 @@ func (d *draft) pickFrom(q *pool, open []int, enough int) bool {
 
 // lack records that slots could not be filled. That the second family is missing where it need not
 // be there is no news.
-func (d *draft) lack(open []int, pools []*pool, none string) {
+func (d *draft) lack(open []int, pools []*pool, none refusal) {
 	fail := d.failing()
 	fail.wake = earliest(fail.wake, d.wake)
-	if len(open) == len(d.slots) || d.e.req.need > 1 {
-		fail.say(none)
-		for _, text := range d.lacks {
-			fail.say(text)
+	moves := d.mayMove(open)
+	if len(open) == len(d.slots) || d.e.req.need > 1 || moves {
+		fail.say(none.code, none.text)
+		for _, r := range d.lacks {
+			fail.say(r.code, r.text)
 		}
-		if d.e.req.need > 1 && (d.apart == [2]bool{true, true} || len(open) < len(d.slots)) {
-			fail.say("both families have to come from one pool")
+		if (d.e.req.need > 1 || moves) && (d.apart == [2]bool{true, true} || len(open) < len(d.slots)) {
+			fail.say(health.FamiliesApart, onePool)
 		}
 		if len(pools) > 0 {
 			fail.count = pools[0].Name
@@ -181,11 +207,11 @@ func (d *draft) lack(open []int, pools []*pool, none string) {
 	}
 }
 
-func (q *pool) lacks(f int) string {
+func (q *pool) lacks(f int) refusal {
 	if len(q.spans[f]) == 0 {
-		return fmt.Sprintf("pool %q has no %s range", q.Name, familyName(f))
+		return refusal{health.FamilyMissing, fmt.Sprintf("pool %q has no %s range", q.Name, familyName(f))}
 	}
-	return fmt.Sprintf("pool %q has no free %s address", q.Name, familyName(f))
+	return refusal{health.PoolFull, fmt.Sprintf("pool %q has no free %s address", q.Name, familyName(f))}
 }
 
 // queueName tells apart what Services want.
@@ -201,8 +227,12 @@ func (d *draft) queueName(open []int, pools []*pool) string {
 	return strings.Join(words, " ")
 }
 
-// free finds an address of a pool: one that those with the same sharing key have, else a free one.
+// free finds an address of a pool: the one that a Service of this name had, else one that those with the same sharing key
+// have, else a free one.
 func (d *draft) free(q *pool, f int) (netip.Addr, bool, time.Time) {
+	if ip, ok := d.former(q, f); ok {
+		return ip, true, time.Time{}
+	}
 	if ip, ok := d.shared(q, f); ok {
 		return ip, true, time.Time{}
 	}
@@ -210,6 +240,7 @@ func (d *draft) free(q *pool, f int) (netip.Addr, bool, time.Time) {
 		now:      d.v.Now,
 		taken:    d.t.taken,
 		reserved: func(ip netip.Addr) bool { return d.v.barred(ip) != "" },
+		rested:   d.v.Rested,
 		loads:    d.t.counted(),
 	})
 }
@@ -219,7 +250,7 @@ func (d *draft) shared(q *pool, f int) (best netip.Addr, ok bool) {
 		return netip.Addr{}, false
 	}
 	for ip := range d.t.keys[d.e.req.share] { // there may be thousands: the lowest one is found without sorting
-		if family(ip) != f || ok && best.Less(ip) || d.v.Pools.of(ip) != q || d.v.barred(ip) != "" {
+		if family(ip) != f || ok && best.Less(ip) || d.v.Pools.of(ip) != q || d.barred(ip) != "" || slices.Contains(d.off, ip) {
 			continue
 		}
 		if !d.t.hindered(d.e, ip) && !d.t.inFlight(d.e, ip) {
@@ -238,20 +269,20 @@ func (d *draft) unpick() {
 	}
 }
 
-// taken reports whether anybody holds an address or has just been picked for it.
+// taken reports whether anybody holds an address or lists it in externalIPs, or has just been picked for it.
 func (t *Table) taken(ip netip.Addr) bool {
-	return len(t.flying[ip]) > 0 || slices.ContainsFunc(t.holds[ip], func(o *entry) bool { return !t.ignores(o, o.at(ip)) })
+	return len(t.flying[ip]) > 0 || len(t.externals[ip]) > 0 && !t.off.external || slices.ContainsFunc(t.holds[ip], func(o *entry) bool { return !t.ignores(o, o.at(ip)) })
 }
 
 // inFlight reports whether the address was just picked for somebody that e may not share it with.
 func (t *Table) inFlight(e *entry, ip netip.Addr) bool {
-	return slices.ContainsFunc(t.flying[ip], func(o *entry) bool { return t.clash(e, o) != "" })
+	return slices.ContainsFunc(t.flying[ip], func(o *entry) bool { return t.clash(e, o, ip) != "" })
 }
 
 // hindered reports whether somebody holds the address whom e may not share it with.
 func (t *Table) hindered(e *entry, ip netip.Addr) bool {
 	return slices.ContainsFunc(t.holds[ip], func(o *entry) bool {
-		return o != e && !t.ignores(o, o.at(ip)) && t.clash(e, o) != ""
+		return o != e && !t.ignores(o, o.at(ip)) && t.clash(e, o, ip) != ""
 	})
 }
 
@@ -261,19 +292,19 @@ func (t *Table) obstacle(e *entry, ip netip.Addr) (*entry, string) {
 		if o == e || t.ignores(o, o.at(ip)) {
 			continue
 		}
-		if t.clash(e, o) != "" {
-			return o, t.whyNot(e, o)
+		if t.clash(e, o, ip) != "" {
+			return o, t.whyNot(e, o, ip)
 		}
 	}
 	return nil, ""
 }
 
 // whyNot says why two Services may not share an address, as the end of a sentence, if one of them wants to.
-func (t *Table) whyNot(e, o *entry) string {
+func (t *Table) whyNot(e, o *entry, ip netip.Addr) string {
 	if e.req.share == "" && o.req.share == "" {
 		return ""
 	}
-	return ", and they may not share it: " + t.clash(e, o)
+	return ", and they may not share it: " + t.clash(e, o, ip)
 }
 
 // earliest is the earlier of two times, where zero means never.

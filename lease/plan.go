@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // plan is what is to be done about one Service, decided from the table and a View, no matter by
@@ -19,15 +21,19 @@ type plan struct {
 	bound      []string // pools of the bound addresses
 	picks      []netip.Addr
 	events     []Event
-	fail       *failure  // what is missing and cannot be had, or nil
-	waiting    string    // which rival a claim waits for, or ""
-	again      time.Time // when a claim is proven to be nobody else's, or zero
+	fail       *failure             // what is missing and cannot be had, or nil
+	waiting    string               // which rival a claim waits for, or ""
+	names      []string             // writers that the events name, see overwrites
+	again      time.Time            // when to look again, whoever is first in a queue, or zero
+	strays     map[netip.Addr]stray // what the Service has, may not have and has to give up
+	conflicts  []Conflict
+	alone      bool // only this speaker sees that it is needed, so it is its turn whatever its rank
 }
 
 // failure says what is missing and when to try again: when one of the addresses changes, when its
 // turn comes in a queue, at a time; else when the Service or the configuration changes.
 type failure struct {
-	texts []string // for the user; none if it will be over in a moment
+	why   []refusal // for the user; none if it will be over in a moment
 	ips   []netip.Addr
 	queue string
 	pools []string // of the queue
@@ -35,13 +41,35 @@ type failure struct {
 	wake  time.Time
 }
 
-func (f *failure) say(text string) {
-	if text != "" && !slices.Contains(f.texts, text) {
-		f.texts = append(f.texts, text)
+// refusal is a rule that refused, by the code of the condition that this makes, and in words. What is said besides has no code.
+type refusal struct {
+	code health.Code
+	text string
+}
+
+func (f *failure) say(code health.Code, text string) {
+	if r := (refusal{code, text}); text != "" && !slices.Contains(f.why, r) {
+		f.why = append(f.why, r)
 	}
 }
 
-func (f *failure) text() string { return strings.Join(f.texts, "; ") }
+func (f *failure) text() string {
+	texts := make([]string, len(f.why))
+	for i, r := range f.why {
+		texts[i] = r.text
+	}
+	return strings.Join(texts, "; ")
+}
+
+// code is that of the worst refusal, and of those that are equally bad of the first.
+func (f *failure) code() (code health.Code) {
+	for _, r := range f.why {
+		if code == "" || r.code != "" && r.code.Rule().Severity.Compare(code.Rule().Severity) < 0 {
+			code = r.code
+		}
+	}
+	return code
+}
 
 // draft is a plan in the making.
 type draft struct {
@@ -50,9 +78,11 @@ type draft struct {
 	e     *entry
 	slots []filled
 	outs  []out
-	wake  time.Time // when a released address will have rested
-	lacks []string  // what no pool could give
-	apart [2]bool   // families that some pool has, but not together with the other one
+	wake  time.Time    // when a released address will have rested
+	lacks []refusal    // what no pool could give
+	apart [2]bool      // families that some pool has, but not together with the other one
+	whole bool         // all slots move to another pool, and none without the others
+	off   []netip.Addr // held, and to be replaced
 	plan
 }
 
@@ -73,6 +103,7 @@ type filled struct {
 	verdict verdict
 	bound   bool
 	fresh   bool // picked now
+	left    bool // to others, who may know its pool
 }
 
 // out is an address as the Service holds it after the write.
@@ -84,7 +115,7 @@ type out struct {
 
 // plan decides about a Service.
 func (t *Table) plan(e *entry, v *View) plan {
-	d := &draft{t: t, v: v, e: e}
+	d := newDraft(t, v, e)
 	switch {
 	case e.foreign(v.Installation):
 		d.leaveAlone()
@@ -92,11 +123,18 @@ func (t *Table) plan(e *entry, v *View) plan {
 	case !e.managed(v):
 		d.giveUp()
 	case e.s.Deleting:
-		d.hold()
+		d.hold(false)
 	default:
+		if p, ok := t.evade(e, v); ok {
+			return p
+		}
 		d.serve()
 	}
 	return d.plan
+}
+
+func newDraft(t *Table, v *View, e *entry) *draft {
+	return &draft{t: t, v: v, e: e, plan: plan{conflicts: e.conflicts}}
 }
 
 // leaveAlone explains why a Service that is ours gets no address.
@@ -104,14 +142,14 @@ func (d *draft) leaveAlone() {
 	if !d.e.managed(d.v) {
 		return
 	}
-	text := fmt.Sprintf("its lease belongs to the installation %q, not to this one: remove the annotation %s if that one is gone", clip(d.e.by), LeaseAnnotation)
+	code, text := health.LeaseForeign, fmt.Sprintf("its lease belongs to the installation %q, not to this one", clip(d.e.by))
 	if d.e.by == d.v.Installation {
 		if slices.ContainsFunc(d.e.holds, func(h hold) bool { return h.bound }) {
 			return // and is announced
 		}
-		text = fmt.Sprintf("its lease has version %d, of a later release", d.e.v)
+		code, text = health.LeaseNewer, fmt.Sprintf("its lease has version %d, of a later release", d.e.v)
 	}
-	d.failing().say(text)
+	d.failing().say(code, text)
 }
 
 // giveUp releases what our lease holds of a Service that is not ours any more.
@@ -128,11 +166,11 @@ func (d *draft) giveUp() {
 }
 
 // hold keeps what is bound or shown and gives up claims, for Services that go away or whose wish
-// cannot be read.
-func (d *draft) hold() {
+// cannot be read or granted here; of claims those that others may know how to grant stay.
+func (d *draft) hold(claims bool) {
 	for i := range d.e.holds {
 		h := &d.e.holds[i]
-		if verdict := d.check(h); verdict != loses && (h.bound || h.shown) {
+		if verdict := d.check(h); verdict != loses && (h.bound || h.shown || claims && d.leaves(h)) && !d.revoked(h) {
 			d.outs = append(d.outs, kept(h))
 		}
 	}

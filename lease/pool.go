@@ -9,11 +9,13 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // pool is a compiled Pool. Its spans are sorted and apart, by family: 0 is IPv4, 1 is IPv6. What is
 // excluded is cut out of them, so that nothing else has to know of it.
 type pool struct {
+	sizes [2]uint64 // usable addresses of each family, at most the largest uint64
 	PoolInfo
 	spans    [2][]span
 	excluded [2][]span
@@ -21,21 +23,24 @@ type pool struct {
 	namespaces                        map[string]struct{}
 	inNamespaces, ofServices, onNodes selectors
 	weights                           []weighed
+	revoke                            time.Duration // after which an address is given up that its Service may not have, or never
 }
 
 // compile checks a pool and returns one error for each mistake.
 func compile(c Pool) (*pool, []error) {
 	q := &pool{namespaces: make(map[string]struct{}, len(c.Namespaces)), PoolInfo: PoolInfo{
 		Name: c.Name, Ranges: slices.Clone(c.Ranges), Exclude: slices.Clone(c.Exclude),
-		AutoAssign: c.AutoAssign == nil || *c.AutoAssign, AvoidBuggyIPs: c.AvoidBuggyIPs, Keep: c.Keep,
+		AutoAssign: c.AutoAssign == nil || *c.AutoAssign, AvoidBuggyIPs: c.AvoidBuggyIPs,
 		Namespaces: slices.Clone(c.Namespaces), Interfaces: slices.Clone(c.Interfaces),
+		ShareAcrossNamespaces: c.ShareAcrossNamespaces,
 	}}
-	errs := slices.Concat(q.addRanges(c.Ranges), q.addExclude(c.Exclude), q.addScope(c), q.addWeights(c.NodeWeights))
+	errs := q.addRanges(c.Ranges)
+	errs = slices.Concat(errs, q.addExclude(c.Exclude, len(errs) == 0), q.addScope(c), q.addWeights(c.NodeWeights), q.addKeep(c))
 	if c.Priority != nil {
 		priority := *c.Priority
 		q.Priority = &priority
 		if priority < 0 {
-			errs = append(errs, fmt.Errorf("priority %d: negative; the smallest one, 0, comes first", priority))
+			errs = append(errs, wrongAt(fmt.Errorf("priority %d: negative; the smallest one, 0, comes first", priority), "priority"))
 		}
 	}
 	if len(errs) == 0 {
@@ -46,12 +51,12 @@ func compile(c Pool) (*pool, []error) {
 
 func (q *pool) addRanges(texts []string) []error {
 	if len(texts) == 0 {
-		return []error{errors.New("it has no range")}
+		return []error{wrongAt(errors.New("it has no range"), "ranges")}
 	}
 	var errs []error
-	for _, text := range texts {
+	for i, text := range texts {
 		if err := q.addRange(text); err != nil {
-			errs = append(errs, fmt.Errorf("range %q: %w", clip(text), err))
+			errs = append(errs, wrongAt(fmt.Errorf("range %q: %w", clip(text), err), "ranges", i))
 		}
 	}
 	return errs
@@ -71,18 +76,18 @@ func (q *pool) addRange(text string) error {
 	return nil
 }
 
-// addExclude reads what is excluded. Each part must touch a range: else it is likely a mistake.
-func (q *pool) addExclude(texts []string) []error {
+// addExclude reads what is excluded. Each part must touch a range, if all of these are known: else it is likely a mistake.
+func (q *pool) addExclude(texts []string, known bool) []error {
 	ranges := [2][]span{union(q.spans[0]), union(q.spans[1])}
 	var errs []error
-	for _, text := range texts {
+	for i, text := range texts {
 		s, err := parseExclusion(text)
 		f := family(s.first)
 		switch {
 		case err != nil:
-			errs = append(errs, fmt.Errorf("exclude %q: %w", clip(text), err))
-		case !touches(ranges[f], s):
-			errs = append(errs, fmt.Errorf("exclude %q: touches no range of the pool; remove it, or correct it", clip(text)))
+			errs = append(errs, wrongAt(fmt.Errorf("exclude %q: %w", clip(text), err), "exclude", i))
+		case known && !touches(ranges[f], s):
+			errs = append(errs, wrongAt(fmt.Errorf("exclude %q: touches no range of the pool; remove it, or correct it", clip(text)), "exclude", i))
 		default:
 			q.excluded[f] = append(q.excluded[f], s)
 		}
@@ -96,15 +101,15 @@ func (q *pool) addExclude(texts []string) []error {
 // addScope reads which Services the pool is for and where its addresses are announced.
 func (q *pool) addScope(c Pool) []error {
 	var errs []error
-	for _, name := range c.Namespaces {
+	for i, name := range c.Namespaces {
 		q.namespaces[name] = struct{}{}
 		if err := checkDNSLabel(name); err != nil {
-			errs = append(errs, fmt.Errorf("namespace %q: %w", clip(name), err))
+			errs = append(errs, wrongAt(fmt.Errorf("namespace %q: %w", clip(name), err), "namespaces", i))
 		}
 	}
-	for _, pattern := range c.Interfaces {
+	for i, pattern := range c.Interfaces {
 		if err := checkPattern(pattern); err != nil {
-			errs = append(errs, fmt.Errorf("interface %q: %w", clip(pattern), err))
+			errs = append(errs, wrongAt(fmt.Errorf("interface %q: %w", clip(pattern), err), "interfaces", i))
 		}
 	}
 	for _, l := range []struct {
@@ -142,11 +147,12 @@ func (q *pool) cut() []error {
 		slices.SortStableFunc(q.spans[f], compareSpans)
 		q.spans[f] = subtract(q.spans[f], q.excluded[f])
 		for _, s := range q.spans[f] {
-			q.Size = addSaturating(q.Size, q.usable(s))
+			q.sizes[f] = addSaturating(q.sizes[f], q.usable(s))
 		}
+		q.Size = addSaturating(q.Size, q.sizes[f])
 	}
 	if q.Size == 0 {
-		return []error{errors.New("exclude leaves it no usable address; remove the pool, or exclude less")}
+		return []error{wrongAt(errors.New("exclude leaves it no usable address; remove the pool, or exclude less"), "exclude")}
 	}
 	return nil
 }
@@ -199,8 +205,14 @@ func (q *pool) print(w io.Writer) {
 	if len(q.NodeWeights) > 0 {
 		fmt.Fprintf(w, " nodeWeights %q", q.NodeWeights) // in their order, which counts
 	}
-	if q.Keep {
+	if q.ShareAcrossNamespaces {
+		fmt.Fprint(w, " shareAcrossNamespaces")
+	}
+	switch q.Keep {
+	case KeepAlways:
 		fmt.Fprint(w, " keep")
+	case KeepNever:
+		fmt.Fprintf(w, " revokeAfter %s", q.revoke)
 	}
 	fmt.Fprintln(w)
 }

@@ -2,10 +2,12 @@ package lease
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Pool is a pool as the configuration tells it: named ranges that addresses come from, which
@@ -41,9 +43,14 @@ type Pool struct {
 	// Interfaces say on which interfaces of a node its addresses are announced: names and patterns as
 	// of --interface, "!" before one leaves out. Empty: on all that the node uses.
 	Interfaces []string `json:"interfaces,omitempty"`
-	// Keep leaves Services the bound addresses that came from this pool and that its ranges do not
-	// contain any more. Default false: they move to other addresses.
-	Keep bool `json:"keep,omitempty"`
+	// ShareAcrossNamespaces lets Services of different namespaces have one address by the same sharing key. Default: only
+	// those of one namespace.
+	ShareAcrossNamespaces bool `json:"shareAcrossNamespaces,omitempty"`
+	// Keep says what becomes of a bound address that its Service may not have any more. Default:
+	// KeepUntilReplaced.
+	Keep Keep `json:"keep,omitempty"`
+	// RevokeAfter is, with KeepNever, how long it keeps the address: a duration such as "1m", default 30s.
+	RevokeAfter string `json:"revokeAfter,omitempty"`
 }
 
 // PoolInfo describes a compiled pool.
@@ -60,7 +67,9 @@ type PoolInfo struct {
 	NamespaceSelectors, ServiceSelectors, NodeSelectors []string
 	NodeWeights                                         []string // in words, such as "3 for a=b"
 	Interfaces                                          []string
-	Keep                                                bool
+	ShareAcrossNamespaces                               bool
+	Keep                                                Keep
+	RevokeAfter                                         time.Duration // with KeepNever
 }
 
 // Pools are compiled pools. They never change, so any number of goroutines may read them.
@@ -74,42 +83,59 @@ type Pools struct {
 
 // NewPools compiles pools. Its error joins one error for each mistake, each of one line.
 func NewPools(list []Pool) (*Pools, error) {
-	p := &Pools{byName: make(map[string]*pool, len(list))}
-	var errs []error
-	for i, c := range list {
-		errs = append(errs, p.add(i, c)...)
-	}
-	errs = append(errs, p.join()...)
+	p, errs := newPools(list, 0)
 	if err := joinErrors(errs); err != nil {
 		return nil, err
 	}
-	p.order = slices.Clone(p.list)
-	slices.SortStableFunc(p.order, func(a, b *pool) int { return cmp.Compare(a.rank(), b.rank()) })
-	p.hash = p.sum()
 	return p, nil
 }
 
+// newPools returns a mistake for each error. Its place begins with the index of the pool. Pools without a name have
+// numbers, in which the first ones do not count.
+func newPools(list []Pool, first int) (*Pools, []error) {
+	p := &Pools{byName: make(map[string]*pool, len(list))}
+	titles := make(map[*pool]string, len(list))
+	var errs []error
+	for i, c := range list {
+		q, wrong := p.add(c)
+		titles[q] = fmt.Sprintf("pool %q", c.Name)
+		if c.Name == "" || checkName(c.Name) != nil {
+			titles[q] = fmt.Sprintf("pool %d", i+1-first)
+		}
+		for _, err := range wrong {
+			var m mistake
+			errors.As(err, &m)
+			errs = append(errs, mistake{append(place{i}, m.where...), fmt.Errorf("%s: %w", titles[q], err)})
+		}
+	}
+	errs = append(errs, p.join(titles)...)
+	p.order = slices.Clone(p.list)
+	slices.SortStableFunc(p.order, func(a, b *pool) int { return cmp.Compare(a.rank(), b.rank()) })
+	p.hash = p.sum()
+	return p, errs
+}
+
 // add compiles one pool and returns what is wrong with it.
-func (p *Pools) add(i int, c Pool) []error {
-	if c.Name == "" {
-		return []error{fmt.Errorf("pool %d: it has no name", i+1)}
-	}
-	if err := checkName(c.Name); err != nil {
-		return []error{fmt.Errorf("pool %d: %w", i+1, err)}
-	}
-	if p.byName[c.Name] != nil {
-		return []error{fmt.Errorf("pool %q: the name is used twice; put all its ranges into one pool", c.Name)}
-	}
+func (p *Pools) add(c Pool) (*pool, []error) {
 	q, errs := compile(c)
-	p.list, p.byName[c.Name] = append(p.list, q), q
-	for i, err := range errs {
-		errs[i] = fmt.Errorf("pool %q: %w", c.Name, err)
+	p.list = append(p.list, q)
+	err := checkName(c.Name)
+	switch {
+	case c.Name == "":
+		err = errors.New("it has no name")
+	case err == nil && p.byName[c.Name] != nil:
+		err = errors.New("the name is used twice; put all its ranges into one pool")
+	case err == nil:
+		p.byName[c.Name] = q
 	}
-	return errs
+	if err != nil {
+		errs = slices.Insert(errs, 0, wrongAt(err, "name"))
+	}
+	return q, errs
 }
 
 // join sorts the spans of all pools and returns one error for each range that overlaps another one.
-func (p *Pools) join() []error {
+func (p *Pools) join(titles map[*pool]string) []error {
 	for _, q := range p.list {
 		for f := range q.spans {
 			p.spans = append(p.spans, q.spans[f]...)
@@ -118,14 +144,18 @@ func (p *Pools) join() []error {
 	slices.SortStableFunc(p.spans, compareSpans)
 	var errs []error
 	said := make(map[string]bool)
+	var places map[*pool]map[string]place
 	for i := 1; i < len(p.spans); i++ {
 		a, b := &p.spans[i-1], &p.spans[i]
 		if b.first.Compare(a.last) > 0 {
 			continue
 		}
-		err := fmt.Errorf("pool %q: range %q: overlaps range %q of pool %q", b.pool.Name, b.text, a.text, a.pool.Name)
+		err := fmt.Errorf("%s: range %q: overlaps range %q of %s", titles[b.pool], b.text, a.text, titles[a.pool])
 		if !said[err.Error()] { // exclusions make several spans of one range
-			errs = append(errs, err)
+			if places == nil {
+				places = p.places()
+			}
+			errs = append(errs, mistake{places[b.pool][b.text], err})
 		}
 		said[err.Error()] = true
 		if b.last.Compare(a.last) < 0 {
@@ -133,6 +163,18 @@ func (p *Pools) join() []error {
 		}
 	}
 	return errs
+}
+
+// places says where each range is, by its text. Of one that a pool has twice it is the last.
+func (p *Pools) places() map[*pool]map[string]place {
+	all := make(map[*pool]map[string]place, len(p.list))
+	for i, q := range p.list {
+		all[q] = make(map[string]place, len(q.Ranges))
+		for j, text := range q.Ranges {
+			all[q][text] = place{i, "ranges", j}
+		}
+	}
+	return all
 }
 
 // List describes the pools in the order of the configuration. Callers must not change what it refers to.
@@ -174,6 +216,12 @@ func (p *Pools) missing(ip netip.Addr) string {
 		}
 	}
 	return "in no pool"
+}
+
+// Shares reports whether Services of different namespaces may come to share an address of a pool.
+func (p *Pools) Shares(name string) bool {
+	q := p.byName[name]
+	return q != nil && q.ShareAcrossNamespaces
 }
 
 // Hash is equal for equal configurations: speakers compare it.

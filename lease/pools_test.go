@@ -50,10 +50,12 @@ func TestNewPoolsRefuses(t *testing.T) {
 	}{
 		{"nothing wrong", []Pool{{Name: "a", Ranges: []string{"192.0.2.0/25", "192.0.2.128/25"}}}, ""},
 		{"no name", []Pool{{Ranges: []string{"192.0.2.0/24"}}}, `pool 1: it has no name`},
-		{"bad names", []Pool{{Name: "a b"}, {Name: "-a"}, {Name: "a."}, {Name: strings.Repeat("x", 64)}}, `
+		{"bad names, and no range", []Pool{{Name: "a b"}, {Name: "-a", Ranges: []string{"192.0.2.0/28"}}, {Name: "a."}, {Name: strings.Repeat("x", 64), Ranges: []string{"192.0.2.16/28"}}}, `
 			pool 1: name "a b": only letters and digits, and '-', '_' and '.' between them
+			pool 1: it has no range
 			pool 2: name "-a": only letters and digits, and '-', '_' and '.' between them
 			pool 3: name "a.": only letters and digits, and '-', '_' and '.' between them
+			pool 3: it has no range
 			pool 4: name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": longer than 63 bytes`},
 		{"the same name", []Pool{{Name: "a", Ranges: []string{"192.0.2.0/28"}}, {Name: "a", Ranges: []string{"192.0.2.16/28"}}}, `
 			pool "a": the name is used twice; put all its ranges into one pool`},
@@ -299,6 +301,23 @@ func TestScope(t *testing.T) {
 			}
 		}
 	}
+	for patterns, names := range map[string]map[string]bool{
+		"":                {"eth0": false},
+		"eth0":            {"eth0": true, "eth1": false},
+		"eth0 eth1":       {"eth0": true, "eth1": true},
+		"eth*":            {"eth0": false},
+		"eth0 eth*":       {"eth0": true, "eth1": false},
+		"eth0 eth1 !eth1": {"eth0": true, "eth1": false},
+		"eth[0] [x]":      {"eth0": false, "eth[0]": false, "[x]": false},
+		"!eth0":           {"eth0": false, "!eth0": false, "eth1": false},
+	} {
+		s, _ := mustPools(t, Pool{Name: "a", Ranges: []string{"192.0.2.1/32"}, Interfaces: strings.Fields(patterns)}).Scope("a")
+		for name, want := range names {
+			if got := s.Named(name); got != want {
+				t.Errorf("%q names %s: %t, want %t", patterns, name, got, want)
+			}
+		}
+	}
 	s, _ := p.Scope("b")
 	if diff := cmp.Diff([][]string{{"rack=1", "edge"}, {"eth*", "!eth1"}}, [][]string{s.NodeSelectors, s.Interfaces}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -337,7 +356,9 @@ func TestPoolsHash(t *testing.T) {
 		"services":   with(func(p *Pool) { p.ServiceSelectors = match("x", "") }),
 		"nodes":      with(func(p *Pool) { p.NodeSelectors = match("x", "") }),
 		"value":      with(func(p *Pool) { p.NodeSelectors = match("x", "y") }),
-		"keep":       with(func(p *Pool) { p.Keep = true }),
+		"keep":       with(func(p *Pool) { p.Keep = KeepAlways }),
+		"revoke":     with(func(p *Pool) { p.Keep = KeepNever }),
+		"at once":    with(func(p *Pool) { p.Keep, p.RevokeAfter = KeepNever, "0s" }),
 		"weight":     with(func(p *Pool) { p.NodeWeights = []NodeWeight{{match("x", ""), new(3)}} }),
 		"weight 0":   with(func(p *Pool) { p.NodeWeights = []NodeWeight{{match("x", ""), new(0)}} }),
 		"weights":    with(func(p *Pool) { p.NodeWeights = []NodeWeight{{match("x", ""), new(3)}, {match("y", ""), new(3)}} }),

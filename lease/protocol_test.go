@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,7 @@ func TestExplore(t *testing.T) {
 		events string
 		budget int
 		keeps  bool
+		hears  bool // some speakers hear a station
 		slow   bool // left out with -short and with the race detector
 		deep   bool // only with -deep
 	}{
@@ -103,6 +105,11 @@ func TestExplore(t *testing.T) {
 		{name: "2 Services, 2 pools by label, 3 events", n: 2, ips: two, events: users + " label", budget: 3},
 		{name: "2 Services, 2 pools by label, 3 addresses, 2 events, forged leases", n: 2, ips: three, events: all + " label", budget: 2, slow: true},
 		{name: "3 Services, 2 pools by label, 2 events", n: 3, ips: two, events: "delete label", budget: 2, slow: true},
+		{name: "2 Services, 2 addresses, a station has one, 2 events", n: 2, ips: two, events: all + " wish", budget: 2, hears: true, slow: true},
+		{name: "2 Services, 3 addresses, a station has one, 2 events of users", n: 2, ips: three, events: users, budget: 2, hears: true},
+		{name: "3 Services, 2 addresses, a station has one, 1 event of users", n: 3, ips: two, events: users, budget: 1, hears: true, slow: true},
+		{name: "2 Services that share, a station has one of 2 addresses, 2 events", n: 2, ips: two, wishes: "share=k", events: users, budget: 2, hears: true},
+		{name: "2 Services, both families required, a station has one address", n: 2, ips: both, wishes: "families=46 policy=RequireDualStack", hears: true, slow: true},
 		{name: "2 Services that share and stop sharing", n: 2, ips: two, wishes: "share=k", events: users + " share+", budget: 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +120,7 @@ func TestExplore(t *testing.T) {
 				t.Skip("only with -deep: it takes minutes")
 			}
 			w := newScenario(t, tt.n, tt.ips, strings.Fields(tt.wishes)...)
-			w.events, w.budget, w.keeps = tt.events, tt.budget, tt.keeps
+			w.events, w.budget, w.keeps, w.station = tt.events, tt.budget, tt.keeps, tt.hears
 			if w.may("label") {
 				w.byLabel(t)
 			}
@@ -124,6 +131,125 @@ func TestExplore(t *testing.T) {
 			}
 			t.Logf("%d states, %d snapshots, at most %d steps in a row, %v", len(x.seen), len(x.decided), x.depth, time.Since(begin).Round(time.Millisecond))
 		})
+	}
+}
+
+// TestExploreMoves: a dual-stack Service whose pool has lost a family leaves it whole, while others
+// take what it frees and what it wants.
+func TestExploreMoves(t *testing.T) {
+	for _, policy := range []string{preferDualStack, requireDualStack} {
+		t.Run(policy, func(t *testing.T) {
+			w := newScenario(t, 2, "192.0.2.1 192.0.2.2 2001:db8::1 2001:db8::2", "families=46", "policy="+preferDualStack)
+			w.events, w.budget = "note delete flip ingress+", 2
+			if testing.Short() || raceDetector {
+				w.budget = 1
+			}
+			w.pools = mustPools(t,
+				Pool{Name: "one", Ranges: []string{"192.0.2.1/32"}},
+				Pool{Name: "two", Ranges: []string{"192.0.2.2/32", "2001:db8::2/128"}})
+			s := &w.templates[0]
+			s.FamilyPolicy = policy
+			s.annotate(LeaseAnnotation, `{"v":1,"by":"here","holder":"n1","ips":[{"ip":"192.0.2.1","pool":"one","state":"bound"},{"ip":"2001:db8::1","pool":"one","state":"bound"}]}`)
+			s.annotate(PoolAnnotation, "one")
+			s.Ingress = []string{"192.0.2.1", "2001:db8::1"}
+			moved := 0
+			w.rule = func(all []*entry) string {
+				for _, e := range all {
+					if e.s.Type != typeLoadBalancer || !boundTo(*e.s, netip.MustParseAddr("2001:db8::1")) {
+						moved += btoi(boundTo(*e.s, netip.MustParseAddr("2001:db8::2")) && e.s.UID == "1")
+						continue
+					}
+					free := func(ip string) bool {
+						return !slices.ContainsFunc(all, func(o *entry) bool { return o != e && o.at(netip.MustParseAddr(ip)) != nil })
+					}
+					if free("192.0.2.2") && free("2001:db8::2") {
+						return e.s.Name + " stays where it may not, though another pool has both families"
+					}
+				}
+				return ""
+			}
+			x := explore(w, mostStates)
+			if x.bad != "" || moved == 0 {
+				t.Fatalf("%d moves: %s", moved, x.bad)
+			}
+			t.Logf("%d states, at most %d steps in a row", len(x.seen), x.depth)
+		})
+	}
+}
+
+// TestExploreRevokes: with keep: false nobody has, at rest, what a rule forbids, whatever the labels and
+// whoever else wants the address.
+func TestExploreRevokes(t *testing.T) {
+	for _, tt := range []struct {
+		n      int
+		ips    string
+		events string
+		budget int
+	}{
+		{2, "192.0.2.1", "note delete flip strip label", 3},
+		{2, "192.0.2.1 192.0.2.2", "note label forge+ ingress+", 2},
+	} {
+		w := newScenario(t, tt.n, tt.ips)
+		w.events, w.budget = tt.events, tt.budget
+		w.pools = mustPools(t, Pool{
+			Name: "p", Ranges: []string{"192.0.2.1-192.0.2.2"}, Keep: KeepNever, RevokeAfter: "0s",
+			ServiceSelectors: []Selector{{MatchExpressions: []Requirement{{Key: "tier", Operator: "DoesNotExist"}}}},
+		})
+		lost := 0
+		w.rule = func(all []*entry) string {
+			for _, e := range all {
+				forbidden := e.s.Type == typeLoadBalancer && e.s.Labels != ""
+				for _, h := range e.holds {
+					if forbidden && (h.bound || h.leased) {
+						return fmt.Sprintf("%s keeps %s, which it may not have", e.s.Name, h.ip)
+					}
+				}
+				lost += btoi(forbidden)
+			}
+			return ""
+		}
+		x := explore(w, mostStates)
+		if x.bad != "" || lost == 0 {
+			t.Fatalf("%d lost: %s", lost, x.bad)
+		}
+		t.Logf("%d states, at most %d steps in a row", len(x.seen), x.depth)
+	}
+}
+
+// TestExploreSharers: of those that share an address and may not do so any more, the one that was edited loses it,
+// whichever it is and whoever decides, and never two of them keep it. Without what the leases remember it is not so.
+func TestExploreSharers(t *testing.T) {
+	const shared = "192.0.2.1"
+	w := newScenario(t, 3, "192.0.2.1 192.0.2.2 192.0.2.3", "share=k")
+	w.events, w.budget, w.begin = "note share+", 2, true
+	for i := range w.templates {
+		s := &w.templates[i]
+		s.annotate(LeaseAnnotation, Lease{V: 1, By: "here", Holder: "n1", Sharing: read(*s).sharing(), IPs: []Item{{IP: netip.MustParseAddr(shared), Pool: "p", State: stateBound}}}.Encode())
+		s.annotate(PoolAnnotation, "p")
+		s.Ingress = []string{shared}
+	}
+	parted := 0
+	w.rule = func(all []*entry) string {
+		edited := slices.DeleteFunc(slices.Clone(all), func(e *entry) bool { return e.req.share == "k" })
+		if len(edited) != 1 {
+			return ""
+		}
+		parted++
+		for _, e := range all {
+			if h := e.at(netip.MustParseAddr(shared)); (h == nil) != (e == edited[0]) {
+				return fmt.Sprintf("%s was edited, %s has it: %t", edited[0].s.Name, e.s.Name, h != nil)
+			}
+		}
+		return ""
+	}
+	x := explore(w, mostStates)
+	if x.bad != "" || parted == 0 {
+		t.Fatalf("%d parted: %s", parted, x.bad)
+	}
+	t.Logf("%d states, at most %d steps in a row", len(x.seen), x.depth)
+	w.off.edited = true
+	if x = explore(w, mostStates); !strings.Contains(x.bad, "was edited") {
+		t.Errorf("without this guard the search must find who stays: %s", x.bad)
 	}
 }
 

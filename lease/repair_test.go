@@ -77,17 +77,17 @@ func TestRepair(t *testing.T) {
 			a 198.18.64.1
 			b 198.18.64.2
 		`},
-		{"a forged lease that nobody minds is a claim like any other", `
+		{"a forged lease that nobody minds is a claim like any other, of one address", `
 			pool default 198.18.64.1-198.18.64.9
 			pool kept noauto 198.18.65.1-198.18.65.9
 			create a
 			create b
 			lease a {"v":1,"by":"","ips":[{"ip":"198.18.64.6","state":"claimed"}]}
-			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.65.6","state":"claimed"},{"ip":"198.18.64.5"},{"ip":"198.18.64.4"}]}
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.5"},{"ip":"198.18.64.4"},{"ip":"198.18.65.6","state":"claimed"}]}
 			settle
 			a 198.18.64.6
-			b 198.18.64.4
-			holds b 198.18.64.4(bound)
+			b 198.18.64.5
+			holds b 198.18.64.5(bound)
 		`},
 		{"a forged claim does not open a pool that must be asked for", `
 			pool default 198.18.64.1-198.18.64.9
@@ -150,6 +150,7 @@ func TestRepair(t *testing.T) {
 			a 198.18.64.1
 			events a AddressConflict: annotation starling-lb.io/lease is written anew: it did not say that 198.18.64.1 is bound
 			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.64.1","state":"BOUND"}]}
+			wait 200ms
 			settle
 			events a AddressConflict: annotation starling-lb.io/lease is written anew: 198.18.64.1 has the state "BOUND", want "claimed" or "bound"
 			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.64.1","state":"bound"},{"ip":"198.18.64.257","state":"bound"}]}
@@ -159,6 +160,7 @@ func TestRepair(t *testing.T) {
 			step repair a
 			events a AddressConflict: annotation starling-lb.io/lease is written anew: 198.18.64.1 is there twice
 			lease a {"v":1,"by":"here","ips":[{"ip":"198.18.64.7","state":"bound"}]}
+			wait 1s
 			step bind a
 			events a IPAllocated: 198.18.64.1 from pool "default", adopted: the Service showed it already; IPReleased: 198.18.64.7: replaced by 198.18.64.1
 			holds a 198.18.64.1(bound)
@@ -267,8 +269,9 @@ func TestRepair(t *testing.T) {
 			pool default 198.18.64.1-198.18.64.9
 			create a
 			step claim a
-			create b
-			lease b {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
+			create b class=example.com/other
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.1"}]}
+			freeze
 			settle
 			holds a 198.18.64.1(claimed)
 			wait 29s
@@ -282,10 +285,13 @@ func TestRepair(t *testing.T) {
 			pool default 198.18.64.1-198.18.64.9
 			create a
 			ingress a 198.18.64.1
-			create b
-			lease b {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
+			create b class=example.com/other
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.1"}]}
+			freeze
 			settle
 			wait 30s
+			settle
+			wait 5s
 			settle
 			holds a 198.18.64.1(shown)
 			events a AllocationFailed: 198.18.64.1 is held by ns/b too, which has to give it up

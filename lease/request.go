@@ -113,7 +113,10 @@ func parseIPs(text, from string) ([]netip.Addr, error) {
 	}
 	var ips []netip.Addr
 	for part := range strings.SplitSeq(text, ",") {
-		ip, err := parseAddr(strings.TrimSpace(part))
+		if part = strings.TrimSpace(part); part == "" {
+			return nil, fmt.Errorf("%s: %q has a comma too many; want one address, or one of each family with a comma between them", from, clip(text))
+		}
+		ip, err := parseAddr(part)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", from, err)
 		}

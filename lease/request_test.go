@@ -34,6 +34,9 @@ func TestParseRequest(t *testing.T) {
 		{"an address of the second family of one stack", "families=46 ips=2001:db8::1", request{}, "annotation starling-lb.io/loadBalancerIPs asks for 2001:db8::1, which is no IPv4 address: the Service is IPv4 only"},
 		{"a zone", "spec=fe80::1%eth0", request{}, `spec.loadBalancerIP: "fe80::1%eth0" is no IP address`},
 		{"three", "families=46 ips=192.0.2.1,2001:db8::1,2001:db8::2", request{}, "annotation starling-lb.io/loadBalancerIPs: 2001:db8::1 and 2001:db8::2 are both IPv6: at most one of each family"},
+		{"a comma at the end", "ips=192.0.2.1,", request{}, `annotation starling-lb.io/loadBalancerIPs: "192.0.2.1," has a comma too many; want one address, or one of each family with a comma between them`},
+		{"a comma at the beginning", "metallb.io/loadBalancerIPs=,192.0.2.1", request{}, `annotation metallb.io/loadBalancerIPs: ",192.0.2.1" has a comma too many; want one address, or one of each family with a comma between them`},
+		{"two commas", "families=46 spec=192.0.2.1,,2001:db8::1", request{}, `spec.loadBalancerIP: "192.0.2.1,,2001:db8::1" has a comma too many; want one address, or one of each family with a comma between them`},
 		{"too long", "share=" + strings.Repeat("x", 257), request{}, "annotation starling-lb.io/allow-shared-ip: longer than 256 bytes"},
 		{"a bad request still has its key", "share=k ips=x", request{share: "k"}, `annotation starling-lb.io/loadBalancerIPs: "x" is no IP address`},
 	} {
@@ -52,11 +55,11 @@ func TestParseRequest(t *testing.T) {
 	}
 }
 
-// clashHere asks a table of the installation that tests have.
+// clashHere asks a table of the installation that tests have, whatever the namespaces of the two.
 func clashHere(a, b *entry) string {
 	t := NewTable()
-	t.seen.installation = "here"
-	return t.clash(a, b)
+	t.seen.installation, t.off.across = "here", true
+	return t.clash(a, b, netip.Addr{})
 }
 
 func TestClash(t *testing.T) {

@@ -9,10 +9,14 @@ const (
 	loses                 // somebody does, and comes first
 )
 
-// strength orders holds: bound comes before shown in ingress, and that before a mere claim.
-func (h *hold) strength() int {
+// strength orders holds: bound comes before what was bound until a hand made it less, that before shown
+// in ingress, and that before a mere claim. Against a Service that nobody here may change, what was bound is
+// no more than what it is now: it could wait for ever.
+func (t *Table) strength(h *hold, against *entry) int {
 	switch {
 	case h.bound:
+		return 3
+	case h.was && !t.off.outdone && t.serves(against):
 		return 2
 	case h.shown:
 		return 1
@@ -20,9 +24,14 @@ func (h *hold) strength() int {
 	return 0
 }
 
+// serves reports whether a Service is for the speakers here to serve.
+func (t *Table) serves(e *entry) bool {
+	return e.s.Type == typeLoadBalancer && e.s.Class == t.seen.class && !e.foreign(t.seen.installation)
+}
+
 // check compares a hold with all others on its address and returns the rival that decided. Of two
-// holds that may not share, the stronger wins, of equals the older Service: a total order, so
-// somebody always keeps the address and nobody waits in a circle.
+// holds that may not share, the stronger wins, of two that are bound the one that was not edited, of equals
+// the older Service: a total order, so somebody always keeps the address and nobody waits in a circle.
 func (t *Table) check(e *entry, h *hold) (verdict, *entry) {
 	if t.off.check {
 		return passes, nil
@@ -33,7 +42,7 @@ func (t *Table) check(e *entry, h *hold) (verdict, *entry) {
 			continue
 		}
 		r := o.at(h.ip)
-		if t.ignores(o, r) || t.clash(e, o) == "" {
+		if t.ignores(o, r) || t.clash(e, o, h.ip) == "" {
 			continue
 		}
 		if t.beats(o, r, e, h) {
@@ -47,11 +56,14 @@ func (t *Table) check(e *entry, h *hold) (verdict, *entry) {
 }
 
 func (t *Table) beats(o *entry, r *hold, e *entry, h *hold) bool {
-	if a, b := r.strength(), h.strength(); a != b {
+	if a, b := t.strength(r, e), t.strength(h, o); a != b {
 		return a > b
 	}
 	if t.off.tie {
 		return true
+	}
+	if h.bound && o.edited != e.edited && !t.off.edited {
+		return e.edited
 	}
 	return older(o, e) < 0
 }

@@ -39,8 +39,14 @@ func (p PoolInfo) Rules() []string {
 	if len(p.Interfaces) > 0 {
 		say("on interfaces", strings.Join(p.Interfaces, " "))
 	}
-	if p.Keep {
+	if p.ShareAcrossNamespaces {
+		rules = append(rules, "shared across namespaces")
+	}
+	switch p.Keep {
+	case KeepAlways:
 		rules = append(rules, "kept when the ranges shrink")
+	case KeepNever:
+		rules = append(rules, fmt.Sprintf("forbidden addresses taken back after %s", said(p.RevokeAfter)))
 	}
 	return rules
 }

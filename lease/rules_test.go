@@ -14,7 +14,8 @@ func TestRules(t *testing.T) {
 		want []string
 	}{
 		{"none", Pool{}, nil},
-		{"addresses", Pool{Exclude: []string{"192.0.2.1", "192.0.2.4/31"}, AvoidBuggyIPs: true, Keep: true}, []string{"without 192.0.2.1 192.0.2.4/31", "without .0 and .255", "kept when the ranges shrink"}},
+		{"addresses", Pool{Exclude: []string{"192.0.2.1", "192.0.2.4/31"}, AvoidBuggyIPs: true, Keep: KeepAlways}, []string{"without 192.0.2.1 192.0.2.4/31", "without .0 and .255", "kept when the ranges shrink"}},
+		{"what becomes of addresses", Pool{Keep: KeepNever, RevokeAfter: "5m"}, []string{"forbidden addresses taken back after 5m"}},
 		{"choice", Pool{AutoAssign: new(false), Priority: new(0)}, []string{"only if asked for", "priority 0"}},
 		{"namespaces by name", Pool{Namespaces: []string{"a", "b"}}, []string{"for namespaces a or b"}},
 		{"namespaces by name and label", Pool{Namespaces: []string{"a"}, NamespaceSelectors: []Selector{with("c", "d"), {}}}, []string{"for namespaces a or those with c=d or those with any labels"}},

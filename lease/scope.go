@@ -78,7 +78,7 @@ func (d *draft) home(h *hold) *pool {
 	if q := d.v.Pools.of(h.ip); q != nil {
 		return q
 	}
-	if q := d.v.Pools.byName[h.pool]; q != nil && q.Keep && h.bound {
+	if q := d.v.Pools.byName[h.pool]; q != nil && q.Keep == KeepAlways && h.bound {
 		return q
 	}
 	return nil
@@ -229,4 +229,10 @@ func (s Scope) Interface(name string) bool {
 		}
 	}
 	return fits
+}
+
+// Named reports whether the pool names an interface itself, and not by a pattern that fits it.
+func (s Scope) Named(name string) bool {
+	pattern := strings.HasPrefix(name, "!") || strings.ContainsAny(name, `*?[\`)
+	return !pattern && slices.Contains(s.Interfaces, name) && s.Interface(name)
 }

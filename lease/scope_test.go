@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestPriorityOfPools(t *testing.T) {
@@ -217,11 +218,11 @@ func TestKeptAddressIsOfItsPool(t *testing.T) {
 	s := boundServices(1, netip.MustParseAddr("198.18.0.1"))[0]
 	s.annotate(LeaseAnnotation, `{"v":1,"by":"here","ips":[{"ip":"198.18.0.1","pool":"p","state":"bound"}]}`)
 	table.Apply(true, refs(s), nil, epoch)
-	for keep, want := range map[bool]string{true: "p", false: ""} {
+	for keep, want := range map[Keep]string{KeepAlways: "p", KeepUntilReplaced: "", KeepNever: ""} {
 		pools := mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.9.0/24"}, Keep: keep})
 		vips := table.VIPs(View{Now: epoch, Installation: "here", Pools: pools})
 		if len(vips) != 1 || vips[0].Pool != want {
-			t.Errorf("keep %t: %+v, want pool %q", keep, vips, want)
+			t.Errorf("keep %s: %+v, want pool %q", keep, vips, want)
 		}
 	}
 }
@@ -602,11 +603,11 @@ func TestHostileLabelsAreBounded(t *testing.T) {
 	}
 	s.Labels = strings.Join(labels, ",")
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(t, list...)}
-	begin := time.Now()
+	begin := processorTime(t)
 	table := NewTable()
 	table.Apply(true, refs(s), nil, epoch)
 	steps, _ := table.Steps(v)
-	if took := time.Since(begin); took > 2*time.Second {
+	if took := processorTime(t) - begin; took > 2*time.Second {
 		t.Errorf("%v for one Service", took)
 	}
 	if len(steps) != 1 || len(steps[0].Events) != 1 {
@@ -616,6 +617,16 @@ func TestHostileLabelsAreBounded(t *testing.T) {
 	if len(got) > 1000 || !strings.HasSuffix(got, "; and so on for 197 more") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
+}
+
+// processorTime is how long this process has had a processor: a busy machine does not count.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestLabelsText(t *testing.T) {

@@ -19,10 +19,12 @@ import (
 //	create NAME [WISH]...                      creates a Service
 //	edit NAME [WISH]...                        changes it
 //	delete NAME | deleting NAME                ends it, or only announces that
-//	ingress NAME IP[,IP]|-                     sets its ingress, as another implementation does
+//	recreate NAME                              ends it and makes it again at once, with the same spec
+//	ingress NAME IP[,IP]|- [BY]                sets its ingress, as another implementation does
 //	lease NAME TEXT|-                          sets its lease, as a hand does
 //	restore NAME IP                            sets lease and ingress to bound, under the same version
 //	reserve IP WHY                             reserves an address
+//	conflict [IP=MAC]...                       tells this speaker which stations answer for bound addresses
 //	spread NODE=[IP[,IP]...]...                says who would announce which address
 //	namespace [LABEL=VALUE]...                 makes the namespace known, with these labels
 //	rank N | class NAME | freeze               the speaker's rank, class, freeze
@@ -71,20 +73,27 @@ func (s *script) do(line string) string {
 	verb, rest, _ := strings.Cut(line, " ")
 	words := strings.Fields(rest)
 	switch verb {
-	case "pool", "pools", "reserve", "spread", "namespace", "rank", "class", "freeze", "break", "mend", "wait":
+	case "pool", "pools", "reserve", "conflict", "spread", "namespace", "rank", "class", "freeze", "break", "mend", "wait":
 		s.configure(verb, words)
 	case "create":
-		svc := Service{Namespace: "ns", Name: words[0], Type: typeLoadBalancer, Families: []string{ipv4}, Ports: []string{"TCP/80"}}
+		k := key(words[0])
+		svc := Service{Namespace: k.Namespace, Name: k.Name, Type: typeLoadBalancer, Families: []string{ipv4}, Ports: []string{"TCP/80"}}
 		wishes(&svc, words[1:])
 		s.api.create(svc)
 	case "edit":
 		s.api.edit(key(words[0]), func(svc *Service) { wishes(svc, words[1:]) })
 	case "delete":
 		delete(s.api.services, key(words[0]))
+	case "recreate":
+		svc := s.api.services[key(words[0])]
+		svc.strip(LeaseAnnotation)
+		svc.strip(PoolAnnotation)
+		svc.Ingress = nil
+		s.api.create(svc)
 	case "deleting":
 		s.api.edit(key(words[0]), func(svc *Service) { svc.Deleting = true })
 	case "ingress":
-		s.api.edit(key(words[0]), func(svc *Service) { svc.Ingress = list(words[1]) })
+		s.api.edit(key(words[0]), func(svc *Service) { svc.Ingress, svc.Writer = list(words[1]), strings.Join(words[2:], " ") })
 	case "lease":
 		s.api.edit(key(words[0]), func(svc *Service) { svc.annotate(LeaseAnnotation, strings.TrimPrefix(words[1], "-")) })
 	case "restart":
@@ -129,6 +138,12 @@ func (s *script) configure(verb string, words []string) {
 		s.view.Pools = pools
 	case "reserve":
 		s.reserved[netip.MustParseAddr(words[0])] = strings.Join(words[1:], " ")
+	case "conflict":
+		s.view.Conflicts = map[netip.Addr]string{}
+		for _, w := range words {
+			ip, mac, _ := strings.Cut(w, "=")
+			s.view.Conflicts[netip.MustParseAddr(ip)] = mac
+		}
 	case "spread":
 		s.view.Spread = spreadOf(words)
 	case "namespace":
@@ -171,7 +186,7 @@ func spreadOf(words []string) *Spread {
 	return s
 }
 
-// options reads "noauto avoid keep exclude=IP,IP priority=N namespaces=NAME,NAME", and
+// options reads "noauto avoid across keep keep=RULE revoke=DURATION exclude=IP,IP priority=N namespaces=NAME,NAME", and
 // "spaces=LABEL=VALUE services=LABEL=VALUE", each of which adds a selector.
 func options(p Pool, words []string) Pool {
 	for _, w := range words {
@@ -182,7 +197,11 @@ func options(p Pool, words []string) Pool {
 		case "avoid":
 			p.AvoidBuggyIPs = true
 		case "keep":
-			p.Keep = true
+			if p.Keep = KeepAlways; value != "" {
+				p.Keep = Keep(value)
+			}
+		case "revoke":
+			p.Keep, p.RevokeAfter = KeepNever, value
 		case "exclude":
 			p.Exclude = list(value)
 		case "priority":
@@ -190,6 +209,8 @@ func options(p Pool, words []string) Pool {
 			p.Priority = &n
 		case "namespaces":
 			p.Namespaces = list(value)
+		case "across":
+			p.ShareAcrossNamespaces = true
 		case "spaces":
 			p.NamespaceSelectors = append(p.NamespaceSelectors, Selector{MatchLabels: labelled([]string{value})})
 		case "services":
@@ -354,6 +375,8 @@ func wishes(s *Service, words []string) {
 			s.Local = value != "no"
 		case "selector":
 			s.Selector = value
+		case "external":
+			s.ExternalIPs = list(value)
 		case "label":
 			s.Labels = strings.TrimPrefix(s.Labels+","+value, ",")
 		case "nolabel":
@@ -364,7 +387,13 @@ func wishes(s *Service, words []string) {
 	}
 }
 
-func key(name string) Key { return Key{Namespace: "ns", Name: name} }
+// key reads "NAME" of the namespace ns, or "NAMESPACE/NAME".
+func key(text string) Key {
+	if space, name, other := strings.Cut(text, "/"); other {
+		return Key{space, name}
+	}
+	return Key{"ns", text}
+}
 
 func list(text string) []string {
 	if text == "-" || text == "" {

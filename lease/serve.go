@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // serve gives the Service what it wishes.
 func (d *draft) serve() {
-	if text := d.never(); text != "" {
-		d.hold()
-		d.failing().say(text)
+	if code, text := d.never(); text != "" {
+		d.failing().say(code, text)
+		d.hold(true)
 		return
 	}
 	d.assign()
@@ -20,18 +22,21 @@ func (d *draft) serve() {
 }
 
 // never says why a wish cannot be granted with this configuration, whatever is free.
-func (d *draft) never() string {
+func (d *draft) never() (health.Code, string) {
 	e, pools := d.e, d.v.Pools
-	if e.wrong != nil {
-		return e.wrong.Error()
+	switch {
+	case e.wrong != nil:
+		return health.RequestMalformed, e.wrong.Error()
+	case d.v.Freeze && !slices.ContainsFunc(e.req.slots, func(s slot) bool { return !d.has(s) }):
+		return "", "" // by a configuration that others have
 	}
 	if e.req.pool != "" {
 		q := pools.byName[e.req.pool]
 		if q == nil {
-			return fmt.Sprintf("annotation %s asks for pool %q, which does not exist", d.e.req.poolFrom, clip(e.req.pool))
+			return health.PoolUnknown, fmt.Sprintf("annotation %s asks for pool %q, which does not exist", d.e.req.poolFrom, clip(e.req.pool))
 		}
 		if why := d.refusal(q); why != "" {
-			return fmt.Sprintf("annotation %s asks for pool %q, which %s", d.e.req.poolFrom, q.Name, why)
+			return health.PoolRefuses, fmt.Sprintf("annotation %s asks for pool %q, which %s", d.e.req.poolFrom, q.Name, why)
 		}
 	}
 	for _, s := range e.req.slots {
@@ -43,70 +48,80 @@ func (d *draft) never() string {
 			q = d.home(h)
 		}
 		if q == nil {
-			return fmt.Sprintf("%s asks for %s, which is %s", e.req.source, s.ip, pools.missing(s.ip))
+			return health.AddressInNoPool, fmt.Sprintf("%s asks for %s, which is %s", e.req.source, s.ip, pools.missing(s.ip))
 		}
 		if why := d.refusal(q); why != "" {
-			return fmt.Sprintf("%s asks for %s of pool %q, which %s", e.req.source, s.ip, q.Name, why)
+			return health.PoolRefuses, fmt.Sprintf("%s asks for %s of pool %q, which %s", e.req.source, s.ip, q.Name, why)
 		}
 		if e.req.pool != "" && q.Name != e.req.pool {
-			return fmt.Sprintf("%s asks for %s, which is in pool %q, but annotation %s asks for pool %q", e.req.source, s.ip, q.Name, e.req.poolFrom, e.req.pool)
+			return health.RequestContradicts, fmt.Sprintf("%s asks for %s, which is in pool %q, but annotation %s asks for pool %q", e.req.source, s.ip, q.Name, e.req.poolFrom, e.req.pool)
 		}
 	}
-	return ""
+	return "", ""
 }
 
-// assign fills the slots with what the Service holds already: what is bound before what is shown
-// before what is claimed, then the lowest address.
+// has reports whether the Service is bound to what a slot asks for.
+func (d *draft) has(s slot) bool {
+	return slices.ContainsFunc(d.e.holds, func(h hold) bool {
+		return h.bound && family(h.ip) == s.family && (!s.ip.IsValid() || s.ip == h.ip)
+	})
+}
+
+// assign fills the slots with what the Service holds already.
 func (d *draft) assign() {
 	for _, s := range d.e.req.slots {
-		var best *hold
-		f := filled{family: s.family, asked: s.ip}
-		for i := range d.e.holds {
-			h := &d.e.holds[i]
-			if !d.fits(h, s) || best != nil && !preferred(h, best) {
-				continue
-			}
-			if verdict := d.check(h); verdict != loses {
-				if verdict == passes && (d.undecided(h) || d.untried(h)) {
-					verdict = waits
-				}
-				best, f.ip, f.pool, f.verdict, f.bound = h, h.ip, d.poolOf(h), verdict, h.bound
-			}
+		d.slots = append(d.slots, d.best(s, ""))
+	}
+	d.match()
+}
+
+// best fills a slot with what the Service holds, of one pool or, without a name, of any: what is bound
+// before what is shown before what is claimed, then the lowest address; what has a conflict comes last.
+func (d *draft) best(s slot, pool string) filled {
+	var best *hold
+	f := filled{family: s.family, asked: s.ip}
+	for i := range d.e.holds {
+		h := &d.e.holds[i]
+		fits, left := d.fits(h, s)
+		if !fits || best != nil && !d.preferred(h, best) || pool != "" && d.poolOf(h) != pool {
+			continue
 		}
-		d.slots = append(d.slots, f)
+		if verdict := d.check(h); verdict != loses {
+			if verdict == passes && (left || d.undecided(h) || d.untried(h)) {
+				verdict = waits
+			}
+			best, f.ip, f.pool, f.verdict, f.bound, f.left = h, h.ip, d.poolOf(h), verdict, h.bound, left
+		}
 	}
+	return f
 }
 
-// fits reports whether a hold may fill a slot under the present configuration.
-func (d *draft) fits(h *hold, s slot) bool {
-	if family(h.ip) != s.family || s.ip.IsValid() && s.ip != h.ip {
-		return false
-	}
-	if h.bound && d.v.Freeze {
-		return true
-	}
-	q := d.home(h)
-	if q == nil {
-		return false
-	}
-	if serves, known := d.serves(q); known && !serves {
-		return false
-	}
-	if d.e.req.pool != "" && q.Name != d.e.req.pool {
-		return false
-	}
+// fits reports whether a hold may fill a slot: because the present configuration allows it, or because it is
+// left to others, who may have another one.
+func (d *draft) fits(h *hold, s slot) (fits, left bool) {
 	switch {
+	case h.void && !d.t.off.void, family(h.ip) != s.family, s.ip.IsValid() && s.ip != h.ip, slices.Contains(d.off, h.ip):
+		return false, false
 	case h.bound:
-	case h.shown && d.v.reserved(h.ip) != "", !h.shown && d.v.barred(h.ip) != "":
-		return false
+	case (h.shown || h.was) && d.v.reserved(h.ip) != "", !h.shown && !h.was && d.barred(h.ip) != "":
+		return false, false
 	}
-	asked := s.ip.IsValid() || d.e.req.pool != ""
-	return asked || h.shown || q.AutoAssign
+	if d.allows(h, s) {
+		return true, false
+	}
+	left = d.leaves(h)
+	return left, left && !d.t.off.unknown
 }
 
-func preferred(a, b *hold) bool {
-	if x, y := a.strength(), b.strength(); x != y {
-		return x > y
+func (d *draft) preferred(a, b *hold) bool {
+	if x, y := d.e.conflict(a.ip) != nil, d.e.conflict(b.ip) != nil; x != y {
+		return y
+	}
+	off := &d.t.off
+	for _, by := range [][2]bool{{a.bound, b.bound}, {a.was && !off.was, b.was && !off.was}, {a.said && !off.said, b.said && !off.said}, {a.shown, b.shown}} {
+		if by[0] != by[1] {
+			return by[0]
+		}
 	}
 	return a.ip.Less(b.ip)
 }
@@ -114,7 +129,7 @@ func preferred(a, b *hold) bool {
 // untried reports whether it is not known yet if a station has the address of a claim. One that the
 // Service shows was in use before.
 func (d *draft) untried(h *hold) bool {
-	if h.bound || h.shown {
+	if h.bound || h.shown || h.was {
 		return false
 	}
 	at := d.v.proof(h.ip)
@@ -141,7 +156,7 @@ func (d *draft) settle() {
 		ready += btoi(f.bound || f.ip.IsValid() && !f.fresh && f.verdict == passes)
 		missing += btoi(!f.ip.IsValid())
 	}
-	together := d.e.req.need > 1
+	together := d.e.req.need > 1 || d.whole
 	for _, f := range d.slots {
 		if !f.ip.IsValid() {
 			continue
@@ -154,12 +169,27 @@ func (d *draft) settle() {
 			d.outs = append(d.outs, out{ip: f.ip, pool: f.pool, leased: true})
 		case f.verdict == passes && (!together || ready == len(d.slots)):
 			d.outs = append(d.outs, out{ip: f.ip, pool: f.pool, leased: true, bound: true, shown: true})
-		case together && missing > 0 && !h.shown: // both or none
+		case together && missing > 0 && !h.shown && !f.left: // both or none
 		default:
 			d.outs = append(d.outs, kept(h))
 		}
 	}
+	d.keepBeside()
 	d.keepReplaced()
+}
+
+// keepBeside keeps what another speaker has claimed beside a hold that is left to others: it may be to replace that one,
+// or, of the other family, to go with what does.
+func (d *draft) keepBeside() {
+	for i := range d.e.holds {
+		h := &d.e.holds[i]
+		if !d.left() || !h.leased || h.void || h.bound || d.out(h.ip) != nil || !d.awaits(h) {
+			continue
+		}
+		if verdict := d.check(h); verdict != loses {
+			d.outs = append(d.outs, kept(h))
+		}
+	}
 }
 
 // keepReplaced keeps old addresses that are in use until their family has a bound one.
@@ -169,10 +199,10 @@ func (d *draft) keepReplaced() {
 		if d.out(h.ip) != nil || !h.shown || !d.wants(family(h.ip)) || d.hasBound(family(h.ip)) {
 			continue
 		}
-		if verdict := d.check(h); verdict != loses {
+		if verdict := d.check(h); verdict != loses && !d.revoked(h) {
 			d.outs = append(d.outs, kept(h))
-			if why := d.unfit(h); why != "" && d.fail != nil {
-				d.fail.say(fmt.Sprintf("it keeps %s for now, which %s", h.ip, why))
+			if why := d.unfit(h); why != "" && d.fail != nil && d.revokeAfter(h.ip) == never {
+				d.fail.say("", fmt.Sprintf("it keeps %s for now, which %s", h.ip, why))
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func applyStep(s Service, st Step) Service {
 		}
 	}
 	if st.SetIngress {
-		s.Ingress = slices.Clone(st.Ingress)
+		s.Ingress, s.Writer = slices.Clone(st.Ingress), ""
 	}
 	return s
 }

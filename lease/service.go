@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -33,7 +34,7 @@ type Key struct{ Namespace, Name string }
 // String returns "namespace/name".
 func (k Key) String() string { return k.Namespace + "/" + k.Name }
 
-// Service is what the allocation needs to know of a Kubernetes Service, as one revision of the
+// Service is what starling needs to know of a Kubernetes Service, as one revision of the
 // ordered stream showed it. Tables keep it: its maps and slices must not change afterwards.
 type Service struct {
 	Namespace, Name string
@@ -49,7 +50,9 @@ type Service struct {
 	FamilyPolicy    string      // "SingleStack", "PreferDualStack", "RequireDualStack"
 	Ports           []string    // "TCP/80"
 	Selector        string      // canonical text, equal iff the selectors are equal; "" none
-	Ingress         []string    // status.loadBalancer.ingress[].ip
+	Ingress         []string    // status.loadBalancer.ingress[], of each its ip or else its hostname
+	ExternalIPs     []string    // spec.externalIPs
+	Writer          string      // field manager that wrote this Ingress; "" a speaker, or nobody knows
 }
 
 // Key returns the name of the Service.
@@ -71,11 +74,17 @@ func (s *Service) note(name string) string {
 	return value
 }
 
-// same compares contents, not versions alone: after a restored backup one version may name two of them.
-func (s *Service) same(o *Service) bool {
+// Compare orders by namespace, then by name.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
+}
+
+// Same compares contents, not versions alone: after a restored backup one version may name two of them.
+func (s *Service) Same(o *Service) bool {
 	return s.Version == o.Version && s.UID == o.UID && s.Key() == o.Key() &&
 		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
 		slices.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
 		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector && s.Local == o.Local &&
-		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress)
+		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress) &&
+		s.Writer == o.Writer && slices.Equal(s.ExternalIPs, o.ExternalIPs)
 }

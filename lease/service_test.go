@@ -9,7 +9,7 @@ import (
 // TestSame changes each field of a Service: none may be overlooked.
 func TestSame(t *testing.T) {
 	one, other := plainService(1), plainService(1)
-	if other.Annotations = [][2]string{}; !one.same(&other) {
+	if other.Annotations = [][2]string{}; !one.Same(&other) {
 		t.Error("equal Services differ")
 	}
 	text, list, table := "other", []string{"other"}, [][2]string{{"other", ""}}
@@ -30,7 +30,7 @@ func TestSame(t *testing.T) {
 		default:
 			t.Errorf("field %s: this test knows no other value of a %s", f.Name, f.Type)
 		}
-		if one.same(&changed) {
+		if one.Same(&changed) {
 			t.Errorf("field %s is overlooked", f.Name)
 		}
 	}

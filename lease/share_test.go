@@ -87,12 +87,12 @@ func TestSharing(t *testing.T) {
 			settle
 			events b IPAllocated: 198.18.64.1 from pool "default"
 			edit a share=other
-			step repair b
-			holds b 198.18.64.2(claimed)
+			step repair a
+			holds a 198.18.64.2(claimed)
 			settle
-			a 198.18.64.1
-			b 198.18.64.2
-			events b AddressConflict: 198.18.64.1 was bound to ns/a too, which keeps it; IPReleased: 198.18.64.1: ns/a holds it, and they may not share it: their sharing keys differ; IPAllocated: 198.18.64.2 from pool "default"
+			a 198.18.64.2
+			b 198.18.64.1
+			events a IPAllocated: 198.18.64.1 from pool "default"; AddressConflict: 198.18.64.1 was bound to ns/b too, which keeps it; IPReleased: 198.18.64.1: ns/b holds it, and they may not share it: their sharing keys differ; IPAllocated: 198.18.64.2 from pool "default"
 		`},
 		{"a full pool serves who may share as soon as the holder lets it", `
 			pool default 198.18.64.1/32
@@ -104,9 +104,61 @@ func TestSharing(t *testing.T) {
 			settle
 			b 198.18.64.1
 		`},
+		{"nobody of another namespace shares, whatever it guesses", `
+			pool default 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create other/b share=k ports=TCP/81
+			create other/c share=k ports=TCP/82 ips=198.18.64.1
+			create other/d share=guess ports=TCP/83 ips=198.18.64.1
+			settle
+			a 198.18.64.1
+			other/b 198.18.64.2
+			other/c -
+			events c AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is held by ns/a, and they may not share it: they are in different namespaces, and its pool has no shareAcrossNamespaces: true
+			events d AllocationFailed: annotation starling-lb.io/loadBalancerIPs asks for 198.18.64.1, which is held by ns/a, and they may not share it: they are in different namespaces, and its pool has no shareAcrossNamespaces: true
+			pools
+			pool default across 198.18.64.1-198.18.64.9
+			settle
+			other/c 198.18.64.1
+		`},
+		{"who shares across namespaces goes on when the pool does not allow it any more, and does not come again", `
+			pool default across 198.18.64.1-198.18.64.9
+			create a share=k ports=TCP/80
+			create other/b share=k ports=TCP/81
+			settle
+			other/b 198.18.64.1
+			pools
+			pool default 198.18.64.1-198.18.64.9
+			settle
+			edit other/b ports=TCP/82 label=x=y
+			restart
+			settle
+			a 198.18.64.1
+			other/b 198.18.64.1
+			ingress other/b -
+			settle
+			other/b 198.18.64.1
+			recreate other/b
+			settle
+			a 198.18.64.1
+			other/b 198.18.64.2
+		`},
+		{"what others share across namespaces is adopted as it is", `
+			pool default 198.18.64.1-198.18.64.9
+			rank -1
+			create a share=k ports=TCP/80
+			create other/b share=k ports=TCP/81
+			ingress a 198.18.64.1
+			ingress other/b 198.18.64.1
+			rank 0
+			settle
+			a 198.18.64.1
+			other/b 198.18.64.1
+		`},
 		{"nobody shares with another installation", `
 			pool default 198.18.64.1-198.18.64.9
 			create a share=k ports=TCP/80
+			settle
 			lease a {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
 			create b share=k ports=TCP/81
 			settle

@@ -2,14 +2,18 @@ package lease
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
 )
 
 const (
-	// rest is how long a released address is not picked: slow watchers may still answer for its old holder.
-	rest = 5 * time.Second
+	// Rest is how long a released address is not picked, unless it is known sooner that nobody answers
+	// for its old holder any more: slow watchers may.
+	Rest = 5 * time.Second
+	// maxAsked bounds the resting addresses of which that is asked at a time.
+	maxAsked = 16
 	// maxReleased is how many released addresses are remembered. Then all but the resting ones count as never used.
 	maxReleased = 1 << 16
 	// maxSkips bounds the reserved addresses that one search passes over.
@@ -39,8 +43,9 @@ type shelf struct {
 	rested  bins        // released, and not resting any more
 	resting []candidate // released, the oldest first
 	when    map[netip.Addr]time.Time
-	aside   []netip.Addr // passed over because they were reserved
-	limit   int          // of released
+	aside   map[netip.Addr]struct{} // passed over because they were reserved
+	known   map[candidate]struct{}  // loose or in a bin: nothing is there twice
+	limit   int                     // of released
 }
 
 // candidate is an address that may be picked, if it is still free when its turn comes.
@@ -60,7 +65,17 @@ type world struct {
 	now      time.Time
 	taken    func(netip.Addr) bool
 	reserved func(netip.Addr) bool
+	rested   func(netip.Addr, time.Time) time.Time // see View.Rested
 	loads    *loads
+}
+
+// until is until when a released address must rest, or until when it is not known.
+func (w *world) until(c candidate) time.Time {
+	end := c.at.Add(Rest)
+	if w.rested == nil || !end.After(w.now) {
+		return end
+	}
+	return w.rested(c.ip, c.at)
 }
 
 func newShelf(q *pool, f int) *shelf {
@@ -72,7 +87,7 @@ func newShelf(q *pool, f int) *shelf {
 // rewind lets the cursor start again.
 func (s *shelf) rewind() {
 	s.spans, s.next = s.pool.spans[s.family], netip.Addr{}
-	s.loose, s.aside = nil, nil
+	s.loose, s.aside, s.known = nil, make(map[netip.Addr]struct{}), make(map[candidate]struct{})
 	s.fresh.drain()
 	s.rested.drain()
 	if len(s.spans) > 0 {
@@ -80,8 +95,19 @@ func (s *shelf) rewind() {
 	}
 }
 
-// putBack returns an address that was picked and never held.
-func (s *shelf) putBack(ip netip.Addr) { s.loose = append(s.loose, candidate{ip: ip}) }
+// putBack returns an address that was picked and never held, or says again that it is free.
+func (s *shelf) putBack(ip netip.Addr) {
+	if c := (candidate{ip: ip}); s.learn(c) {
+		s.loose = append(s.loose, c)
+	}
+}
+
+// learn reports whether a candidate is a new one, neither loose nor in a bin, and notes it as known.
+func (s *shelf) learn(c candidate) bool {
+	_, known := s.known[c]
+	s.known[c] = struct{}{}
+	return !known
+}
 
 // release returns an address that was held.
 func (s *shelf) release(ip netip.Addr, now time.Time) {
@@ -105,7 +131,7 @@ func (s *shelf) released() []candidate {
 // forget drops the memory of released addresses that have rested.
 func (s *shelf) forget(now time.Time) {
 	all := s.released()
-	n := slices.IndexFunc(all, func(c candidate) bool { return c.at.Add(rest).After(now) })
+	n := slices.IndexFunc(all, func(c candidate) bool { return c.at.Add(Rest).After(now) })
 	if n < 0 {
 		n = len(all)
 	}
@@ -132,7 +158,10 @@ func (s *shelf) first(w *world) (ip netip.Addr, ok bool, wake time.Time) {
 		ip, ok, _ := s.choose(&s.fresh, w, s.fromCursor)
 		return ip, ok, time.Time{}
 	}
-	return netip.Addr{}, false, s.wake(w)
+	if wake = s.wake(w); len(s.aside) > 0 {
+		wake = earliest(wake, w.now.Add(recheck))
+	}
+	return netip.Addr{}, false, wake
 }
 
 // sort puts the loose addresses into bins, and all anew when other announcers are to be expected.
@@ -155,11 +184,14 @@ func (s *shelf) sort(w *world) {
 // an announcer with the fewest addresses of all; more says that the source gave up for now.
 func (s *shelf) choose(b *bins, w *world, source func(*world) (c candidate, ok, more bool)) (ip netip.Addr, found, more bool) {
 	fewest, window := w.loads.fewest(), w.loads.window()
-	best, load, found := b.best(w.loads, func(c candidate) bool { return s.fits(c, w) })
+	best, load, found := b.best(w.loads, func(c candidate) bool { return s.keeps(c, w) })
 	for !found || load > fewest && b.n < window {
 		c, ok, more := source(w)
 		if !ok {
 			return best.ip, found, more && !found
+		}
+		if !s.learn(c) {
+			continue // it was put back before the cursor came by
 		}
 		i := w.loads.announcer(c.ip)
 		b.push(i, c)
@@ -170,6 +202,15 @@ func (s *shelf) choose(b *bins, w *world, source func(*world) (c candidate, ok, 
 	return best.ip, found, false
 }
 
+// keeps reports whether a candidate of a bin fits. Else it is to be dropped from there.
+func (s *shelf) keeps(c candidate, w *world) bool {
+	fits := s.fits(c, w)
+	if !fits {
+		delete(s.known, c)
+	}
+	return fits
+}
+
 // fits reports whether a candidate may be picked. Else it is none any more: it comes back by release,
 // or from aside.
 func (s *shelf) fits(c candidate, w *world) bool {
@@ -178,7 +219,7 @@ func (s *shelf) fits(c candidate, w *world) bool {
 		return false // released since then
 	case w.taken(c.ip):
 	case w.reserved(c.ip):
-		s.aside = append(s.aside, c.ip)
+		s.aside[c.ip] = struct{}{}
 	default:
 		return true
 	}
@@ -214,32 +255,59 @@ func (s *shelf) advance() {
 	}
 }
 
-// fromResting returns the next released address that has rested.
+// fromResting returns a released address that has rested.
 func (s *shelf) fromResting(w *world) (c candidate, ok, more bool) {
-	if at := s.wake(w); at.IsZero() || at.After(w.now) {
+	i, _ := s.look(w)
+	if i < 0 {
 		return candidate{}, false, false
 	}
-	c, s.resting = s.resting[0], s.resting[1:]
+	c = s.resting[i]
+	s.drop(i)
 	return c, true, false
 }
 
-// wake is when the next released address will have rested, zero for never.
+// wake is when a released address may have rested, zero for never.
 func (s *shelf) wake(w *world) time.Time {
-	for ; len(s.resting) > 0; s.resting = s.resting[1:] {
-		if c := s.resting[0]; s.fits(c, w) {
-			return c.at.Add(rest)
-		}
+	_, at := s.look(w)
+	return at
+}
+
+// look returns where the first address is that has rested, or -1 and when the next one may have. The
+// one that was released longest ago has rested first; of some more it may be known sooner.
+func (s *shelf) look(w *world) (i int, at time.Time) {
+	most := maxAsked
+	if w.rested == nil {
+		most = 1
 	}
-	return time.Time{}
+	for i < min(len(s.resting), most) {
+		c := s.resting[i]
+		if !s.fits(c, w) {
+			s.drop(i)
+			continue
+		}
+		until := w.until(c)
+		if !until.After(w.now) {
+			return i, w.now
+		}
+		at = earliest(at, until)
+		i++
+	}
+	return -1, at
+}
+
+// drop takes out the resting address at i, which is among the first.
+func (s *shelf) drop(i int) {
+	copy(s.resting[1:i+1], s.resting[:i])
+	s.resting = s.resting[1:]
 }
 
 // fromAside looks again at what was reserved once, and reports whether any of it can be had.
 func (s *shelf) fromAside(w *world) bool {
-	again := s.aside
-	s.aside = nil
+	again := slices.SortedFunc(maps.Keys(s.aside), netip.Addr.Compare)
+	clear(s.aside)
 	for _, ip := range again {
-		if c := (candidate{ip: ip}); s.fits(c, w) {
-			s.loose = append(s.loose, c)
+		if s.fits(candidate{ip: ip}, w) {
+			s.putBack(ip)
 		}
 	}
 	return len(s.loose) > 0

@@ -16,6 +16,7 @@ type bench struct {
 	now             time.Time
 	taken, reserved map[netip.Addr]bool
 	loads           *loads
+	rested          func(netip.Addr, time.Time) time.Time
 	asked           int // how often the world was asked
 }
 
@@ -31,6 +32,7 @@ func (b *bench) ask() (netip.Addr, bool, time.Time) {
 		taken:    func(ip netip.Addr) bool { b.asked++; return b.taken[ip] },
 		reserved: func(ip netip.Addr) bool { return b.reserved[ip] },
 		loads:    b.loads,
+		rested:   b.rested,
 	})
 }
 
@@ -69,12 +71,12 @@ func TestShelfOrder(t *testing.T) {
 	delete(b.taken, netip.MustParseAddr("192.0.2.1"))
 	b.putBack(netip.MustParseAddr("192.0.2.1"))
 	expect("192.0.2.1", "192.0.2.3", "192.0.2.4", "192.0.2.8", "192.0.2.9") // and none that rests
-	if _, _, wake := b.ask(); !wake.Equal(epoch.Add(rest)) {
+	if _, _, wake := b.ask(); !wake.Equal(epoch.Add(Rest)) {
 		t.Errorf("wakes at %v", wake)
 	}
 	b.now = b.now.Add(time.Second)
 	b.give("192.0.2.1")
-	b.now = b.now.Add(rest)
+	b.now = b.now.Add(Rest)
 	expect("192.0.2.2", "192.0.2.1") // the longest released first
 	if _, _, wake := b.ask(); !wake.IsZero() {
 		t.Errorf("wakes at %v", wake)
@@ -169,7 +171,7 @@ func TestShelfAgainstNaive(t *testing.T) {
 func (b *bench) compare(t *rapid.T, all []netip.Addr, releasedAt map[netip.Addr]time.Time) {
 	rests := func(ip netip.Addr) bool {
 		at, ok := b.when[ip]
-		return ok && at.Equal(releasedAt[ip]) && at.Add(rest).After(b.now)
+		return ok && at.Equal(releasedAt[ip]) && at.Add(Rest).After(b.now)
 	}
 	got, ok, wake := b.ask()
 	free, resting := 0, 0
@@ -212,5 +214,77 @@ func TestShelfCost(t *testing.T) {
 	}
 	if b.asked > 50000 {
 		t.Errorf("asked %d times for 10000 picks", b.asked)
+	}
+}
+
+// TestShelfRested: of what rests the first is picked of which it is known that it may be, and only some are asked about.
+func TestShelfRested(t *testing.T) {
+	b := newBench(t, Pool{Name: "a", Ranges: []string{"192.0.2.1-192.0.2.99"}}, 0)
+	b.take(99)
+	known, asked := map[string]bool{}, map[string]bool{}
+	b.rested = func(ip netip.Addr, _ time.Time) time.Time {
+		asked[ip.String()] = true
+		if known[ip.String()] {
+			return b.now
+		}
+		return b.now.Add(20 * time.Millisecond)
+	}
+	for i := range 30 {
+		b.give(fmt.Sprint("192.0.2.", i+1))
+	}
+	if _, ok, wake := b.ask(); ok || !wake.Equal(b.now.Add(20*time.Millisecond)) || len(asked) != maxAsked {
+		t.Errorf("%v, wakes at %v, asked about %d", ok, wake, len(asked))
+	}
+	known["192.0.2.3"], known["192.0.2.5"], known["192.0.2.29"] = true, true, true
+	if diff := cmp.Diff([]string{"192.0.2.3", "192.0.2.5"}, b.take(9)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b.now = b.now.Add(Rest)
+	if got := b.take(99); len(got) != 28 || got[0] != "192.0.2.1" {
+		t.Errorf("after the rest: %v", got)
+	}
+}
+
+// TestShelfLooksAgainAtReserved: when everything else is taken.
+func TestShelfLooksAgainAtReserved(t *testing.T) {
+	b := newBench(t, Pool{Name: "a", Ranges: []string{"192.0.2.1-192.0.2.2"}}, 0)
+	b.reserved[netip.MustParseAddr("192.0.2.2")] = true
+	b.take(2)
+	if _, ok, wake := b.ask(); ok || !wake.Equal(b.now.Add(recheck)) {
+		t.Errorf("%v, wakes at %v", ok, wake)
+	}
+}
+
+// TestShelfKeepsEachOnce: however often it is said that an address is free, it is one candidate.
+func TestShelfKeepsEachOnce(t *testing.T) {
+	ip := netip.MustParseAddr("192.0.2.1")
+	for _, tt := range []struct {
+		name  string
+		again func(b *bench)
+	}{
+		{"not picked", func(b *bench) { b.putBack(ip) }},
+		{"picked and left", func(b *bench) { b.putBack(ip); b.ask() }},
+		{"ahead of the cursor", func(b *bench) { b.putBack(netip.MustParseAddr("192.0.2.9")); b.ask() }},
+		{"taken while it was looked at", func(b *bench) {
+			b.taken[ip] = true
+			b.ask()
+			delete(b.taken, ip)
+			b.putBack(ip)
+		}},
+		{"reserved", func(b *bench) { b.reserved[ip] = true; b.putBack(ip); b.ask() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, Pool{Name: "a", Ranges: []string{"192.0.2.1-192.0.2.9"}}, 0)
+			for range 50 {
+				tt.again(b)
+			}
+			if n := len(b.loose) + b.fresh.n + len(b.aside); n < 1 || n > 3 {
+				t.Errorf("%d loose, %d in bins, %d aside", len(b.loose), b.fresh.n, len(b.aside))
+			}
+			clear(b.reserved)
+			if got := b.take(10); len(got) != 9 {
+				t.Errorf("%v are free, want all 9", got)
+			}
+		})
 	}
 }

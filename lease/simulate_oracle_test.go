@@ -66,10 +66,31 @@ func (s *simulation) settled(p *speaker) {
 		}
 	}
 	for k, svc := range s.api.services {
+		if why := forbidden(svc, p.pools, s.labels[p.space]); why != "" {
+			s.fail("%s keeps %s: %s", k, why, show(svc))
+		}
 		if pool := hungry(svc, s.api.services, p.pools, s.labels[p.space]); pool != "" {
 			s.fail("%s has no address although pool %s has: %s", k, pool, show(svc))
 		}
 	}
+}
+
+// forbidden names an address that a Service shows although its pool forbids it and is to take it back.
+func forbidden(svc Service, pools *Pools, space Labels) string {
+	e := read(svc)
+	if svc.Type != typeLoadBalancer || svc.Class != "" || svc.Deleting || e.by != "" && e.by != "here" || space == nil {
+		return ""
+	}
+	for _, h := range e.holds {
+		q := pools.of(h.ip)
+		if q == nil && pools.byName[h.pool] != nil || !h.shown {
+			continue
+		}
+		if q == nil && h.revoke != never || q != nil && q.Keep == KeepNever && !(q.ofServices.matchText(svc.Labels) && (len(q.inNamespaces) == 0 || q.inNamespaces.match(space))) {
+			return h.ip.String()
+		}
+	}
+	return ""
 }
 
 // hungry names a pool that could serve a Service which has no simple wish granted.
@@ -106,7 +127,7 @@ func anyFree(e *entry, q *pool, f int, all map[Key]Service) bool {
 			taken := false
 			for _, svc := range all {
 				o := read(svc)
-				taken = taken || o.s.Key() != e.s.Key() && o.at(ip) != nil && clashHere(e, o) != ""
+				taken = taken || slices.Contains(o.external, ip) || o.s.Key() != e.s.Key() && o.has(ip) && clashHere(e, o) != ""
 			}
 			if !taken {
 				return true
@@ -139,6 +160,9 @@ func naiveUsed(services map[Key]Service, pools *Pools, pool string) uint64 {
 	used := map[netip.Addr]bool{}
 	for _, svc := range services {
 		for _, h := range held(svc) {
+			if h.void {
+				continue
+			}
 			if name, _ := pools.Of(h.ip); name == pool {
 				used[h.ip] = true
 			}

@@ -39,6 +39,7 @@ type grip struct {
 }
 
 type speaker struct {
+	name   string
 	table  *Table
 	at     int    // place in the history
 	cut    bool   // its watch is broken, only a list helps
@@ -48,6 +49,9 @@ type speaker struct {
 	rank   int
 	pools  *Pools
 	spread *Spread
+	differ bool            // gossip has told it that others have other pools
+	behind int             // other configurations that come before its own, as it believes
+	dead   map[string]bool // other speakers that it takes for dead
 }
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
@@ -63,7 +67,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 		}
 	}
 	for i := range 2 + s.rand.IntN(6) {
-		s.speakers = append(s.speakers, &speaker{table: NewTable(), rank: i, pools: s.configs[0]})
+		s.speakers = append(s.speakers, &speaker{name: fmt.Sprint("n", i), table: NewTable(), rank: i, pools: s.configs[0], dead: map[string]bool{}})
 	}
 	return s
 }
@@ -74,8 +78,12 @@ func (s *simulation) pools() []*Pools {
 	two := Pool{Name: "two", Ranges: []string{"192.0.2.9/32"}, AutoAssign: new(s.rand.IntN(2) == 0)}
 	three := Pool{Name: "three", Ranges: []string{"192.0.2.12/32"}, Priority: new(1), ServiceSelectors: []Selector{{MatchLabels: Labels{"tier": "3"}}}}
 	four := Pool{Name: "four", Ranges: []string{"192.0.2.14/32", "2001:db8::4/128"}, Priority: new(0), NamespaceSelectors: []Selector{{MatchLabels: Labels{"env": "four"}}}}
+	three.Keep, three.RevokeAfter = KeepNever, oneOf(s.rand, []string{"0s", "3s", ""})
+	if four.Keep = oneOf(s.rand, []Keep{"", KeepNever}); s.rand.IntN(2) == 0 {
+		one.Keep, one.RevokeAfter = KeepNever, oneOf(s.rand, []string{"500ms", "1m"})
+	}
 	forAll := four
-	forAll.NamespaceSelectors, forAll.Keep = nil, true
+	forAll.NamespaceSelectors, forAll.Keep = nil, KeepAlways
 	return []*Pools{
 		mustPools(s.t, one, two, three, four),
 		mustPools(s.t, Pool{Name: "two", Ranges: []string{"192.0.2.9/32", "2001:db8::2/128"}}, Pool{Name: "one", Ranges: []string{"192.0.2.0-192.0.2.2"}, Exclude: []string{"192.0.2.0"}}, forAll),
@@ -83,9 +91,9 @@ func (s *simulation) pools() []*Pools {
 }
 
 func (s *simulation) view(p *speaker) View {
-	v := View{Now: s.now, Installation: "here", Self: "n", Pools: p.pools, Spread: p.spread, Rank: func(string) int { return p.rank }}
+	v := View{Now: s.now, Installation: "here", Self: p.name, Pools: p.pools, Spread: p.spread, Rank: func(string) int { return p.rank }}
 	v.NamespaceLabels, v.NamespaceEdits = func(string) Labels { return s.labels[p.space] }, uint64(p.space)
-	v.Freeze = slices.ContainsFunc(s.speakers, func(o *speaker) bool { return o.pools != p.pools })
+	v.Freeze, v.Behind, v.Alive = p.differ, p.behind, func(name string) bool { return !p.dead[name] }
 	return v
 }
 
@@ -179,6 +187,11 @@ func (s *simulation) act() *speaker {
 		p.spread = oneOf(s.rand, []*Spread{nil, hashed(1 + s.rand.IntN(7))})
 	case "configure":
 		p.pools = oneOf(s.rand, s.configs)
+	case "gossip":
+		s.gossip(p)
+		for _, o := range s.speakers {
+			p.dead[o.name] = s.rand.IntN(4) == 0
+		}
 	}
 	return p
 }
@@ -187,8 +200,14 @@ func (s *simulation) act() *speaker {
 // everything again, which mends what others break.
 const (
 	actions = "user user user user watch watch watch steps steps steps steps land land land land land work work work work wait wait"
-	mishaps = "list cut restart elect members configure save restore"
+	mishaps = "list cut restart elect members configure gossip save restore"
 )
+
+// gossip tells a speaker whether others have other pools.
+func (s *simulation) gossip(p *speaker) {
+	p.differ = slices.ContainsFunc(s.speakers, func(o *speaker) bool { return o.pools != p.pools })
+	p.behind = btoi(p.differ) * s.rand.IntN(3)
+}
 
 // elect gives the speakers other ranks, about which they need not agree.
 func (s *simulation) elect() {
@@ -255,7 +274,7 @@ func (s *simulation) work(p *speaker) (bool, time.Time) {
 // finish lets everybody work until nothing is left to do, and checks the outcome.
 func (s *simulation) finish() {
 	for _, p := range s.speakers {
-		p.outbox, p.pools = nil, s.configs[0]
+		p.outbox, p.pools, p.differ, p.behind = nil, s.configs[0], false, 0
 	}
 	if !slices.ContainsFunc(s.speakers, func(p *speaker) bool { return p.rank >= 0 }) {
 		s.speakers[0].rank = 0
@@ -279,7 +298,7 @@ func (s *simulation) finish() {
 	for _, p := range s.speakers {
 		s.check(p)
 	}
-	fresh := &speaker{table: NewTable(), pools: s.configs[0], space: len(s.labels) - 1}
+	fresh := &speaker{name: "fresh", table: NewTable(), pools: s.configs[0], space: len(s.labels) - 1}
 	s.watch(fresh, len(s.history)-1, true)
 	steps, _ := fresh.table.Steps(s.view(fresh))
 	for _, st := range steps {

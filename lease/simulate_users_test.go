@@ -61,7 +61,7 @@ func (s *simulation) change(k Key) {
 }
 
 const edits = `delete deleting flip note note strip copy forge foreign garbage ingress clear wish unwish nonsense
-	share class ports local selector pool families label namespace`
+	share class ports local selector pool families label namespace external`
 
 // tamper changes the lease.
 func (s *simulation) tamper(c *Service, what, ip string) {
@@ -104,6 +104,8 @@ func (s *simulation) wish(c *Service, what, ip string) {
 		c.Selector = oneOf(s.rand, []string{"app=x", "app=y"})
 	case "pool":
 		c.annotate(wishPool[0], oneOf(s.rand, []string{"", "one", "two", "three", "four"}))
+	case "external":
+		c.ExternalIPs = oneOf(s.rand, [][]string{nil, nil, {ip}})
 	case "label":
 		c.Labels = oneOf(s.rand, []string{"tier=", "tier=3"})
 	case "families":

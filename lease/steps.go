@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"net/netip"
 	"time"
+
+	"github.com/starling-lb/starling/health"
 )
 
 const (
@@ -63,7 +65,6 @@ func (t *Table) Steps(v View) (steps []Step, wake time.Time) {
 
 // gather moves what is to be looked at into the heap.
 func (t *Table) gather(w *work) {
-	t.heads()
 	for _, e := range t.dirty {
 		heap.Push(w, e)
 	}
@@ -83,10 +84,11 @@ func (t *Table) look(e *entry, v *View) (Step, bool) {
 		}
 		t.land(e)
 	}
-	e.alarm = time.Time{}
-	delete(t.parked, e)
+	t.silence(e)
+	e.parked = false
 	p := t.plan(e, v)
 	t.watch(e, &p, v.Now)
+	e.strays = p.strays
 	t.lack(e, p.fail)
 	t.wake(e, p.again)
 	if p.kind != "" {
@@ -94,7 +96,11 @@ func (t *Table) look(e *entry, v *View) (Step, bool) {
 	}
 	e.dueFor = ""
 	t.await(e, p.fail)
-	return t.complain(e, &p, v)
+	if s, ok := t.complain(e, &p, v); ok {
+		t.mark(e) // there may be more to tell
+		return s, ok
+	}
+	return t.warn(e, v)
 }
 
 // watch keeps the time that a claim has waited for its rival.
@@ -109,7 +115,7 @@ func (t *Table) watch(e *entry, p *plan, now time.Time) {
 	if !e.impatient(now) {
 		t.wake(e, e.since.Add(patience))
 	} else if p.kind == "" && p.fail == nil {
-		p.fail = &failure{texts: []string{p.waiting}}
+		p.fail = &failure{why: []refusal{{health.AddressHeld, p.waiting}}}
 	}
 }
 
@@ -120,13 +126,19 @@ func (e *entry) impatient(now time.Time) bool {
 // act returns the write of a plan if it is this speaker's turn.
 func (t *Table) act(e *entry, p *plan, v *View) (Step, bool) {
 	rank := t.rank(v, p.pool)
+	if p.alone {
+		rank = 0
+	}
 	if e.dueFor != p.kind {
 		e.due, e.dueFor = v.Now, p.kind
 	}
-	if rank < 0 || v.Now.Before(t.turn(e, p.pool, rank)) {
-		t.parked[e] = struct{}{}
-		if rank > 0 {
-			t.wake(e, t.turn(e, p.pool, rank))
+	if at := t.turn(e, p.pool, rank, v); rank < 0 || v.Now.Before(at) {
+		e.parked = true
+		if rank >= 0 {
+			t.wake(e, at)
+		}
+		if v.Now.Before(e.calm()) {
+			t.lacking[e] = Waiting{Service: e.s.Key(), Code: health.StatusOverwritten, Reason: e.rivalry()}
 		}
 		return Step{}, false // it keeps its place in a queue
 	}
@@ -140,21 +152,33 @@ func (t *Table) act(e *entry, p *plan, v *View) (Step, bool) {
 }
 
 // turn is when a speaker of this rank may act: a rank above 0 when the step is overdue, and while
-// nobody does anything in the pool.
-func (t *Table) turn(e *entry, pool string, rank int) time.Time {
-	if rank == 0 {
-		return e.due
+// nobody does anything in the pool. Refused writes slow down all ranks but 0, so that all speakers together
+// try little more often than one. Those of another configuration than most have it a moment later than these, but
+// for what they have claimed themselves: nobody else may know how to go on with that.
+func (t *Table) turn(e *entry, pool string, rank int, v *View) time.Time {
+	due := e.due
+	if e.from != v.Self || !e.claims() {
+		due = due.Add(time.Duration(v.Behind) * behind)
 	}
-	from := e.due
+	if calm := e.calm(); calm.After(due) {
+		due = calm
+	}
+	if rank == 0 {
+		return due
+	}
+	from := due
 	if at := t.progress[pool]; at.After(from) {
 		from = at
 	}
-	at, last := from.Add(time.Duration(rank)*interval), e.due.Add(time.Duration(rank)*slack*interval)
+	at, last := from.Add(time.Duration(rank)*e.pace()), due.Add(time.Duration(rank)*slack*interval)
 	if at.After(last) {
 		return last
 	}
 	return at
 }
+
+// pace is how much longer each rank waits than the one before.
+func (e *entry) pace() time.Duration { return max(interval, growing(e.fails)) }
 
 // complain tells the user what is missing, once.
 func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
@@ -171,14 +195,18 @@ func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
 		return Step{}, false
 	}
 	rank := t.rank(v, p.fail.count)
-	t.parked[e] = struct{}{}
+	e.parked = true
 	if rank < 0 || !known && len(e.told) >= maxTold {
 		return Step{}, false
 	}
 	if !known {
 		n.at = v.Now
 	}
-	n.told = rank == 0 && v.Now.Sub(n.at) < news
+	quiet := v.Freeze && v.Now.Before(n.at.Add(hush)) // others may know better, and do it
+	n.told = !quiet && rank == 0 && v.Now.Sub(n.at) < news
+	if quiet {
+		t.wake(e, n.at.Add(hush))
+	}
 	if e.told == nil {
 		e.told = make(map[string]notice)
 	}
@@ -186,10 +214,10 @@ func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
 	if !n.told {
 		return Step{}, false
 	}
-	delete(t.parked, e)
+	e.parked = false
 	return Step{
 		Kind: Tell, Service: e.s.Key(), UID: e.s.UID, Version: e.s.Version,
-		Events: []Event{{Warning: true, Reason: AllocationFailed, Message: text}},
+		Events: []Event{{Warning: true, Reason: AllocationFailed, Message: text, Code: p.fail.code()}},
 	}, true
 }
 
@@ -233,6 +261,12 @@ func (t *Table) land(e *entry) {
 // once the stream shows another version of it, or after a while.
 func (t *Table) Done(s Step, now time.Time, err error) {
 	e := t.entries[s.Service]
+	if e != nil && e.s.UID == s.UID && err == nil {
+		for _, writer := range s.names {
+			e.open()
+			e.over.name(writer)
+		}
+	}
 	if e == nil || e.s.UID != s.UID || e.flight == nil || e.flight.version != s.Version {
 		return // the stream was faster
 	}
@@ -257,5 +291,5 @@ func (t *Table) rank(v *View, pool string) int {
 	return r
 }
 
-// growing is the wait after so many failures in a row, from the first on.
-func growing(fails int) time.Duration { return min(firstRetry<<min(fails-1, 10), lastRetry) }
+// growing is the wait after so many failures in a row.
+func growing(fails int) time.Duration { return min(firstRetry<<min(max(fails-1, 0), 10), lastRetry) }

@@ -15,18 +15,15 @@ type Table struct {
 	keys    map[string]map[netip.Addr]int // addresses that Services with a sharing key hold or are picked for
 	dirty   []*entry                      // to be looked at by the next Steps
 
-	none     *Pools // for Views without any
-	seen     seen   // what of the last View was relevant to all Services
+	seen     seen // what of the last View was relevant to all Services
 	shelves  map[string]*[2]*shelf
-	used     map[string]uint64
+	used     map[string][2]uint64 // of each family, by pool
 	ranks    map[string]int
+	behind   int                  // of the last View
 	progress map[string]time.Time // when a lease with an address of the pool changed last
 
-	parked  map[*entry]struct{}                // have something to do that is another speaker's turn
 	wanted  map[netip.Addr]map[*entry]struct{} // wait for one address
-	sharers map[string]map[*entry]struct{}     // wait for any address, have this sharing key
 	queues  map[string]*queue                  // wait for any address
-	stirred map[*queue]struct{}                // the heads of these queues are to be looked at
 	waiting map[string]uint64
 	lacking map[*entry]Waiting // those that cannot have what they want, see Waiting
 	alarms  alarms
@@ -36,7 +33,10 @@ type Table struct {
 	spaces   map[string]Labels // of namespaces, as decisions were told them
 	spacesAt uint64            // NamespaceEdits of the last View
 
-	elsewhere elsewhere
+	elsewhere *Elsewhere // nil: to be made again
+	formers   formers
+	externals map[netip.Addr][]*entry // who lists an address in externalIPs, oldest first
+	conflicts map[netip.Addr]string   // of the last View
 
 	vips  []VIP // never changed in place
 	stale map[netip.Addr]struct{}
@@ -53,7 +53,8 @@ type seen struct {
 
 // guards are the rules that tests take away one at a time to see that each of them matters.
 type guards struct {
-	check, claims, ingress, types, tie, perAddress bool
+	check, claims, ingress, types, tie, edited, perAddress, others, unknown, was, said, outdone, external bool
+	foreign, idle, many, void, shown, across                                                              bool
 }
 
 // NewTable returns an empty table.
@@ -61,10 +62,10 @@ func NewTable() *Table {
 	return &Table{
 		entries: make(map[Key]*entry), holds: make(map[netip.Addr][]*entry), flying: make(map[netip.Addr][]*entry),
 		keys: make(map[string]map[netip.Addr]int), ranks: make(map[string]int), progress: make(map[string]time.Time),
-		parked: make(map[*entry]struct{}), wanted: make(map[netip.Addr]map[*entry]struct{}),
-		queues: make(map[string]*queue), sharers: make(map[string]map[*entry]struct{}), stirred: make(map[*queue]struct{}), waiting: make(map[string]uint64), lacking: make(map[*entry]Waiting),
-		used: make(map[string]uint64), stale: make(map[netip.Addr]struct{}), none: &Pools{}, spaces: make(map[string]Labels),
-		loads: newLoads(nil),
+		wanted: make(map[netip.Addr]map[*entry]struct{}),
+		queues: make(map[string]*queue), waiting: make(map[string]uint64), lacking: make(map[*entry]Waiting),
+		used: make(map[string][2]uint64), stale: make(map[netip.Addr]struct{}), spaces: make(map[string]Labels),
+		loads: newLoads(nil), externals: make(map[netip.Addr][]*entry),
 	}
 }
 
@@ -104,13 +105,17 @@ func (t *Table) remove(e *entry, now time.Time) {
 		return
 	}
 	delete(t.entries, e.s.Key())
-	delete(t.parked, e)
 	delete(t.lacking, e)
 	held := e.holds
+	if e.by == t.seen.installation {
+		t.formers.leave(e.s.Key(), held, now)
+	}
 	t.unlink(e)
 	t.land(e)
 	t.forget(e)
+	t.silence(e)
 	e.holds, e.dirty = nil, true // nobody looks at it any more
+	t.relisted(e.external, nil)
 	t.changed(e, held, now)
 }
 
@@ -125,15 +130,23 @@ func (t *Table) put(s *Service, now time.Time) {
 	case e == nil:
 		e = &entry{}
 		t.entries[s.Key()] = e
-	case e.s.same(s):
+	case e.s.Same(s):
 		return // a relist shows it again
 	default:
 		lease = e.s.note(LeaseAnnotation)
 	}
-	held, asked := e.holds, e.req.slots
+	held, asked, by, listed := e.holds, e.req.slots, e.by, e.external
 	t.unlink(e)
 	e.read(s, t.off.perAddress)
+	e.sift(t.seen.installation, &t.off)
 	t.link(e)
+	if t.seen.pools != nil {
+		e.learn(held, now)
+	}
+	e.recall(held, now)
+	if by == t.seen.installation && !e.leased() {
+		t.formers.leave(s.Key(), held, now)
+	}
 	e.lose(held, asked, now)
 	if lease != s.note(LeaseAnnotation) {
 		t.progressed(e, now)
@@ -143,6 +156,7 @@ func (t *Table) put(s *Service, now time.Time) {
 	}
 	t.land(e) // the write has landed, or never will
 	t.mark(e)
+	t.relisted(listed, e.external)
 	t.changed(e, held, now)
 }
 
@@ -158,13 +172,15 @@ func (t *Table) progressed(e *entry, now time.Time) {
 // changed tells everybody whom the change of a Service's holds concerns.
 func (t *Table) changed(e *entry, held []hold, now time.Time) {
 	for _, h := range held {
-		if e.at(h.ip) == nil {
+		if !h.void && !e.has(h.ip) {
 			t.touch(e, h.ip)
 			t.freed(h.ip, now)
 		}
 	}
 	for _, h := range e.holds {
-		t.touch(e, h.ip)
+		if !h.void {
+			t.touch(e, h.ip)
+		}
 	}
 }
 
@@ -172,9 +188,9 @@ func (t *Table) changed(e *entry, held []hold, now time.Time) {
 func (t *Table) touch(e *entry, ip netip.Addr) {
 	t.stale[ip] = struct{}{}
 	t.weigh(ip)
-	holds, key := e.at(ip) != nil, ""
+	holds, key := e.has(ip), ""
 	for _, o := range t.holds[ip] {
-		if o != e && (!o.at(ip).bound || holds && t.clash(o, e) != "") {
+		if o != e && (!o.at(ip).bound || o.edited || holds && t.clash(o, e, ip) != "") {
 			t.mark(o)
 		}
 		if key != o.req.share {
@@ -183,6 +199,9 @@ func (t *Table) touch(e *entry, ip netip.Addr) {
 		}
 	}
 	for o := range t.wanted[ip] {
+		t.mark(o)
+	}
+	for _, o := range t.externals[ip] {
 		t.mark(o)
 	}
 }
@@ -206,8 +225,12 @@ func (t *Table) mark(e *entry) {
 
 // link enters the holds of a Service into the index, unlink takes them out.
 func (t *Table) link(e *entry) {
-	t.elsewhere.link(e, t.seen.installation)
+	t.linkExternal(e)
 	for _, h := range e.holds {
+		if h.void {
+			continue
+		}
+		t.outdate(e)
 		t.share(e.req.share, h.ip, 1)
 		list := t.holds[h.ip]
 		if len(list) == 0 {
@@ -219,8 +242,12 @@ func (t *Table) link(e *entry) {
 }
 
 func (t *Table) unlink(e *entry) {
-	t.elsewhere.unlink(e)
+	t.unlinkExternal(e)
 	for _, h := range e.holds {
+		if h.void {
+			continue
+		}
+		t.outdate(e)
 		t.share(e.req.share, h.ip, -1)
 		t.holds[h.ip] = without(t.holds[h.ip], e)
 		if len(t.holds[h.ip]) == 0 {
@@ -230,10 +257,19 @@ func (t *Table) unlink(e *entry) {
 	}
 }
 
+// outdate has Elsewhere made again if a Service is part of it.
+func (t *Table) outdate(e *entry) {
+	if e.foreign(t.seen.installation) {
+		t.elsewhere = nil
+	}
+}
+
 // use counts a held address for its pool.
 func (t *Table) use(ip netip.Addr, by int) {
 	if name := t.poolName(ip); name != "" {
-		t.used[name] += uint64(by)
+		n := t.used[name]
+		n[family(ip)] += uint64(by)
+		t.used[name] = n
 	}
 }
 

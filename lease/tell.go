@@ -3,12 +3,15 @@ package lease
 import (
 	"slices"
 	"strings"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // Waiting is a Service without all of its addresses, and why.
 type Waiting struct {
 	Service Key
 	Pool    string // it counts as waiting there; "" where no pool could help
+	Code    health.Code
 	Reason  string // the rule that refused, in words
 }
 
@@ -19,7 +22,7 @@ type Held struct {
 	Foreign bool   // the lease is not for this installation to change
 	Holder  string // node that wrote the lease
 	Bad     string // what is wrong with the lease as it is written, or ""
-	Items   []Item // of which State may be "shown" too: by status.loadBalancer.ingress alone
+	Items   []Item // of which State may also be "shown", by status.loadBalancer.ingress alone, or "void": it counts for nothing
 }
 
 // lack remembers that a Service cannot have what it wants, for Waiting to tell; nil ends it.
@@ -32,7 +35,7 @@ func (t *Table) lack(e *entry, f *failure) {
 		delete(t.lacking, e)
 		return
 	}
-	t.lacking[e] = Waiting{Service: e.s.Key(), Pool: f.count, Reason: text}
+	t.lacking[e] = Waiting{Service: e.s.Key(), Pool: f.count, Code: f.code(), Reason: text}
 }
 
 // Waiting lists the oldest Services that have not got what they want, at most that many, as the last Steps
@@ -68,10 +71,12 @@ func (e *entry) held(installation string) Held {
 		h.Holder = clip(l.Holder)
 	}
 	for _, o := range e.holds {
-		i := Item{IP: o.ip, Pool: o.pool, State: stateClaimed}
+		i := Item{IP: o.ip, Pool: o.pool, State: stateClaimed, RevokeAfter: revokeSaid(o.revoke)}
 		switch {
 		case o.bound:
 			i.State = stateBound
+		case o.void:
+			i.State = "void"
 		case !o.leased:
 			i.State = "shown"
 		}

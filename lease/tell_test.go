@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // tellTable is a table with these Services and one pool of one address.
@@ -42,9 +44,9 @@ func TestWaiting(t *testing.T) {
 	table.Steps(v)
 	full := `pool "p" has no free IPv4 address`
 	want := []Waiting{
-		{Key{"ns", "old"}, "p", full},
-		{Key{"ns", "young"}, "p", full},
-		{Key{"ns", "wrong"}, "", "spec.loadBalancerIP asks for 203.0.113.1, which is in no pool"},
+		{Key{"ns", "old"}, "p", health.PoolFull, full},
+		{Key{"ns", "young"}, "p", health.PoolFull, full},
+		{Key{"ns", "wrong"}, "", health.AddressInNoPool, "spec.loadBalancerIP asks for 203.0.113.1, which is in no pool"},
 	}
 	if diff := cmp.Diff(want, table.Waiting(10)); diff != "" {
 		t.Errorf("waiting (-want +got):\n%s", diff)
@@ -72,7 +74,9 @@ func TestHeld(t *testing.T) {
 			s.annotate(LeaseAnnotation, Lease{V: 1, By: by, Holder: "n2", IPs: []Item{{IP: netip.MustParseAddr("198.18.64.1"), Pool: "p", State: state}}}.Encode())
 		}
 	}
-	item := func(ip, pool, state string) []Item { return []Item{{netip.MustParseAddr(ip), pool, state}} }
+	item := func(ip, pool, state string) []Item {
+		return []Item{{IP: netip.MustParseAddr(ip), Pool: pool, State: state}}
+	}
 	for _, tt := range []struct {
 		name string
 		edit func(*Service)
@@ -85,7 +89,7 @@ func TestHeld(t *testing.T) {
 			lease("here", stateBound)(s)
 			s.Ingress = []string{"198.18.64.1"}
 		}, []Held{{By: "here", Holder: "n2", Items: item("198.18.64.1", "p", stateBound)}}},
-		{"of another installation", lease("there", stateBound), []Held{{By: "there", Foreign: true, Holder: "n2", Items: item("198.18.64.1", "p", stateClaimed)}}},
+		{"of another installation", lease("there", stateBound), []Held{{By: "there", Foreign: true, Holder: "n2", Items: item("198.18.64.1", "p", "void")}}},
 		{"another implementation's", func(s *Service) { s.Ingress = []string{"198.18.64.9"} }, []Held{{Items: item("198.18.64.9", "", "shown")}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

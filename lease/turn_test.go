@@ -87,14 +87,15 @@ func TestTurns(t *testing.T) {
 			pool default 198.18.64.1-198.18.64.9
 			create a
 			step claim a
-			create b
-			lease b {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
-			step tell b
+			create b class=example.com/other
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.1"}]}
+			freeze
+			step
 			wait 29s
 			lease b -
 			break
-			step bind a claim b
-			lease b {"v":1,"by":"there","ips":[{"ip":"198.18.64.1"}]}
+			step bind a
+			lease b {"v":1,"by":"here","ips":[{"ip":"198.18.64.1"}]}
 			wait 1s
 			step
 			wait 29s

@@ -53,39 +53,56 @@ func (t *Table) see(v *View) {
 		t.loads = newLoads(v.Spread)
 	}
 	t.relabel(v)
-	moved := false
+	t.strike(v.Conflicts)
+	moved := v.Behind != t.behind
+	t.behind = v.Behind
 	for name, old := range t.ranks {
 		r := v.rank(name)
 		moved = moved || r != old
 		t.ranks[name] = r
 	}
 	if moved {
-		for e := range t.parked {
-			t.mark(e)
+		for _, e := range t.entries {
+			if e.parked {
+				t.mark(e)
+			}
 		}
 	}
 }
 
+// none are the pools of Views without any.
+var none = &Pools{}
+
 // adopt takes over what of a View concerns every Service.
 func (t *Table) adopt(v *View) {
 	if v.Pools == nil {
-		v.Pools = t.none
+		v.Pools = none
 	}
 	now := seen{pools: v.Pools, installation: v.Installation, class: v.Class, freeze: v.Freeze}
 	if now == t.seen {
 		return
 	}
-	if now.pools != t.seen.pools {
-		t.reload(v.Pools)
+	moved, newer := now.installation != t.seen.installation, now.pools != t.seen.pools
+	if moved {
+		for _, e := range t.entries {
+			t.unlink(e)
+			e.sift(now.installation, &t.off)
+		}
 	}
-	moved := now.installation != t.seen.installation
-	t.seen = now
+	t.seen, t.elsewhere = now, nil
 	for _, e := range t.entries {
 		t.mark(e)
 		if moved {
-			t.elsewhere.unlink(e)
-			t.elsewhere.link(e, now.installation)
+			t.link(e)
 		}
+		if newer {
+			for i := range e.holds {
+				e.holds[i].news = time.Time{}
+			}
+		}
+	}
+	if moved || newer {
+		t.reload(v.Pools)
 	}
 	for ip := range t.holds {
 		t.stale[ip] = struct{}{}
@@ -112,11 +129,13 @@ func (t *Table) reload(p *Pools) {
 }
 
 // count counts the held addresses of each pool.
-func (p *Pools) count(t *Table) map[string]uint64 {
-	used := make(map[string]uint64, len(p.list))
+func (p *Pools) count(t *Table) map[string][2]uint64 {
+	used := make(map[string][2]uint64, len(p.list))
 	for ip := range t.holds {
 		if q := p.of(ip); q != nil {
-			used[q.Name]++
+			n := used[q.Name]
+			n[family(ip)]++
+			used[q.Name] = n
 		}
 	}
 	return used

@@ -54,7 +54,7 @@ func (t *Table) vip(ip netip.Addr) (VIP, bool) {
 	for _, e := range t.holds[ip] {
 		if h := e.at(ip); h.bound && e.by == t.seen.installation {
 			vip.Services = append(vip.Services, e.s.Key())
-			if q := t.seen.pools.byName[h.pool]; vip.Pool == "" && q != nil && q.Keep {
+			if q := t.seen.pools.byName[h.pool]; vip.Pool == "" && q != nil && q.Keep == KeepAlways {
 				vip.Pool = q.Name
 			}
 		}
@@ -86,7 +86,14 @@ func (t *Table) Usage(p *Pools) []Usage {
 	}
 	usage := make([]Usage, 0, len(p.list))
 	for _, q := range p.list {
-		usage = append(usage, Usage{Pool: q.Name, Size: q.Size, Used: used[q.Name], Waiting: t.waiting[q.Name]})
+		n := used[q.Name]
+		u := Usage{Pool: q.Name, Size: q.Size, Used: n[0] + n[1], Waiting: t.waiting[q.Name]}
+		for f := range n {
+			if q.sizes[f] > 0 {
+				u.Families = append(u.Families, FamilyUsage{Family: familyName(f), Size: q.sizes[f], Used: n[f]})
+			}
+		}
+		usage = append(usage, u)
 	}
 	return usage
 }

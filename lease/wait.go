@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// wait is what a Service without an address waits for: addresses, or a turn in a queue, or a chance to
-// share one that is held with its key, or all of these.
+// wait is what a Service without an address waits for: addresses, or a turn in a queue, or both. One with a sharing key
+// that is in a queue is also looked at, out of its turn, when an address that is held with that key changes.
 type wait struct {
 	ips   []netip.Addr
 	queue *queue
-	share string
 	pool  string // counted there, or ""
 }
 
@@ -29,7 +28,7 @@ func (t *Table) await(e *entry, f *failure) {
 	if f == nil {
 		f = &failure{}
 	}
-	if w := e.wait; w != nil && w.same(f) && w.share == e.req.share {
+	if w := e.wait; w != nil && w.same(f) {
 		return
 	}
 	t.forget(e)
@@ -47,32 +46,23 @@ func (t *Table) await(e *entry, f *failure) {
 		t.wanted[ip][e] = struct{}{}
 	}
 	if f.queue != "" {
-		e.wait.queue, e.wait.share = t.enter(e, f), e.req.share
-		t.mayShare(e, true)
-	}
-}
-
-// mayShare enters a Service that waits with a sharing key under it, or takes it out.
-func (t *Table) mayShare(e *entry, waits bool) {
-	key := e.wait.share
-	switch {
-	case key == "":
-	case waits && t.sharers[key] == nil:
-		t.sharers[key] = map[*entry]struct{}{e: {}}
-	case waits:
-		t.sharers[key][e] = struct{}{}
-	default:
-		if delete(t.sharers[key], e); len(t.sharers[key]) == 0 {
-			delete(t.sharers, key)
-		}
+		e.wait.queue = t.enter(e, f)
 	}
 }
 
 // shareable has those looked at that wait and may share an address of this key now.
 func (t *Table) shareable(ip netip.Addr, key string) {
-	for e := range t.sharers[key] {
-		if o, _ := t.obstacle(e, ip); o == nil {
-			t.mark(e)
+	if key == "" {
+		return
+	}
+	for _, q := range t.queues {
+		for _, e := range q.list {
+			if e.req.share != key || e.dirty {
+				continue
+			}
+			if o, _ := t.obstacle(e, ip); o == nil {
+				t.mark(e)
+			}
 		}
 	}
 }
@@ -103,7 +93,6 @@ func (t *Table) forget(e *entry) {
 	if w == nil {
 		return
 	}
-	t.mayShare(e, false)
 	e.wait = nil
 	if w.pool != "" {
 		t.waiting[w.pool]--
@@ -120,16 +109,15 @@ func (t *Table) forget(e *entry) {
 
 func (t *Table) leave(q *queue, e *entry) {
 	i, _ := slices.BinarySearchFunc(q.list, e, older)
-	if i == 0 {
-		q.list = q.list[1:]
-		t.stirred[q] = struct{}{}
-	} else {
+	if i > 0 {
 		q.list = slices.Delete(q.list, i, i+1)
+		return
 	}
-	if len(q.list) == 0 {
+	if q.list = q.list[1:]; len(q.list) == 0 {
 		delete(t.queues, q.name)
-		delete(t.stirred, q)
+		return
 	}
+	t.mark(q.list[0])
 }
 
 // first reports whether a Service is the first of its queue.
@@ -142,17 +130,9 @@ func (t *Table) stir(ip netip.Addr) {
 	name := t.poolName(ip)
 	for _, q := range t.queues {
 		if slices.Contains(q.pools, name) {
-			t.stirred[q] = struct{}{}
+			t.mark(q.list[0])
 		}
 	}
-}
-
-// heads marks the first ones of the stirred queues.
-func (t *Table) heads() {
-	for q := range t.stirred {
-		t.mark(q.list[0])
-	}
-	clear(t.stirred)
 }
 
 // work is a heap of Services to look at, the oldest first.
@@ -169,23 +149,28 @@ func (w *work) Pop() any {
 	return last
 }
 
-// alarms is a heap of times at which Services are to be looked at again. Of several for one Service
-// only the one that it remembers counts.
-type alarms []alarm
-
-type alarm struct {
-	at time.Time
-	e  *entry
-}
+// alarms is a heap of the Services that are to be looked at again at a time, the next one first. Each knows its place.
+type alarms []*entry
 
 func (a alarms) Len() int           { return len(a) }
-func (a alarms) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
-func (a alarms) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
-func (a *alarms) Push(x any)        { *a = append(*a, x.(alarm)) }
+func (a alarms) Less(i, j int) bool { return a[i].alarm.Before(a[j].alarm) }
+func (a alarms) Swap(i, j int) {
+	a[i], a[j] = a[j], a[i]
+	a[i].place, a[j].place = i, j
+}
+
+func (a *alarms) Push(x any) {
+	e := x.(*entry)
+	e.place = len(*a)
+	*a = append(*a, e)
+}
+
 func (a *alarms) Pop() any {
 	old := *a
-	last := old[len(old)-1]
-	*a = old[:len(old)-1]
+	n := len(old) - 1
+	last := old[n]
+	old[n] = nil // so that a Service that is gone is not kept
+	*a = old[:n]
 	return last
 }
 
@@ -194,28 +179,33 @@ func (t *Table) wake(e *entry, at time.Time) {
 	if at.IsZero() || e.agenda != nil && !e.alarm.IsZero() && !at.Before(e.alarm) {
 		return
 	}
+	t.silence(e)
 	e.open()
 	e.alarm = at
-	heap.Push(&t.alarms, alarm{at: at, e: e})
+	heap.Push(&t.alarms, e)
+}
+
+// silence takes back the alarm of a Service.
+func (t *Table) silence(e *entry) {
+	if e.agenda != nil && !e.alarm.IsZero() {
+		heap.Remove(&t.alarms, e.place)
+		e.alarm = time.Time{}
+	}
 }
 
 // ring marks the Services whose alarm is due.
 func (t *Table) ring(now time.Time) {
 	for at := t.nextAlarm(); !at.IsZero() && !at.After(now); at = t.nextAlarm() {
-		e := t.alarms[0].e
-		e.alarm = time.Time{}
+		e := t.alarms[0]
+		t.silence(e)
 		t.mark(e)
 	}
 }
 
-// nextAlarm returns the time of the next alarm that still counts, or zero.
+// nextAlarm returns the time of the next alarm, or zero.
 func (t *Table) nextAlarm() time.Time {
-	for len(t.alarms) > 0 {
-		a := t.alarms[0]
-		if a.e.agenda != nil && a.e.alarm.Equal(a.at) && t.entries[a.e.s.Key()] == a.e {
-			return a.at
-		}
-		heap.Pop(&t.alarms)
+	if len(t.alarms) == 0 {
+		return time.Time{}
 	}
-	return time.Time{}
+	return t.alarms[0].alarm
 }

@@ -5,6 +5,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 )
 
 // crowded is a table of one address, its holder, and n Services that wait for it, the oldest first.
@@ -56,7 +59,7 @@ func TestWaitingIsNoWork(t *testing.T) {
 			for served := range 5 {
 				table.Apply(false, nil, []Key{holder.Key()}, v.Now)
 				table.Steps(v) // it rests
-				v.Now = v.Now.Add(rest)
+				v.Now = v.Now.Add(Rest)
 				steps, _ := table.Steps(v)
 				if len(steps) != 1 || steps[0].Kind != Claim || steps[0].Service != plainService(served).Key() {
 					t.Fatalf("%d is served: %+v", served, steps)
@@ -92,10 +95,66 @@ func TestWaitingForAPartner(t *testing.T) {
 	for _, s := range steps {
 		served = append(served, s.Kind+" "+s.Service.Name)
 	}
-	if want := []string{"claim s00500", "claim s00501"}; !slices.Equal(served, want) {
+	if want := []string{"note holder", "claim s00500", "claim s00501"}; !slices.Equal(served, want) {
 		t.Errorf("%v, want %v", served, want)
 	}
 	if table.looks > 10 {
 		t.Errorf("%d looks", table.looks)
 	}
+}
+
+// TestAlarmsAreNoMoreThanServices: edits of a Service that waits leave one alarm, and a Service that is gone none.
+func TestAlarmsAreNoMoreThanServices(t *testing.T) {
+	v := View{Now: epoch, Installation: "here", Pools: mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.0.0/24"}, Namespaces: []string{"other"}, Keep: KeepNever, RevokeAfter: "24h"})}
+	s := boundServices(1, netip.MustParseAddr("198.18.0.0"))[0]
+	table := NewTable()
+	for i := range 100 {
+		s.Version = fmt.Sprint(i + 1)
+		table.Apply(false, refs(s), nil, v.Now)
+		steps, wake := table.Steps(v)
+		if wake.IsZero() {
+			t.Fatalf("edit %d: it waits for nothing: %+v", i, steps)
+		}
+		v.Now = v.Now.Add(time.Second)
+	}
+	if n := len(table.alarms); n != 1 {
+		t.Errorf("%d alarms of one Service", n)
+	}
+	table.Apply(false, nil, []Key{s.Key()}, v.Now)
+	if n := len(table.alarms); n != 0 {
+		t.Errorf("%d alarms of no Service", n)
+	}
+}
+
+// TestAlarmsRingInOrder sets, moves and takes back alarms as it comes, and compares with a plain list of them.
+func TestAlarmsRingInOrder(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		table, want := NewTable(), map[Key]time.Time{}
+		var all []Service
+		for i := range 5 {
+			all = append(all, plainService(i))
+		}
+		table.Apply(true, refs(all...), nil, epoch)
+		for range rapid.IntRange(1, 40).Draw(r, "length") {
+			e := table.entries[rapid.SampledFrom(all).Draw(r, "service").Key()]
+			at, known := want[e.s.Key()]
+			if rapid.Bool().Draw(r, "silence") {
+				table.silence(e)
+				delete(want, e.s.Key())
+			} else {
+				n := epoch.Add(time.Duration(rapid.IntRange(0, 20).Draw(r, "at")))
+				table.wake(e, n)
+				if !known || n.Before(at) {
+					want[e.s.Key()] = n
+				}
+			}
+			next := time.Time{}
+			for _, at := range want {
+				next = earliest(next, at)
+			}
+			if got := table.nextAlarm(); !got.Equal(next) || len(table.alarms) != len(want) {
+				r.Fatalf("%d alarms, the next at %s, want %d, at %s", len(table.alarms), got, len(want), next)
+			}
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -27,20 +28,24 @@ type weighed struct {
 	weight int
 }
 
-// addWeights reads how gladly nodes announce.
+// addWeights reads the weights of nodes.
 func (q *pool) addWeights(list []NodeWeight) []error {
 	var errs []error
 	for i, w := range list {
 		where := fmt.Sprintf("nodeWeights[%d]", i)
 		compiled, wrong := compileSelectors(where+": nodeSelectors", w.NodeSelectors)
-		errs = append(errs, wrong...)
+		for _, err := range wrong {
+			var m mistake
+			errors.As(err, &m)
+			errs = append(errs, wrongAt(m.error, append(place{"nodeWeights", i, "nodeSelectors"}, m.where[1:]...)...))
+		}
 		switch {
 		case len(w.NodeSelectors) == 0:
-			errs = append(errs, fmt.Errorf("%s: it has no nodeSelectors; say which nodes it is for", where))
+			errs = append(errs, wrongAt(fmt.Errorf("%s: it has no nodeSelectors; say which nodes it is for", where), "nodeWeights", i, "nodeSelectors"))
 		case w.Weight == nil:
-			errs = append(errs, fmt.Errorf("%s: it has no weight; want 0 to %d", where, mostWeight))
+			errs = append(errs, wrongAt(fmt.Errorf("%s: it has no weight; want 0 to %d", where, mostWeight), "nodeWeights", i, "weight"))
 		case *w.Weight < leastWeight || *w.Weight > mostWeight:
-			errs = append(errs, fmt.Errorf("%s: weight %d; want 0 (only while there is no other node) to %d", where, *w.Weight, mostWeight))
+			errs = append(errs, wrongAt(fmt.Errorf("%s: weight %d; want 0 (only while there is no other node) to %d", where, *w.Weight, mostWeight), "nodeWeights", i, "weight"))
 		default:
 			q.weights = append(q.weights, weighed{compiled, *w.Weight})
 			q.NodeWeights = append(q.NodeWeights, fmt.Sprintf("%d for %s", *w.Weight, strings.Join(every(compiled.texts()), " or ")))

@@ -30,6 +30,20 @@ func TestRequests(t *testing.T) {
 			b 198.18.64.1
 			events b IPAllocated: 198.18.64.1 from pool "default"
 		`},
+		{"an address that is reserved, until it is not, also behind others in the queue for the second family", `
+			pool default 198.18.64.1/32,2001:db8::1-2001:db8::9
+			create a
+			settle
+			create b
+			reserve 2001:db8::1 node n1's address
+			create c families=64 policy=PreferDualStack ips=2001:db8::1
+			settle
+			c -
+			reserve 2001:db8::1
+			wait 10s
+			settle
+			c 2001:db8::1
+		`},
 		{"refusals name the rule and the value", `
 			pool one 198.18.64.1-198.18.64.9
 			pool two 198.18.65.1-198.18.65.9

@@ -13,6 +13,7 @@ type changes struct {
 	freed           []*hold // given up, and bound or shown or once bound
 	dropped         []*hold // mere claims given up
 	ingress, orphan bool    // ingress changes; the lease names nobody or is none that a speaker writes
+	note            bool    // the lease remembers other rules than those that it is held by
 }
 
 // write turns what the Service is to hold into a plan, or into none if it holds just that.
@@ -28,7 +29,7 @@ func (d *draft) write(reason string) {
 	d.choosePool(c)
 	for _, o := range d.outs {
 		if o.leased {
-			d.lease = append(d.lease, Item{IP: o.ip, Pool: o.pool, State: state(o.bound)})
+			d.lease = append(d.lease, Item{IP: o.ip, Pool: o.pool, State: state(o.bound), RevokeAfter: revokeSaid(d.revokeAfter(o.ip))})
 		}
 		if o.bound {
 			d.bound = append(d.bound, o.pool)
@@ -40,6 +41,9 @@ func (d *draft) write(reason string) {
 	for _, o := range c.picked {
 		d.picks = append(d.picks, o.ip)
 	}
+	d.conflicts = slices.DeleteFunc(slices.Clone(d.conflicts), func(x Conflict) bool {
+		return slices.ContainsFunc(c.bound, func(o out) bool { return o.ip == x.IP })
+	})
 	d.setIngress = c.ingress
 	d.tell(c, reason)
 }
@@ -64,7 +68,7 @@ func (d *draft) compare() changes {
 		case o != nil && o.bound && !h.bound:
 			c.bound = append(c.bound, *o)
 			c.ingress = true
-		case o == nil && (h.shown || h.said):
+		case o == nil && (h.shown || h.said && (!h.void || e.s.Type != typeLoadBalancer)):
 			c.freed = append(c.freed, h)
 			c.ingress = c.ingress || h.shown
 		case o == nil || h.leased && !o.leased:
@@ -72,11 +76,21 @@ func (d *draft) compare() changes {
 		}
 	}
 	for _, o := range d.outs {
-		if e.at(o.ip) == nil {
+		h := e.at(o.ip)
+		if h == nil {
 			c.picked = append(c.picked, o)
+			continue
 		}
+		c.note = c.note || o.bound && (h.revoke != d.revokeAfter(o.ip) || e.edited && d.undisputed(h))
 	}
 	return c
+}
+
+// undisputed reports whether nobody else has the address with whom the Service may not share it: its facts
+// are then right, and the next one who is edited is the one that has to go.
+func (d *draft) undisputed(h *hold) bool {
+	verdict, _ := d.t.check(d.e, h)
+	return verdict == passes
 }
 
 // kindOf names the write by the most telling thing that it does.
@@ -94,6 +108,8 @@ func (d *draft) kindOf(c changes) string {
 		return Withdraw
 	case c.orphan:
 		return Repair
+	case c.note && !d.e.s.Deleting:
+		return Note
 	}
 	return ""
 }
@@ -115,6 +131,9 @@ func (d *draft) choosePool(c changes) {
 	}
 	for _, h := range slices.Concat(c.freed, c.dropped) {
 		ips = append(ips, h.ip)
+	}
+	if len(ips) == 0 && len(d.outs) > 0 {
+		ips = append(ips, d.outs[0].ip)
 	}
 	if len(ips) > 0 {
 		d.pool, _ = d.v.Pools.Of(ips[0])
@@ -138,6 +157,11 @@ func (d *draft) tell(c changes, reason string) {
 			d.events[len(d.events)-1].IP = o.ip
 		}
 	}
+	d.tellOverwritten(c)
+	c.freed = slices.DeleteFunc(c.freed, d.e.overwritten) // no address that the Service had
+	for _, h := range c.freed {
+		d.tellConflict(c, h)
+	}
 	for i, h := range c.freed {
 		if i == maxTold {
 			d.say(false, IPReleased, "%d more addresses", len(c.freed)-i)
@@ -145,14 +169,20 @@ func (d *draft) tell(c changes, reason string) {
 		}
 		why := reason
 		rival := d.rival(h)
+		successor, replaced := c.successor(h.ip)
 		switch {
 		case rival != nil:
-			why = fmt.Sprintf("%s holds it%s", rival.s.Key(), d.t.whyNot(d.e, rival))
-		case why == "" && len(c.bound) > 0:
-			why = "replaced by " + c.bound[0].ip.String()
-			if because := d.unfit(h); because != "" {
+			why = fmt.Sprintf("%s holds it%s", rival.s.Key(), d.t.whyNot(d.e, rival, h.ip))
+		case why == "" && replaced:
+			why = "replaced by " + successor.String()
+			switch because := d.unfit(h); {
+			case because != "":
 				why += ": the old one " + because
+			case d.whole:
+				why += ": " + onePool
 			}
+		case why == "" && d.strays[h.ip].ripe:
+			why = fmt.Sprintf("given up after %s without another one: it %s", said(d.revokeAfter(h.ip)), d.unfit(h))
 		case why == "":
 			why = "the Service does not ask for it any more"
 		}
@@ -161,6 +191,32 @@ func (d *draft) tell(c changes, reason string) {
 		}
 		d.say(false, IPReleased, "%s: %s", h.ip, why)
 	}
+}
+
+// successor is the address that becomes bound in the place of another one, if there is any.
+func (c *changes) successor(ip netip.Addr) (netip.Addr, bool) {
+	for _, o := range c.bound {
+		if family(o.ip) == family(ip) {
+			return o.ip, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// tellConflict makes the event of a Service that was moved off an address because of a station.
+func (d *draft) tellConflict(c changes, h *hold) {
+	x := d.e.conflict(h.ip)
+	successor, replaced := c.successor(h.ip)
+	if x == nil || !h.bound || !replaced {
+		return
+	}
+	d.say(true, AddressConflict, "%s was given to the Service a moment ago, and %s: it has %s instead; give that machine another address, or exclude %s from pool %q",
+		h.ip, stationHas(x.MAC), successor, h.ip, h.pool)
+}
+
+// stationHas says that a station answers for an address, as the end of a sentence.
+func stationHas(mac string) string {
+	return fmt.Sprintf("a station with the MAC %s answers for it", mac)
 }
 
 func (d *draft) say(warning bool, reason, format string, args ...any) {
@@ -176,10 +232,10 @@ func state(bound bool) string {
 
 // step makes the write of a plan.
 func (p *plan) step(e *entry, v *View) Step {
-	s := Step{Kind: p.kind, Service: e.s.Key(), UID: e.s.UID, Version: e.s.Version, Annotations: map[string]string{}, Events: p.events}
+	s := Step{Kind: p.kind, Service: e.s.Key(), UID: e.s.UID, Version: e.s.Version, Annotations: map[string]string{}, Events: p.events, names: p.names}
 	lease := ""
 	if len(p.lease) > 0 {
-		lease = Lease{V: codecVersion, By: v.Installation, Holder: v.Self, IPs: p.lease}.Encode()
+		lease = Lease{V: codecVersion, By: v.Installation, Holder: v.Self, IPs: p.lease, Conflicts: p.conflicts, Sharing: e.sharing()}.Encode()
 	}
 	s.set(e, LeaseAnnotation, lease)
 	s.set(e, PoolAnnotation, joined(p.bound))

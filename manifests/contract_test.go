@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -20,10 +21,9 @@ func TestObjects(t *testing.T) {
 	for _, o := range objects(t) {
 		got = append(got, o.id)
 	}
-	// In this order a user finds the pool at once, and the namespace exists before its contents.
+	// In this order the namespace exists before its contents. The pools are the user's own: applied again, they stay.
 	want := []string{
 		"Namespace starling-system",
-		"ConfigMap starling-system/starling",
 		"ServiceAccount starling-system/starling",
 		"ClusterRole starling",
 		"ClusterRoleBinding starling",
@@ -50,30 +50,31 @@ func TestNamespaceIsPrivileged(t *testing.T) {
 	}
 }
 
-// The only file that users edit ships an empty list and an example that works when it is uncommented.
-func TestConfig(t *testing.T) {
+// The files that users copy: the one in the comment at the top, and the example's.
+func TestPools(t *testing.T) {
 	t.Parallel()
-	text := find[*corev1.ConfigMap](t).Data["starling.yaml"]
 	tests := []struct {
 		name string
 		text string
 		want []lease.PoolInfo
 	}{
-		{"shipped", text, nil},
-		{"example", uncomment(text), []lease.PoolInfo{{
+		{"at the top of the manifest", inComment(t), []lease.PoolInfo{{
 			Name:   "default",
 			Ranges: []string{"192.168.1.240-192.168.1.250", "192.168.2.0/28", "2001:db8:0:1::1:0/112"},
 			Size:   11 + 16 + 65536, AutoAssign: true,
+		}}},
+		{"example", file(t, "overlays/example/pools.yaml"), []lease.PoolInfo{{
+			Name: "default", Ranges: []string{"192.168.1.240-192.168.1.250"}, Size: 11, AutoAssign: true,
 		}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			config, err := lease.ParseConfig([]byte(tt.text))
-			if err != nil {
-				t.Fatal(err)
+			o, _ := decode(t, []byte(tt.text))
+			if want := "ConfigMap starling-system/starling"; o.id != want {
+				t.Errorf("it makes %s, want %s", o.id, want)
 			}
-			pools, err := lease.NewPools(config.Pools)
+			pools, err := lease.ReadPools(nil, tt.name, []byte(o.value.(*corev1.ConfigMap).Data["starling.yaml"]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,16 +85,28 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// uncomment is the commented example of the configuration.
-func uncomment(text string) string {
-	_, example, _ := strings.Cut(text, "# pools:\n")
-	out := []string{"pools:"}
-	for line := range strings.Lines(example) {
-		if rest, ok := strings.CutPrefix(line, "# "); ok {
-			out = append(out, strings.TrimRight(rest, "\n"))
+// inComment is the ConfigMap in the comment at the top of the manifest.
+func inComment(t *testing.T) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(file(t, Rendered), "kubectl apply -f pools.yaml\n#\n")
+	var out strings.Builder
+	for line := range strings.Lines(rest) {
+		text, ok := strings.CutPrefix(line, "#      ")
+		if !ok {
+			break
 		}
+		out.WriteString(text)
 	}
-	return strings.Join(out, "\n")
+	return out.String()
+}
+
+func file(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func TestPodSpec(t *testing.T) {
@@ -157,7 +170,7 @@ func TestContainer(t *testing.T) {
 			t.Errorf("no request of %s", r)
 		}
 	}
-	wantArgs := []string{"run", "--config=/etc/starling/starling.yaml", "--state-dir=/var/lib/starling"}
+	wantArgs := []string{"run", "--config-map=starling", "--state-dir=/var/lib/starling"}
 	if diff := cmp.Diff(wantArgs, c.Args); diff != "" {
 		t.Errorf("arguments (-want +got):\n%s", diff)
 	}
@@ -222,16 +235,12 @@ func TestVolumes(t *testing.T) {
 	t.Parallel()
 	spec := find[*appsv1.DaemonSet](t).Spec.Template.Spec
 	wantMounts := []corev1.VolumeMount{
-		{Name: "config", MountPath: "/etc/starling", ReadOnly: true}, // no subPath: it would never see a change
 		{Name: "state", MountPath: "/var/lib/starling"},
 	}
 	if diff := cmp.Diff(wantMounts, spec.Containers[0].VolumeMounts); diff != "" {
 		t.Errorf("mounts (-want +got):\n%s", diff)
 	}
 	wantVolumes := []corev1.Volume{
-		{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-			LocalObjectReference: corev1.LocalObjectReference{Name: "starling"},
-		}}},
 		{Name: "state", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{
 			Path: "/var/lib/starling", Type: new(corev1.HostPathDirectoryOrCreate),
 		}}},

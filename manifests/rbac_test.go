@@ -34,8 +34,12 @@ func TestRights(t *testing.T) {
 		}},
 		{"namespace", find[*rbacv1.Role](t).Rules, []string{
 			"create /secrets",
+			"get /configmaps starling",
 			"get /secrets starling-gossip",
+			"get apps/daemonsets starling",
+			"list /configmaps starling",
 			"list /secrets starling-gossip",
+			"watch /configmaps starling",
 			"watch /secrets starling-gossip",
 		}},
 	}

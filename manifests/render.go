@@ -2,7 +2,7 @@
 //
 // base/ is the source, a kustomize base of one file per concern. starling.yaml is the same objects
 // in one file. It is joined from the texts of the base and not built by kustomize, because kustomize
-// drops comments and sorts keys, and the comments (which pool to write where, why a right is needed)
+// drops comments and sorts keys, and the comments (where the pools go, why a right is needed)
 // are half of the file's worth. So the base may only list resources: Render refuses a transformer,
 // which it would have to imitate. `make lint` builds the base with the real kustomize and compares.
 package manifests
@@ -23,9 +23,24 @@ const Rendered = "starling.yaml"
 
 const header = `# starling: addresses for Services of type LoadBalancer on bare metal.
 #
-#   1. Put your addresses into the ConfigMap below.
-#   2. kubectl apply -f starling.yaml
+#   1. kubectl apply -f starling.yaml
+#   2. Put your addresses into a file of your own, such as pools.yaml, and: kubectl apply -f pools.yaml
 #
+#      apiVersion: v1
+#      kind: ConfigMap
+#      metadata:
+#        name: starling
+#        namespace: starling-system
+#      data:
+#        starling.yaml: |
+#          pools: # of addresses of the nodes' own network, or routed to it, that nothing else uses
+#            - name: default
+#              ranges:
+#                - 192.168.1.240-192.168.1.250 # first-last, both included
+#                - 192.168.2.0/28              # or CIDR
+#                - 2001:db8:0:1::1:0/112       # or IPv6
+#
+# Whatever of the two is applied again, the other stays. docs/pools.md has all that a pool may say.
 # Rendered from base/ by "make manifests".
 `
 

@@ -17,6 +17,10 @@ type Config struct {
 	// Bind is the address and port, tcp and udp, that gossip is received on.
 	// Port 0 takes any free port.
 	Bind netip.AddrPort
+	// Local returns the addresses and ports to listen on now, in place of Bind, the first of them to be
+	// advertised. A node may have one of each family, and another one tomorrow: it is asked once a
+	// second and must not block. An empty list says that nothing is known. Nil: Bind alone.
+	Local func() []netip.AddrPort
 	// Advertise is what others are told. The zero value is Bind; it must be
 	// set when Bind is unspecified. Port 0 is the bound port.
 	Advertise netip.AddrPort
@@ -27,15 +31,17 @@ type Config struct {
 	// SetKeys changes it. An empty ring turns encryption off for good, which is
 	// for tests.
 	Keys [][]byte
+	// First is what the member says of itself until SetMeta changes it: others learn it with its name.
+	First Meta
 	// Detection is the failure detector's preset. The zero value is Default.
 	Detection Detection
 	// Seeds returns the gossip addresses of all nodes; this node's own may be
 	// among them, and should be: a list of nothing else proves that the node
 	// is alone, an empty list only that nothing is known yet. It is asked
 	// before every round of joining and must not block for long. Addresses of
-	// the family that this node does not advertise are left out. Nil: no
+	// a family on which this node does not listen are left out. Nil: no
 	// others.
-	Seeds func() []netip.AddrPort
+	Seeds func() []Seed
 	// Log receives changes of state at level info, and memberlist's own log.
 	Log zerolog.Logger
 	// Registry takes the metrics; nil registers none.
@@ -43,6 +49,12 @@ type Config struct {
 
 	// listen opens the transport; tests have networks of their own.
 	listen func(netip.AddrPort) (memberlist.NodeAwareTransport, error)
+}
+
+// Seed is where a node's gossip may be found.
+type Seed struct {
+	Node string // Its name, by which it is known whether it is a member; "" if that is not known.
+	Addr netip.AddrPort
 }
 
 func (c Config) check() error {

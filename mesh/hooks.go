@@ -18,6 +18,7 @@ var (
 	_ memberlist.EventDelegate    = hooks{}
 	_ memberlist.ConflictDelegate = hooks{}
 	_ memberlist.Delegate         = hooks{}
+	_ memberlist.AliveDelegate    = hooks{}
 )
 
 // NotifyJoin is called for a new member, self included, and for one that
@@ -36,9 +37,17 @@ func (h hooks) alive(n *memberlist.Node) {
 	if came {
 		h.m.tell("member alive", n.Name, addr)
 		h.m.over(addr.Addr().String(), kindKey, kindLabel, kindRefused)
-		h.m.alarms.over(n.Name)
 	}
 	h.m.signal()
+}
+
+// NotifyAlive is called for every alive message, also for one about self: an earlier process of this
+// node, whose clock was ahead.
+func (h hooks) NotifyAlive(n *memberlist.Node) error {
+	if n.Name == h.m.cfg.Name && addrOf(n) == h.m.table.company().self && h.m.table.outlive(n.Meta) {
+		poke(h.m.retell)
+	}
+	return nil
 }
 
 // NotifyLeave is called for a member that died and for one that left.
@@ -79,12 +88,14 @@ func (h hooks) NodeMeta(int) []byte { return h.m.table.ownMeta() }
 // A message that is sent to a member directly: one byte that says what, then
 // its content. Unknown ones are of a later release.
 const (
-	messageGoodbye byte = 1 // Content: the name of the sender, who leaves.
+	messageGoodbye byte = 1 // Content: the order of what the sender said last, and its name; it leaves.
 	messageAlarm   byte = 2 // Content: see encodeAlarm.
 	messageNews    byte = 3 // Content: see encodeNews.
 )
 
-func goodbye(name string) []byte { return append([]byte{messageGoodbye}, name...) }
+func goodbye(name string, o order) []byte {
+	return slices.Concat([]byte{messageGoodbye}, o.bytes(), []byte(name))
+}
 
 // NotifyMsg is called for messages of other members.
 func (h hooks) NotifyMsg(b []byte) {
@@ -96,10 +107,21 @@ func (h hooks) NotifyMsg(b []byte) {
 		h.m.news(content)
 		return
 	}
-	name, ok := bytes.CutPrefix(b, []byte{messageGoodbye})
-	if ok && h.m.table.goodbye(string(name), time.Now()) {
-		h.m.journal.say(func(l *zerolog.Logger) { l.Info().Str("node", string(name)).Msg("member left") })
-		h.m.signal()
+	if content, ok := bytes.CutPrefix(b, []byte{messageGoodbye}); ok {
+		h.m.goodbye(content)
+	}
+}
+
+// goodbye takes that of another member. One that the member's earlier process said is old.
+func (m *Mesh) goodbye(content []byte) {
+	o, name, ok := parseOrder(content)
+	switch {
+	case !ok:
+	case m.table.orderOf(string(name)).after(o):
+		m.see(trouble{kind: kindOld, who: string(name)})
+	case m.table.goodbye(string(name), time.Now()):
+		m.journal.say(func(l *zerolog.Logger) { l.Info().Str("node", string(name)).Msg("member left") })
+		m.signal()
 	}
 }
 

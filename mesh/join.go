@@ -1,7 +1,9 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -56,8 +58,10 @@ func (j *joiner) run(ctx context.Context) {
 // nodes come and go.
 func (j *joiner) round(ctx context.Context) {
 	all, c, now := j.mesh.cfg.Seeds(), j.mesh.table.company(), time.Now()
-	others := otherSeeds(all, c.self)
-	j.mesh.settle(func(s *settling) { s.list(len(all), others, now) })
+	others := otherSeeds(all, c)
+	j.mesh.seeds.Store(&others)
+	j.mesh.settle(func(s *settling) { s.list(len(all), addrsOfSeeds(others), now) })
+	j.mesh.apart(all, c)
 
 	seeds, lonely := j.missing(others, c, now), len(c.others) == 0
 	if !lonely {
@@ -67,7 +71,7 @@ func (j *joiner) round(ctx context.Context) {
 	answered := make([]bool, len(seeds))
 	var g errgroup.Group
 	g.SetLimit(joinWidth)
-	for i, seed := range seeds {
+	for i, seed := range addrsOfSeeds(seeds) {
 		g.Go(func() error {
 			if ctx.Err() == nil && !(lonely && found.Load()) {
 				answered[i] = j.join(ctx, seed)
@@ -77,7 +81,7 @@ func (j *joiner) round(ctx context.Context) {
 		})
 	}
 	_ = g.Wait() // No task has an error to return.
-	for i, seed := range seeds {
+	for i, seed := range addrsOfSeeds(seeds) {
 		if answered[i] {
 			j.alias[seed] = time.Now() // Until it is seen among the members.
 		}
@@ -85,12 +89,16 @@ func (j *joiner) round(ctx context.Context) {
 }
 
 // missing are the seeds that are no alive member, shuffled.
-func (j *joiner) missing(others []netip.AddrPort, c company, now time.Time) (out []netip.AddrPort) {
+func (j *joiner) missing(others []Seed, c company, now time.Time) (out []Seed) {
 	maps.DeleteFunc(j.alias, func(seed netip.AddrPort, at time.Time) bool {
 		return c.others[seed] != "" || now.Sub(at) >= aliasTime
 	})
+	met := map[string]bool{}
+	for _, name := range c.others {
+		met[name] = true
+	}
 	for _, seed := range others {
-		if _, alias := j.alias[seed]; !alias && c.others[seed] == "" {
+		if _, alias := j.alias[seed.Addr]; !alias && c.others[seed.Addr] == "" && !met[seed.Node] {
 			out = append(out, seed)
 		}
 	}
@@ -138,16 +146,67 @@ func refusalOf(err error) kind {
 	return kindRefused
 }
 
-// otherSeeds leaves out this node, what is no address, and the other address
-// family: the gossip of a node has one address.
-func otherSeeds(all []netip.AddrPort, self netip.AddrPort) (out []netip.AddrPort) {
+// otherSeeds leaves out this node, what is no address, and a family on which this node does not
+// listen.
+func otherSeeds(all []Seed, c company) (out []Seed) {
 	for _, seed := range all {
-		seed = netip.AddrPortFrom(seed.Addr().Unmap(), seed.Port())
-		usable := seed.IsValid() && seed.Port() != 0 && seed.Addr().BitLen() == self.Addr().BitLen()
-		if usable && seed != self {
+		seed.Addr = netip.AddrPortFrom(seed.Addr.Addr().Unmap(), seed.Addr.Port())
+		if usable := seed.Addr.IsValid() && seed.Addr.Port() != 0 && reaches(c.listens(), seed.Addr); usable && !c.is(seed) {
 			out = append(out, seed)
 		}
 	}
-	slices.SortFunc(out, netip.AddrPort.Compare)
-	return slices.Compact(out)
+	slices.SortFunc(out, func(a, b Seed) int { return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Node, b.Node)) })
+	return slices.CompactFunc(out, func(a, b Seed) bool { return a.Addr == b.Addr })
+}
+
+// listens is where this node listens, as far as it is known.
+func (c company) listens() []netip.AddrPort {
+	if len(c.local) > 0 {
+		return c.local
+	}
+	return []netip.AddrPort{c.self}
+}
+
+// is reports whether a seed is this node.
+func (c company) is(s Seed) bool {
+	return s.Node == c.name || s.Addr == c.self || slices.Contains(c.local, s.Addr)
+}
+
+func addrsOfSeeds(seeds []Seed) (out []netip.AddrPort) {
+	for _, s := range seeds {
+		out = append(out, s.Addr)
+	}
+	return out
+}
+
+// apart complains of the nodes that have no address of a family on which this node listens.
+func (m *Mesh) apart(all []Seed, c company) {
+	near, far := map[string]bool{}, map[string][]netip.Addr{}
+	for _, s := range all {
+		switch {
+		case s.Node == "" || c.is(s) || !s.Addr.IsValid():
+		case reaches(c.listens(), s.Addr):
+			near[s.Node] = true
+		default:
+			far[s.Node] = append(far[s.Node], s.Addr.Addr())
+		}
+	}
+	for name, addrs := range far {
+		if !near[name] {
+			m.see(trouble{kind: kindFamily, who: name, other: differ(addrs, c.listens()[0].Addr())})
+		}
+	}
+	m.ended(m.troubles.forget(func(what trouble, _ sighting) bool {
+		return what.kind == kindFamily && (near[what.who] || far[what.who] == nil)
+	}))
+}
+
+// differ says which addresses a node has, and which this one.
+func differ(addrs []netip.Addr, own netip.Addr) string {
+	family := map[bool]string{true: "IPv4", false: "IPv6"}
+	var all []string
+	for _, a := range addrs {
+		all = append(all, a.String())
+	}
+	return fmt.Sprintf("%s addresses (%s), and this node only %s ones (%s)", family[addrs[0].Is4()], strings.Join(all, ", "), family[own.Is4()], own)
 }

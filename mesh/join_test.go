@@ -20,6 +20,14 @@ func addrPorts(text ...string) (out []netip.AddrPort) {
 	return out
 }
 
+// seedsAt are seeds of which no names are known.
+func seedsAt(addrs ...netip.AddrPort) (out []Seed) {
+	for _, a := range addrs {
+		out = append(out, Seed{Addr: a})
+	}
+	return out
+}
+
 func TestOtherSeeds(t *testing.T) {
 	self4, self6 := "198.18.0.1:7927", "[2001:db8::1]:7927"
 	tests := []struct {
@@ -40,7 +48,8 @@ func TestOtherSeeds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, otherSeeds(tt.all, netip.MustParseAddrPort(tt.self)), cmpPrefix()); diff != "" {
+			self := netip.MustParseAddrPort(tt.self)
+			if diff := cmp.Diff(tt.want, addrsOfSeeds(otherSeeds(seedsAt(tt.all...), company{name: "self", self: self})), cmpPrefix()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -99,7 +108,7 @@ func (s *script) drain() []string {
 
 func joinerTest(t *testing.T, seeds []netip.AddrPort, answer func(string) error) (*joiner, *script) {
 	t.Helper()
-	m, err := New(Config{Name: "n0", Bind: addrNo(0), Seeds: func() []netip.AddrPort { return seeds }})
+	m, err := New(Config{Name: "n0", Bind: addrNo(0), Seeds: func() []Seed { return seedsAt(seeds...) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 )
 
 // journalDepth is how many lines may wait for a slow log.
@@ -67,31 +68,23 @@ func (j *journal) write(line func(*zerolog.Logger)) {
 	}
 }
 
-// limiter is a token bucket: burst lines at once, then one per period.
+// limiter lets burst lines through at once, then one per period, and counts the others.
 type limiter struct {
-	burst  int
-	period time.Duration
-
-	left    int
-	last    time.Time
+	*rate.Limiter
 	skipped int
+}
+
+func newLimiter(burst int, period time.Duration) limiter {
+	return limiter{Limiter: rate.NewLimiter(rate.Every(period), burst)}
 }
 
 // allow returns whether a line may be written now, and how many were skipped
 // since the last one.
 func (l *limiter) allow(now time.Time) (skipped int, ok bool) {
-	if l.last.IsZero() {
-		l.left, l.last = l.burst, now
-	}
-	if gain := int(now.Sub(l.last) / l.period); gain > 0 {
-		l.left = min(l.burst, l.left+gain)
-		l.last = l.last.Add(time.Duration(gain) * l.period)
-	}
-	if l.left == 0 {
+	if !l.AllowN(now, 1) {
 		l.skipped++
 		return 0, false
 	}
-	l.left--
 	skipped, l.skipped = l.skipped, 0
 	return skipped, true
 }

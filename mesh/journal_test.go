@@ -42,7 +42,7 @@ func TestJournalNeverBlocks(t *testing.T) {
 }
 
 func TestLimiter(t *testing.T) {
-	l := limiter{burst: 2, period: time.Second}
+	l := newLimiter(2, time.Second)
 	now := time.Unix(1000, 0)
 	tests := []struct {
 		at      int // Milliseconds.

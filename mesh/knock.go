@@ -70,7 +70,7 @@ func (k *knocker) knock(f fallen) {
 	}
 	if k.mesh.table.listens(f.name, f.since) {
 		k.mesh.journal.say(func(l *zerolog.Logger) {
-			l.Info().Str("node", f.name).Msg("member is dead and its port open: stopped or starved")
+			l.Info().Str("node", f.name).Msg("the gossip port of a dead member is open: its process is stopped or starved")
 		})
 		k.mesh.signal()
 	}

@@ -52,7 +52,7 @@ func TestKnock(t *testing.T) {
 					if got := n.listens("n1"); got != tt.want {
 						t.Errorf("%s: the port of n1 is open: %v, want %v", n.cfg.Name, got, tt.want)
 					}
-					if c := n.logs.count("member is dead and its port open"); (c == 1) != tt.want {
+					if c := n.logs.count("gossip port of a dead member is open"); (c == 1) != tt.want {
 						t.Errorf("%s logged it %d times", n.cfg.Name, c)
 					}
 				}

@@ -44,7 +44,7 @@ type library struct {
 }
 
 func newLibrary(see func(trouble), j *journal) *library {
-	return &library{see: see, journal: j, now: time.Now, limit: limiter{burst: 10, period: 6 * time.Second}}
+	return &library{see: see, journal: j, now: time.Now, limit: newLimiter(10, 6*time.Second)}
 }
 
 // Write takes one line, as log.Logger writes it.
@@ -128,6 +128,8 @@ func recognise(text string) (trouble, bool) {
 func kindOf(text string) (kind, bool) {
 	has := func(s string) bool { return strings.Contains(text, s) }
 	switch {
+	case has(errExcess.Error()):
+		return kindExcess, true
 	case has(saysNoLabel):
 		return kindUnlabeled, true
 	case has(saysOtherLabel):

@@ -157,6 +157,8 @@ func (p *memport) reach(to string, datagram bool) (*memport, way, error) {
 	switch {
 	case p.shut:
 		return nil, way{}, net.ErrClosed
+	case p.at.Addr().BitLen() != addr.Addr().BitLen():
+		return nil, way{}, syscall.EAFNOSUPPORT
 	case lost, p.net.cuts[[2]netip.Addr{p.at.Addr(), addr.Addr()}]:
 		return nil, way{}, errLost
 	case !datagram && p.net.cuts[[2]netip.Addr{addr.Addr(), p.at.Addr()}]:

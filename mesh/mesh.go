@@ -10,7 +10,8 @@
 // with its alive messages. memberlist tells us of changes under its lock, so
 // its callbacks copy what they are given into a table of our own, raise
 // [Mesh.Changed], and return. What makes a member less able (it drains, is not
-// ready, lost a network) it tells every other one directly, before gossip does. [Mesh.Members] reads that table, in which the
+// ready, lost a network) it tells every other one directly, before gossip does. What it says carries an
+// epoch and a sequence number, so that the newest counts, whichever way it came. [Mesh.Members] reads that table, in which the
 // dead stay for five minutes. A member that goes on purpose sends every
 // other one a goodbye before memberlist's own Leave, since memberlist does
 // not tell its users one from the other.
@@ -28,12 +29,11 @@
 // time: others are there and nobody came for a moment, or every seed was
 // tried and none answered for two seconds. It stays true. See settling.
 //
-// # Alarms
+// # Messages
 //
-// [Mesh.Accuse] tells every other member directly that a member does not answer
-// on the wire, which is watched by others than gossip. The accused, if it hears
-// that, objects in the same way. [Mesh.Alarms] are what was heard; they change
-// nothing about the members here.
+// [Mesh.Send] sends what package peers has to say of a member that is silent on the wire to every
+// other member directly; [Mesh.Messages] are what was received. They change nothing about the
+// members here.
 //
 // # Stopped processes
 //
@@ -46,7 +46,7 @@
 // Everything is encrypted with the first key of the ring and accepted with
 // any of them, and carries the cluster's label. [Mesh.SetKeys] changes the ring
 // while the mesh runs. What has another label or
-// key is dropped and counted, and its sender named, in [Mesh.Problems] and the
+// key is dropped and counted, and its sender named, in [Mesh.Conditions] and the
 // metric starling_mesh_trouble, until it was not seen for a minute or a good answer disproves it. Nothing of this is fatal.
 package mesh
 
@@ -58,6 +58,8 @@ import (
 
 	"github.com/hashicorp/memberlist"
 	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // Mesh is this node's membership. Its methods may be called at any time, by
@@ -66,21 +68,24 @@ type Mesh struct {
 	cfg      Config
 	table    *table
 	troubles troubles
-	alarms   *alarms
+	messages messages
 	metrics  *metrics
 	journal  *journal
 	library  *library
 	ring     *memberlist.Keyring // Nil: no encryption.
 	changed  chan struct{}
 	retell   chan struct{}
-	alarmed  chan struct{} // There is something to tell of alarms.
+	spoken   chan struct{} // There are messages to send.
 	fallen   chan fallen   // Members that gossip has just given up.
 	started  atomic.Bool
 	settled  atomic.Bool
 	running  atomic.Pointer[memberlist.Memberlist] // Nil before and after.
+	seeds    atomic.Pointer[[]Seed]                // As the joiner last saw them; nil before.
 	urgent   atomic.Bool                           // What changed of the own metadata is told directly.
 
 	saying sync.Mutex // Makes one of a change and of telling the others.
+
+	refusal string // Why an address is not listened on. Only Run uses it.
 
 	mu       sync.Mutex // Guards settling.
 	settling settling
@@ -102,7 +107,7 @@ func New(c Config) (*Mesh, error) {
 		own = c.Advertise
 	}
 	if c.Seeds == nil {
-		c.Seeds = func() []netip.AddrPort { return []netip.AddrPort{own} }
+		c.Seeds = func() []Seed { return []Seed{{c.Name, own}} }
 	}
 	ring, err := newRing(c.Keys)
 	if err != nil {
@@ -114,11 +119,12 @@ func New(c Config) (*Mesh, error) {
 		journal: newJournal(c.Log),
 		changed: make(chan struct{}, 1),
 		retell:  make(chan struct{}, 1),
-		alarmed: make(chan struct{}, 1),
+		spoken:  make(chan struct{}, 1),
 		fallen:  make(chan fallen, knockWidth),
-		alarms:  newAlarms(),
 	}
-	m.table = newTable(c.Name, own, Meta{Keys: m.fingerprints()}.encode(), time.Now())
+	first := c.First
+	first.Keys = m.fingerprints()
+	m.table = newTable(c.Name, own, first.encode(), time.Now())
 	m.library = newLibrary(m.see, m.journal)
 	if m.metrics, err = newMetrics(c.Registry, m.table, &m.troubles); err != nil {
 		return nil, err
@@ -145,7 +151,7 @@ func (m *Mesh) SetMeta(meta Meta) {
 
 // say is called with m.saying locked.
 func (m *Mesh) say(meta Meta) {
-	meta.Keys = m.fingerprints()
+	meta.Keys, meta.Addrs = m.fingerprints(), m.table.addrs()
 	was, changed := m.table.setMeta(meta.encode())
 	if worse(was, meta) {
 		m.urgent.Store(true)
@@ -155,20 +161,16 @@ func (m *Mesh) say(meta Meta) {
 	}
 }
 
-// Problems returns what a person should repair, in words, sorted: a gossip
+// Conditions returns what a person should repair, sorted by their words: a gossip
 // port in use, peers with another key or of another cluster, two nodes of one
-// name, a firewall that stops UDP. What was not seen for a minute, or is disproved
-// by a good answer, is over.
-func (m *Mesh) Problems() []string {
-	return m.troubles.words(time.Now())
+// name, a firewall that stops UDP, two members with one MAC. What was not seen for a minute, or is disproved
+// by a good answer, is over. There are 64 at most and one that says so: senders can be forged.
+func (m *Mesh) Conditions() []health.Condition {
+	return append(m.troubles.conditions(time.Now()), m.table.twins()...)
 }
 
-// Complaints returns those of the problems that are about a peer, sorted by their words. There
-// are 64 at most: senders can be forged.
-func (m *Mesh) Complaints() []Complaint { return m.troubles.complaints(time.Now()) }
-
-// Changed receives when members, their metadata, Settled or Problems may
-// have changed, and for a new alarm. It has room for one signal and is for one reader.
+// Changed receives when members, their metadata, Settled or Conditions may
+// have changed, and for a new message. It has room for one signal and is for one reader.
 func (m *Mesh) Changed() <-chan struct{} { return m.changed }
 
 func (m *Mesh) signal() { poke(m.changed) }
@@ -210,7 +212,7 @@ func (m *Mesh) settledForGood() bool {
 
 // see counts the sighting of a trouble, and tells when one begins.
 func (m *Mesh) see(what trouble) {
-	if what.kind != kindBind {
+	if what.kind != kindBind && what.kind != kindFamily { // These are no packets.
 		m.metrics.rejected.WithLabelValues(string(what.kind)).Inc()
 	}
 	if !what.kind.named() || !m.troubles.see(what, time.Now()) {

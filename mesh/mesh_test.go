@@ -60,8 +60,8 @@ func TestBeforeRun(t *testing.T) {
 	if diff := cmp.Diff(want, m.Members(), cmpPrefix()); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
-	if m.Settled() || len(m.Problems()) > 0 {
-		t.Errorf("settled %v, problems %q before anything was begun", m.Settled(), m.Problems())
+	if m.Settled() || len(m.problems()) > 0 {
+		t.Errorf("settled %v, problems %q before anything was begun", m.Settled(), m.problems())
 	}
 }
 
@@ -110,11 +110,11 @@ func TestChangedCoalesces(t *testing.T) {
 		}
 		h.NotifyLeave(testNode(7, Meta{}))
 		h.NotifyLeave(testNode(7, Meta{}))
-		h.NotifyMsg(goodbye("n8"))
+		h.NotifyMsg(goodbye("n8", order{}))
 		if got := signals(); got != 1 {
 			t.Errorf("%d signals for a death, want 1", got)
 		}
-		h.NotifyMsg(goodbye("n7"))
+		h.NotifyMsg(goodbye("n7", order{}))
 		if got, s := signals(), m.Members()[stateIndex(m, "n7")].State; got != 1 || s != Left {
 			t.Errorf("%d signals and state %s for a late goodbye, want 1 and left", got, s)
 		}
@@ -126,8 +126,8 @@ func TestChangedCoalesces(t *testing.T) {
 		}
 		h.NotifyConflict(testNode(3, Meta{}), testNode(4, Meta{}))
 		h.NotifyConflict(testNode(3, Meta{}), testNode(4, Meta{}))
-		if got := signals(); got != 1 || len(m.Problems()) != 1 {
-			t.Errorf("%d signals and problems %q for a conflict", got, m.Problems())
+		if got := signals(); got != 1 || len(m.problems()) != 1 {
+			t.Errorf("%d signals and problems %q for a conflict", got, m.problems())
 		}
 	})
 }
@@ -171,13 +171,13 @@ func TestMetrics(t *testing.T) {
 	}
 	h.NotifyLeave(testNode(1, Meta{}))
 	h.NotifyLeave(testNode(2, Meta{}))
-	h.NotifyMsg(goodbye("n2"))
+	h.NotifyMsg(goodbye("n2", order{}))
 	m.see(trouble{kind: kindKey, who: "198.18.0.3"})
 	m.see(trouble{kind: kindUnlabeled, who: "198.18.0.3"})
 	m.metrics.joins.Add(3)
 	m.metrics.failed.Add(2)
 	want := `
-# HELP starling_mesh_deaths_total Members that gossip took for dead; some may have been alive, and the wire asked then.
+# HELP starling_mesh_deaths_total Members that gossip declared dead. The speaker then probes each of them on the wire.
 # TYPE starling_mesh_deaths_total counter
 starling_mesh_deaths_total 2
 # HELP starling_mesh_joins_attempted_total Attempts to join the mesh through a seed.
@@ -186,7 +186,7 @@ starling_mesh_joins_attempted_total 3
 # HELP starling_mesh_joins_failed_total Attempts to join the mesh that failed.
 # TYPE starling_mesh_joins_failed_total counter
 starling_mesh_joins_failed_total 2
-# HELP starling_mesh_members Members of the mesh by state, this node included; dead ones and ones that left for five minutes.
+# HELP starling_mesh_members Members of the mesh by state, this node included. Members that died or left count for five minutes.
 # TYPE starling_mesh_members gauge
 starling_mesh_members{state="alive"} 3
 starling_mesh_members{state="dead"} 1
@@ -209,8 +209,8 @@ starling_mesh_members{state="left"} 1
 			t.Errorf("rejected %s: %v, want %v", k, got, want)
 		}
 	}
-	if got, err := testutil.GatherAndCount(r, "starling_mesh_rejected_total"); got != 7 || err != nil {
-		t.Errorf("%d reasons are exported, %v, want all 7 from the start", got, err)
+	if got, err := testutil.GatherAndCount(r, "starling_mesh_rejected_total"); got != 9 || err != nil {
+		t.Errorf("%d reasons are exported, %v, want all 9 from the start", got, err)
 	}
 	if _, err := New(c); err == nil {
 		t.Error("registered twice without an error")
@@ -224,7 +224,7 @@ func TestBusyPortBacksOff(t *testing.T) {
 		n := w.make("n1", addrNo(1))
 		w.run(n)
 		time.Sleep(time.Minute)
-		if got, want := fmt.Sprint(n.Problems()), "[gossip port 7927 is in use]"; got != want {
+		if got, want := fmt.Sprint(n.problems()), "[gossip port 7927 is in use]"; got != want {
 			t.Errorf("problems %s, want %s", got, want)
 		}
 		attempts := 0
@@ -234,7 +234,7 @@ func TestBusyPortBacksOff(t *testing.T) {
 		}
 		w.stop("n9")
 		w.within(8*time.Second, "start", n.Settled) // A pause of 5 s, and two of silence.
-		if p := n.Problems(); len(p) > 0 {
+		if p := n.problems(); len(p) > 0 {
 			t.Errorf("problems %q when the port was free", p)
 		}
 	})

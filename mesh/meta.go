@@ -22,6 +22,19 @@ type Meta struct {
 	Returning bool
 	// Proxy: kube-proxy answers on the node.
 	Proxy bool
+	// NoProxy: kube-proxy of the node does not run, though others have one: these go first.
+	NoProxy bool
+	// Away: the speaker is about to end and to come back, or has begun and was never ready yet.
+	Away bool
+	// Deputy: the member's release knows that a node keeps its addresses while its speaker is away, and
+	// can answer for it.
+	Deputy bool
+	// Grace is how long others keep the addresses of the node for it while its speaker is away, in
+	// seconds, at most an hour; zero: not at all.
+	Grace time.Duration
+	// Absent are nodes, as 32 bits of what the caller takes for their name, whose speakers the member
+	// takes for being away: sorted, without duplicates, the first sixteen of them.
+	Absent []uint32
 	// Version is the program's version, cut to 64 bytes.
 	Version string
 	// Config is a hash of the pool configuration.
@@ -45,6 +58,19 @@ type Meta struct {
 	// [Fingerprints]), the one that it encrypts with first. The mesh fills it
 	// in; none means that the member's release does not tell.
 	Keys []string
+	// Addrs are where the member's gossip listens, at most four, if that is not the one address that it
+	// advertises: on a second family, or because the address of its node has changed. The mesh fills it
+	// in.
+	Addrs []netip.AddrPort
+}
+
+// After is what is known of a member that said was before, and says m now. One that is away says nothing
+// new of its node: a speaker that begins does not know its interfaces yet.
+func (m Meta) After(was Meta) Meta {
+	if m.Away && len(was.MACs) > 0 {
+		m.Segments, m.MACs, m.Mute, m.Config, m.Proxy = was.Segments, was.MACs, was.Mute, was.Config, was.Proxy
+	}
+	return m
 }
 
 // The encoding is one version byte, then fields: tag, length, value. A field
@@ -61,12 +87,14 @@ const (
 	versionBytes = 64
 	macBytes     = 6
 	macsMost     = 8
-	muteBytes    = 4
+	muteBytes    = 4 // the same for Absent
 	mutesMost    = 16
+	graceMost    = time.Hour
+	addrsMost    = 4
 )
 
 const (
-	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy.
+	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy, 4 no proxy, 5 away, 6 deputy.
 	tagConfig                   // Eight bytes, big endian.
 	tagAge                      // Two bytes, big endian, in steps of 30 s.
 	tagVersion                  // Text, UTF-8.
@@ -75,6 +103,11 @@ const (
 	tagMACs                     // Ethernet addresses of six bytes each.
 	tagKeys                     // Fingerprints of four bytes each, the primary key's first.
 	tagMute                     // Four bytes each, big endian.
+	tagOrder                    // Six bytes and four, big endian: see order.
+	tagAddr4                    // Addresses and ports, six bytes each.
+	tagAddr6                    // The same for IPv6, 18 bytes each.
+	tagGrace                    // Two bytes, big endian, in seconds.
+	tagAbsent                   // As Mute.
 )
 
 const (
@@ -82,11 +115,14 @@ const (
 	flagDraining
 	flagReturning
 	flagProxy
+	flagNoProxy
+	flagAway
+	flagDeputy
 )
 
 var errMeta = errors.New("metadata is malformed")
 
-// encode never yields more than metaLimit bytes. Zero values take no room.
+// encode leaves room for the order within metaLimit bytes. Zero values take no room.
 func (m Meta) encode() []byte {
 	out := append(make([]byte, 0, 64), metaVersion)
 	if f := m.flags(); f != 0 {
@@ -110,15 +146,15 @@ func (m Meta) encode() []byte {
 	if keys := tidyKeys(m.Keys); len(keys) > 0 {
 		out = append(append(out, tagKeys, byte(len(keys))), keys...)
 	}
-	if mute := tidyMutes(m.Mute); len(mute) > 0 {
-		out = append(out, tagMute, byte(muteBytes*len(mute)))
-		for _, pool := range mute {
-			out = binary.BigEndian.AppendUint32(out, pool)
-		}
+	out = append(out, hashField(tagMute, m.Mute)...)
+	if s := min(max(m.Grace, 0), graceMost) / time.Second; s > 0 {
+		out = binary.BigEndian.AppendUint16(append(out, tagGrace, 2), uint16(s))
 	}
+	out = append(out, hashField(tagAbsent, m.Absent)...)
+	out = append(out, addrFields(m.Addrs)...)
 	for _, p := range tidy(m.Segments) {
 		f := segmentField(p)
-		if len(out)+len(f) > metaLimit {
+		if len(out)+len(f) > metaLimit-orderSize {
 			break
 		}
 		out = append(out, f...)
@@ -139,7 +175,57 @@ func (m Meta) flags() (f byte) {
 	if m.Proxy {
 		f |= flagProxy
 	}
+	if m.NoProxy {
+		f |= flagNoProxy
+	}
+	if m.Away {
+		f |= flagAway
+	}
+	if m.Deputy {
+		f |= flagDeputy
+	}
 	return f
+}
+
+// addrFields are the addresses by family, in their order, without what is none.
+// hashField encodes names of which only 32 bits are told.
+func hashField(tag byte, hashes []uint32) (out []byte) {
+	if hashes = tidyMutes(hashes); len(hashes) > 0 {
+		out = append(out, tag, byte(muteBytes*len(hashes)))
+		for _, h := range hashes {
+			out = binary.BigEndian.AppendUint32(out, h)
+		}
+	}
+	return out
+}
+
+func addrFields(in []netip.AddrPort) (out []byte) {
+	var four, six []byte
+	for _, a := range in[:min(len(in), addrsMost)] {
+		switch {
+		case !a.IsValid():
+		case a.Addr().Unmap().Is4():
+			four = binary.BigEndian.AppendUint16(append(four, a.Addr().Unmap().AsSlice()...), a.Port())
+		default:
+			six = binary.BigEndian.AppendUint16(append(six, a.Addr().AsSlice()...), a.Port())
+		}
+	}
+	if len(four) > 0 {
+		out = append(append(out, tagAddr4, byte(len(four))), four...)
+	}
+	if len(six) > 0 {
+		out = append(append(out, tagAddr6, byte(len(six))), six...)
+	}
+	return out
+}
+
+// parseAddrs reads addresses of so many bytes.
+func parseAddrs(value []byte, size int) (out []netip.AddrPort) {
+	for a := range slices.Chunk(value, size+2) {
+		ip, _ := netip.AddrFromSlice(a[:size])
+		out = append(out, netip.AddrPortFrom(ip, binary.BigEndian.Uint16(a[size:])))
+	}
+	return out
 }
 
 func segmentField(p netip.Prefix) []byte {
@@ -157,7 +243,7 @@ func decodeMeta(b []byte) Meta {
 	if err != nil {
 		return Meta{}
 	}
-	m.Segments, m.Mute = tidy(m.Segments), tidyMutes(m.Mute)
+	m.Segments, m.Mute, m.Absent, m.Addrs = tidy(m.Segments), tidyMutes(m.Mute), tidyMutes(m.Absent), m.Addrs[:min(len(m.Addrs), addrsMost)]
 	macs := tidyMACs(m.MACs)
 	m.MACs = nil
 	for _, mac := range macs {
@@ -187,7 +273,8 @@ func (m *Meta) set(tag byte, value []byte) error {
 	switch {
 	case tag == tagFlags && len(value) > 0:
 		m.Ready, m.Draining, m.Returning = value[0]&flagReady != 0, value[0]&flagDraining != 0, value[0]&flagReturning != 0
-		m.Proxy = value[0]&flagProxy != 0
+		m.Proxy, m.NoProxy = value[0]&flagProxy != 0, value[0]&flagNoProxy != 0
+		m.Away, m.Deputy = value[0]&flagAway != 0, value[0]&flagDeputy != 0
 	case tag == tagConfig && len(value) == 8:
 		m.Config = binary.BigEndian.Uint64(value)
 	case tag == tagAge && len(value) == 2:
@@ -209,15 +296,28 @@ func (m *Meta) set(tag byte, value []byte) error {
 			m.Keys = append(m.Keys, hex.EncodeToString(key))
 		}
 	case tag == tagMute && len(value)%muteBytes == 0:
-		for pool := range slices.Chunk(value, muteBytes) {
-			m.Mute = append(m.Mute, binary.BigEndian.Uint32(pool))
-		}
-	case tag < tagFlags || tag > tagMute:
+		m.Mute = append(m.Mute, hashes(value)...)
+	case tag == tagGrace && len(value) == 2:
+		m.Grace = min(time.Duration(binary.BigEndian.Uint16(value))*time.Second, graceMost)
+	case tag == tagAbsent && len(value)%muteBytes == 0:
+		m.Absent = append(m.Absent, hashes(value)...)
+	case tag == tagAddr4 && len(value)%6 == 0:
+		m.Addrs = append(m.Addrs, parseAddrs(value, 4)...)
+	case tag == tagAddr6 && len(value)%18 == 0:
+		m.Addrs = append(m.Addrs, parseAddrs(value, 16)...)
+	case tag < tagFlags || tag == tagOrder || tag > tagAbsent:
 		return nil // A later release's field.
 	default:
 		return errMeta
 	}
 	return nil
+}
+
+func hashes(value []byte) (out []uint32) {
+	for h := range slices.Chunk(value, muteBytes) {
+		out = append(out, binary.BigEndian.Uint32(h))
+	}
+	return out
 }
 
 func parseSegment(tag byte, value []byte) (netip.Prefix, error) {

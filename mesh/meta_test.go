@@ -32,7 +32,11 @@ func TestMetaGolden(t *testing.T) {
 		{"flags", Meta{Ready: true, Draining: true}, "\x01\x01\x01\x03"},
 		{"returning", Meta{Ready: true, Returning: true}, "\x01\x01\x01\x05"},
 		{"proxy", Meta{Ready: true, Proxy: true}, "\x01\x01\x01\x09"},
+		{"no proxy", Meta{Ready: true, NoProxy: true}, "\x01\x01\x01\x11"},
 		{"draining", Meta{Draining: true}, "\x01\x01\x01\x02"},
+		{"away", Meta{Ready: true, Away: true, Deputy: true}, "\x01\x01\x01\x61"},
+		{"grace", Meta{Grace: time.Minute}, "\x01\x0d\x02\x00\x3c"},
+		{"absent", Meta{Absent: []uint32{0x01020304, 0xfffefdfc}}, "\x01\x0e\x08\x01\x02\x03\x04\xff\xfe\xfd\xfc"},
 		{"config", Meta{Config: 0x0102030405060708}, "\x01\x02\x08\x01\x02\x03\x04\x05\x06\x07\x08"},
 		{"age", Meta{APIAge: 10 * time.Minute}, "\x01\x03\x02\x00\x14"},
 		{"version", Meta{Version: "v1.2"}, "\x01\x04\x04v1.2"},
@@ -113,8 +117,8 @@ func TestMetaTruncatesSegments(t *testing.T) {
 	}
 	m := Meta{Ready: true, Version: strings.Repeat("v", 64), Config: 1, APIAge: time.Hour, Segments: many, MACs: macs, Keys: keys}
 	b := m.encode()
-	if len(b) > metaLimit || len(b) < metaLimit-11 {
-		t.Errorf("%d bytes, want just below %d", len(b), metaLimit)
+	if n := len(ordered(b, order{1, 1})); n > metaLimit || n < metaLimit-11 {
+		t.Errorf("%d bytes, want just below %d", n, metaLimit)
 	}
 	slices.Reverse(m.Segments)
 	if diff := cmp.Diff(b, m.encode()); diff != "" {
@@ -169,6 +173,22 @@ func TestMetaGarbage(t *testing.T) {
 	}
 }
 
+// TestMetaOfABeginning: a speaker that begins tells no interfaces at first. The network of its node is as it was.
+func TestMetaOfABeginning(t *testing.T) {
+	well := Meta{Ready: true, Segments: prefixes("198.18.0.0/16"), MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Config: 7, Proxy: true}
+	begins := Meta{Away: true, Deputy: true, Mute: []uint32{1, 2}, Grace: time.Minute}
+	want := Meta{Away: true, Deputy: true, Grace: time.Minute, Segments: well.Segments, MACs: well.MACs, Mute: well.Mute, Config: 7, Proxy: true}
+	if diff := cmp.Diff(want, begins.After(well), cmpPrefix()); diff != "" {
+		t.Errorf("after the other one (-want +got):\n%s", diff)
+	}
+	lost := Meta{Ready: false, Config: 7}
+	for name, m := range map[string]Meta{"never known": begins.After(Meta{}), "its link is down": lost.After(well)} {
+		if len(m.Segments)+len(m.MACs) > 0 {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
 func TestMetaRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := Meta{
@@ -176,6 +196,10 @@ func TestMetaRoundTrip(t *testing.T) {
 			Draining:  rapid.Bool().Draw(t, "draining"),
 			Returning: rapid.Bool().Draw(t, "returning"),
 			Proxy:     rapid.Bool().Draw(t, "proxy"),
+			NoProxy:   rapid.Bool().Draw(t, "no proxy"),
+			Away:      rapid.Bool().Draw(t, "away"),
+			Deputy:    rapid.Bool().Draw(t, "deputy"),
+			Grace:     time.Duration(rapid.IntRange(0, 3600).Draw(t, "grace")) * time.Second,
 			Version:   rapid.StringN(0, -1, 64).Draw(t, "version"),
 			Config:    rapid.Uint64().Draw(t, "config"),
 			APIAge:    time.Duration(rapid.IntRange(0, 65535).Draw(t, "age")) * 30 * time.Second,
@@ -190,6 +214,7 @@ func TestMetaRoundTrip(t *testing.T) {
 			m.MACs = append(m.MACs, fmt.Sprintf("02:00:00:00:%02x:%02x", i, rapid.Byte().Draw(t, "MAC")))
 		}
 		m.Mute = tidyMutes(rapid.SliceOfN(rapid.Uint32(), 0, 2*mutesMost).Draw(t, "mute"))
+		m.Absent = tidyMutes(rapid.SliceOfN(rapid.Uint32(), 0, 2*mutesMost).Draw(t, "absent"))
 		for range rapid.IntRange(0, keysMost).Draw(t, "keys") {
 			m.Keys = append(m.Keys, fmt.Sprintf("%08x", rapid.Uint32().Draw(t, "key")))
 		}

@@ -28,16 +28,18 @@ func newMetrics(r prometheus.Registerer, t *table, lately *troubles) (*metrics, 
 		}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "starling_mesh_rejected_total",
-			Help: "Gossip packets, streams and joins that came to nothing, by reason: " +
-				"key (encrypted with another key), label (of another cluster), unlabeled (no gossip of ours), malformed, " +
-				"refused (a seed that answers with something else), udp (a probe that passes by tcp only), name (two nodes of one name).",
+			Help: "Gossip packets, streams and joins that failed, by reason: " +
+				"key (encrypted with another key), label (of another cluster), unlabeled (not gossip of starling), malformed, excess, old. " +
+				"Also refused (a seed that answers with something else), udp (a probe that passes by TCP only), name (two nodes of one name). " +
+				"Excess is more streams or bytes at once than a sender without proof of the key may use. " +
+				"Old is of a member that has said something newer since, or of an earlier process of it.",
 		}, []string{"reason"}),
 	}
 	m.deaths = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "starling_mesh_deaths_total",
-		Help: "Members that gossip took for dead; some may have been alive, and the wire asked then.",
+		Help: "Members that gossip declared dead. The speaker then probes each of them on the wire.",
 	})
-	for _, k := range []kind{kindKey, kindLabel, kindUnlabeled, kindMalformed, kindRefused, kindUDP, kindName} {
+	for _, k := range []kind{kindKey, kindLabel, kindUnlabeled, kindMalformed, kindExcess, kindOld, kindRefused, kindUDP, kindName} {
 		m.rejected.WithLabelValues(string(k))
 	}
 	if r == nil {
@@ -47,7 +49,7 @@ func newMetrics(r prometheus.Registerer, t *table, lately *troubles) (*metrics, 
 	for _, s := range []State{Alive, Dead, Left} {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "starling_mesh_members",
-			Help:        "Members of the mesh by state, this node included; dead ones and ones that left for five minutes.",
+			Help:        "Members of the mesh by state, this node included. Members that died or left count for five minutes.",
 			ConstLabels: prometheus.Labels{"state": string(s)},
 		}, func() float64 { return float64(t.count(s)) }))
 	}
@@ -68,8 +70,8 @@ type troubleCollector struct {
 	desc     *prometheus.Desc
 }
 
-const troubleHelp = "1 for each peer, by address or node name, that something is wrong with: key (uses another gossip key), " +
-	"label (of another cluster), refused, udp, name; until a minute after it was last seen, or a good answer."
+const troubleHelp = "1 for each peer, by address or node name, that causes trouble: key (it uses another gossip key), " +
+	"label (it is of another cluster), refused, udp, name. It ends a minute after the last sign of it, or at a good answer."
 
 func newTroubleCollector(t *troubles) troubleCollector {
 	return troubleCollector{t, prometheus.NewDesc("starling_mesh_trouble", troubleHelp, []string{"reason", "peer"}, nil)}

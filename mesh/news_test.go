@@ -22,6 +22,11 @@ func TestWorse(t *testing.T) {
 		{"one network less", Meta{Segments: both}, Meta{Segments: both[1:]}, true},
 		{"another network", Meta{Segments: both[:1]}, Meta{Segments: both[1:]}, true},
 		{"another version", Meta{Version: "v1"}, Meta{Version: "v2"}, false},
+		{"away", Meta{Ready: true}, Meta{Ready: true, Away: true}, true},
+		{"takes another one for being away", Meta{}, Meta{Absent: []uint32{1}}, true},
+		{"which is back", Meta{Absent: []uint32{1}}, Meta{}, false},
+		{"without kube-proxy", Meta{Proxy: true}, Meta{NoProxy: true}, true},
+		{"kube-proxy is back", Meta{NoProxy: true}, Meta{Proxy: true}, false},
 		{"out of touch", Meta{}, Meta{APIAge: time.Minute}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,63 +116,96 @@ func TestOlderGossipAfterNews(t *testing.T) {
 	})
 }
 
-// TestWord: gossip waits as long as it may be older than a member's own word, and
-// is believed in the end.
-func TestWord(t *testing.T) {
-	now, confirm := time.Unix(1000, 0), confirmTime(2)
+// TestOrder: of what a member says of itself the newest counts, whichever way it came.
+func TestOrder(t *testing.T) {
+	now := time.Unix(1000, 0)
+	say := func(epoch uint64, seq uint32) []byte {
+		return ordered(Meta{Config: epoch<<8 | uint64(seq)}.encode(), order{epoch, seq})
+	}
 	type step struct {
-		after  time.Duration
-		gossip string // "": time passes; "said": not gossip, the member says its news again
-		want   string
+		direct bool // else by gossip
+		meta   []byte
+		want   []byte
 	}
 	for _, tt := range []struct {
 		name  string
 		steps []step
 	}{
-		{"gossip says the same", []step{{0, "news", "news"}, {1, "newer", "newer"}}},
-		{"gossip is older, then the same", []step{{0, "older", "news"}, {1, "news", "news"}, {newsTime, "", "news"}}},
-		{"gossip is newer", []step{{0, "newer", "news"}, {newsTime - 1, "", "news"}, {newsTime, "", "newer"}}},
-		{"the last of gossip counts", []step{{0, "new", "news"}, {1, "newer", "news"}, {newsTime, "", "newer"}}},
-		{"gossip after a while", []step{{newsTime, "newer", "newer"}, {newsTime, "", "newer"}}},
-		{"gossip never confirms it", []step{{newsTime + confirm - 1, "", "news"}, {newsTime + confirm, "", "older"}, {time.Minute, "", "older"}}},
-		{"gossip confirms it late", []step{{newsTime, "news", "news"}, {newsTime + confirm, "", "news"}}},
-		{"said again", []step{{0, "between", "news"}, {newsTime - 1, "said", "news"}, {newsTime, "", "news"}, {2 * newsTime, "", "news"}}},
-		{"said again when gossip agrees", []step{{0, "news", "news"}, {1, "said", "news"}, {2, "newer", "newer"}}},
-		{"gossip says nothing", []step{{newsTime, "", "news"}, {newsTime, "newer", "newer"}}},
+		{"gossip says the same", []step{{false, say(1, 2), say(1, 2)}}},
+		{"gossip is older", []step{{false, say(1, 1), say(1, 2)}}},
+		{"gossip is newer", []step{{false, say(1, 3), say(1, 3)}}},
+		{"a datagram was held up", []step{{true, say(1, 1), say(1, 2)}}},
+		{"said again", []step{{true, say(1, 2), say(1, 2)}}},
+		{"a new process", []step{{false, say(2, 0), say(2, 0)}, {true, say(1, 9), say(2, 0)}, {false, say(1, 9), say(2, 0)}}},
+		{"a later release says more", []step{{false, append(say(1, 3), 99, 1, 0), append(say(1, 3), 99, 1, 0)}}},
+		{"an earlier release knows no order", []step{{false, Meta{}.encode(), say(1, 2)}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tab := newTable("n1", addrNo(1), nil, now)
-			tab.alive("n2", addrNo(2), []byte("older"), now)
-			tab.told("n2", []byte("news"), now)
+			tab.alive("n2", addrNo(2), say(1, 0), now)
+			tab.told("n2", say(1, 2))
 			for i, s := range tt.steps {
 				before := tab.members[1].raw
 				var changed bool
-				switch s.gossip {
-				case "":
-					changed = tab.expire(now.Add(s.after))
-				case "said":
-					changed = tab.told("n2", []byte("news"), now.Add(s.after))
-				default:
-					changed, _ = tab.alive("n2", addrNo(2), []byte(s.gossip), now.Add(s.after))
+				if s.direct {
+					changed = tab.told("n2", s.meta)
+				} else {
+					changed, _ = tab.alive("n2", addrNo(2), s.meta, now)
 				}
-				if got := tab.members[1].raw; got != s.want || changed != (got != before) {
-					t.Errorf("step %d: %q, changed %v; want %q", i, got, changed, s.want)
+				if got := tab.members[1].raw; got != string(s.want) || changed != (got != before) {
+					t.Errorf("step %d: order %+v, changed %v; want %+v", i, orderOf([]byte(got)), changed, orderOf(s.want))
 				}
 			}
 		})
 	}
 }
 
-// TestConfirmTime: an unconfirmed word outlives three exchanges of state, as often as the library makes them.
-func TestConfirmTime(t *testing.T) {
-	for members, want := range map[int]time.Duration{
-		0: 15 * time.Second, 1: 15 * time.Second, 32: 15 * time.Second, 33: 30 * time.Second, 64: 30 * time.Second,
-		65: 45 * time.Second, 128: 45 * time.Second, 129: time.Minute,
-	} {
-		if got := confirmTime(members); got != want {
-			t.Errorf("%d members: %s, want %s", members, got, want)
+// TestOrderOfEarlierReleases: without one, what comes last counts.
+func TestOrderOfEarlierReleases(t *testing.T) {
+	tab := newTable("n1", addrNo(1), nil, time.Now())
+	a, b := Meta{Config: 1}.encode(), Meta{Config: 2}.encode()
+	tab.alive("n2", addrNo(2), a, time.Now())
+	for i, meta := range [][]byte{b, a, b} {
+		if !tab.told("n2", meta) || tab.members[1].Meta.Config != decodeMeta(meta).Config {
+			t.Errorf("step %d: not taken", i)
 		}
 	}
+}
+
+// TestOrderOfARestart: a member that died and came back is believed, whatever its clock says; and one that
+// was not missed learns of its earlier epoch, and outlives it.
+func TestOrderOfARestart(t *testing.T) {
+	tab, now := newTable("n1", addrNo(1), nil, time.UnixMilli(5000)), time.UnixMilli(5000)
+	tab.alive("n2", addrNo(2), ordered(nil, order{9000, 7}), now)
+	tab.gone("n2", now)
+	young := ordered(Meta{Config: 1}.encode(), order{100, 0})
+	if changed, came := tab.alive("n2", addrNo(2), young, now); !changed || !came || tab.members[1].Meta.Config != 1 {
+		t.Error("a member that came back is not believed")
+	}
+	old := ordered(Meta{Config: 3}.encode(), order{9000, 7})
+	if !tab.outlive(old) || !tab.members[0].order.after(orderOf(old)) {
+		t.Errorf("order %+v after hearing of %+v", tab.members[0].order, orderOf(old))
+	}
+	if tab.outlive(old) {
+		t.Error("outlived twice")
+	}
+	if _, changed := tab.setMeta(Meta{Config: 4}.encode()); !changed || tab.members[0].order != (order{9001, 1}) {
+		t.Errorf("order %+v after a change", tab.members[0].order)
+	}
+	if _, changed := tab.setMeta(Meta{Config: 4}.encode()); changed {
+		t.Error("the same is a change")
+	}
+}
+
+func FuzzOrderOf(f *testing.F) {
+	f.Add(ordered(Meta{Ready: true}.encode(), order{1, 2}))
+	f.Add([]byte{metaVersion, tagOrder, 3, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		o := orderOf(b)
+		if again := orderOf(ordered([]byte{metaVersion}, o)); again != o {
+			t.Errorf("%+v becomes %+v", o, again)
+		}
+	})
 }
 
 // TestNewsOfWhom: only a living member is believed, about itself.

@@ -226,8 +226,8 @@ func TestRotation(t *testing.T) {
 			t.Errorf("members were lost: %q", moves[0])
 		}
 		for _, n := range nodes {
-			if c := rejected(n, kindKey); c > 0 || len(n.Problems()) > 0 {
-				t.Errorf("%s dropped %v for their key, problems %q", n.cfg.Name, c, n.Problems())
+			if c := rejected(n, kindKey); c > 0 || len(n.problems()) > 0 {
+				t.Errorf("%s dropped %v for their key, problems %q", n.cfg.Name, c, n.problems())
 			}
 			n.SetMeta(Meta{Version: "after " + n.cfg.Name})
 		}
@@ -254,7 +254,7 @@ func TestRotationInTheWrongOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.within(5*time.Second, "n3 is given up", func() bool { return nodes[0].state("n3") == Dead && nodes[1].state("n3") == Dead })
-		if p := nodes[0].Problems(); !slices.Contains(p, "peer 198.18.0.3 uses another gossip key") {
+		if p := nodes[0].problems(); !slices.Contains(p, "peer 198.18.0.3 uses another gossip key") {
 			t.Errorf("problems %q do not name the one with another key", p)
 		}
 		for _, n := range nodes[:2] {
@@ -271,7 +271,7 @@ func TestRotationInTheWrongOrder(t *testing.T) {
 			return true
 		})
 		w.within(troubleTime+5*time.Second, "no trouble is left", func() bool {
-			return len(nodes[0].Problems())+len(nodes[1].Problems())+len(nodes[2].Problems()) == 0
+			return len(nodes[0].problems())+len(nodes[1].problems())+len(nodes[2].problems()) == 0
 		})
 	})
 }

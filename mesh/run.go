@@ -58,13 +58,13 @@ func (m *Mesh) Run(ctx context.Context) error {
 	dials.Go(func() { j.run(ctx) })
 	k := &knocker{mesh: m, via: via}
 	dials.Go(func() { k.run(ctx) })
-	m.keep(ctx, list)
+	m.keep(ctx, list, via)
 	return nil
 }
 
 // open starts memberlist, and tries for ever: a port may come free, an
 // address may appear. It returns nil when ctx ends first.
-func (m *Mesh) open(ctx context.Context) (*memberlist.Memberlist, memberlist.NodeAwareTransport) {
+func (m *Mesh) open(ctx context.Context) (*memberlist.Memberlist, *ports) {
 	var told trouble
 	for pause := bindPause; ; pause = min(2*pause, bindPauseMost) {
 		list, via, err := m.create()
@@ -93,14 +93,21 @@ func (m *Mesh) cleared(told trouble) {
 	}
 }
 
-func (m *Mesh) create() (*memberlist.Memberlist, memberlist.NodeAwareTransport, error) {
+func (m *Mesh) create() (*memberlist.Memberlist, *ports, error) {
 	p, h := m.cfg.protocol(), hooks{m}
 	p.Keyring = m.ring
-	p.Events, p.Conflict, p.Delegate, p.Ping = h, h, h, pings{m}
+	p.Events, p.Conflict, p.Delegate, p.Alive, p.Ping = h, h, h, h, pings{m}
 	p.Logger = log.New(m.library, "", 0)
-	via, err := m.cfg.listen(m.cfg.Bind)
-	if err != nil {
+	via := newPorts(m.cfg.listen, m.route, newGate(m.knows, m.see))
+	have, err := via.follow(m.wanted())
+	if len(have) == 0 {
 		return nil, nil, err
+	}
+	m.refused(err)
+	if m.table.listensOn(have) {
+		m.saying.Lock()
+		m.say(m.table.ownSaying())
+		m.saying.Unlock()
 	}
 	p.Transport = via
 	list, err := memberlist.Create(p)
@@ -118,8 +125,8 @@ func bindTrouble(bind netip.AddrPort, err error) trouble {
 	return trouble{kind: kindBind, who: bind.String(), other: why}
 }
 
-// keep tells what SetMeta changed and of alarms, and lets time pass.
-func (m *Mesh) keep(ctx context.Context, list *memberlist.Memberlist) {
+// keep tells what SetMeta changed, sends messages, and lets time pass.
+func (m *Mesh) keep(ctx context.Context, list *memberlist.Memberlist, via *ports) {
 	tick := time.NewTicker(keepTickFirst)
 	defer tick.Stop()
 	fast := true
@@ -129,9 +136,10 @@ func (m *Mesh) keep(ctx context.Context, list *memberlist.Memberlist) {
 			return
 		case <-m.retell:
 			m.retold(list)
-		case <-m.alarmed:
+		case <-m.spoken:
 			m.spread(list)
 		case now := <-tick.C:
+			m.follow(via)
 			if m.pass(now) && fast {
 				tick.Reset(keepTick)
 				fast = false
@@ -161,17 +169,17 @@ func (m *Mesh) leave(list *memberlist.Memberlist) {
 		time.Sleep(leaveLead)
 	}
 	if err := list.Leave(leaveTime); err != nil {
-		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("goodbye was cut short") })
+		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("cannot say goodbye to all members in time") })
 	}
 	m.bid(list, others)
 	if err := list.Shutdown(); err != nil {
-		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("shutdown of gossip failed") })
+		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("cannot shut gossip down") })
 	}
 }
 
 func (m *Mesh) bid(list *memberlist.Memberlist, others map[netip.AddrPort]string) {
 	for addr, name := range others {
 		// One that cannot be reached will see us die; there is no more to do.
-		_ = list.SendToAddress(memberlist.Address{Addr: addr.String(), Name: name}, goodbye(m.cfg.Name))
+		_ = list.SendToAddress(memberlist.Address{Addr: addr.String(), Name: name}, goodbye(m.cfg.Name, m.table.orderOf(m.cfg.Name)))
 	}
 }

@@ -148,8 +148,8 @@ func TestSettleAlone(t *testing.T) {
 					t.Errorf("settled after %v, want %v to %v", took, tt.least, tt.most)
 				}
 				time.Sleep(20 * time.Second)
-				if !n.Settled() || len(n.Problems()) > 0 {
-					t.Errorf("settled %v with problems %q some time later", n.Settled(), n.Problems())
+				if !n.Settled() || len(n.problems()) > 0 {
+					t.Errorf("settled %v with problems %q some time later", n.Settled(), n.problems())
 				}
 			})
 		})

@@ -27,7 +27,7 @@ func TestJoin(t *testing.T) {
 					t.Errorf("%s sees %s at %s since %s", n.cfg.Name, m.Name, m.Addr, m.Since)
 				}
 			}
-			if p := n.Problems(); len(p) > 0 {
+			if p := n.problems(); len(p) > 0 {
 				t.Errorf("%s has problems %q", n.cfg.Name, p)
 			}
 		}
@@ -291,7 +291,7 @@ func TestBlockedUDPIsNamed(t *testing.T) {
 		nodes := w.cluster(2)
 		w.net.do(func() { w.net.udp = false })
 		w.within(3*time.Second, "block named", func() bool {
-			return slices.Equal(nodes[0].Problems(), []string{"node n2 answers gossip by tcp but not by udp"})
+			return slices.Equal(nodes[0].problems(), []string{"node n2 answers gossip by tcp but not by udp"})
 		})
 		time.Sleep(20 * time.Second)
 		if c := nodes[0].logs.count("member dead"); c > 0 {
@@ -301,7 +301,7 @@ func TestBlockedUDPIsNamed(t *testing.T) {
 			t.Errorf("the block was logged %d times, want once", c)
 		}
 		w.net.do(func() { w.net.udp = true })
-		w.within(2*time.Second, "end of the block noticed", func() bool { return len(nodes[0].Problems())+len(nodes[1].Problems()) == 0 })
+		w.within(2*time.Second, "end of the block noticed", func() bool { return len(nodes[0].problems())+len(nodes[1].problems()) == 0 })
 		if c := nodes[0].logs.count("gossip trouble is over"); c != 1 {
 			t.Errorf("the end was logged %d times, want once", c)
 		}
@@ -313,10 +313,10 @@ func TestBlockedUDPOfTheDead(t *testing.T) {
 	inWorld(t, func(w *world) {
 		nodes := w.cluster(2)
 		w.net.do(func() { w.net.udp = false })
-		w.within(3*time.Second, "block named", func() bool { return len(nodes[0].Problems()) == 1 })
+		w.within(3*time.Second, "block named", func() bool { return len(nodes[0].problems()) == 1 })
 		w.kill("n2")
 		w.within(5*time.Second, "end of the words with the member", func() bool {
-			return nodes[0].state("n2") == Dead && len(nodes[0].Problems()) == 0
+			return nodes[0].state("n2") == Dead && len(nodes[0].problems()) == 0
 		})
 	})
 }

@@ -78,7 +78,7 @@ func (p *peer) until(what string, ok func() bool) {
 		case <-p.Changed():
 		case <-tick.C:
 		case <-limit:
-			p.t.Fatalf("%s waited for %s: members %+v, settled %v, problems %q", p.cfg.Name, what, p.Members(), p.Settled(), p.Problems())
+			p.t.Fatalf("%s waited for %s: members %+v, settled %v, problems %q", p.cfg.Name, what, p.Members(), p.Settled(), p.problems())
 		}
 	}
 }
@@ -95,10 +95,10 @@ func (p *peer) sees(name string) State {
 func (p *peer) at() netip.AddrPort { return p.table.company().self }
 
 // through makes a Seeds function of peers that run already.
-func through(peers ...*peer) func() []netip.AddrPort {
-	return func() (out []netip.AddrPort) {
+func through(peers ...*peer) func() []Seed {
+	return func() (out []Seed) {
 		for _, p := range peers {
-			out = append(out, p.at())
+			out = append(out, Seed{Addr: p.at()})
 		}
 		return out
 	}
@@ -161,9 +161,9 @@ func TestSocketsBusyPort(t *testing.T) {
 	for _, network := range []string{"tcp", "udp"} {
 		t.Run(network, func(t *testing.T) {
 			holder, at := hold(t, network)
-			n := runPeer(t, Config{Name: "n1", Bind: at, Seeds: func() []netip.AddrPort { return []netip.AddrPort{at} }})
+			n := runPeer(t, Config{Name: "n1", Bind: at, Seeds: func() []Seed { return seedsAt(at) }})
 			want := fmt.Sprintf("gossip port %d is in use", at.Port())
-			n.until("the problem", func() bool { return slices.Equal(n.Problems(), []string{want}) })
+			n.until("the problem", func() bool { return slices.Equal(n.problems(), []string{want}) })
 			if n.Settled() {
 				t.Error("settled without a port")
 			}
@@ -172,7 +172,7 @@ func TestSocketsBusyPort(t *testing.T) {
 			}
 			holder()
 			n.until("the port", n.Settled)
-			if p := n.Problems(); len(p) > 0 {
+			if p := n.problems(); len(p) > 0 {
 				t.Errorf("problems %q after the port came free", p)
 			}
 			if c := n.logs.count("gossip trouble\""); c != 1 {
@@ -207,7 +207,7 @@ func TestSocketsStopWhilePortIsBusy(t *testing.T) {
 	free, at := hold(t, "tcp")
 	defer free()
 	n := runPeer(t, Config{Name: "n1", Bind: at})
-	n.until("the problem", func() bool { return len(n.Problems()) == 1 })
+	n.until("the problem", func() bool { return len(n.problems()) == 1 })
 	if took := n.stop(); took > atMost {
 		t.Errorf("stopping took %v", took)
 	}
@@ -216,15 +216,15 @@ func TestSocketsStopWhilePortIsBusy(t *testing.T) {
 func TestSocketsMissingAddress(t *testing.T) {
 	n := runPeer(t, Config{Name: "n1", Bind: netip.MustParseAddrPort("198.18.99.99:7927")})
 	want := "gossip cannot start: gossip: listen tcp 198.18.99.99:7927: bind: cannot assign requested address"
-	n.until("the problem", func() bool { return slices.Equal(n.Problems(), []string{want}) })
+	n.until("the problem", func() bool { return slices.Equal(n.problems(), []string{want}) })
 }
 
 func TestSocketsWrongKeyIsNamed(t *testing.T) {
 	n1 := runPeer(t, Config{Name: "n1", Bind: loopback(1), Keys: [][]byte{keyOf(1)}})
 	n1.until("start", n1.Settled)
 	n2 := runPeer(t, Config{Name: "n2", Bind: loopback(2), Keys: [][]byte{keyOf(2)}, Seeds: through(n1)})
-	n1.until("the stranger", func() bool { return slices.Equal(n1.Problems(), []string{"peer 127.0.0.2 uses another gossip key"}) })
-	n2.until("the rejection", func() bool { return slices.Equal(n2.Problems(), []string{"peer 127.0.0.1 uses another gossip key"}) })
+	n1.until("the stranger", func() bool { return slices.Equal(n1.problems(), []string{"peer 127.0.0.2 uses another gossip key"}) })
+	n2.until("the rejection", func() bool { return slices.Equal(n2.problems(), []string{"peer 127.0.0.1 uses another gossip key"}) })
 	if n2.Settled() || !n1.Settled() {
 		t.Errorf("settled: n1 %v, n2 %v, want only n1", n1.Settled(), n2.Settled())
 	}
@@ -239,7 +239,7 @@ func TestSocketsHangingSeed(t *testing.T) {
 	}
 	defer l.Close()
 	mute := netip.MustParseAddrPort(l.Addr().String())
-	n := runPeer(t, Config{Name: "n1", Bind: loopback(1), Seeds: func() []netip.AddrPort { return []netip.AddrPort{mute} }})
+	n := runPeer(t, Config{Name: "n1", Bind: loopback(1), Seeds: func() []Seed { return seedsAt(mute) }})
 	if _, err := l.Accept(); err != nil { // The join is under way.
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestSocketsGarbage(t *testing.T) {
 	}
 	count := func(k kind) float64 { return testutil.ToFloat64(n1.metrics.rejected.WithLabelValues(string(k))) }
 	n1.until("all rejections", func() bool { return count(kindUnlabeled) > 300 && count(kindKey) > 150 })
-	if got, want := n1.Problems(), []string{"peer 127.0.0.1 uses another gossip key"}; !slices.Equal(got, want) {
+	if got, want := n1.problems(), []string{"peer 127.0.0.1 uses another gossip key"}; !slices.Equal(got, want) {
 		t.Errorf("problems %q, want %q", got, want)
 	}
 	if c := n1.logs.count(`"level":"error"`) + n1.logs.count(`"level":"warn"`); c > 20 {

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/starling-lb/starling/health"
 )
 
 func keyOf(b byte) []byte { return bytes.Repeat([]byte{b}, keyBytes) }
@@ -46,11 +48,11 @@ func TestWrongKeyIsNamed(t *testing.T) {
 		}
 		want := []string{"peer 198.18.0.3 uses another gossip key"}
 		for _, n := range []*node{n1, n2} {
-			if diff := cmp.Diff(want, n.Problems()); diff != "" {
+			if diff := cmp.Diff(want, n.problems()); diff != "" {
 				t.Errorf("problems of %s (-want +got):\n%s", n.cfg.Name, diff)
 			}
-			if diff := cmp.Diff([]Complaint{{"key", "198.18.0.3", want[0]}}, n.Complaints()); diff != "" {
-				t.Errorf("complaints of %s (-want +got):\n%s", n.cfg.Name, diff)
+			if diff := cmp.Diff([]health.Condition{health.New(health.GossipKeyMismatch, health.Address("198.18.0.3"), want[0])}, n.Conditions()); diff != "" {
+				t.Errorf("conditions of %s (-want +got):\n%s", n.cfg.Name, diff)
 			}
 			if c := testutil.ToFloat64(n.metrics.rejected.WithLabelValues("key")); c < 10 {
 				t.Errorf("%s counted %v rejections in 30 s, want one per attempt", n.cfg.Name, c)
@@ -63,13 +65,13 @@ func TestWrongKeyIsNamed(t *testing.T) {
 			}
 		}
 		want = []string{"peer 198.18.0.1 uses another gossip key", "peer 198.18.0.2 uses another gossip key"}
-		if diff := cmp.Diff(want, n3.Problems()); diff != "" {
+		if diff := cmp.Diff(want, n3.problems()); diff != "" {
 			t.Errorf("problems of n3 (-want +got):\n%s", diff)
 		}
 
 		w.stop("n3")
 		time.Sleep(troubleTime + 2*time.Second)
-		if p := n1.Problems(); len(p) > 0 {
+		if p := n1.problems(); len(p) > 0 {
 			t.Errorf("problems %q a minute after the stranger went", p)
 		}
 		if c := n1.logs.count("gossip trouble is over"); c != 1 {
@@ -85,7 +87,7 @@ func TestKeyMendedEndsTheTroubleAtOnce(t *testing.T) {
 		n1 := w.start("n1", 1)
 		w.tune = func(c *Config) { c.Keys = [][]byte{keyOf(2)} }
 		w.start("n2", 2)
-		w.within(3*time.Second, "trouble seen", func() bool { return len(n1.Problems()) == 1 })
+		w.within(3*time.Second, "trouble seen", func() bool { return len(n1.problems()) == 1 })
 		w.stop("n2")
 		w.tune = func(c *Config) { c.Keys = [][]byte{keyOf(2), keyOf(1)} } // Reads both, speaks with the second.
 		w.start("n2", 2)
@@ -97,7 +99,7 @@ func TestKeyMendedEndsTheTroubleAtOnce(t *testing.T) {
 		w.tune = func(c *Config) { c.Keys = [][]byte{keyOf(1), keyOf(2)} }
 		n2 := w.start("n2", 2)
 		w.within(5*time.Second, "joined and no trouble left", func() bool {
-			return n1.state("n2") == Alive && n2.state("n1") == Alive && len(n1.Problems()) == 0 && len(n2.Problems()) == 0
+			return n1.state("n2") == Alive && n2.state("n1") == Alive && len(n1.problems()) == 0 && len(n2.problems()) == 0
 		})
 	})
 }
@@ -117,10 +119,10 @@ func TestWrongKeyInDatagrams(t *testing.T) {
 		}
 		n2 := w.start("n2", 2)
 		w.within(2*time.Second, "datagrams rejected", func() bool {
-			return slices.Equal(n2.Problems(), []string{"peer 198.18.0.1 uses another gossip key"})
+			return slices.Equal(n2.problems(), []string{"peer 198.18.0.1 uses another gossip key"})
 		})
 		w.within(5*time.Second, "named on the other side", func() bool {
-			return slices.Equal(nodes[0].Problems(), []string{"peer 198.18.0.2 uses another gossip key"})
+			return slices.Equal(nodes[0].problems(), []string{"peer 198.18.0.2 uses another gossip key"})
 		})
 	})
 }
@@ -135,8 +137,8 @@ func TestOneSideUnencrypted(t *testing.T) {
 		}
 		n1, n2 := w.start("n1", 1), w.start("n2", 2)
 		w.within(5*time.Second, "named on both sides", func() bool {
-			return slices.Contains(n1.Problems(), "peer 198.18.0.2 uses another gossip key") &&
-				slices.Contains(n2.Problems(), "peer 198.18.0.1 uses another gossip key")
+			return slices.Contains(n1.problems(), "peer 198.18.0.2 uses another gossip key") &&
+				slices.Contains(n2.problems(), "peer 198.18.0.1 uses another gossip key")
 		})
 		if n1.state("n2") != "" || n2.state("n1") != "" {
 			t.Error("an encrypted and a plain member joined")
@@ -159,10 +161,10 @@ func TestOtherClusterIsNamed(t *testing.T) {
 		if n1.view() != "n1 alive n2 alive" || n3.view() != "n3 alive" {
 			t.Errorf("clusters merged: %q, %q", n1.view(), n3.view())
 		}
-		if p := n1.Problems(); !slices.Contains(p, "peer 198.18.0.3 belongs to another cluster") {
+		if p := n1.problems(); !slices.Contains(p, "peer 198.18.0.3 belongs to another cluster") {
 			t.Errorf("problems of n1 %q do not name the other cluster", p)
 		}
-		if p := n3.Problems(); !slices.Contains(p, "peer 198.18.0.1 belongs to another cluster") {
+		if p := n3.problems(); !slices.Contains(p, "peer 198.18.0.1 belongs to another cluster") {
 			t.Errorf("problems of n3 %q do not name the other cluster", p)
 		}
 		if c := testutil.ToFloat64(n1.metrics.rejected.WithLabelValues("label")); c < 5 {
@@ -223,7 +225,7 @@ func twoClusters(t *testing.T, w *world, otherKey byte) {
 			others = append(others, "peer "+at.Addr().String()+" belongs to another cluster")
 			series += fmt.Sprintf("starling_mesh_trouble{peer=%q,reason=\"label\"} 1\n", at.Addr())
 		}
-		if diff := cmp.Diff(others, n.Problems()); diff != "" {
+		if diff := cmp.Diff(others, n.problems()); diff != "" {
 			t.Errorf("problems of %s (-want +got):\n%s", n.cfg.Name, diff)
 		}
 		if err := testutil.GatherAndCompare(registries[n.cfg.Name], strings.NewReader(series), "starling_mesh_trouble"); err != nil {
@@ -245,7 +247,7 @@ func TestOtherClusterAsSeed(t *testing.T) {
 		w.tune = func(*Config) {}
 		n1 := w.start("n1", 1)
 		w.within(5*time.Second, "named", func() bool {
-			return slices.Equal(n1.Problems(), []string{"peer 198.18.0.2 takes connections but does not answer as a speaker of this cluster"})
+			return slices.Equal(n1.problems(), []string{"peer 198.18.0.2 takes connections but does not answer as a speaker of this cluster"})
 		})
 		w.within(5*time.Second, "settled alone", n1.Settled)
 	})
@@ -260,7 +262,7 @@ func TestSameNameTwice(t *testing.T) {
 		want := []string{"two nodes are named n3: 198.18.0.3:7927 and 198.18.0.9:7927"}
 		w.within(8*time.Second, "named everywhere", func() bool {
 			for _, n := range append([]*node{twin}, nodes...) {
-				if !slices.Equal(n.Problems(), want) {
+				if !slices.Equal(n.problems(), want) {
 					return false
 				}
 			}

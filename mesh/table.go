@@ -45,24 +45,27 @@ const (
 type table struct {
 	self string
 
-	mu      sync.Mutex // Guards all following fields.
-	members []entry    // Sorted by name.
-	shift   time.Time  // When a member other than self last came or went.
-	met     time.Time  // When another member was first seen.
+	mu      sync.Mutex       // Guards all following fields.
+	members []entry          // Sorted by name.
+	local   []netip.AddrPort // That self listens on; none: not yet.
+	shift   time.Time        // When a member other than self last came or went.
+	met     time.Time        // When another member was first seen.
 }
 
 type entry struct {
 	Member
 	raw     string    // Meta as received, to see whether it differs.
-	gossip  string    // What gossip said last.
+	order   order     // Of raw.
+	alarm   order     // Of the latest message of the member, see alarmed; of self, of the last one sent.
+	heard   uint64    // Messages of that process that came, the latest as bit 0, the one before as bit 1.
 	goodbye time.Time // When the member said that it goes.
 	ping    Ping
-	word    word
 }
 
 func newTable(self string, addr netip.AddrPort, meta []byte, now time.Time) *table {
 	t := &table{self: self}
-	t.members = []entry{{Member: Member{Name: self, Addr: addr, State: Alive, Meta: decodeMeta(meta), Since: now}, raw: string(meta)}}
+	t.members = []entry{{Member: Member{Name: self, Addr: addr, State: Alive, Since: now}}}
+	t.members[0].says(ordered(meta, order{epoch: uint64(now.UnixMilli())}))
 	return t
 }
 
@@ -83,14 +86,12 @@ func (t *table) alive(name string, addr netip.AddrPort, meta []byte, now time.Ti
 	e := &t.members[i]
 	came = e.State != Alive
 	if came {
-		e.State, e.Since, e.Listens, e.goodbye, e.word = Alive, now, false, time.Time{}, word{}
+		e.State, e.Since, e.Listens, e.goodbye, e.order = Alive, now, false, time.Time{}, order{}
 		t.moved(name, now)
 	}
-	held := e.word.holds(meta, now)
-	e.gossip = string(meta)
-	changed = came || e.Addr != addr || !held && e.raw != string(meta)
-	if !known || !held && e.raw != string(meta) {
-		e.raw, e.Meta = string(meta), decodeMeta(meta)
+	changed = came || e.Addr != addr
+	if !e.order.after(orderOf(meta)) {
+		changed = e.says(meta) || changed
 	}
 	e.Addr = addr
 	return changed, came
@@ -136,12 +137,52 @@ func (t *table) goodbye(name string, now time.Time) bool {
 	return false
 }
 
-// known tells whether there is or was such a member of late.
-func (t *table) known(name string) bool {
+// alarmed reports whether a message of a member is new: of its present process, and not said before. Messages
+// overtake each other, also within memberlist, so the last 64 are known apart, as RFC 4303 (section 3.4.3) does.
+// Of members that are not known nothing is known.
+func (t *table) alarmed(name string, o order) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, ok := t.find(name)
-	return ok
+	i, known := t.find(name)
+	if !known {
+		return true
+	}
+	e := &t.members[i]
+	switch {
+	case o.epoch < max(e.order.epoch, e.alarm.epoch):
+		return false
+	case o.epoch > e.alarm.epoch:
+		e.alarm, e.heard = o, 1
+	case o.seq > e.alarm.seq:
+		e.heard, e.alarm = e.heard<<(o.seq-e.alarm.seq)|1, o
+	default:
+		bit := uint64(1) << (e.alarm.seq - o.seq) // 0 for one that is too old to tell
+		if bit == 0 || e.heard&bit != 0 {
+			return false
+		}
+		e.heard |= bit
+	}
+	return true
+}
+
+// nextAlarm is the order of the next message that self sends.
+func (t *table) nextAlarm() order {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, _ := t.find(t.self)
+	e := &t.members[i]
+	e.alarm = order{e.order.epoch, e.alarm.seq + 1}
+	return e.alarm
+}
+
+// orderOf is that of what a member said last; zero: it said nothing.
+func (t *table) orderOf(name string) order {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i, known := t.find(name); known {
+		return t.members[i].order
+	}
+	return order{}
 }
 
 func (t *table) moved(name string, now time.Time) {
@@ -160,23 +201,37 @@ func (t *table) setMeta(meta []byte) (was Meta, changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, _ := t.find(t.self)
-	was = t.members[i].Meta
-	return was, t.members[i].says(meta)
+	e := &t.members[i]
+	if was = e.Meta; e.raw == string(ordered(meta, e.order)) {
+		return was, false
+	}
+	return was, e.says(ordered(meta, order{e.order.epoch, e.order.seq + 1}))
 }
 
-// told records what a member that is alive says of itself.
-func (t *table) told(name string, meta []byte, now time.Time) (changed bool) {
+// outlive makes what self says newer than what an earlier process of this node said, and reports
+// whether it was not.
+func (t *table) outlive(meta []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, _ := t.find(t.self)
+	e := &t.members[i]
+	heard := orderOf(meta)
+	if heard.epoch <= e.order.epoch {
+		return false
+	}
+	return e.says(ordered(e.Meta.encode(), order{epoch: heard.epoch + 1}))
+}
+
+// told records what a member that is alive says of itself. What is older than what is known, a
+// datagram that was held up, is dropped.
+func (t *table) told(name string, meta []byte) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, known := t.find(name)
-	if !known || t.members[i].State != Alive {
+	if !known || t.members[i].State != Alive || t.members[i].order.after(orderOf(meta)) {
 		return false
 	}
-	e := &t.members[i]
-	if changed = e.says(meta); changed || e.word.told != "" { // said again: what gossip said meanwhile is older
-		e.word = word{told: string(meta), until: now.Add(newsTime)}
-	}
-	return changed
+	return t.members[i].says(meta)
 }
 
 // says changes the metadata, and returns whether they differ.
@@ -184,7 +239,7 @@ func (e *entry) says(meta []byte) bool {
 	if e.raw == string(meta) {
 		return false
 	}
-	e.raw, e.Meta = string(meta), decodeMeta(meta)
+	e.raw, e.order, e.Meta = string(meta), orderOf(meta), decodeMeta(meta).After(e.Meta)
 	return true
 }
 
@@ -196,35 +251,32 @@ func (t *table) ownMeta() []byte {
 	return []byte(t.members[i].raw)
 }
 
-// expire forgets members that are gone for long, and believes gossip again.
+// expire forgets members that are gone for long.
 func (t *table) expire(now time.Time) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	confirm := confirmTime(len(t.members))
-	for i := range t.members {
-		if meta := t.members[i].word.due(now, t.members[i].gossip, confirm); meta != nil {
-			changed = t.members[i].says(meta) || changed
-		}
-	}
 	before := len(t.members)
 	t.members = slices.DeleteFunc(t.members, func(e entry) bool {
 		return e.State != Alive && e.Name != t.self && now.Sub(e.Since) >= keepGone
 	})
-	return changed || len(t.members) != before
+	return len(t.members) != before
 }
 
-// list returns deep copies, in three allocations however many members there are.
+// list returns deep copies, in a few allocations however many members there are.
 func (t *table) list() []Member {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	segments, texts := 0, 0
+	segments, texts, addrs := 0, 0, 0
 	for i := range t.members {
 		segments += len(t.members[i].Meta.Segments)
 		texts += len(t.members[i].Meta.MACs) + len(t.members[i].Meta.Keys)
+		addrs += len(t.members[i].Meta.Addrs)
 	}
+	ports := make([]netip.AddrPort, 0, addrs)
 	out, nets, words := make([]Member, len(t.members)), make([]netip.Prefix, 0, segments), make([]string, 0, texts)
 	for i := range t.members {
 		out[i] = t.members[i].Member
+		out[i].Addr, out[i].Meta.Addrs = t.shown(&t.members[i]), carve(&ports, out[i].Meta.Addrs)
 		out[i].Meta.Segments = carve(&nets, out[i].Meta.Segments)
 		out[i].Meta.MACs, out[i].Meta.Keys = carve(&words, out[i].Meta.MACs), carve(&words, out[i].Meta.Keys)
 	}
@@ -254,7 +306,9 @@ func (t *table) count(s State) (n int) {
 
 // company is the table as settling and joining see it.
 type company struct {
+	name   string
 	self   netip.AddrPort
+	local  []netip.AddrPort
 	others map[netip.AddrPort]string // Names of the alive ones, self left out, by address.
 	shift  time.Time
 	met    time.Time
@@ -263,7 +317,7 @@ type company struct {
 func (t *table) company() company {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := company{others: make(map[netip.AddrPort]string, len(t.members)), shift: t.shift, met: t.met}
+	c := company{others: make(map[netip.AddrPort]string, len(t.members)), shift: t.shift, met: t.met, name: t.self, local: t.local}
 	for i := range t.members {
 		switch e := &t.members[i]; {
 		case e.Name == t.self:

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -164,7 +165,7 @@ func TestTableCompany(t *testing.T) {
 	tab.alive("n2", addrNo(2), nil, now.Add(2*time.Second))
 	tab.alive("n3", addrNo(3), nil, now.Add(3*time.Second))
 	tab.gone("n3", now.Add(4*time.Second))
-	want := company{self: addrNo(9), others: map[netip.AddrPort]string{addrNo(2): "n2"}, met: now.Add(2 * time.Second), shift: now.Add(4 * time.Second)}
+	want := company{name: "n1", self: addrNo(9), others: map[netip.AddrPort]string{addrNo(2): "n2"}, met: now.Add(2 * time.Second), shift: now.Add(4 * time.Second)}
 	if diff := cmp.Diff(want, tab.company(), cmp.AllowUnexported(company{}), cmpPrefix()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -195,7 +196,12 @@ func TestMembersAllocatesTwice(t *testing.T) {
 	for i := range 1000 {
 		tab.alive(fmt.Sprintf("n%d", i), addrNo(i), Meta{Segments: prefixes("198.18.0.0/15")}.encode(), time.Now())
 	}
-	if got := testing.AllocsPerRun(10, func() { tab.list() }); got > 2 {
+	// All of the process are counted, so what other tests have left running can only add to them.
+	got := math.Inf(1)
+	for range 10 {
+		got = min(got, testing.AllocsPerRun(10, func() { tab.list() }))
+	}
+	if got > 2 {
 		t.Errorf("%v allocations for 1,000 members, want 2", got)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/starling-lb/starling/health"
 )
 
 const (
@@ -26,10 +28,13 @@ const (
 	kindLabel     kind = "label"     // Of another cluster.
 	kindUnlabeled kind = "unlabeled" // No gossip of ours: a port scan, another program. Only counted.
 	kindMalformed kind = "malformed" // Broken otherwise. Only counted.
+	kindExcess    kind = "excess"    // More streams, or bytes without proof of the key, than one may send. Only counted.
+	kindOld       kind = "old"       // Said before, or by an earlier process: held up, or recorded and sent again. Only counted.
 	kindRefused   kind = "refused"   // Took our connection and gave no answer of ours.
 	kindUDP       kind = "udp"       // Answers by TCP, but not by UDP.
 	kindName      kind = "name"      // Two nodes of one name.
 	kindBind      kind = "bind"      // We cannot listen.
+	kindFamily    kind = "family"    // It has no address of a family on which we listen.
 )
 
 // threshold is how many sightings make a trouble. A peer that is killed
@@ -46,13 +51,15 @@ func (k kind) threshold() int {
 }
 
 // named says whether the kind is worth words, or only a count.
-func (k kind) named() bool { return k != kindUnlabeled && k != kindMalformed }
+func (k kind) named() bool {
+	return k != kindUnlabeled && k != kindMalformed && k != kindExcess && k != kindOld
+}
 
 // trouble is something that a person should repair.
 type trouble struct {
 	kind  kind
 	who   string // Peer address, or node name.
-	other string // kindName: both addresses. kindBind: the reason.
+	other string // kindName: both addresses. kindBind: the reason. kindFamily: what it has, and we.
 }
 
 func (t trouble) String() string {
@@ -69,6 +76,8 @@ func (t trouble) String() string {
 		return fmt.Sprintf("two nodes are named %s: %s", t.who, t.other)
 	case kindBind:
 		return t.other
+	case kindFamily:
+		return fmt.Sprintf("gossip cannot reach node %s: it has only %s", t.who, t.other)
 	}
 	return fmt.Sprintf("peer %s sends %s packets", t.who, t.kind)
 }
@@ -147,7 +156,7 @@ func (t *troubles) forget(which func(trouble, sighting) bool) (told []trouble) {
 }
 
 // current are the troubles that are told at present, sorted, and whether others
-// had no room. That a peer refuses us needs no words where it is known why.
+// had no room. That a peer refuses us is no trouble where it is known why.
 func (t *troubles) current(now time.Time) (out []trouble, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -176,33 +185,33 @@ func (t *troubles) explainedLocked(who string, now time.Time) bool {
 	return false
 }
 
-// Complaint is a problem with a peer.
-type Complaint struct {
-	Kind  string // As the metrics' label reason: "key", "label", "refused", "udp", "name".
-	Who   string // An address, or by "udp" and "name" a node's name.
-	Words string // As among the Problems.
-}
-
-// complaints are the current troubles with peers, sorted by their words.
-func (t *troubles) complaints(now time.Time) (out []Complaint) {
-	all, _ := t.current(now)
-	for _, what := range all {
-		if what.kind != kindBind {
-			out = append(out, Complaint{string(what.kind), what.who, what.String()})
-		}
-	}
-	return out
-}
-
-// words are the troubles for people, sorted.
-func (t *troubles) words(now time.Time) []string {
-	var out []string
+// conditions are the current troubles for people, sorted by their words. The subject of one with a
+// peer is its address, or the node where its name is known.
+func (t *troubles) conditions(now time.Time) (out []health.Condition) {
 	all, more := t.current(now)
 	for _, what := range all {
-		out = append(out, what.String())
+		out = append(out, what.condition())
 	}
 	if more {
-		out = append(out, fmt.Sprintf("more than %d gossip troubles, others are not listed", troubleLimit))
+		out = append(out, health.New(health.TroublesUnlisted, health.Node(""), fmt.Sprintf("more than %d gossip troubles; the others are not listed", troubleLimit)))
 	}
 	return out
+}
+
+func (t trouble) condition() health.Condition {
+	switch t.kind {
+	case kindKey:
+		return health.New(health.GossipKeyMismatch, health.Address(t.who), t.String())
+	case kindLabel:
+		return health.New(health.OtherCluster, health.Address(t.who), t.String())
+	case kindRefused:
+		return health.New(health.PeerNoSpeaker, health.Address(t.who), t.String())
+	case kindUDP:
+		return health.New(health.GossipUDPBlocked, health.Node(t.who), t.String())
+	case kindName:
+		return health.New(health.NodeNameTwice, health.Node(t.who), t.String())
+	case kindFamily:
+		return health.New(health.GossipNoFamily, health.Node(t.who), t.String())
+	}
+	return health.New(health.GossipPortInUse, health.Node(""), t.String())
 }

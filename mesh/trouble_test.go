@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/health"
 )
 
 func TestTroubles(t *testing.T) {
@@ -68,7 +70,7 @@ func TestTroubles(t *testing.T) {
 						t.Errorf("step %d: told %v, want %v", i, told, s.told)
 					}
 				}
-				if diff := cmp.Diff(s.want, ts.words(at(s.at))); diff != "" {
+				if diff := cmp.Diff(s.want, wordsOf(ts.conditions(at(s.at)))); diff != "" {
 					t.Errorf("step %d (-want +got):\n%s", i, diff)
 				}
 			}
@@ -94,7 +96,7 @@ func TestTroublesEnd(t *testing.T) {
 	if got := len(ts.expire(now.Add(troubleTime))); got != 2 {
 		t.Errorf("%d troubles expired, want the label and the other's key", got)
 	}
-	if diff := cmp.Diff([]string{"in use"}, ts.words(now.Add(troubleTime))); diff != "" {
+	if diff := cmp.Diff([]string{"in use"}, wordsOf(ts.conditions(now.Add(troubleTime)))); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
 }
@@ -139,8 +141,8 @@ func TestTroublesAreBounded(t *testing.T) {
 	if len(ts.seen) != troubleLimit {
 		t.Errorf("%d troubles are kept, want %d", len(ts.seen), troubleLimit)
 	}
-	words := ts.words(now)
-	if got, want := words[len(words)-1], "more than 64 gossip troubles, others are not listed"; got != want || len(words) != troubleLimit+1 {
+	words := wordsOf(ts.conditions(now))
+	if got, want := words[len(words)-1], "more than 64 gossip troubles; the others are not listed"; got != want || len(words) != troubleLimit+1 {
 		t.Errorf("%d lines, the last %q, want %q", len(words), got, want)
 	}
 	ts.expire(now.Add(troubleTime))
@@ -161,6 +163,38 @@ func TestTroubleWords(t *testing.T) {
 	for _, tt := range tests {
 		if got := tt.what.String(); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// problems are the words of the conditions.
+func (m *Mesh) problems() []string { return wordsOf(m.Conditions()) }
+
+func wordsOf(all []health.Condition) (words []string) {
+	for _, c := range all {
+		words = append(words, c.Words)
+	}
+	return words
+}
+
+// TestConditions: each kind of trouble has its code, and is about the peer or the node.
+func TestConditions(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		what    trouble
+		code    health.Code
+		subject health.Subject
+	}{
+		{trouble{kind: kindKey, who: "198.18.0.3"}, health.GossipKeyMismatch, health.Address("198.18.0.3")},
+		{trouble{kind: kindLabel, who: "198.18.0.3"}, health.OtherCluster, health.Address("198.18.0.3")},
+		{trouble{kind: kindRefused, who: "198.18.0.3"}, health.PeerNoSpeaker, health.Address("198.18.0.3")},
+		{trouble{kind: kindUDP, who: "n3"}, health.GossipUDPBlocked, health.Node("n3")},
+		{trouble{kind: kindName, who: "n3", other: "both"}, health.NodeNameTwice, health.Node("n3")},
+		{trouble{kind: kindBind, who: "198.18.0.1:7927", other: "in use"}, health.GossipPortInUse, health.Node("")},
+	} {
+		c := tt.what.condition()
+		if c.Code != tt.code || c.Subject != tt.subject || c.Words != tt.what.String() || c.Advice == "" {
+			t.Errorf("%v makes %+v", tt.what, c)
 		}
 	}
 }

@@ -30,7 +30,7 @@ var errNoAnswer = errors.New("mesh: no answer")
 // wire is memberlist's transport over one UDP and one TCP socket on the same
 // port. In place of memberlist's own it keeps typed errors of listening,
 // copies datagrams into buffers of their size (the library makes 64 KB of
-// garbage for each), limits dialling and foreign connections, and ends every
+// garbage for each), limits dialling, and ends every
 // connection at shutdown.
 type wire struct {
 	tcp     *net.TCPListener
@@ -42,9 +42,8 @@ type wire struct {
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 
-	mu      sync.Mutex // Guards all following fields.
-	open    map[*stream]struct{}
-	foreign int // Connections in open that others opened.
+	mu   sync.Mutex // Guards open.
+	open map[*stream]struct{}
 }
 
 var _ memberlist.NodeAwareTransport = (*wire)(nil)
@@ -142,7 +141,7 @@ func (w *wire) DialAddressTimeout(a memberlist.Address, limit time.Duration) (ne
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
-	s, ok := w.track(c, false)
+	s, ok := w.track(c)
 	if !ok {
 		return nil, errors.Join(errNoAnswer, net.ErrClosed, c.Close())
 	}
@@ -174,7 +173,8 @@ func (w *wire) accept() {
 			}
 			return
 		}
-		s, ok := w.track(c, true)
+		_ = c.SetReadBuffer(streamBuffer) // A larger one works too.
+		s, ok := w.track(c)
 		if !ok {
 			_ = c.Close()
 			continue

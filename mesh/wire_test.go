@@ -187,48 +187,6 @@ func TestWireBusyPort(t *testing.T) {
 	}
 }
 
-func TestWireLimitsForeignStreams(t *testing.T) {
-	w := listenTest(t, "127.0.0.2:0")
-	taken := make(chan net.Conn, streamLimit+1)
-	go func() {
-		for {
-			select {
-			case c := <-w.StreamCh():
-				taken <- c
-			case <-w.ctx.Done():
-				return
-			}
-		}
-	}()
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", w.at())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		return c
-	}
-	var first net.Conn
-	for i := range streamLimit {
-		dial()
-		if c := <-taken; i == 0 {
-			first = c
-		}
-	}
-	if _, err := dial().Read(make([]byte, 1)); err == nil {
-		t.Fatal("one connection too many is open")
-	}
-	if _, ok := w.track(nil, false); !ok {
-		t.Error("the limit holds for our own connections")
-	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	dial()
-	<-taken // There is room again.
-	w.open = map[*stream]struct{}{}
-}
-
 func TestWireShutdownEndsEverything(t *testing.T) {
 	a, b := listenTest(t, "127.0.0.2:0"), listenTest(t, "127.0.0.3:0")
 	out, err := a.DialAddressTimeout(memberlist.Address{Addr: b.at()}, time.Second)

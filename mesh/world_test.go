@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,10 +30,10 @@ func (w *world) seed(all ...netip.AddrPort) {
 	w.seeds = all
 }
 
-func (w *world) listed() []netip.AddrPort {
+func (w *world) listed() []Seed {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.seeds)
+	return seedsAt(w.seeds...)
 }
 
 type node struct {
@@ -169,7 +168,7 @@ func (w *world) within(limit time.Duration, what string, ok func() bool) time.Du
 	for !ok() {
 		if time.Since(begin) > limit {
 			for _, n := range w.nodes {
-				w.t.Logf("%s settled=%v members=%v problems=%q\n%s", n.cfg.Name, n.Settled(), n.view(), n.Problems(), n.logs)
+				w.t.Logf("%s settled=%v members=%v problems=%q\n%s", n.cfg.Name, n.Settled(), n.view(), n.problems(), n.logs)
 			}
 			w.t.Fatalf("not within %v: %s", limit, what)
 		}

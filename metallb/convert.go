@@ -32,6 +32,10 @@ func Convert(sources ...Source) (Result, error) {
 	have, keep := 0, 0
 	if len(in.mistakes) == 0 {
 		have, keep = in.compile(result.Config.Pools, renamed)
+		in.across(result.Config.Pools)
+	}
+	if len(in.spaces) > 1 {
+		in.remark("", "its objects are in the namespaces "+printable(strings.Join(sortedKeys(in.spaces), ", "))+": MetalLB reads those of its own only; leave out the others")
 	}
 	in.tellStrange()
 	result.Remarks = in.remarks
@@ -139,35 +143,6 @@ func (a *advert) selects(p *pool) bool {
 		ok, err := s.Match(p.labels)
 		return ok && err == nil
 	})
-}
-
-// place gives the pool the nodes and interfaces of its advertisements together.
-func (p *pool) place(l2 []*advert) {
-	allNodes, allInterfaces := false, false
-	for _, a := range l2 {
-		everywhere := len(a.nodes) == 0 || slices.ContainsFunc(a.nodes, func(s lease.Selector) bool {
-			return len(s.MatchLabels)+len(s.MatchExpressions) == 0
-		})
-		allNodes = allNodes || everywhere
-		allInterfaces = allInterfaces || len(a.interfaces) == 0
-		p.NodeSelectors = append(p.NodeSelectors, a.nodes...)
-		p.Interfaces = append(p.Interfaces, a.interfaces...)
-	}
-	p.NodeSelectors, p.Interfaces = distinct(p.NodeSelectors), distinct(p.Interfaces)
-	if differ(l2, func(a *advert) any { return distinct(a.nodes) }) && differ(l2, func(a *advert) any { return distinct(a.interfaces) }) {
-		p.remark("pool %q: its L2Advertisements want other interfaces on other nodes; starling announces on all of the interfaces on all of the nodes", printable(p.asked))
-	}
-	if allNodes {
-		p.NodeSelectors = nil
-	}
-	if allInterfaces {
-		p.Interfaces = nil
-	}
-}
-
-// differ reports whether the advertisements differ in something.
-func differ(all []*advert, of func(*advert) any) bool {
-	return slices.ContainsFunc(all, func(a *advert) bool { return key(of(a)) != key(of(all[0])) })
 }
 
 // distinct returns the values without repetitions, in the order of their first appearance.

@@ -1,6 +1,8 @@
 package metallb
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +126,31 @@ func TestPools(t *testing.T) {
 			[]lease.Pool{{Name: "lab", Ranges: []string{"192.0.2.0/28"}, Namespaces: []string{"web"}}},
 		},
 		{
+			"a priority alone is for everybody, before the pools without a serviceAllocation",
+			ipPool("all", four) + ipPool("second", six+", serviceAllocation: {priority: 9}") +
+				ipPool("first", "addresses: [198.51.100.0/28], serviceAllocation: {priority: 3}") + everywhere,
+			[]lease.Pool{
+				{Name: "second", Ranges: []string{"2001:db8::/64"}, Priority: new(9)},
+				{Name: "first", Ranges: []string{"198.51.100.0/28"}, Priority: new(3)},
+				{Name: "all", Ranges: []string{"192.0.2.0/28"}},
+			},
+		},
+		{
+			"an empty serviceAllocation is for everybody, before the pools without one",
+			ipPool("all", four) + ipPool("open", six+", serviceAllocation: {}") +
+				ipPool("wide", "addresses: [198.51.100.0/28], serviceAllocation: {namespaceSelectors: [{}]}") + everywhere,
+			[]lease.Pool{
+				{Name: "open", Ranges: []string{"2001:db8::/64"}},
+				{Name: "wide", Ranges: []string{"198.51.100.0/28"}, NamespaceSelectors: []lease.Selector{{}}},
+				{Name: "all", Ranges: []string{"192.0.2.0/28"}},
+			},
+		},
+		{
+			"only on request, and only for some",
+			ipPool("lab", four+", autoAssign: false, serviceAllocation: {priority: 2, namespaces: [web]}") + everywhere,
+			[]lease.Pool{{Name: "lab", Ranges: []string{"192.0.2.0/28"}, AutoAssign: no(), Priority: new(2), Namespaces: []string{"web"}}},
+		},
+		{
 			"the old ConfigMap",
 			old("address-pools:", "- name: lab", "  protocol: layer2", "  addresses:", "  - 192.0.2.0/28",
 				"- name: more", "  protocol: layer2", "  auto-assign: false", "  avoid-buggy-ips: true", "  addresses: [198.51.100.0/28]"),
@@ -184,11 +211,32 @@ func TestAnnouncements(t *testing.T) {
 			"other interfaces on other nodes",
 		},
 		{"one of another pool says nothing", l2("a", "ipAddressPools: [lab, lab2]") + l2("b", "ipAddressPools: [lab2], "+onNode1), nil, nil, ""},
+		{"one that another one contains", l2("a", "interfaces: [eth0], "+onNode1) + l2("b", ""), nil, nil, ""},
+		{
+			"one that another one contains, of several", l2("a", "interfaces: [eth0], "+onNode1) + l2("b", "interfaces: [eth1, eth0], "+onNode1),
+			[]lease.Selector{node1()},
+			[]string{"eth1", "eth0"},
+			"",
+		},
+		{"a name is no pattern", l2("a", `interfaces: ["!a*[x]?\\"]`), nil, []string{`\!a\*\[x]\?\\`}, ""},
 		{
 			"for some Services", l2("a", "serviceSelectors: [{matchLabels: {a: b}}]"), nil, nil,
 			"document 2, L2Advertisement a, spec.serviceSelectors: starling announces every address of a pool",
 		},
-		{"preferred nodes", l2("a", "preferredNodeSelectors: [{weight: 1}]"), nil, nil, "L2Advertisement a, spec.preferredNodeSelectors: not converted: give the pool nodeWeights"},
+		{
+			"for some Services on some nodes", l2("a", "serviceSelectors: [{matchLabels: {a: b}}], "+onNode1),
+			[]lease.Selector{node1()},
+			nil,
+			"document 2, L2Advertisement a, spec.serviceSelectors: starling announces every address of a pool",
+		},
+		{"for some Services, and for all", l2("a", "serviceSelectors: [{matchLabels: {a: b}}], "+onNode1) + l2("b", ""), nil, nil, ""},
+		{"for all Services by an empty selector", l2("a", "serviceSelectors: [{matchLabels: {a: b}}, {}], "+onNode1), []lease.Selector{node1()}, nil, ""},
+		{
+			"for some Services on more nodes", l2("a", "serviceSelectors: [{matchLabels: {a: b}}]") + l2("b", onNode1),
+			[]lease.Selector{node1()},
+			nil,
+			"document 2, L2Advertisement a, spec.serviceSelectors: left out: starling announces all addresses of a pool alike",
+		},
 		{"a field of tomorrow", l2("a", "colour: red"), nil, nil, `L2Advertisement a, spec: field "colour" is not known here`},
 		{"an unknown pool", l2("a", "ipAddressPools: [lab, nix]"), nil, nil, `names the pool "nix", which is not in the input`},
 		{"none at all", "", nil, nil, "there is no L2Advertisement: every pool is announced by all nodes"},
@@ -258,8 +306,23 @@ func TestLeftOut(t *testing.T) {
 			[]string{`ConfigMap config, address-pools[0]: pool "lab": MetalLB reads no ConfigMap any more`},
 		},
 		{
-			"allocation to nobody", everywhere + ipPool("spare", six+", serviceAllocation: {priority: 3}"),
-			[]string{"IPAddressPool spare, spec.serviceAllocation: names neither namespaces nor selectors"},
+			"a negative priority", everywhere + ipPool("odd", six+", serviceAllocation: {priority: -3, namespaces: [x]}"),
+			[]string{"IPAddressPool odd, spec.serviceAllocation.priority: -3: MetalLB orders pools with a negative priority at random; left out"},
+		},
+		{
+			"a range without an address", everywhere + ipPool("odd", `addresses: ["198.51.100.255-198.51.101.0", 2001:db8::/64, 198.51.100.0/32, 198.51.100.1/32], avoidBuggyIPs: true`),
+			[]string{
+				"IPAddressPool odd, spec.addresses[0]: 198.51.100.255-198.51.101.0 has no address that MetalLB uses, because of avoidBuggyIPs; left out",
+				"IPAddressPool odd, spec.addresses[2]: 198.51.100.0/32 has no address",
+			},
+		},
+		{
+			"a pool without an address", everywhere + ipPool("odd", `addresses: [198.51.100.0/32], avoidBuggyIPs: true`),
+			[]string{"IPAddressPool odd, spec.addresses[0]: 198.51.100.0/32 has no address"},
+		},
+		{
+			"a pool of another namespace, which MetalLB does not read", everywhere + strings.Replace(ipPool("odd", six), "metallb-system", "web", 1),
+			[]string{"its objects are in the namespaces metallb-system, web: MetalLB reads those of its own only; leave out the others"},
 		},
 		{"a field of a pool", everywhere + ipPool("more", six+", mood: good"), []string{`IPAddressPool more, spec: field "mood" is not known here and was left out`}},
 		{"host bits", everywhere + ipPool("more", `addresses: ["198.51.100.7/28"]`), []string{"IPAddressPool more, spec.addresses[0]: 198.51.100.7/28 means the whole network 198.51.100.0/28"}},
@@ -267,8 +330,8 @@ func TestLeftOut(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			pools, remarks := converted(t, Source{Data: []byte(ipPool("lab", four) + tt.in)})
-			if pools[0].Name != "lab" {
-				t.Errorf("the first pool is %+v", pools[0])
+			if !slices.ContainsFunc(pools, func(p lease.Pool) bool { return p.Name == "lab" }) {
+				t.Errorf("there is no pool lab among %+v", pools)
 			}
 			if diff := cmp.Diff(tt.want, remarks, cmp.Comparer(func(a, b string) bool { return strings.Contains(a, b) || strings.Contains(b, a) })); diff != "" {
 				t.Errorf("remarks (-want +got):\n%s", diff)
@@ -277,11 +340,117 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// A pool that nobody is to get from without asking stays so.
-func TestAllocationToNobody(t *testing.T) {
-	pools, _ := converted(t, Source{Data: []byte(ipPool("spare", six+", serviceAllocation: {priority: 3}") + everywhere)})
-	if diff := cmp.Diff([]lease.Pool{{Name: "spare", Ranges: []string{"2001:db8::/64"}, AutoAssign: no()}}, pools); diff != "" {
-		t.Errorf("pools (-want +got):\n%s", diff)
+// TestPreferredNodes: by which nodes the pool "lab" is announced rather than by others. MetalLB has
+// preferences since the release after 0.16.
+func TestPreferredNodes(t *testing.T) {
+	prefer := func(name, spec string, preferences ...string) string {
+		return l2(name, strings.TrimPrefix(spec+", preferredNodeSelectors: ["+strings.Join(preferences, ", ")+"]", ", "))
+	}
+	want := func(weight int, selectors ...lease.Selector) lease.NodeWeight {
+		return lease.NodeWeight{NodeSelectors: selectors, Weight: &weight}
+	}
+	label := func(pairs ...string) lease.Selector {
+		s := lease.Selector{MatchLabels: map[string]string{}}
+		for i := 0; i < len(pairs); i += 2 {
+			s.MatchLabels[pairs[i]] = pairs[i+1]
+		}
+		return s
+	}
+	rest := want(0, lease.Selector{})
+	const (
+		red  = "{weight: 50, preference: {matchLabels: {rack: red}}}"
+		blue = "{weight: 30, preference: {matchLabels: {rack: blue}}}"
+		edge = "{weight: 50, preference: {matchLabels: {role: edge}}}"
+	)
+	ladder := "MetalLB announces an address by the nodes that it prefers most"
+	tests := []struct {
+		name    string
+		adverts string
+		nodes   []lease.Selector
+		weights []lease.NodeWeight
+		remark  string
+	}{
+		{"one", prefer("a", "", red), nil, []lease.NodeWeight{want(1, label("rack", "red")), rest}, ""},
+		{"of those that may", prefer("a", "nodeSelectors: [{matchLabels: {role: edge}}]", red), []lease.Selector{label("role", "edge")}, []lease.NodeWeight{want(1, label("rack", "red")), rest}, ""},
+		{"none", prefer("a", ""), nil, nil, ""},
+		{"all", prefer("a", "", "{weight: 7, preference: {}}"), nil, nil, ""},
+		{"all, and one", prefer("a", "", "{weight: 7, preference: {}}", red), nil, []lease.NodeWeight{want(1, label("rack", "red")), rest}, ""},
+		{
+			"two alike of which a node has one", prefer("a", "", red, "{weight: 50, preference: {matchLabels: {rack: blue}}}"), nil,
+			[]lease.NodeWeight{want(1, label("rack", "red"), label("rack", "blue")), rest},
+			"",
+		},
+		{
+			"the same twice", prefer("a", "", red, red), nil,
+			[]lease.NodeWeight{want(1, label("rack", "red")), rest},
+			"",
+		},
+		{
+			"one rather than the other", prefer("a", "", blue, red), nil,
+			[]lease.NodeWeight{want(100, label("rack", "red")), want(10, label("rack", "blue")), rest},
+			ladder,
+		},
+		{
+			"weights add up", prefer("a", "", red, edge), nil,
+			[]lease.NodeWeight{want(100, label("rack", "red", "role", "edge")), want(10, label("rack", "red"), label("role", "edge")), rest},
+			ladder,
+		},
+		{
+			"three, and what cannot be together", prefer("a", "", red, blue, edge), nil,
+			[]lease.NodeWeight{
+				want(100, label("rack", "red", "role", "edge")), want(10, label("rack", "blue", "role", "edge")),
+				want(1, label("rack", "red"), label("role", "edge"), label("rack", "blue")), rest,
+			},
+			ladder,
+		},
+		{
+			"of two advertisements, each for its own nodes",
+			prefer("a", "nodeSelectors: [{matchLabels: {role: edge}}]", red) + l2("b", "nodeSelectors: [{matchLabels: {role: core}}]"),
+			[]lease.Selector{label("role", "edge"), label("role", "core")},
+			[]lease.NodeWeight{want(1, label("role", "edge", "rack", "red")), rest},
+			"",
+		},
+		{
+			"of two advertisements, adding up", prefer("a", "", red) + prefer("b", "", red, blue), nil,
+			[]lease.NodeWeight{want(100, label("rack", "red")), want(10, label("rack", "blue")), rest},
+			ladder,
+		},
+		{
+			"of one for some Services, which does not count beside one for all",
+			prefer("a", "serviceSelectors: [{matchLabels: {a: b}}], nodeSelectors: [{matchLabels: {role: edge}}]", red) + l2("b", ""), nil, nil, "",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, remarks := converted(t, Source{Data: []byte(ipPool("lab", four) + tt.adverts)})
+			pool := lease.Pool{Name: "lab", Ranges: []string{"192.0.2.0/28"}, NodeSelectors: tt.nodes, NodeWeights: tt.weights}
+			if diff := cmp.Diff([]lease.Pool{pool}, got); diff != "" {
+				t.Errorf("pools (-want +got):\n%s", diff)
+			}
+			all := strings.Join(remarks, "\n")
+			if (tt.remark == "") != (all == "") || !strings.Contains(all, tt.remark) {
+				t.Errorf("remarks %q, want one with %q", remarks, tt.remark)
+			}
+		})
+	}
+}
+
+// TestManyPreferences: then only the largest weight of a node counts, and that is told.
+func TestManyPreferences(t *testing.T) {
+	var list []string
+	for i := range 9 {
+		list = append(list, fmt.Sprintf("{weight: %d, preference: {matchLabels: {l%d: x}}}", i+1, i))
+	}
+	pools, remarks := converted(t, Source{Data: []byte(ipPool("lab", four) + l2("a", "preferredNodeSelectors: ["+strings.Join(list, ", ")+"]"))})
+	var got []int
+	for _, w := range pools[0].NodeWeights {
+		got = append(got, *w.Weight*1000+len(w.NodeSelectors))
+	}
+	if diff := cmp.Diff([]int{100001, 10001, 1007, 1}, got); diff != "" {
+		t.Errorf("weights, thousandfold, and how many selectors (-want +got):\n%s", diff)
+	}
+	if len(remarks) != 2 || !strings.Contains(remarks[1], "here the largest one counts") {
+		t.Errorf("remarks %q", remarks)
 	}
 }
 

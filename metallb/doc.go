@@ -16,15 +16,19 @@
 //
 // # What becomes of it
 //
+// What is said of MetalLB here holds for 0.16.
+//
 // A pool keeps its name, ranges, autoAssign, avoidBuggyIPs and serviceAllocation. MetalLB asks the
 // pools with a serviceAllocation first, by priority and then those without one, before all others; the
-// order of our pools says the same. It never gives from a pool on its own whose serviceAllocation
-// names neither namespaces nor selectors: autoAssign false.
+// order of our pools says the same. One whose serviceAllocation names neither namespaces nor selectors
+// is for everybody (before 0.15 MetalLB gave from it on request only).
 //
 // Which nodes and interfaces announce a pool is said by the L2Advertisements that select it, together:
 // by name, by label, or, if they do neither, all pools. One without node selectors means all nodes, one
-// without interfaces all interfaces. A pool is left out when only BGP or nothing at all announces it,
-// because starling announces every pool that it has.
+// without interfaces all interfaces. One for some Services only counts where there is none for all. A pool is
+// left out when only BGP or nothing at all announces it, because starling announces every pool that it has.
+//
+// Preferred nodes (an L2Advertisement has them since the release after 0.16) become weights: see prefer.
 //
 // A range may have host bits ("192.0.2.5/28"): MetalLB means the whole network, we ask for its first
 // address. A name that is no name for us is changed.

@@ -40,11 +40,15 @@ func TestMistakes(t *testing.T) {
 			"serviceAllocation.priority: is a text, want a number", "namespaces[0]: is a number, want a text", "namespaces[1]: is empty, want a text",
 			"namespaceSelectors[0]: is a text, want a mapping",
 		}},
-		{"priorities", ipPool("lab", four+", serviceAllocation: {priority: -1}") + ipPool("b", six+", serviceAllocation: {priority: 1.5}") + everywhere, []string{
-			"serviceAllocation.priority: is -1, want a whole number", "serviceAllocation.priority: is 1.5, want a whole number",
+		{"a priority", ipPool("lab", four) + ipPool("b", six+", serviceAllocation: {priority: 1.5}") + everywhere, []string{
+			"serviceAllocation.priority: is 1.5, want a whole number",
 		}},
 		{"selectors", lab + l2("a", "nodeSelectors: [{matchExpressions: [{key: a, operator: Near, values: [b]}]}]"), []string{
 			`document 3, L2Advertisement a, spec.nodeSelectors[0]: selector[0]: label "a": unknown operator "Near"`,
+		}},
+		{"preferred nodes", lab + l2("a", "preferredNodeSelectors: [{weight: 0, preference: {}}, {weight: 101}, {preference: x}]"), []string{
+			"L2Advertisement a, spec.preferredNodeSelectors[0].weight: want a weight from 1 to 100", "preferredNodeSelectors[1].weight: want",
+			"preferredNodeSelectors[2].preference: is a text, want a mapping", "preferredNodeSelectors[2].weight: want",
 		}},
 		{"a pool twice", lab + ipPool("lab", six), []string{`IPAddressPool lab: pool "lab" is there twice`}},
 		{"overlap", lab + ipPool("more", "addresses: [192.0.2.8/29]"), []string{`pool "more": range "192.0.2.8/29": overlaps range "192.0.2.0/28" of pool "lab"`}},

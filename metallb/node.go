@@ -178,20 +178,25 @@ func (n node) labels() map[string]string {
 func (n node) selectors() []lease.Selector {
 	var all []lease.Selector
 	for _, item := range n.items() {
-		f := item.fields()
-		f.others("matchLabels", "matchExpressions")
-		s := lease.Selector{MatchLabels: f.get("matchLabels").labels()}
-		for _, e := range f.get("matchExpressions").items() {
-			x := e.fields()
-			x.others("key", "operator", "values")
-			s.MatchExpressions = append(s.MatchExpressions, lease.Requirement{
-				Key: x.get("key").text(), Operator: x.get("operator").text(), Values: x.get("values").texts(),
-			})
-		}
-		if _, err := s.Match(nil); err != nil {
-			item.fail("%s", printable(err.Error()))
-		}
-		all = append(all, s)
+		all = append(all, item.selector())
 	}
 	return all
+}
+
+// selector reads a label selector.
+func (n node) selector() lease.Selector {
+	f := n.fields()
+	f.others("matchLabels", "matchExpressions")
+	s := lease.Selector{MatchLabels: f.get("matchLabels").labels()}
+	for _, e := range f.get("matchExpressions").items() {
+		x := e.fields()
+		x.others("key", "operator", "values")
+		s.MatchExpressions = append(s.MatchExpressions, lease.Requirement{
+			Key: x.get("key").text(), Operator: x.get("operator").text(), Values: x.get("values").texts(),
+		})
+	}
+	if _, err := s.Match(nil); err != nil {
+		n.fail("%s", printable(err.Error()))
+	}
+	return s
 }

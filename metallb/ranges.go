@@ -27,6 +27,19 @@ func convertRange(n node) string {
 	return masked.String()
 }
 
+// onlyBuggy reports whether all addresses of a converted range end in .0 or .255.
+func onlyBuggy(text string) bool {
+	var ip, last netip.Addr
+	if first, end, ok := strings.Cut(text, "-"); ok {
+		ip, _ = netip.ParseAddr(first)
+		last, _ = netip.ParseAddr(end)
+	} else if prefix, err := netip.ParsePrefix(text); err == nil && prefix.IsSingleIP() {
+		ip, last = prefix.Addr(), prefix.Addr()
+	}
+	buggy := func(ip netip.Addr) bool { return ip.Is4() && (ip.As4()[3] == 0 || ip.As4()[3] == 255) }
+	return buggy(ip) && (ip == last || ip.Next() == last && buggy(last))
+}
+
 func convertFirstLast(n node, first, last string) string {
 	a, aErr := netip.ParseAddr(strings.TrimSpace(first))
 	b, bErr := netip.ParseAddr(strings.TrimSpace(last))

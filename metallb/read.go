@@ -21,6 +21,7 @@ type input struct {
 	adverts  []*advert
 	services []service
 	strange  map[string]*strange // what has no counterpart, by kind
+	spaces   map[string]bool     // namespaces of MetalLB's objects
 	objects  int
 }
 
@@ -43,11 +44,15 @@ type advert struct {
 	selectors  []lease.Selector
 	nodes      []lease.Selector // none: all
 	interfaces []string         // none: all
+	preferred  []preference
+	services   []lease.Selector // none: all
+	forSome    node             // where these are
+	told       bool             // there is a remark on them
 }
 
 // read takes in the sources.
 func read(sources []Source) *input {
-	in := &input{strange: map[string]*strange{}}
+	in := &input{strange: map[string]*strange{}, spaces: map[string]bool{}}
 	size := 0
 	for _, s := range sources {
 		if size += len(s.Data); size > MaxSize {
@@ -138,6 +143,9 @@ func (in *input) ofKind(f fields, version, kind string) {
 }
 
 func (in *input) ofMetalLB(f fields, kind string) {
+	if space := f.get("metadata").fields().get("namespace").text(); space != "" && counterparts[kind] == "" {
+		in.spaces[space] = true
+	}
 	switch kind {
 	case "IPAddressPool", "AddressPool":
 		in.addressPool(f, kind)
@@ -192,16 +200,21 @@ func (p *pool) allocation(f fields) {
 		return
 	}
 	p.pinned = true
-	if priority := f.get("priority").count(); priority > 0 {
-		p.Priority = &priority
-	}
+	p.priority(f.get("priority"))
 	p.Namespaces = f.get("namespaces").texts()
 	p.NamespaceSelectors = f.get("namespaceSelectors").selectors()
 	p.ServiceSelectors = f.get("serviceSelectors").selectors()
 	f.others("priority", "namespaces", "namespaceSelectors", "serviceSelectors")
-	if len(p.Namespaces)+len(p.NamespaceSelectors)+len(p.ServiceSelectors) == 0 {
-		p.AutoAssign, p.Priority, p.pinned = new(bool), nil, false
-		f.remark("names neither namespaces nor selectors, so MetalLB gives from this pool only on request: autoAssign is false")
+}
+
+// priority reads a priority. MetalLB takes 0 for none, and orders pools with a negative one at random.
+func (p *pool) priority(n node) {
+	if f, ok := n.value.(float64); ok && f < 0 {
+		n.remark("%v: MetalLB orders pools with a negative priority at random; left out", f)
+		return
+	}
+	if priority := n.count(); priority > 0 {
+		p.Priority = &priority
 	}
 }
 
@@ -215,11 +228,20 @@ func (in *input) add(p *pool, addresses node) {
 		p.fail("more than %d pools", mostObjects)
 		return
 	}
-	for _, a := range addresses.items() {
-		p.Ranges = append(p.Ranges, convertRange(a))
+	items := addresses.items()
+	for _, a := range items {
+		text := convertRange(a)
+		if p.AvoidBuggyIPs && onlyBuggy(text) {
+			a.remark("%s has no address that MetalLB uses, because of avoidBuggyIPs; left out", text)
+			continue
+		}
+		p.Ranges = append(p.Ranges, text)
 	}
-	if len(p.Ranges) == 0 {
+	switch {
+	case len(items) == 0:
 		addresses.fail("has no address")
+	case len(p.Ranges) == 0:
+		return
 	}
 	if p.AutoAssign != nil && *p.AutoAssign {
 		p.AutoAssign = nil // goes without saying
@@ -231,14 +253,18 @@ func (in *input) add(p *pool, addresses node) {
 func (in *input) advertisement(f fields, bgp bool) {
 	spec := f.get("spec").fields()
 	a := &advert{
-		node: f.node, bgp: bgp,
+		node: f.node, bgp: bgp, forSome: spec.get("serviceSelectors"),
 		pools:     spec.get("ipAddressPools").texts(),
 		selectors: spec.get("ipAddressPoolSelectors").selectors(),
 	}
 	if !bgp {
+		a.services = a.forSome.selectors()
 		a.nodes = spec.get("nodeSelectors").selectors()
-		a.interfaces = spec.get("interfaces").texts()
-		a.leftOut(spec)
+		for _, name := range spec.get("interfaces").texts() {
+			a.interfaces = append(a.interfaces, literal(name))
+		}
+		a.preferred = preferences(spec.get("preferredNodeSelectors"))
+		spec.others("ipAddressPools", "ipAddressPoolSelectors", "nodeSelectors", "interfaces", "serviceSelectors", "preferredNodeSelectors")
 	}
 	if len(in.adverts) == mostObjects {
 		f.fail("more than %d advertisements", mostObjects)
@@ -247,13 +273,14 @@ func (in *input) advertisement(f fields, bgp bool) {
 	in.adverts = append(in.adverts, a)
 }
 
-// leftOut remarks on what an L2Advertisement says and our pools cannot.
-func (a *advert) leftOut(spec fields) {
-	if n := spec.get("serviceSelectors"); !empty(n.value) {
-		n.remark("starling announces every address of a pool: give the Services that are not to be announced here a pool of their own")
+// literal is the pattern that the name of an interface matches, and nothing else.
+func literal(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if strings.ContainsRune(`*?[\`, r) || r == '!' && i == 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
 	}
-	if n := spec.get("preferredNodeSelectors"); !empty(n.value) {
-		n.remark("not converted: give the pool nodeWeights, by which some nodes announce more of its addresses than others, or all")
-	}
-	spec.others("ipAddressPools", "ipAddressPoolSelectors", "nodeSelectors", "interfaces", "serviceSelectors", "preferredNodeSelectors")
+	return b.String()
 }

@@ -11,15 +11,16 @@ import (
 // service is a Service of type LoadBalancer as MetalLB leaves it.
 type service struct {
 	node
-	ips   []netip.Addr // in its status
-	class string
-	pool  string // asked for by annotation
+	namespace string
+	ips       []netip.Addr // in its status
+	class     string
+	pool      string // asked for by annotation
 }
 
 // The prefixes of MetalLB's annotations, and what there is behind them.
 var (
 	prefixes = []string{"metallb.io/", "metallb.universe.tf/"}
-	wishes   = []string{"address-pool", "allow-shared-ip", "loadBalancerIPs"}
+	requests = []string{"address-pool", "allow-shared-ip", "loadBalancerIPs"}
 )
 
 // written is the annotation that MetalLB itself writes.
@@ -37,6 +38,7 @@ func (in *input) service(f fields) {
 			s.ips = append(s.ips, ip.Unmap())
 		}
 	}
+	s.namespace = f.get("metadata").fields().get("namespace").text()
 	annotations := f.get("metadata").fields().get("annotations").labels()
 	for _, prefix := range slices.Backward(prefixes) {
 		if v := annotations[prefix+"address-pool"]; v != "" {
@@ -49,15 +51,15 @@ func (in *input) service(f fields) {
 
 // compare remarks on annotations that mean something else to starling, or nothing.
 func (s *service) compare(annotations map[string]string) {
-	for _, wish := range wishes {
-		a, b := annotations[prefixes[0]+wish], annotations[prefixes[1]+wish]
+	for _, request := range requests {
+		a, b := annotations[prefixes[0]+request], annotations[prefixes[1]+request]
 		if a != "" && b != "" && a != b {
-			s.remark("annotations %s and %s differ, MetalLB follows the first: starling refuses that, remove the second", prefixes[0]+wish, prefixes[1]+wish)
+			s.remark("annotations %s and %s differ, MetalLB follows the first: starling refuses that, remove the second", prefixes[0]+request, prefixes[1]+request)
 		}
 	}
 	for _, key := range sortedKeys(annotations) {
 		prefix, name, _ := strings.Cut(key, "/")
-		if slices.Contains(prefixes, prefix+"/") && name != written && !slices.Contains(wishes, name) {
+		if slices.Contains(prefixes, prefix+"/") && name != written && !slices.Contains(requests, name) {
 			s.remark("annotation %s has no counterpart", printable(key))
 		}
 	}
@@ -81,6 +83,31 @@ func (in *input) keeps(pools *lease.Pools, renamed map[string]string) (have, kee
 		keep += btoi(len(s.ips) > 0 && len(lost) == 0)
 	}
 	return have, keep
+}
+
+// across lets Services of different namespaces share the addresses of a pool where some do already, as MetalLB lets all.
+func (in *input) across(list []lease.Pool) {
+	pools, err := lease.NewPools(list)
+	if err != nil {
+		return // and told
+	}
+	first := map[netip.Addr]service{}
+	for _, s := range in.services {
+		for _, ip := range s.ips {
+			other, shared := first[ip]
+			if !shared {
+				first[ip] = s
+				continue
+			}
+			name, _ := pools.Of(ip)
+			i := slices.IndexFunc(list, func(p lease.Pool) bool { return p.Name == name })
+			if i < 0 || s.namespace == other.namespace || list[i].ShareAcrossNamespaces {
+				continue
+			}
+			list[i].ShareAcrossNamespaces = true
+			s.remark("shares %s with one of the namespace %s, so pool %q lets all namespaces share; remove shareAcrossNamespaces if only these two may, which keep the address", ip, printable(other.namespace), name)
+		}
+	}
 }
 
 func (s *service) outside(pools *lease.Pools) []netip.Addr {

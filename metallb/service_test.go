@@ -1,6 +1,7 @@
 package metallb
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +65,41 @@ func TestServices(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.want, got, cmp.Comparer(func(a, b string) bool { return strings.Contains(a, b) || strings.Contains(b, a) })); diff != "" {
 				t.Errorf("remarks (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestServicesAcrossNamespaces: what is shared across namespaces may be shared so on.
+func TestServicesAcrossNamespaces(t *testing.T) {
+	pools := ipPool("lab", "addresses: [192.0.2.0/28]") + ipPool("other", "addresses: [198.51.100.0/28]") + everywhere
+	of := func(space, ip string) string {
+		return strings.Replace(serviceYAML(annotations("metallb.io/allow-shared-ip: k"), "", ip), "namespace: default", "namespace: "+space, 1)
+	}
+	for _, tt := range []struct {
+		name     string
+		services string
+		want     []bool
+	}{
+		{"of one namespace", of("a", "192.0.2.1") + of("a", "192.0.2.1"), []bool{false, false}},
+		{"of two", of("a", "192.0.2.1") + of("a", "198.51.100.1") + of("b", "192.0.2.1"), []bool{true, false}},
+		{"of two, in no pool", of("a", "203.0.113.1") + of("b", "203.0.113.1"), []bool{false, false}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := Convert(Source{Data: []byte(pools + tt.services)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []bool
+			for _, p := range r.Config.Pools {
+				got = append(got, p.ShareAcrossNamespaces)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("shareAcrossNamespaces (-want +got):\n%s", diff)
+			}
+			told := slices.ContainsFunc(r.Remarks, func(r Remark) bool { return strings.Contains(r.Text, "so pool \"lab\" lets all namespaces share") })
+			if told != tt.want[0] {
+				t.Errorf("remarks: %v", r.Remarks)
 			}
 		})
 	}

@@ -4,10 +4,9 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-)
 
-// NoneReady is the reason of a verdict when no node is fit for any address.
-const NoneReady = "no node is ready"
+	"github.com/starling-lb/starling/health"
+)
 
 // ballot is what the rules say of one address: how many nodes were left by each.
 type ballot struct {
@@ -21,7 +20,7 @@ type ballot struct {
 
 // ballot applies the rules of the package comment one after the other.
 func (e *Electorate) ballot(v VIP, routed bool) ballot {
-	b := ballot{vip: v, routed: routed, tier: Draining + 1}
+	b := ballot{vip: v, routed: routed, tier: noTier}
 	for i := range e.nodes {
 		b.count(&e.nodes[i])
 	}
@@ -53,21 +52,21 @@ func (b *ballot) count(n *voter) {
 	}
 }
 
-// why names the rule that left nobody.
-func (b *ballot) why(ip netip.Addr) string {
+// why names the rule that left nobody, by its code and in words.
+func (b *ballot) why(ip netip.Addr) (health.Code, string) {
 	switch {
 	case b.fit == 0:
-		return NoneReady
+		return health.NoReadyNode, "no node is ready"
 	case b.allowed == 0:
-		return "no ready node matches " + b.vip.Scope.Rule
+		return health.NoEligibleNode, "no ready node matches " + b.vip.Scope.Rule
 	case b.close == 0 && b.vip.Scope != nil && !b.vip.Scope.Any:
-		return "no ready node that matches " + b.vip.Scope.Rule + " is on the network of " + ip.String()
+		return health.NoEligibleNode, "no ready node that matches " + b.vip.Scope.Rule + " is on the network of " + ip.String()
 	case b.close == 0:
-		return "no ready node is on the network of " + ip.String()
+		return health.NoEligibleNode, "no ready node is on the network of " + ip.String()
 	case !b.vip.Serving:
-		return "no serving endpoint"
+		return health.NoServingEndpoint, "no serving endpoint"
 	}
-	return "no ready node has a local endpoint"
+	return health.NoLocalEndpoint, "no ready node has a local endpoint"
 }
 
 func (b *ballot) near(n *voter) bool { return b.routed || onSegment(n.Segments, b.vip.IP) }
@@ -96,7 +95,7 @@ func (b *ballot) serves(n *voter) bool {
 
 // outdated tells whether the node may have seen another set of local endpoints
 // than the others, and so elect itself where they elect somebody else.
-func (b *ballot) outdated(n *voter) bool { return len(b.vip.Local) > 0 && n.Tier == OutOfTouch }
+func (b *ballot) outdated(n *voter) bool { return len(b.vip.Local) > 0 && n.Tier.base() == OutOfTouch }
 
 func (b *ballot) eligible(n *voter) bool {
 	return n.Unfit == "" && n.Tier == b.tier && b.allows(n) && b.near(n) && b.serves(n)
@@ -114,7 +113,7 @@ func (b *ballot) objection(n *voter) string {
 	case !b.vip.Serving:
 		return "no serving endpoint"
 	case b.outdated(n):
-		return n.Tier.String() + ", so its view of local endpoints does not count"
+		return n.Tier.base().String() + ", so its view of local endpoints does not count"
 	case !b.serves(n):
 		return "no local endpoint"
 	case n.Tier != b.tier:

@@ -12,7 +12,7 @@ func (e *Electorate) Forecast() *Forecast { return &Forecast{e.Poll()} }
 // Nodes names those who own addresses of a network that they are on, as far as is known: the fit nodes
 // of the best tier, sorted. Where a network has only nodes of other tiers, these own.
 func (f *Forecast) Nodes() []string {
-	best := Draining
+	best := Tier(noTier)
 	for i := range f.poll.electorate.nodes {
 		if n := &f.poll.electorate.nodes[i]; n.Unfit == "" {
 			best = min(best, n.Tier)

@@ -44,7 +44,7 @@ func TestEqual(t *testing.T) {
 	if New(nodes()).Equal(New(nodes()[:1])) {
 		t.Error("one node less does not matter")
 	}
-	other := Node{Name: "n0", Unfit: "dead", Tier: Cordoned, Segments: []netip.Prefix{lan2}}
+	other := Node{Name: "n0", Unfit: "dead", Tier: Going, Segments: []netip.Prefix{lan2}}
 	for f := range reflect.TypeFor[Node]().Fields() {
 		changed := nodes()
 		value := reflect.ValueOf(other).FieldByIndex(f.Index)

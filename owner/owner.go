@@ -26,7 +26,8 @@
 //     one of every Service on it with externalTrafficPolicy: Local. A node that
 //     is out of touch with the API server does not count there: it may know
 //     other endpoints than the others, and both sides would elect somebody;
-//  5. tier: of those left, only the best tier that is not empty.
+//  5. tier: of those left, only the best tier that is not empty. Nodes without kube-proxy, where others have one, are in
+//     tiers behind all others.
 //
 // Many addresses are elected by a [Poll], which finds the eligible nodes once for
 // all that are on the same networks and of the same scope. After a change of the
@@ -40,36 +41,52 @@ package owner
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/starling-lb/starling/health"
 )
 
-// Tier says how gladly a node is taken; a lower tier wins over a higher one.
+// Tier is the preference class of a node; a lower tier wins over a higher one.
 type Tier uint8
 
-// The tiers, best first.
+// The tiers, best first. NoProxy is added to one of the others: so nodes without kube-proxy go behind all that have one, and
+// among each other they are in the same order.
 const (
 	Normal     Tier = iota
 	OutOfTouch      // has not heard from the API server for longer than others
-	Cordoned        // spec.unschedulable
+	Going           // is drained or about to be maintained, as its conditions say
 	Returning       // came back a moment ago
 	Draining        // is about to leave
+
+	NoProxy Tier = 8 // kube-proxy does not run
+
+	noTier = math.MaxUint8 // worse than any
 )
+
+// base is the tier without regard to kube-proxy.
+func (t Tier) base() Tier { return t % NoProxy }
 
 // String gives the tier in the words of the status output.
 func (t Tier) String() string {
 	switch t {
+	case NoProxy:
+		return "without kube-proxy"
 	case Normal:
 		return "normal"
 	case OutOfTouch:
 		return "out of touch with the API server"
-	case Cordoned:
-		return "cordoned"
+	case Going:
+		return "about to go"
 	case Returning:
 		return "back for a moment only"
 	case Draining:
 		return "draining"
+	}
+	if NoProxy < t && t < 2*NoProxy {
+		return NoProxy.String() + ", " + t.base().String()
 	}
 	return fmt.Sprintf("tier %d", uint8(t))
 }
@@ -103,6 +120,8 @@ type Verdict struct {
 	Owner  string // "" if nobody may own the address
 	Next   string // who would own it without the owner, "" if nobody
 	Reason string // in words, why the owner, or why nobody
+
+	Code health.Code // of the rule that left nobody; "" with an owner
 }
 
 // Candidate is a node in the ranking of an address.

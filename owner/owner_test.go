@@ -9,6 +9,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/starling-lb/starling/health"
 )
 
 var (
@@ -34,7 +36,7 @@ func TestElect(t *testing.T) {
 	}{
 		{
 			"nobody", nil, serving,
-			Verdict{Reason: "no node is ready"},
+			Verdict{Code: health.NoReadyNode, Reason: "no node is ready"},
 		}, {
 			"highest score",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
@@ -54,7 +56,7 @@ func TestElect(t *testing.T) {
 			"all unfit",
 			[]Node{{Name: "n1", Unfit: "dead"}, {Name: "n2", Unfit: "not ready"}},
 			serving,
-			Verdict{Reason: "no node is ready"},
+			Verdict{Code: health.NoReadyNode, Reason: "no node is ready"},
 		}, {
 			"on the segment",
 			[]Node{{Name: "n1", Segments: on(lan1)}, {Name: "n2", Segments: on(lan2)}},
@@ -69,12 +71,12 @@ func TestElect(t *testing.T) {
 			"only an unfit node is on the segment",
 			[]Node{{Name: "n1", Segments: on(lan1), Unfit: "dead"}, {Name: "n2", Segments: on(lan2)}},
 			serving,
-			Verdict{Reason: "no ready node is on the network of 198.18.0.57"},
+			Verdict{Code: health.NoEligibleNode, Reason: "no ready node is on the network of 198.18.0.57"},
 		}, {
 			"no endpoint",
 			[]Node{{Name: "n1"}, {Name: "n2"}},
 			VIP{IP: ip},
-			Verdict{Reason: "no serving endpoint"},
+			Verdict{Code: health.NoServingEndpoint, Reason: "no serving endpoint"},
 		}, {
 			"local endpoint",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
@@ -89,27 +91,47 @@ func TestElect(t *testing.T) {
 			"local endpoints nowhere together",
 			[]Node{{Name: "n1"}, {Name: "n2"}},
 			local([]string{"n1"}, []string{"n2"}),
-			Verdict{Reason: "no ready node has a local endpoint"},
+			Verdict{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
 		}, {
 			"best tier wins",
-			[]Node{{Name: "n1"}, {Name: "n2", Tier: Draining}, {Name: "n3", Tier: Cordoned}},
+			[]Node{{Name: "n1"}, {Name: "n2", Tier: Draining}, {Name: "n3", Tier: Going}},
 			serving,
 			Verdict{Owner: "n1", Next: "n3", Reason: "the only one eligible"},
 		}, {
-			"a cluster that is wholly cordoned keeps its VIPs",
-			[]Node{{Name: "n1", Tier: Cordoned}, {Name: "n2", Tier: Cordoned}},
+			"a cluster that is about to go as a whole keeps its VIPs",
+			[]Node{{Name: "n1", Tier: Going}, {Name: "n2", Tier: Going}},
 			serving,
-			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all cordoned"},
+			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all about to go"},
+		}, {
+			"who has no kube-proxy is behind all others",
+			[]Node{{Name: "n1", Tier: Draining}, {Name: "n2", Tier: NoProxy}, {Name: "n3", Tier: NoProxy + Returning}},
+			serving,
+			Verdict{Owner: "n1", Next: "n2", Reason: "the only one eligible, all draining"},
+		}, {
+			"nobody has a kube-proxy any more",
+			[]Node{{Name: "n1", Tier: NoProxy}, {Name: "n2", Tier: NoProxy}, {Name: "n3", Tier: NoProxy + Draining}},
+			serving,
+			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all without kube-proxy"},
+		}, {
+			"only a node without kube-proxy has a local endpoint",
+			[]Node{{Name: "n1"}, {Name: "n3", Tier: NoProxy}},
+			local([]string{"n3"}),
+			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all without kube-proxy"},
+		}, {
+			"and its endpoints may be others by now",
+			[]Node{{Name: "n1"}, {Name: "n3", Tier: NoProxy + OutOfTouch}},
+			local([]string{"n3"}),
+			Verdict{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
 		}, {
 			"the best tier has no local endpoint",
-			[]Node{{Name: "n1"}, {Name: "n3", Tier: Cordoned}},
+			[]Node{{Name: "n1"}, {Name: "n3", Tier: Going}},
 			local([]string{"n3"}),
-			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all cordoned"},
+			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all about to go"},
 		}, {
 			"the local endpoint is on a node that is out of touch",
 			[]Node{{Name: "n1"}, {Name: "n3", Tier: OutOfTouch}},
 			local([]string{"n3"}),
-			Verdict{Reason: "no ready node has a local endpoint"},
+			Verdict{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
 		}, {
 			"the nodes that may",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
@@ -119,12 +141,12 @@ func TestElect(t *testing.T) {
 			"no node may",
 			[]Node{{Name: "n1"}, {Name: "n2", Unfit: "dead"}},
 			scope("n2"),
-			Verdict{Reason: "no ready node matches the rule"},
+			Verdict{Code: health.NoEligibleNode, Reason: "no ready node matches the rule"},
 		}, {
 			"those that may are not on the segment",
 			[]Node{{Name: "n1", Segments: on(lan1)}, {Name: "n2", Segments: on(lan2)}},
 			scope("n2"),
-			Verdict{Reason: "no ready node that matches the rule is on the network of 198.18.0.57"},
+			Verdict{Code: health.NoEligibleNode, Reason: "no ready node that matches the rule is on the network of 198.18.0.57"},
 		}, {
 			"those that may have a local endpoint",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
@@ -132,9 +154,9 @@ func TestElect(t *testing.T) {
 			Verdict{Owner: "n1", Reason: "the only one with a local endpoint by the rule"},
 		}, {
 			"a lower tier that may wins over a better one that may not",
-			[]Node{{Name: "n1"}, {Name: "n2", Tier: Cordoned}},
+			[]Node{{Name: "n1"}, {Name: "n2", Tier: Going}},
 			scope("n2"),
-			Verdict{Owner: "n2", Reason: "the only one eligible by the rule, all cordoned"},
+			Verdict{Owner: "n2", Reason: "the only one eligible by the rule, all about to go"},
 		}, {
 			"by weight",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
@@ -171,7 +193,7 @@ func TestRanking(t *testing.T) {
 		{Name: "n2", Segments: []netip.Prefix{lan1}, Unfit: "not ready"},
 		{Name: "n3", Segments: []netip.Prefix{lan1}},
 		{Name: "n4", Segments: []netip.Prefix{lan2}},
-		{Name: "n5", Segments: []netip.Prefix{lan1}, Tier: Cordoned},
+		{Name: "n5", Segments: []netip.Prefix{lan1}, Tier: Going},
 		{Name: "n6", Segments: []netip.Prefix{lan1}},
 		{Name: "n7", Segments: []netip.Prefix{lan1}},
 	})
@@ -186,7 +208,7 @@ func TestRanking(t *testing.T) {
 			t.Errorf("%s is eligible but stands below %s", c.Node, got[i-1].Node)
 		}
 	}
-	want := map[string]string{"n1": "", "n2": "not ready", "n3": "", "n4": "not on the network of 198.18.0.57", "n5": "cordoned", "n6": "no local endpoint", "n7": "does not match the rule"}
+	want := map[string]string{"n1": "", "n2": "not ready", "n3": "", "n4": "not on the network of 198.18.0.57", "n5": "about to go", "n6": "no local endpoint", "n7": "does not match the rule"}
 	if diff := gocmp.Diff(want, why); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
@@ -196,7 +218,10 @@ func TestRanking(t *testing.T) {
 }
 
 func TestTierString(t *testing.T) {
-	for tier, want := range map[Tier]string{Normal: "normal", OutOfTouch: "out of touch with the API server", Cordoned: "cordoned", Draining: "draining", 9: "tier 9"} {
+	for tier, want := range map[Tier]string{
+		Normal: "normal", OutOfTouch: "out of touch with the API server", Going: "about to go", Draining: "draining", Returning: "back for a moment only", 7: "tier 7",
+		NoProxy: "without kube-proxy", NoProxy + Going: "without kube-proxy, about to go", 2 * NoProxy: "tier 16",
+	} {
 		if got := tier.String(); got != want {
 			t.Errorf("tier %d: %q, want %q", uint8(tier), got, want)
 		}
@@ -212,7 +237,7 @@ func naive(nodes []Node, v VIP) Verdict {
 			ok := n.Unfit == "" && v.Serving && (routed || onSegment(n.Segments, v.IP))
 			ok = ok && (v.Scope == nil || v.Scope.Any || slices.Contains(v.Scope.Nodes, n.Name))
 			for _, l := range v.Local {
-				ok = ok && slices.Contains(l, n.Name) && n.Tier != OutOfTouch
+				ok = ok && slices.Contains(l, n.Name) && n.Tier != OutOfTouch && n.Tier != NoProxy+OutOfTouch
 			}
 			if ok {
 				left = append(left, n)
@@ -243,7 +268,7 @@ func drawNodes(t *rapid.T) []Node {
 	names := rapid.SliceOfNDistinct(rapid.StringMatching(`n[0-9]{1,2}`), 0, 8, rapid.ID).Draw(t, "names")
 	var r []Node
 	for _, name := range names {
-		n := Node{Name: name, Tier: Tier(rapid.IntRange(0, 3).Draw(t, "tier"))}
+		n := Node{Name: name, Tier: Tier(rapid.IntRange(0, 3).Draw(t, "tier")) + rapid.SampledFrom([]Tier{0, 0, NoProxy}).Draw(t, "proxy")}
 		if rapid.IntRange(0, 3).Draw(t, "fit") == 0 {
 			n.Unfit = "not ready"
 		}

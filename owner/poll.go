@@ -116,7 +116,7 @@ func (e *Electorate) group(v VIP, routed bool) *group {
 // without makes a group in which one node is dead. The node stays known, because its segments still tell which
 // network the address is on.
 func (e *Electorate) without(gone string, v VIP, routed bool) *group {
-	g := &group{ballot: ballot{vip: v, routed: routed, tier: Draining + 1}}
+	g := &group{ballot: ballot{vip: v, routed: routed, tier: noTier}}
 	for i := range e.nodes {
 		if n := &e.nodes[i]; n.Name != gone {
 			g.ballot.count(n)
@@ -143,7 +143,8 @@ func (e *Electorate) without(gone string, v VIP, routed bool) *group {
 
 func (g *group) elect(ip netip.Addr) Verdict {
 	if len(g.seats) == 0 {
-		return Verdict{Reason: g.ballot.why(ip)}
+		code, why := g.ballot.why(ip)
+		return Verdict{Code: code, Reason: why}
 	}
 	key := hashAddr(ip)
 	first, second := g.best(key)

@@ -9,6 +9,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // TestShift is the specification of what a change of the members does to one address. For it n2 outscores n3, and
@@ -52,7 +54,7 @@ func TestShift(t *testing.T) {
 			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible"},
 		}, {
 			"the last one left", three[:1], nil, serving, serving,
-			Verdict{Reason: "no node is ready"},
+			Verdict{Code: health.NoReadyNode, Reason: "no node is ready"},
 		}, {
 			"the first endpoint came", three, three,
 			VIP{IP: ip},

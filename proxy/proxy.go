@@ -22,8 +22,7 @@ import (
 )
 
 const (
-	often   = 250 * time.Millisecond // between two rounds before it is healthy
-	seldom  = 5 * time.Second        // after that
+	pause   = 250 * time.Millisecond // between two rounds: others take over within 3 s when kube-proxy ends
 	respite = 2 * time.Second        // for one answer
 )
 
@@ -46,7 +45,7 @@ type State struct {
 
 // Config says whom to ask.
 type Config struct {
-	Servers []string // scheme, host and port: the first that is not absent counts
+	Servers func() []string // scheme, host and port: the first that is not absent counts; asked each time
 	Log     zerolog.Logger
 }
 
@@ -87,14 +86,10 @@ func (m *Monitor) Run(ctx context.Context) error {
 			return nil
 		}
 		m.set(s)
-		rest := often
-		if s.Health == Healthy {
-			rest = seldom
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(rest):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -119,7 +114,7 @@ func (m *Monitor) set(s State) {
 // look asks one server after the other until somebody is there.
 func (m *Monitor) look(ctx context.Context) State {
 	s := State{Absent, "nobody listens at any address"}
-	for _, server := range m.cfg.Servers {
+	for _, server := range m.cfg.Servers() {
 		if s = m.ask(ctx, server); s.Health != Absent {
 			return s
 		}

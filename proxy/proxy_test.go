@@ -38,6 +38,8 @@ func nobody(t *testing.T) string {
 	return "http://" + l.Addr().String()
 }
 
+func always(servers ...string) func() []string { return func() []string { return servers } }
+
 func TestLook(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -76,7 +78,7 @@ func TestLook(t *testing.T) {
 		{"no URL", func(*testing.T) []string { return []string{"http://[::1"} }, Unhealthy, "missing ']'"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := New(Config{Servers: tt.servers(t), Log: zerolog.Nop()})
+			m := New(Config{Servers: always(tt.servers(t)...), Log: zerolog.Nop()})
 			got := m.look(t.Context())
 			if got.Health != tt.want || !strings.Contains(got.Reason, tt.words) || (got.Reason == "") != (tt.words == "") {
 				t.Errorf("%s, %q; want %s, %q", got.Health, got.Reason, tt.want, tt.words)
@@ -91,7 +93,7 @@ func TestRun(t *testing.T) {
 	code.Store(http.StatusServiceUnavailable)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(code.Load())) }))
 	defer server.Close()
-	m := New(Config{Servers: []string{server.URL}, Log: zerolog.Nop()})
+	m := New(Config{Servers: always(server.URL), Log: zerolog.Nop()})
 	if s := m.State(); s.Health != Unknown {
 		t.Errorf("%s before anybody was asked", s.Health)
 	}

@@ -2,17 +2,17 @@
 // without a moment in which a member cannot read another.
 //
 // The keys are lines of a Secret that all speakers follow: the first encrypts,
-// all decrypt. A new key therefore goes through the ring in steps, and each
+// all decrypt. A new key therefore goes through the keyring in steps, and each
 // waits until every member has taken the one before, which the fingerprints in
 // the status of the speakers tell:
 //
-//	ring       step    is taken when all members
-//	old        Add     encrypt with the first key, so that they follow this ring
+//	keyring    step    is taken when all members
+//	old        Add     encrypt with the first key, so that they follow this keyring
 //	old, new   Use     hold the new key
 //	new, old   Drop    encrypt with the new key
 //	new        Finish  hold the new key alone
 //
-// A mark beside the ring, the fingerprint of the new key, tells an old, new
+// A mark beside the keyring, the fingerprint of the new key, tells an old, new
 // from a new, old. So where a rotation stands is written where the keys are:
 // whoever was interrupted goes on from there, and somebody else as well.
 //
@@ -31,20 +31,20 @@ type Step string
 
 // The steps in their order.
 const (
-	Add    Step = "add"    // a new key to the end of the ring, and the mark
+	Add    Step = "add"    // a new key to the end of the keyring, and the mark
 	Use    Step = "use"    // the new key: it becomes the first one
 	Drop   Step = "drop"   // all other keys
 	Finish Step = "finish" // by taking the mark away
 )
 
-// Ring is the state of the Secret: fingerprints, the first one encrypts.
-type Ring struct {
+// Keyring is the state of the Secret: fingerprints, the first one encrypts.
+type Keyring struct {
 	Keys []string
 	Mark string // of the new key, "" when no rotation is under way
 }
 
 // Next is the step that is due. A mark without its key counts for nothing.
-func (r Ring) Next() Step {
+func (r Keyring) Next() Step {
 	switch at := slices.Index(r.Keys, r.Mark); {
 	case r.Mark == "" || at < 0:
 		return Add
@@ -58,7 +58,7 @@ func (r Ring) Next() Step {
 
 // Lacking says in words, one for each member, why the step that is due cannot
 // be taken yet. None: it can.
-func (r Ring) Lacking(members []Member) []string {
+func (r Keyring) Lacking(members []Member) []string {
 	var out []string
 	for _, m := range members {
 		if why := r.objection(m); why != "" {
@@ -68,7 +68,7 @@ func (r Ring) Lacking(members []Member) []string {
 	return out
 }
 
-func (r Ring) objection(m Member) string {
+func (r Keyring) objection(m Member) string {
 	switch {
 	case m.Unknown != "":
 		return m.Unknown

@@ -12,19 +12,19 @@ import (
 func TestNext(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		ring Ring
-		want Step
+		name    string
+		keyring Keyring
+		want    Step
 	}{
-		{"at rest", Ring{[]string{"a"}, ""}, Add},
-		{"at rest with a spare key", Ring{[]string{"a", "b"}, ""}, Add},
-		{"a mark whose key was taken out by hand", Ring{[]string{"a"}, "b"}, Add},
-		{"added", Ring{[]string{"a", "b"}, "b"}, Use},
-		{"added in the middle", Ring{[]string{"a", "b", "c"}, "b"}, Use},
-		{"used", Ring{[]string{"b", "a"}, "b"}, Drop},
-		{"alone", Ring{[]string{"b"}, "b"}, Finish},
+		{"at rest", Keyring{[]string{"a"}, ""}, Add},
+		{"at rest with a spare key", Keyring{[]string{"a", "b"}, ""}, Add},
+		{"a mark whose key was taken out by hand", Keyring{[]string{"a"}, "b"}, Add},
+		{"added", Keyring{[]string{"a", "b"}, "b"}, Use},
+		{"added in the middle", Keyring{[]string{"a", "b", "c"}, "b"}, Use},
+		{"used", Keyring{[]string{"b", "a"}, "b"}, Drop},
+		{"alone", Keyring{[]string{"b"}, "b"}, Finish},
 	} {
-		if got := tt.ring.Next(); got != tt.want {
+		if got := tt.keyring.Next(); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
@@ -33,11 +33,11 @@ func TestNext(t *testing.T) {
 func TestLacking(t *testing.T) {
 	t.Parallel()
 	holds := func(keys ...string) []Member { return []Member{{Name: "n1", Keys: keys}} }
-	rest, added := Ring{[]string{"a"}, ""}, Ring{[]string{"a", "b"}, "b"}
-	used, alone := Ring{[]string{"b", "a"}, "b"}, Ring{[]string{"b"}, "b"}
+	rest, added := Keyring{[]string{"a"}, ""}, Keyring{[]string{"a", "b"}, "b"}
+	used, alone := Keyring{[]string{"b", "a"}, "b"}, Keyring{[]string{"b"}, "b"}
 	for _, tt := range []struct {
 		name    string
-		ring    Ring
+		keyring Keyring
 		members []Member
 		want    []string
 	}{
@@ -61,7 +61,7 @@ func TestLacking(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, tt.ring.Lacking(tt.members)); diff != "" {
+			if diff := cmp.Diff(tt.want, tt.keyring.Lacking(tt.members)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -128,24 +128,24 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// Whatever ring there is, however slowly members follow and in whatever order,
+// Whatever keyring there is, however slowly members follow and in whatever order,
 // a rotation ends with the new key alone, and at no time a member encrypts with a
 // key that another one lacks.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		ring := Ring{Keys: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 3, rapid.ID[string]).Draw(t, "ring")}
+		keyring := Keyring{Keys: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 3, rapid.ID[string]).Draw(t, "keyring")}
 		members := make([]Member, rapid.IntRange(1, 4).Draw(t, "members"))
 		for i := range members {
-			members[i] = Member{Name: fmt.Sprintf("n%d", i), Keys: ring.Keys}
+			members[i] = Member{Name: fmt.Sprintf("n%d", i), Keys: keyring.Keys}
 		}
 		done := false
 		for turn := 0; !done; turn++ {
 			if turn > 1000 {
-				t.Fatalf("no end: %+v, %+v", ring, members)
+				t.Fatalf("no end: %+v, %+v", keyring, members)
 			}
 			if who := rapid.IntRange(-1, len(members)-1).Draw(t, "who follows"); who >= 0 {
-				members[who].Keys = ring.Keys
+				members[who].Keys = keyring.Keys
 			}
 			for _, m := range members {
 				for _, other := range members {
@@ -154,8 +154,8 @@ func TestRotation(t *testing.T) {
 					}
 				}
 			}
-			if len(ring.Lacking(members)) == 0 {
-				ring, done = take(ring)
+			if len(keyring.Lacking(members)) == 0 {
+				keyring, done = take(keyring)
 			}
 		}
 		for _, m := range members {
@@ -166,14 +166,14 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-func take(r Ring) (after Ring, done bool) {
+func take(r Keyring) (after Keyring, done bool) {
 	switch r.Next() {
 	case Add:
-		return Ring{append(slices.Clone(r.Keys), "new"), "new"}, false
+		return Keyring{append(slices.Clone(r.Keys), "new"), "new"}, false
 	case Use:
-		return Ring{append([]string{"new"}, r.Keys[:len(r.Keys)-1]...), "new"}, false
+		return Keyring{append([]string{"new"}, r.Keys[:len(r.Keys)-1]...), "new"}, false
 	case Drop:
-		return Ring{[]string{"new"}, "new"}, false
+		return Keyring{[]string{"new"}, "new"}, false
 	}
-	return Ring{r.Keys, ""}, true
+	return Keyring{r.Keys, ""}, true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
 )
 
 // slowGossip is when gossip notices a death in these tests: too late to matter.
@@ -221,14 +222,16 @@ func TestAccusedAnnouncesAgain(t *testing.T) {
 		before := heals()
 		accuser := (*modelMesh)(m.speakers[rest(names, top)[0]])
 		for range 3 {
-			accuser.Accuse(top)
+			accuser.Send([]peers.Message{{About: top, By: accuser.name}})
 			m.pass(100 * time.Millisecond)
 		}
 		if got := heals() - before; got != 1 {
 			m.t.Errorf("announced everything anew %d times", got)
 		}
 		m.pass(2 * time.Second)
-		accuser.Accuse(top)
+		accuser.Send([]peers.Message{{About: top, By: accuser.name}})
+		m.pass(100 * time.Millisecond)
+		accuser.Send([]peers.Message{{About: top, By: accuser.name}})
 		m.pass(100 * time.Millisecond)
 		if got := heals() - before; got != 2 {
 			m.t.Errorf("announced everything anew %d times", got)
@@ -244,7 +247,7 @@ func TestAccusedAnnouncesAgain(t *testing.T) {
 func TestGossipHasTheLastWord(t *testing.T) {
 	clusters(t, []int{2, 3}, func(m *model, names []string, _, top string) {
 		m.dies(top, time.Hour)
-		m.pass(gossipMost - time.Second)
+		m.pass(9 * time.Second)
 		other := rest(names, top)[0]
 		if got := m.state(other, top); got != mesh.Dead {
 			m.t.Errorf("%s takes %s for %s", other, top, got)

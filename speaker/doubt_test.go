@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/watcher"
 )
@@ -71,7 +73,7 @@ func TestOthersAddressesAreWatched(t *testing.T) {
 		m.pass(time.Second) // until all know
 		for name, b := range m.speakers {
 			m.mu.Lock()
-			watched := slices.Contains(b.card.watched, netip.MustParseAddr(ip))
+			watched := b.card.machine.Role(netip.MustParseAddr(ip)) == claims.Watching
 			m.mu.Unlock()
 			if watched == (name == owner) {
 				t.Errorf("%s watches %v, the owner is %s", name, watched, owner)
@@ -156,12 +158,17 @@ func TestConflictIsToldOnce(t *testing.T) {
 // the configuration file, as an earlier one is in force.
 func TestProblemsOfOthersLeaveANodeReady(t *testing.T) {
 	lab(t, func(m *model) {
-		const problem, mistake = "peer 198.18.0.9 has another key", "the configuration file is not in force: pools: want a list"
-		m.set("n1", func(b *node) { b.troubles, b.mistakes = []string{problem}, []string{mistake} })
+		const problem, mistake = "peer 198.18.0.9 uses another gossip key", "the configuration file is not in force: pools: want a list"
+		m.set("n1", func(b *node) { b.peers, b.mistakes = otherKey(problem), []string{mistake} })
 		m.pass(time.Second)
 		snap := m.speakers["n1"].speaker.Snapshot()
 		if !snap.Ready || len(snap.Reasons) > 0 || !slices.Equal(snap.Problems, []string{mistake, problem}) {
 			t.Errorf("ready %v, reasons %q, problems %q", snap.Ready, snap.Reasons, snap.Problems)
 		}
 	}, tenAddresses)
+}
+
+// otherKey is what the mesh finds of a peer that nobody knows.
+func otherKey(words string) []health.Condition {
+	return []health.Condition{health.New(health.GossipKeyMismatch, health.Address("198.18.0.9"), words)}
 }

@@ -8,8 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
-	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/report"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -57,8 +58,8 @@ func TestBlockedOnNodes(t *testing.T) {
 				if diff := cmp.Diff(events, m.onNodes()); diff != "" {
 					t.Errorf("events (-want +got):\n%s", diff)
 				}
-				for _, said := range m.told(GossipBlocked) {
-					if !strings.Contains(said, "is blocked; ") || !strings.Contains(said, "open the gossip port (7927, tcp and udp)") {
+				for _, said := range m.told(report.GossipBlocked) {
+					if !strings.Contains(said, " is blocked") || !strings.Contains(said, "open the gossip port (7927, tcp and udp)") {
 						t.Errorf("%q does not say what is the matter and what to do", said)
 					}
 				}
@@ -77,8 +78,8 @@ func TestBlockedIsLogged(t *testing.T) {
 		m.pass(20 * time.Second)
 		m.unblock("n1", "n2")
 		m.pass(20 * time.Second)
-		got := slices.Concat(log.since(t, before, "gossip is blocked", "node"), log.since(t, before, "well again", "node", "was"))
-		if diff := cmp.Diff([]string{"gossip is blocked node=n2", "well again node=n2 was=gossip is blocked"}, got); diff != "" {
+		got := slices.Concat(log.since(t, before, "gossip is blocked", "node"), log.since(t, before, "condition is over", "node", "was"))
+		if diff := cmp.Diff([]string{"gossip is blocked node=n2", "condition is over node=n2 was=gossip is blocked"}, got); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
 		}
 	}, tenAddresses)
@@ -88,28 +89,28 @@ func TestBlockedIsLogged(t *testing.T) {
 func TestFaultsOnce(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(10 * time.Second)
-		key := mesh.Complaint{Kind: "key", Who: "198.18.0.3", Words: "peer 198.18.0.3 uses another gossip key"}
-		see := func(all ...mesh.Complaint) { m.set("n1", func(b *node) { b.peers = all }) }
+		key := health.New(health.GossipKeyMismatch, health.Address("198.18.0.3"), "peer 198.18.0.3 uses another gossip key")
+		see := func(all ...health.Condition) { m.set("n1", func(b *node) { b.peers = all }) }
 		for _, step := range []struct {
 			name   string
-			all    []mesh.Complaint
+			all    []health.Condition
 			during time.Duration
 			want   int // events so far
 		}{
-			{"over soon", []mesh.Complaint{key}, time.Second, 0},
+			{"over soon", []health.Condition{key}, time.Second, 0},
 			{"none", nil, time.Second, 0},
-			{"it lasts", []mesh.Complaint{key}, time.Minute, 1},
+			{"it lasts", []health.Condition{key}, time.Minute, 1},
 			{"over", nil, time.Second, 1},
-			{"it is back", []mesh.Complaint{key}, 5 * time.Second, 2},
+			{"it is back", []health.Condition{key}, 5 * time.Second, 2},
 		} {
 			see(step.all...)
 			m.pass(step.during)
-			if got := m.told(GossipKeyMismatch); len(got) != step.want {
+			if got := m.told(report.GossipKeyMismatch); len(got) != step.want {
 				t.Errorf("%s: %d events, want %d: %q", step.name, len(got), step.want, got)
 			}
 		}
-		want := "n3: " + key.Words + ": " + Advice(key.Words)
-		if got := m.told(GossipKeyMismatch)[0]; got != want {
+		want := "n3: " + key.String()
+		if got := m.told(report.GossipKeyMismatch)[0]; got != want {
 			t.Errorf("event %q, want %q", got, want)
 		}
 	}, tenAddresses)
@@ -117,33 +118,39 @@ func TestFaultsOnce(t *testing.T) {
 
 // TestFaultsOnNodes: on which Node which fault is told, and what of the faults has a name in common.
 func TestFaultsOnNodes(t *testing.T) {
-	key := func(who string) mesh.Complaint { return mesh.Complaint{Kind: "key", Who: who, Words: "another key"} }
+	key := func(who string) health.Condition {
+		return health.New(health.GossipKeyMismatch, health.Address(who), "another key")
+	}
 	for _, tt := range []struct {
 		name  string
 		set   func(*node) // n1
 		event string
 		once  string // its name
 	}{
-		{"a node has another key", func(b *node) { b.peers = []mesh.Complaint{key("198.18.0.2")} }, "n2 GossipKeyMismatch", "GossipKeyMismatch n2"},
+		{"a node has another key", func(b *node) { b.peers = []health.Condition{key("198.18.0.2")} }, "n2 GossipKeyMismatch", "GossipKeyMismatch n2"},
 		{
-			"this one is alone with its key", func(b *node) { b.peers = []mesh.Complaint{key("198.18.0.2"), key("198.18.0.3")} },
+			"this one is alone with its key", func(b *node) { b.peers = []health.Condition{key("198.18.0.2"), key("198.18.0.3")} },
 			"n1 GossipKeyMismatch", "GossipKeyMismatch n1",
 		},
 		{
-			"others on the network, or forged ones", func(b *node) { b.peers = []mesh.Complaint{key("198.18.0.70"), key("198.18.0.71")} },
+			"others on the network, or forged ones", func(b *node) { b.peers = []health.Condition{key("198.18.0.70"), key("198.18.0.71")} },
 			"n1 GossipKeyMismatch", "GossipKeyMismatch peers",
 		},
 		{
 			"another cluster", func(b *node) {
-				b.peers = []mesh.Complaint{{Kind: "label", Who: "198.18.0.70", Words: "another cluster"}}
+				b.peers = []health.Condition{health.New(health.OtherCluster, health.Address("198.18.0.70"), "another cluster")}
 			},
 			"n1 OtherCluster", "OtherCluster peers",
 		},
 		{
-			"a firewall for datagrams", func(b *node) { b.peers = []mesh.Complaint{{Kind: "udp", Who: "n3", Words: "by tcp but not by udp"}} },
+			"a firewall for datagrams", func(b *node) {
+				b.peers = []health.Condition{health.New(health.GossipUDPBlocked, health.Node("n3"), "by tcp but not by udp")}
+			},
 			"n3 GossipBlocked", "GossipBlocked n3",
 		},
-		{"a busy seed", func(b *node) { b.peers = []mesh.Complaint{{Kind: "refused", Who: "198.18.0.2", Words: "refused"}} }, "", ""},
+		{"a busy seed", func(b *node) {
+			b.peers = []health.Condition{health.New(health.PeerNoSpeaker, health.Address("198.18.0.2"), "refused")}
+		}, "", ""},
 		{"pools that overlap each other", func(b *node) { b.mistakes = []string{"overlaps"} }, "n1 ConfigRejected", "ConfigRejected overlaps"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -210,7 +217,7 @@ func TestLostBehindAFirewall(t *testing.T) {
 		m.pass(20 * time.Second)
 		var lost []string
 		for what, by := range m.onNodes() {
-			if strings.HasSuffix(what, SpeakerLost) && slices.Contains(by, "n1") {
+			if strings.HasSuffix(what, report.SpeakerLost) && slices.Contains(by, "n1") {
 				lost = append(lost, what)
 			}
 		}
@@ -229,15 +236,15 @@ func TestDatagramsFailFirst(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(10 * time.Second)
 		m.set("n2", func(b *node) {
-			b.peers = []mesh.Complaint{{Kind: "udp", Who: "n3", Words: "n3 answers by TCP but not by UDP"}}
+			b.peers = []health.Condition{health.New(health.GossipUDPBlocked, health.Node("n3"), "n3 answers by TCP but not by UDP")}
 		})
-		m.pass(faultFor + time.Second)
+		m.pass(health.GossipBlocked.Rule().After + time.Second)
 		if got := m.onNodes(); len(got) > 0 {
 			t.Errorf("events %q before it can be known", got)
 		}
 		between([]string{"n3"}, []string{"n1", "n2"}, m.block)
 		m.pass(10 * time.Second)
-		for _, said := range m.told(GossipBlocked) {
+		for _, said := range m.told(report.GossipBlocked) {
 			if !strings.Contains(said, "open the gossip port (7927, tcp and udp)") {
 				t.Errorf("%q is of datagrams alone", said)
 			}
@@ -256,7 +263,7 @@ func TestOverlapOnNodes(t *testing.T) {
 		if diff := cmp.Diff(want, m.onNodes()); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
-		m.setNode("n2", func(n *watcher.Node) { n.Cordoned = true })
+		m.setNode("n2", func(n *watcher.Node) { n.Going = "DrainInProgress" })
 		m.pass(10 * time.Second)
 		m.configure(compiled(t, lease.Pool{Name: "default", Ranges: []string{"198.18.64.0/24"}}))
 		m.pass(10 * time.Second)

@@ -1,116 +1,75 @@
 package speaker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/starling-lb/starling/mesh"
-	"github.com/starling-lb/starling/proxy"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
+	"github.com/starling-lb/starling/watcher"
 )
 
 func TestFindings(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		in   Snapshot
-		want []Finding
-	}{
-		{"nothing", Snapshot{Members: []Member{{Name: "n1", State: "alive"}}}, nil},
-		{
-			"one that went on purpose is none", Snapshot{Members: []Member{{Name: "n1", State: "left", Verdict: "the speaker of n1 was stopped"}}}, nil,
-		},
-		{
-			"errors come first",
-			Snapshot{
-				Members:   []Member{{Name: "n2", State: "alive", Verdict: "cordoned", Todo: "uncordon"}, {Name: "n3", State: "dead", Verdict: "gone", Todo: "look"}},
-				Reasons:   []string{"missing NET_RAW: operation not permitted"},
-				Conflicts: []Conflict{{IP: "198.18.64.1", Words: "two", Todo: "one"}},
-			},
-			[]Finding{
-				{harm, "", "missing NET_RAW: operation not permitted", Advice("missing NET_RAW")},
-				{harm, "node n3", "gone", "look"},
-				{harm, "198.18.64.1", "two", "one"},
-				{hint, "node n2", "cordoned", "uncordon"},
-			},
-		},
-		{
-			"a verdict that is a problem too is told once",
-			Snapshot{
-				Members:  []Member{{Name: "n2", State: "wire", Verdict: "gossip to n2 is blocked; n2 is alive on the wire"}},
-				Problems: []string{"gossip to n2 is blocked; n2 is alive on the wire"},
-			},
-			[]Finding{{hint, "", "gossip to n2 is blocked; n2 is alive on the wire", Advice("is blocked; ")}},
-		},
-		{
-			"addresses without an announcer, by reason",
-			Snapshot{VIPs: []VIP{
-				{IP: "198.18.64.1", Reason: "no serving endpoint"},
-				{IP: "198.18.64.2", Owner: "n1"},
-				{IP: "198.18.64.3", Reason: "no serving endpoint"},
-			}},
-			[]Finding{{hint, "198.18.64.1", "nobody announces 198.18.64.1, 198.18.64.3: no serving endpoint", "`starling who 198.18.64.1` says why not for each node"}},
-		},
-	} {
-		if diff := cmp.Diff(tt.want, findings(tt.in)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
-		}
-	}
-}
-
-// What rooms say of their problems is followed by what to do; each line below is what one of them says.
-func TestAdvice(t *testing.T) {
-	t.Parallel()
-	said := map[string]int{}
-	for _, problem := range []string{
-		allExcluded,
-		blocked(nil, []mesh.Member{{Name: "n2", State: onWire}}, epoch)[0],
-		blocked([]mesh.Member{{Name: "n2", State: mesh.Dead, Since: epoch}}, []mesh.Member{{Name: "n2", State: onWire}}, epoch)[0],
-		lost("n2"),
-		"peer 198.18.0.3 uses another gossip key",
-		"peer 198.18.0.3 belongs to another cluster",
-		"peer 198.18.0.3 takes connections but does not answer as a speaker of this cluster",
-		"node n2 answers gossip by tcp but not by udp",
-		"two nodes are named n2: 198.18.0.2:7927 and 198.18.0.3:7927",
-		"gossip port 7927 is in use",
-		"missing NET_RAW: operation not permitted",
-		"no usable interface: eth0: down",
-		"no interface matches eth9",
-		"no interface to announce on",
-		"the configuration file is not in force: pools: overlap",
-		"the gossip keys are not followed: 3 bytes",
-		"forbidden by RBAC: list services (no)",
-		"API server 198.18.0.1:6443 unreachable: connection refused (since 3s)",
-		"API server 198.18.0.1:6443 does not accept our credentials",
-		"waiting for the Services from the Kubernetes API server",
-		"waiting for the mesh",
-		calling,
-		proxyUnasked,
-		waitsFor(proxy.Absent),
-		waitsFor(proxy.Unhealthy),
-	} {
-		todo := Advice(problem)
-		if todo == "" {
-			t.Errorf("no advice for %q", problem)
-		}
-		said[todo]++
-	}
-	for _, r := range remedies() {
-		if said[r[1]] == 0 {
-			t.Errorf("no problem leads to %q", r[1])
-		}
-	}
-	if got := Advice("something else"); got != "" {
-		t.Errorf("advice %q for anything", got)
-	}
-}
-
-// waitsFor is what a node says that waits for kube-proxy while another one has it.
-func waitsFor(h proxy.Health) string {
-	var f forwarding
-	return f.lacks(&world{
-		now: time.Unix(1000, 0), proxy: proxy.State{Health: h},
-		gossip: []mesh.Member{{Name: "n2", State: mesh.Alive, Meta: mesh.Meta{Proxy: true}}},
+	got := api.Findings([]health.Condition{
+		health.New(health.NoNetRaw, health.Node("n1"), "missing NET_RAW").Do("let it"),
+		health.New(health.NodeLost, health.Node("n3"), "gone").Do("look"),
+		health.New(health.AddressTaken, health.Address("198.18.64.1"), "two").Do("one"),
+		health.New(health.PoolFull, health.Pool("lan"), "full").Do("more"),
+		health.New(health.LeasesOfOthers, health.Cluster(), "others").Do("remove"),
+		health.New(health.NodeCordoned, health.Node("n2"), "cordoned"),
 	}, "n1")
+	want := []api.Finding{
+		{Level: "error", About: "", Words: "missing NET_RAW", Todo: "let it"},
+		{Level: "error", About: "node n3", Words: "gone", Todo: "look"},
+		{Level: "error", About: "198.18.64.1", Words: "two", Todo: "one"},
+		{Level: "error", About: "pool lan", Words: "full", Todo: "more"},
+		{Level: "warning", About: "", Words: "others", Todo: "remove"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+// TestOneCount: what the status lists, what the metrics count and what the findings of earlier releases say is the same.
+func TestOneCount(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("first", nil, "n1")
+		m.bound("first")
+		m.create("second", nil, "n1")                                                           // the pool is used up
+		m.create("lost", func(s *watcher.Service) { s.LoadBalancerIP = "203.0.113.1" }, "n1")   // in no pool
+		m.create("typo", func(s *watcher.Service) { s.LoadBalancerIP = "203.0.113.300" }, "n1") // no address
+		m.create("lab", func(s *watcher.Service) {
+			s.Annotations = append(s.Annotations, [2]string{"starling-lb.io/address-pool", "lab"})
+		}, "n1") // no such pool
+		m.set("n1", func(b *node) { b.mistakes = []string{"the configuration file is not in force: pools: want a list"} })
+		m.setNode("n2", func(n *watcher.Node) { n.Going = "DrainInProgress" })
+		m.pass(10 * time.Second)
+		snap := m.view()
+		codes := map[health.Code]int{}
+		for _, c := range snap.Conditions {
+			codes[c.Code]++
+		}
+		want := map[health.Code]int{
+			health.PoolFull: 1, health.AddressInNoPool: 1, health.RequestMalformed: 1, health.PoolUnknown: 1, health.ConfigRejected: 1, health.NodeGoing: 1,
+		}
+		if diff := cmp.Diff(want, codes); diff != "" {
+			t.Fatalf("conditions (-want +got):\n%s", diff)
+		}
+		if !slices.IsSortedFunc(snap.Conditions, health.Condition.Compare) {
+			t.Errorf("conditions %v are not sorted", snap.Conditions)
+		}
+		counted := values(t, m.speakers["n1"].registry)
+		if n := counted["starling_problems"]; int(n) != len(snap.Conditions)-1 || len(snap.Findings) != int(n) { // that a node goes only explains
+			t.Errorf("%v problems are counted and %d found, of %d conditions", n, len(snap.Findings), len(snap.Conditions))
+		}
+		for code, n := range codes {
+			if got := counted["starling_conditions "+string(code)]; int(got) != n {
+				t.Errorf("%v of %s are counted, want %d", got, code, n)
+			}
+		}
+	}, "tiny=198.18.64.1/32")
 }

@@ -3,7 +3,6 @@ package speaker
 import (
 	"fmt"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,27 +11,35 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/report"
 )
 
 // TestGauges: what is wrong can be alerted on.
 func TestGauges(t *testing.T) {
 	t.Parallel()
-	var last atomic.Pointer[view]
-	last.Store(&view{
-		problems:  []string{"a", "b"},
-		members:   []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: onWire}},
-		vips:      make([]lease.VIP, 3),
-		seats:     []*seat{{elected: owner.Verdict{Owner: "n1"}}, {}, {}},
-		pools:     []lease.Usage{{Pool: "lan", Size: 4, Used: 3, Waiting: 1}},
-		conflicts: []arpd.Conflict{{IP: netip.MustParseAddr("198.18.64.1"), Kind: "stranger"}},
-		differing: 5,
-		ofNodes:   map[string]int{"lan": 6},
-	})
+	wrong := []health.Condition{
+		health.New(health.PoolFull, health.Pool("lan"), ""), health.New(health.ConfigDiffers, health.Cluster(), ""), health.New(health.NodeCordoned, health.Node("n2"), ""),
+	}
+	w := &report.World{
+		Members:   []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: mesh.OnWire}},
+		VIPs:      make([]lease.VIP, 3),
+		Seat:      func(i int) report.Seat { return report.Seat{Verdict: owner.Verdict{Owner: []string{"n1", "", ""}[i]}} },
+		Usage:     []lease.Usage{{Pool: "lan", Size: 4, Used: 3, Waiting: 1, Families: []lease.FamilyUsage{{Family: "IPv4", Size: 4, Used: 3}}}},
+		Wire:      arpd.State{Conflicts: []arpd.Conflict{{IP: netip.MustParseAddr("198.18.64.1"), Kind: "stranger"}}},
+		Lacks:     []health.Condition{health.New(health.Starting, health.Node("n1"), "")},
+		ProxyLost: true,
+		Without:   report.Speakerless{Unselected: []string{"n8", "n9"}},
+		Overlap:   report.Overlap{Counts: map[string]int{"lan": 6}},
+	}
+	for i := range 5 {
+		w.Members = append(w.Members, mesh.Member{Name: fmt.Sprint("n", i+3), State: mesh.Alive, Meta: mesh.Meta{Config: 1}})
+	}
 	reg := prometheus.NewRegistry()
-	newMetrics(reg, &last)
+	newMetrics(reg, newGauges(func() *report.World { return w }, func() []health.Condition { return wrong }))
 	want := map[string]float64{
 		"starling_addresses":                           3,
 		"starling_addresses_without_owner":             2,
@@ -40,28 +47,42 @@ func TestGauges(t *testing.T) {
 		"starling_allocator_addresses_of_nodes":        6,
 		"starling_allocator_addresses_total":           4,
 		"starling_allocator_services_waiting":          1,
+		"starling_conditions config-differs":           1,
+		"starling_conditions node-cordoned":            1,
+		"starling_conditions pool-full":                1,
 		"starling_conflicts member":                    0,
 		"starling_conflicts stranger":                  1,
-		"starling_member_deaths_total":                 0,
+		"starling_deputised_addresses":                 0,
+		"starling_kube_proxy_missing":                  1,
 		"starling_members_on_wire":                     1,
 		"starling_members_with_other_config":           5,
+		"starling_nodes_not_selected":                  2,
 		"starling_owned_addresses":                     0,
 		"starling_ownership_changes_total eligible":    0,
 		"starling_ownership_changes_total member-lost": 0,
 		"starling_ownership_changes_total moved":       0,
 		"starling_ownership_changes_total new":         0,
+		"starling_pool_addresses IPv4":                 4,
+		"starling_pool_addresses_in_use IPv4":          3,
 		"starling_problems":                            2,
 		"starling_ready":                               0,
-		"starling_wire_alarms_total":                   0,
-		"starling_wire_deaths_total":                   0,
 	}
-	if diff := cmp.Diff(want, values(t, reg)); diff != "" {
+	got := values(t, reg)
+	for _, r := range health.Rules() { // those that there are none of are counted, too
+		name := "starling_conditions " + string(r.Code)
+		if n, counted := got[name]; !counted {
+			t.Errorf("no series %s", name)
+		} else if n == 0 {
+			delete(got, name)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("values (-want +got):\n%s", diff)
 	}
 }
 
 // values are those of all counters and gauges, by name and, but for the pool, label.
-func values(t *testing.T, reg *prometheus.Registry) map[string]float64 {
+func values(t testing.TB, reg *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,8 +18,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/watcher"
 )
@@ -27,9 +32,11 @@ import (
 // server with one total order and optimistic concurrency, gossip, and a wire.
 // It runs in virtual time inside a synctest bubble.
 type model struct {
-	t       *testing.T
+	t       testing.TB
+	rules   rules
 	pools   *lease.Pools
 	latency time.Duration // of gossip, the watch and the wire
+	rumor   time.Duration // how much later gossip tells what members say of themselves
 
 	mu        sync.Mutex // guards all following fields
 	version   int
@@ -37,16 +44,21 @@ type model struct {
 	nodes     []watcher.Node
 	spaces    map[string]map[string]string // labels of namespaces
 	edits     uint64
+	placement *watcher.Placement
 	endpoints map[watcher.Key]watcher.Endpoints
 	speakers  map[string]*node
 	events    []toldEvent
 	writes    int
+	refused   int           // writes that came too late
+	made      []mesh.Member // up by somebody who has the gossip key
 	deaf      map[link]bool // by gossip
 	split     map[link]bool // on the wire
 	lossy     func() bool   // whether an alarm is lost
 	meters    []*meter
 	strangers int                   // nodes of the cluster that were taken for strangers
 	stations  map[netip.Addr]string // what answers for addresses beside the nodes, by MAC
+	clients   []*client
+	replaced  []*node // by later processes of the same node
 }
 
 // toldEvent is an event, and who told it.
@@ -59,50 +71,58 @@ type toldEvent struct {
 type node struct {
 	m       *model
 	name    string
+	mac     string
+	hw      claims.MAC // the same
 	speaker *Speaker
 	stop    context.CancelFunc
 	done    chan struct{}
 	up      bool          // its link works
+	network string        // that its interfaces are on, 198.18.0.0/16 if none is said
 	lag     time.Duration // of its stream behind that of the others
+	ahead   atomic.Int64  // its wall clock, in nanoseconds
 
 	log      *logbook
 	registry *prometheus.Registry
 	state    mesh.State
 	since    time.Time // of state
-	meta     mesh.Meta
+	meta     mesh.Meta // as others know it
+	said     mesh.Meta // by the speaker last
 	settled  bool
 	lost     map[string]mesh.Member // what is believed of members that are not heard
 	ice      chan struct{}          // the process is stopped until it is closed; nil: it runs
 	frozen   time.Time              // since when it is or was last stopped
+	mute     bool                   // its kernel answers no probe
 	paused   bool                   // not the process alone: its kernel answers nothing either
+	ended    bool                   // its Run has returned
 	killed   bool                   // it will never run again, and its kernel has closed its port
 	listens  bool                   // when the others gave it up, its kernel took connections for it
-	alarms   map[mesh.Alarm]bool    // heard
+	inbox    []peers.Message        // heard
 
 	endpoints []string                          // of all Services as this node sees them, nil: those of the model
 	served    map[watcher.Key]watcher.Endpoints // as of the last Drain
 	stale     bool                              // what the table holds is from the snapshot file
 	silent    time.Time                         // of the API server since then, zero: in contact
 	pools     *lease.Pools                      // nil: those of the model
-	troubles  []string                          // of the mesh
-	peers     []mesh.Complaint                  // of the mesh
+	peers     []health.Condition                // as the mesh finds them
+	api       []health.Condition                // as the watcher finds them
 	mistakes  []string                          // of the configuration file
 	conflicts []arpd.Conflict
-	findings  []arpd.Finding
+	kernel    []health.Condition
 
 	reset   bool
 	changes map[watcher.Key]*watcher.Service // nil: deleted
 	card    card
-	limits  []arpd.Limit
+	limits  []netif.Limit
 	nics    []string // used interfaces, eth0 if there are none
 	meshed  chan struct{}
 	wired   chan struct{}
+	heard   chan struct{} // replies
 	kubed   chan struct{}
 	proxied chan struct{}
 	proxy   proxy.State
 }
 
-func newModel(t *testing.T, pools ...string) *model {
+func newModel(t testing.TB, pools ...string) *model {
 	var list []lease.Pool
 	for _, p := range pools {
 		pool, err := lease.ParsePoolFlag(p)
@@ -116,16 +136,9 @@ func newModel(t *testing.T, pools ...string) *model {
 		t.Fatal(err)
 	}
 	return &model{
-		t: t, pools: compiled, latency: time.Millisecond,
+		t: t, rules: standard(), pools: compiled, latency: time.Millisecond,
 		services: map[watcher.Key]watcher.Service{}, endpoints: map[watcher.Key]watcher.Endpoints{}, speakers: map[string]*node{},
 		deaf: map[link]bool{}, split: map[link]bool{}, lossy: func() bool { return false },
-	}
-}
-
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }
 
@@ -145,14 +158,16 @@ func (m *model) after(d time.Duration, f func()) {
 func (m *model) start(name string, edits ...func(*node)) *node {
 	b := &node{
 		registry: prometheus.NewRegistry(), log: &logbook{},
-		m: m, name: name, up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
-		changes: map[watcher.Key]*watcher.Service{}, alarms: map[mesh.Alarm]bool{}, card: newCard(), lost: map[string]mesh.Member{},
-		meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1), proxied: make(chan struct{}, 1),
-		proxy: proxy.State{Health: proxy.Healthy},
+		m: m, name: name, mac: macOf(name), hw: hardware(macOf(name)), up: true, state: mesh.Alive, settled: true, done: make(chan struct{}), reset: true,
+		changes: map[watcher.Key]*watcher.Service{}, card: m.card(name), lost: map[string]mesh.Member{},
+		heard: make(chan struct{}, 1), meshed: make(chan struct{}, 1), wired: make(chan struct{}, 1), kubed: make(chan struct{}, 1), proxied: make(chan struct{}, 1),
+		proxy: proxy.State{Health: proxy.Healthy}, meta: First(m.rules.grace),
 	}
 	m.mu.Lock()
 	if !slices.ContainsFunc(m.nodes, func(n watcher.Node) bool { return n.Name == name }) {
-		m.nodes = append(m.nodes, watcher.Node{Name: name, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, 18, 0, byte(len(m.nodes) + 1)})}})
+		n := watcher.Node{Name: name, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, 18, 0, byte(len(m.nodes) + 1)})}}
+		at, _ := slices.BinarySearchFunc(m.nodes, name, func(n watcher.Node, name string) int { return cmp.Compare(n.Name, name) })
+		m.nodes = slices.Insert(slices.Clone(m.nodes), at, n) // sorted, as watcher.State has them
 	}
 	for k, s := range m.services {
 		b.changes[k] = &s
@@ -166,13 +181,19 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	for _, edit := range edits {
 		edit(b)
 	}
+	if old := m.speakers[name]; old != nil {
+		m.replaced = append(m.replaced, old)
+		b.meta = b.meta.After(old.meta)
+	}
 	m.speakers[name] = b
+	b.forget()
 	m.measure()
 	m.mu.Unlock()
 	b.speaker = New(Config{
-		Node: name, Version: "test", Installation: "cluster", Pace: 40 * time.Millisecond, Trial: arpd.Shortened().Longest(),
-		Mesh: (*modelMesh)(b), Alarms: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
-		Peers: b.complaints, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
+		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, Trial: 200 * time.Millisecond, Now: b.now,
+		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without,
+		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
+		Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
@@ -182,11 +203,21 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 			m.t.Errorf("%s: %v", name, err)
 		}
 		m.mu.Lock()
-		b.state, b.since, b.card = mesh.Left, time.Now(), newCard()
+		b.state, b.since, b.card, b.ended = mesh.Left, time.Now(), m.card(name), true
 		m.measure()
 		m.gossip()
 		m.mu.Unlock()
 	}()
+	return b
+}
+
+// begin starts a speaker on a known node that finds its interface a moment later, as real ones do.
+func (m *model) begin(name string) *node {
+	b := m.start(name, func(b *node) { b.nics = []string{} })
+	m.after(50*time.Millisecond, func() {
+		b.nics = nil
+		poke(b.wired)
+	})
 	return b
 }
 
@@ -251,7 +282,7 @@ func (m *model) create(name string, edit func(*watcher.Service), nodes ...string
 		edit(&s)
 	}
 	m.endpoints = maps.Clone(m.endpoints)
-	m.endpoints[s.Key()] = watcher.Endpoints{Nodes: nodes}
+	m.endpoints[s.Key()] = everywhere(nodes...)
 	m.apply(s, false)
 }
 
@@ -270,12 +301,28 @@ func (m *model) remove(name string) {
 	m.apply(m.services[watcher.Key{Namespace: "default", Name: name}], true)
 }
 
+// everywhere are endpoints of both families on these nodes.
+func everywhere(nodes ...string) watcher.Endpoints {
+	return watcher.Endpoints{V4: on(nodes...), V6: on(nodes...)}
+}
+
+// on are endpoints of one family on these nodes, all of which serve.
+func on(nodes ...string) watcher.Places {
+	if len(nodes) == 0 {
+		return watcher.Places{Found: watcher.NoEndpoint}
+	}
+	return watcher.Places{Nodes: nodes, Found: watcher.Serving}
+}
+
 // serve moves the endpoints of a Service.
-func (m *model) serve(name string, nodes ...string) {
+func (m *model) serve(name string, nodes ...string) { m.serveBy(name, everywhere(nodes...)) }
+
+// serveBy gives a Service other endpoints.
+func (m *model) serveBy(name string, e watcher.Endpoints) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.endpoints = maps.Clone(m.endpoints)
-	m.endpoints[watcher.Key{Namespace: "default", Name: name}] = watcher.Endpoints{Nodes: nodes}
+	m.endpoints[watcher.Key{Namespace: "default", Name: name}] = e
 	for _, b := range m.speakers {
 		poke(b.kubed)
 	}
@@ -333,16 +380,23 @@ func (m *model) label(labels map[string]string) {
 	}
 }
 
-// answering names the reachable speakers that answer for an address, sorted.
+// answering names the nodes whose MAC is what reachable speakers answer with for an address, sorted. One
+// whose host is not there is none: nobody gets through to it.
 func (m *model) answering(ip netip.Addr) []string {
 	var r []string
 	for name, b := range m.speakers {
-		if b.up && b.ice == nil && !b.card.muted && slices.Contains(b.card.answers, ip) && b.allows(ip) {
+		if !b.up || b.ice != nil || !b.card.machine.Role(ip).Answers(false) || !b.allows(ip) {
+			continue
+		}
+		if b.card.machine.Role(ip) == claims.Deputy {
+			name = b.card.machine.DeputyOf(ip)
+		}
+		if o := m.speakers[name]; o != nil && o.up && !o.paused {
 			r = append(r, name)
 		}
 	}
 	slices.Sort(r)
-	return r
+	return slices.Compact(r)
 }
 
 func (m *model) owners(ip string) []string {
@@ -357,6 +411,9 @@ type meter struct {
 	n                    int
 	since                time.Time
 	gap, longest, double time.Duration // current gap, longest gap, all time with two or more
+	names                string        // who answers
+	seen                 []string      // whose MACs were answered with, sorted
+	moves                int           // how often that changed
 }
 
 // measure books the time since the last change. The lock is held.
@@ -373,13 +430,34 @@ func (m *model) measure() {
 		if x.n > 0 {
 			x.gap = 0
 		}
-		x.n, x.since = len(m.answering(x.ip)), time.Now()
+		now := m.answering(x.ip)
+		if names := fmt.Sprint(now); names != x.names {
+			x.names = names
+			x.moves++
+		}
+		for _, n := range now {
+			if i, known := slices.BinarySearch(x.seen, n); !known {
+				x.seen = slices.Insert(x.seen, i, n)
+			}
+		}
+		x.n, x.since = len(now), time.Now()
 	}
 }
 
 // during runs f and gives the longest time in which a reachable speaker did not
 // answer for an address, and all the time in which more than one did.
 func (m *model) during(ip string, f func()) (gap, double time.Duration) {
+	x := m.meter(ip, f)
+	return x.longest, x.double
+}
+
+// others reports whether any node but one answered.
+func (x *meter) others(than string) bool {
+	return slices.ContainsFunc(x.seen, func(n string) bool { return n != than })
+}
+
+// meter runs f and measures meanwhile who answers for an address.
+func (m *model) meter(ip string, f func()) *meter {
 	x := &meter{ip: netip.MustParseAddr(ip), since: time.Now(), n: 1}
 	m.mu.Lock()
 	m.meters = append(m.meters, x)
@@ -390,7 +468,7 @@ func (m *model) during(ip string, f func()) (gap, double time.Duration) {
 	defer m.mu.Unlock()
 	m.measure()
 	m.meters = slices.DeleteFunc(m.meters, func(o *meter) bool { return o == x })
-	return x.longest, x.double
+	return x
 }
 
 // until waits in virtual time for a condition.
@@ -407,7 +485,7 @@ func (m *model) until(what string, limit time.Duration, ok func() bool) {
 // bound waits until a Service shows an address, and gives it.
 func (m *model) bound(name string) string {
 	m.t.Helper()
-	m.until(name+" has an address", 20*time.Second, func() bool { return m.ip(name) != "" })
+	m.until(name+" has an address", 40*time.Second, func() bool { return m.ip(name) != "" })
 	return m.ip(name)
 }
 
@@ -430,7 +508,7 @@ func (m *model) pass(d time.Duration) {
 // end stops all speakers.
 func (m *model) end() {
 	m.mu.Lock()
-	all := slices.Collect(maps.Values(m.speakers))
+	all := append(slices.Collect(maps.Values(m.speakers)), m.replaced...)
 	m.mu.Unlock()
 	for _, b := range all {
 		b.stop()
@@ -473,9 +551,11 @@ func (b *modelMesh) Members() []mesh.Member {
 			v = mesh.Member{Name: name, Addr: netip.AddrPortFrom(b.m.address(name), 7927), State: o.state, Since: o.since, Meta: o.meta, Listens: o.state == mesh.Dead && o.listens}
 		}
 		if v.Name != "" {
+			v.Since = (*node)(b).stamp(v.Since)
 			r = append(r, v)
 		}
 	}
+	r = append(r, b.m.made...)
 	slices.SortFunc(r, func(x, y mesh.Member) int { return cmp.Compare(x.Name, y.Name) })
 	return r
 }
@@ -483,11 +563,12 @@ func (b *modelMesh) Members() []mesh.Member {
 func (b *modelMesh) SetMeta(meta mesh.Meta) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	if fmt.Sprint(b.meta) == fmt.Sprint(meta) {
+	if fmt.Sprint(b.said) == fmt.Sprint(meta) {
 		return
 	}
-	b.m.later(func() {
-		b.meta = meta
+	b.said = meta
+	b.m.after(b.m.latency+b.m.rumor, func() {
+		b.meta = meta.After(b.meta)
 		for _, o := range b.m.speakers {
 			poke(o.meshed)
 		}
@@ -507,14 +588,14 @@ func (b *modelMesh) Settled() bool {
 	return b.settled
 }
 
-func (b *modelMesh) Problems() []string {
+func (b *modelMesh) Conditions() []health.Condition {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	return b.troubles
+	return b.peers
 }
 func (b *modelMesh) Changed() <-chan struct{} { return b.meshed }
 
-func (b *modelWire) Confine(limits []arpd.Limit) {
+func (b *modelWire) Confine(limits []netif.Limit) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	b.limits = limits
@@ -536,7 +617,7 @@ func (b *modelCluster) Drain() watcher.Changes {
 	clear(b.changes)
 	now := b.serving()
 	for k := range now {
-		if !slices.Equal(now[k].Nodes, b.served[k].Nodes) {
+		if fmt.Sprint(now[k]) != fmt.Sprint(b.served[k]) {
 			c.Endpoints = append(c.Endpoints, k)
 		}
 	}
@@ -551,7 +632,7 @@ func (b *modelCluster) serving() map[watcher.Key]watcher.Endpoints {
 	}
 	all := maps.Clone(b.m.endpoints)
 	for k := range all {
-		all[k] = watcher.Endpoints{Nodes: b.endpoints}
+		all[k] = everywhere(b.endpoints...)
 	}
 	return all
 }
@@ -559,11 +640,11 @@ func (b *modelCluster) serving() map[watcher.Key]watcher.Endpoints {
 func (b *modelCluster) State() watcher.State {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	contact := b.silent
-	if contact.IsZero() {
-		contact = time.Now()
+	contact := (*node)(b).now()
+	if !b.silent.IsZero() {
+		contact = (*node)(b).stamp(b.silent)
 	}
-	return watcher.State{Synced: true, Stale: b.stale, Nodes: b.m.nodes, Endpoints: b.serving(), LastContact: contact, Namespaces: b.m.spaces, NamespaceEdits: b.m.edits}
+	return watcher.State{Synced: true, Stale: b.stale, Conditions: b.api, Nodes: b.m.nodes, Endpoints: b.serving(), Placement: b.m.placement, LastContact: contact, Namespaces: b.m.spaces, NamespaceEdits: b.m.edits}
 }
 func (b *modelCluster) Changed() <-chan struct{} { return b.kubed }
 
@@ -576,6 +657,7 @@ func (b *node) Write(_ context.Context, w watcher.Write) error {
 		return watcher.ErrGone
 	}
 	if s.UID != w.UID || s.Version != w.Version {
+		b.m.refused++
 		return watcher.ErrConflict
 	}
 	b.m.writes++
@@ -589,7 +671,7 @@ func (b *node) Write(_ context.Context, w watcher.Write) error {
 		}
 	}
 	if w.SetIngress {
-		s.Ingress = w.Ingress
+		s.Ingress, s.Writer = w.Ingress, ""
 	}
 	b.m.apply(s, false)
 	return nil
@@ -605,6 +687,8 @@ func (b *node) Event(e watcher.Event) {
 }
 
 // Pools are the pools of the model, unless this node has its own.
+func (b *node) Known() bool { return true }
+
 func (b *node) Pools() *lease.Pools {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
@@ -614,25 +698,22 @@ func (b *node) Pools() *lease.Pools {
 	return b.m.pools
 }
 
-func (b *node) Problems() []string {
+func (b *node) Conditions() (all []health.Condition) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	return b.mistakes
+	for _, words := range b.mistakes {
+		all = append(all, health.New(health.ConfigRejected, health.Node(""), words))
+	}
+	return all
 }
 func (b *node) Changed() <-chan struct{} { return nil }
-
-func (b *node) complaints() []mesh.Complaint {
-	b.m.mu.Lock()
-	defer b.m.mu.Unlock()
-	return b.peers
-}
 
 // pings are such that every other member answered a probe just now.
 func (b *node) pings() map[string]mesh.Ping {
 	r := map[string]mesh.Ping{}
 	for _, m := range (*modelMesh)(b).Members() {
 		if m.Name != b.name && m.State == mesh.Alive {
-			r[m.Name] = mesh.Ping{RoundTrip: 2 * b.m.latency, Seen: time.Now()}
+			r[m.Name] = mesh.Ping{RoundTrip: 2 * b.m.latency, Seen: b.now()}
 		}
 	}
 	return r
@@ -643,4 +724,12 @@ func (b *node) counts() watcher.Counts {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	return watcher.Counts{Writes: map[string]uint64{"ok": uint64(b.m.writes)}, Events: map[string]uint64{"sent": uint64(len(b.m.events))}}
+}
+
+// poke sends to a channel of capacity 1, if nothing is in it.
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

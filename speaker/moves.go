@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/arpd"
 )
 
 // line is what the log says of addresses that moved.
@@ -22,7 +24,7 @@ func (s *Speaker) tellMoves(w *world) {
 	said := map[line][]netip.Addr{}
 	for _, m := range w.moves {
 		if l, ok := s.moved(w, m); ok {
-			said[l] = append(said[l], w.vips[m.at].IP)
+			said[l] = append(said[l], w.VIPs[m.at].IP)
 		}
 	}
 	order := slices.SortedFunc(maps.Keys(said), func(a, b line) int {
@@ -49,5 +51,5 @@ const (
 // claimsOf is a log for claims of others, of which it takes some lines a minute. All of them are counted by the
 // metrics, and shown by the status.
 func claimsOf(log zerolog.Logger) zerolog.Logger {
-	return log.Sample(&zerolog.BurstSampler{Burst: claimsBurst, Period: claimsPeriod})
+	return log.Sample(arpd.Few(claimsBurst, claimsPeriod))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/watcher"
 )
@@ -32,6 +33,17 @@ func partitions() []partition {
 		{"the owner hears nobody", func(cut func(a, b string), t, s, d string) { cut(t, s); cut(t, d) }},
 		{"the next does not hear the owner", func(cut func(a, b string), t, s, _ string) { cut(s, t) }},
 	}
+}
+
+// hearsNobody reports whether gossip of no other node reaches one of three.
+func (p partition) hearsNobody(name, top, second, third string) bool {
+	missed := map[string]bool{}
+	p.do(func(listener, talker string) {
+		if listener == name && talker != name {
+			missed[talker] = true
+		}
+	}, top, second, third)
+	return len(missed) == 2
 }
 
 // rank gives the nodes in the order of their rank for an address.
@@ -66,8 +78,15 @@ func TestGossipBlocked(t *testing.T) {
 				}
 				p.do(func(listener, talker string) {
 					want := fmt.Sprintf("gossip to %s on 7927 is blocked; %s is alive on the wire", talker, talker)
-					if snap := m.speakers[listener].speaker.Snapshot(); !slices.Contains(snap.Problems, want) || !snap.Ready {
-						t.Errorf("%s: ready %v, problems %q, want %q", listener, snap.Ready, snap.Problems, want)
+					snap := m.speakers[listener].speaker.Snapshot()
+					if !snap.Ready || !slices.ContainsFunc(snap.Members, func(x api.Member) bool { return x.Name == talker && x.Verdict == want }) {
+						t.Errorf("%s: ready %v, members %+v, want %q", listener, snap.Ready, snap.Members, want)
+					}
+					if p.hearsNobody(listener, top, second, third) {
+						want = "most likely the port is blocked on " + listener + " itself"
+					}
+					if !slices.ContainsFunc(snap.Problems, func(words string) bool { return strings.HasSuffix(words, want) }) {
+						t.Errorf("%s: problems %q, want %q", listener, snap.Problems, want)
 					}
 				}, top, second, third)
 				gap, double = m.during(ip, func() {
@@ -148,8 +167,9 @@ func TestStartedWhileGossipIsBlocked(t *testing.T) {
 // views of each other's contact alike.
 func TestAPIAwayWhileGossipIsBlocked(t *testing.T) {
 	for _, alone := range []bool{false, true} {
-		for _, p := range partitions() {
+		for i, p := range partitions() {
 			t.Run(fmt.Sprintf("%s, only the owner without: %v", p.name, alone), func(t *testing.T) {
+				variant(t, i)
 				lab(t, func(m *model) {
 					m.create("web", nil, "n1", "n2", "n3")
 					ip := m.bound("web")
@@ -240,7 +260,7 @@ func TestCutOff(t *testing.T) {
 				if got := m.one(ip); got != top || double > 1200*time.Millisecond {
 					t.Errorf("two answers for %s, %s answers in the end", double, got)
 				}
-				if state := m.speakers[m.others(top)[0]].speaker.Snapshot().Members; gossip && slices.ContainsFunc(state, func(m Member) bool { return m.State != string(mesh.Alive) }) {
+				if state := m.speakers[m.others(top)[0]].speaker.Snapshot().Members; gossip && slices.ContainsFunc(state, func(m api.Member) bool { return m.State != string(mesh.Alive) }) {
 					t.Errorf("members %+v", state)
 				}
 			}, tenAddresses)

@@ -10,13 +10,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/elect"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/report"
 	"github.com/starling-lb/starling/watcher"
 )
 
-func compiled(t *testing.T, list ...lease.Pool) *lease.Pools {
+func compiled(t testing.TB, list ...lease.Pool) *lease.Pools {
 	t.Helper()
 	p, err := lease.NewPools(list)
 	if err != nil {
@@ -73,7 +76,7 @@ func TestNodeSelectors(t *testing.T) {
 		}
 		m.edges()
 		m.pass(ownerlessFor + time.Second)
-		want := []string{`web: no node may announce ` + ip + `: no ready node matches the node selectors of pool "edge"`}
+		want := []string{`web: no node may announce ` + ip + `: no ready node matches the node selectors of pool "edge": ` + "`starling who " + ip + "` says why not for each node"}
 		if diff := cmp.Diff(want, m.told("NoEligibleNode")); diff != "" || len(m.owners(ip)) > 0 {
 			t.Errorf("%v announce; events (-want +got):\n%s", m.owners(ip), diff)
 		}
@@ -195,6 +198,36 @@ func TestInterfaces(t *testing.T) {
 	})
 }
 
+// TestNamedInterfaces: the wire is told which interfaces a pool names and which only a pattern of it fits.
+func TestNamedInterfaces(t *testing.T) {
+	for _, tt := range []struct {
+		interfaces   []string
+		wants, named []string
+	}{
+		{[]string{"eth0", "eth1"}, []string{"eth0", "eth1"}, []string{"eth0", "eth1"}},
+		{[]string{"eth*"}, []string{"eth0", "eth1"}, nil},
+		{[]string{"eth*", "eth1"}, []string{"eth0", "eth1"}, []string{"eth1"}},
+		{[]string{"eth0", "eth1", "!eth1"}, []string{"eth0"}, []string{"eth0"}},
+	} {
+		t.Run(strings.Join(tt.interfaces, " "), func(t *testing.T) {
+			lab(t, func(m *model) {
+				for name := range m.speakers {
+					m.set(name, func(b *node) { b.nics = []string{"eth0", "eth1"} })
+				}
+				m.configure(compiled(t, lease.Pool{Name: "lan", Ranges: []string{"198.18.64.1-198.18.64.10"}, Interfaces: tt.interfaces}))
+				m.create("web", nil, "n1", "n2", "n3")
+				name := m.one(m.bound("web"))
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				limits := m.speakers[name].limits
+				if len(limits) != 1 || !slices.Equal(limits[0].Interfaces, tt.wants) || !slices.Equal(limits[0].Named, tt.named) {
+					t.Errorf("limits %+v, want %v, and %v by name", limits, tt.wants, tt.named)
+				}
+			})
+		})
+	}
+}
+
 // TestNamespaceLabelsMoveAddresses: the lease protocol learns of a change of a namespace.
 func TestNamespaceLabelsMoveAddresses(t *testing.T) {
 	lab(t, func(m *model) {
@@ -219,8 +252,8 @@ func TestNamespaceLabelsMoveAddresses(t *testing.T) {
 
 // TestMute: only what this node owns, and only if its pool leaves it no interface.
 func TestMute(t *testing.T) {
-	w := &world{self: "n1", wire: arpd.State{Interfaces: []arpd.Interface{{Name: "eth0", Used: true}, {Name: "vlan7"}}}}
-	w.pools = compiled(t,
+	w := &world{World: report.World{Self: "n1", Wire: arpd.State{Interfaces: []netif.Interface{{Name: "eth0", Used: true}, {Name: "vlan7"}}}}}
+	w.Pools = compiled(t,
 		lease.Pool{Name: "here", Ranges: []string{"198.18.64.0/24"}, Interfaces: []string{"eth*"}},
 		lease.Pool{Name: "down", Ranges: []string{"198.18.65.0/24"}, Interfaces: []string{"vlan*"}},
 		lease.Pool{Name: "gone", Ranges: []string{"198.18.66.0/24"}, Interfaces: []string{"bond0", "bond1"}},
@@ -229,22 +262,21 @@ func TestMute(t *testing.T) {
 	)
 	s := &Speaker{}
 	s.agree(w, 0)
-	w.confine()
 	mine := map[netip.Addr]bool{}
-	for _, pool := range w.pools.List() {
+	for _, pool := range w.Pools.List() {
 		prefix := netip.MustParsePrefix(pool.Ranges[0])
 		ip := prefix.Addr()
 		for range 5 {
 			ip = ip.Next()
-			w.vips = append(w.vips, lease.VIP{IP: ip, Pool: pool.Name})
+			w.VIPs = append(w.VIPs, lease.VIP{IP: ip, Pool: pool.Name})
 			mine[ip] = ip != prefix.Addr().Next() // all but the first
 		}
 	}
 	want := []string{
-		`node n1 uses no interface that matches vlan*: nobody hears of 198.18.65.2, 198.18.65.3, 198.18.65.4 and 1 more of pool "down"; let its nodeSelectors choose nodes that have one`,
-		`node n1 uses no interface that matches bond0 bond1: nobody hears of 198.18.66.2, 198.18.66.3, 198.18.66.4 and 1 more of pool "gone"; let its nodeSelectors choose nodes that have one`,
+		`node n1 uses no interface that matches vlan*: no neighbor learns of 198.18.65.2, 198.18.65.3, 198.18.65.4 and 1 more of pool "down"`,
+		`node n1 uses no interface that matches bond0 bond1: no neighbor learns of 198.18.66.2, 198.18.66.3, 198.18.66.4 and 1 more of pool "gone"`,
 	}
-	if diff := cmp.Diff(want, w.mute(mine)); diff != "" {
+	if diff := cmp.Diff(want, report.Words(w.mute(mine))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	var got [][]string
@@ -257,34 +289,15 @@ func TestMute(t *testing.T) {
 	}
 }
 
-// TestManyDiffering: the problem names a few nodes, whatever the size of the cluster, and only live ones.
-func TestManyDiffering(t *testing.T) {
-	w := &world{self: "n1", meta: mesh.Meta{Config: 3}}
-	for _, name := range []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"} {
-		m := mesh.Member{Name: name, State: mesh.Alive, Meta: mesh.Meta{Config: 7}}
-		switch name {
-		case "n1":
-			m.Meta = w.meta
-		case "n3":
-			m.State = mesh.Dead
-		}
-		w.members = append(w.members, m)
-	}
-	got := w.differing()
-	if want := "other pools or another class are in force on n2, n4, n5, n6, n7 and 2 more than on n1: "; len(got) != 1 || !strings.HasPrefix(got[0], want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 func TestReserved(t *testing.T) {
 	ip := netip.MustParseAddr
-	w := &world{
-		members: []mesh.Member{{
+	w := &world{World: report.World{
+		Members: []mesh.Member{{
 			Name: "n1", Addr: netip.MustParseAddrPort("198.18.0.1:7927"),
 			Meta: mesh.Meta{Segments: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/24"), netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("198.18.1.0/31")}},
 		}, {Name: "n2"}},
-		cluster: watcher.State{Nodes: []watcher.Node{{Name: "n3", Addresses: []netip.Addr{ip("198.18.0.3")}, Others: []netip.Addr{ip("203.0.113.3"), ip("2001:db8::3")}}}},
-	}
+		Cluster: watcher.State{Nodes: []watcher.Node{{Name: "n3", Addresses: []netip.Addr{ip("198.18.0.3")}, Others: []netip.Addr{ip("203.0.113.3"), ip("2001:db8::3")}}}},
+	}}
 	reserved := w.reserved()
 	for text, want := range map[string]string{
 		"198.18.0.0": "the network address of 198.18.0.0/24", "198.18.0.255": "the broadcast address of 198.18.0.0/24",
@@ -302,17 +315,17 @@ func TestReserved(t *testing.T) {
 // for itself, and are expected anew when that changes.
 func TestSpreadStaysWithinScope(t *testing.T) {
 	w := fleet(6)
-	w.pools = compiled(t,
+	w.Pools = compiled(t,
 		lease.Pool{Name: "two", Ranges: []string{"198.18.0.0/24"}, NodeSelectors: labelled("edge", "yes")},
 		lease.Pool{Name: "all", Ranges: []string{"198.18.1.0/24"}},
 	)
-	w.scopes = scopes{"two": {nodes: &owner.Scope{Rule: "the rule", Nodes: []string{"node-2", "node-5"}}}}
-	var s spread
-	terms := s.of(w)
-	v := lease.View{Now: time.Unix(0, 0), Installation: "here", Pools: w.pools, Spread: terms}
+	w.scopes = elect.Scopes{"two": {Nodes: &owner.Scope{Rule: "the rule", Nodes: []string{"node-2", "node-5"}}}}
+	var s elect.Spread
+	terms := s.Of(w.Voters, w.Pools, w.scopes)
+	v := lease.View{Now: time.Unix(0, 0), Installation: "here", Pools: w.Pools, Spread: terms}
 	by := map[string]int{}
 	for _, ip := range picks(t, v, 20) {
-		by[w.voters.Elect(owner.VIP{IP: ip, Serving: true, Scope: w.scopes.of("two")}).Owner]++
+		by[w.Voters.Elect(owner.VIP{IP: ip, Serving: true, Scope: w.scopes.Of("two")}).Owner]++
 	}
 	if diff := cmp.Diff(map[string]int{"node-2": 10, "node-5": 10}, by); diff != "" {
 		t.Errorf("addresses by announcer (-want +got):\n%s", diff)
@@ -324,16 +337,16 @@ func TestSpreadStaysWithinScope(t *testing.T) {
 	if len(elsewhere) != 6 {
 		t.Errorf("addresses of the other pool are expected on %v", elsewhere)
 	}
-	if s.of(w) != terms {
+	if s.Of(w.Voters, w.Pools, w.scopes) != terms {
 		t.Error("made anew without need")
 	}
 	for name, change := range map[string]func(){
-		"other nodes": func() { w.scopes = scopes{"two": {nodes: &owner.Scope{Nodes: []string{"node-2"}}}} },
+		"other nodes": func() { w.scopes = elect.Scopes{"two": {Nodes: &owner.Scope{Nodes: []string{"node-2"}}}} },
 		"no scope":    func() { w.scopes = nil },
-		"other pools": func() { w.pools = compiled(t, lease.Pool{Name: "all", Ranges: []string{"198.18.0.0/23"}}) },
+		"other pools": func() { w.Pools = compiled(t, lease.Pool{Name: "all", Ranges: []string{"198.18.0.0/23"}}) },
 	} {
-		before := s.of(w)
-		if change(); s.of(w) == before {
+		before := s.Of(w.Voters, w.Pools, w.scopes)
+		if change(); s.Of(w.Voters, w.Pools, w.scopes) == before {
 			t.Errorf("%s do not matter", name)
 		}
 	}
@@ -375,17 +388,22 @@ func TestPoolsChangeWhileGossipIsBlocked(t *testing.T) {
 	})
 }
 
-// TestLeasesOfOthersAreReported: they take addresses away for ever, so status has to say it.
+// TestLeasesOfOthersAreReported: what Services show that have them is taken away for ever, so status has to say it. What
+// only their text names is not.
 func TestLeasesOfOthersAreReported(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("theirs", func(s *watcher.Service) {
+			s.Class, s.Ingress = "example.com/other", []string{"198.18.64.1"}
+			s.Annotations = [][2]string{{lease.LeaseAnnotation, `{"v":1,"by":"elsewhere","ips":[{"ip":"198.18.64.1","state":"bound"},{"ip":"198.18.64.2"}]}`}}
+		})
+		m.create("forged", func(s *watcher.Service) {
 			s.Type = "ClusterIP"
-			s.Annotations = [][2]string{{lease.LeaseAnnotation, `{"v":1,"by":"elsewhere","ips":[{"ip":"198.18.64.1"}]}`}}
+			s.Annotations = [][2]string{{lease.LeaseAnnotation, `{"v":1,"by":"elsewhere","ips":[{"ip":"198.18.64.2"},{"ip":"198.18.64.3"}]}`}}
 		})
 		m.pass(time.Second) // Else the claim may cross it on the way, and waits half a minute for it to be given up.
 		m.create("ours", nil, "n1")
 		if got := m.bound("ours"); got != "198.18.64.2" {
-			t.Errorf("got %s, want the first address that nobody holds", got)
+			t.Errorf("got %s, want the first address that no Service shows", got)
 		}
 		problems := m.speakers["n1"].speaker.Snapshot().Problems
 		if len(problems) != 1 || !strings.Contains(problems[0], "default/theirs") || !strings.Contains(problems[0], `"elsewhere"`) {

@@ -9,17 +9,20 @@
 //  1. The table of Services advances by everything the ordered stream brought.
 //  2. This node judges itself: ready means that it knows the Services, has met
 //     the mesh (or is proven alone), has an interface to speak on, has asked
-//     on the wire who is there, and forwards (see forwarding). A node that came back a moment ago says so, and
+//     on the wire who is there, and forwards (see package proxy). A node that came back a moment ago says so, and
 //     goes behind the steady ones. The mesh is told.
 //  3. For every bound address the owner is elected over all members: those that
-//     gossip reaches and those that answer on the wire (see judge), without those
-//     whose hosts fell silent on the wire (see vigil), as far as the address's
-//     pool allows (see agree). Who would own an address, but hears a node of
-//     higher rank announce it, leaves it to that one as long as it answers (see
-//     arbitrate). The addresses this node owns are given to the wire as one
-//     whole set, and kept to the interfaces that their pools name.
+//     gossip reaches and those that answer on the wire (see package peers), as far
+//     as the address's pool allows (see agree). The addresses this node owns are given
+//     to the wire as one whole set, and kept to the interfaces that their pools name.
+//     The wire has the last word: an address that a node of higher rank announces is
+//     left to that one as long as it answers, and one that another node is to have is
+//     answered until that node is heard (see package claims).
 //  4. The lease protocol says which writes are due; they run beside the loop,
 //     and their results come back as a change.
+//
+// Each step has a file: world.go looks and judges, elect.go finds the owners, answer.go
+// tells the wire, lease.go has the protocol, and report.go says what happened.
 //
 // A turn depends on the present state alone, never on which event caused it, so
 // events may be merged, lost to a restart or come twice.
@@ -31,6 +34,7 @@
 package speaker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -43,9 +47,18 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/elect"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/liveness"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/probe"
 	"github.com/starling-lb/starling/proxy"
+	"github.com/starling-lb/starling/report"
+	"github.com/starling-lb/starling/tentative"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -58,26 +71,19 @@ const (
 
 // Mesh is the membership, as far as the loop needs it.
 type Mesh interface {
-	Members() []mesh.Member
+	liveness.Mesh
 	Settled() bool
 	SetMeta(mesh.Meta)
-	Problems() []string
-	Changed() <-chan struct{}
-}
-
-// Alarms are told from member to member, beside the membership. The mesh signals
-// new ones.
-type Alarms interface {
-	Accuse(members ...string) // of silence on the wire
-	Alarms() []mesh.Alarm     // those of others, of late
+	Conditions() []health.Condition
 }
 
 // Wire answers for addresses on the node's networks.
 type Wire interface {
-	Confine(limits []arpd.Limit)       // addresses to some interfaces
-	Assign(answer, watch []netip.Addr) // whole sets; those in both are being handed over
-	Meet(arpd.Company)                 // who the other nodes are, and what to ask them
-	Probe(vips []netip.Addr)           // whether a station has one of them
+	liveness.Wire
+	Confine(limits []netif.Limit)                  // addresses to some interfaces
+	Assign(claims.Assignment) (still []netip.Addr) // see arpd.Responder
+	Meet(arpd.Company)                             // who the other nodes are
+	Probe(vips []netip.Addr)                       // whether a station has one of them
 	State() arpd.State
 	Changed() <-chan struct{}
 }
@@ -104,7 +110,9 @@ type Proxy interface {
 // Settings are the pools in force; they may change while running.
 type Settings interface {
 	Pools() *lease.Pools
-	Problems() []string
+	// Known reports whether somebody configured these pools. If not, as without the ConfigMap, bound addresses stay.
+	Known() bool
+	Conditions() []health.Condition
 	Changed() <-chan struct{}
 }
 
@@ -115,10 +123,15 @@ type Config struct {
 	Installation string // identity of this cluster, written into leases
 	Class        string // the loadBalancerClass to serve, "" for Services without one
 
+	Grace time.Duration // others keep the addresses of this node for so long while its speaker is away; 0: they do not
+
 	Pace time.Duration // between two questions to a host that is watched; 0: none is
 
-	LastReturn Return       // of an earlier process of this node that ended without being asked to
-	Returned   func(Return) // is told each return, and must not block; nil: nobody
+	LastReturn peers.Return       // of an earlier process of this node that ended without being asked to
+	Returned   func(peers.Return) // is told each return, and must not block; nil: nobody
+	Rhythms    probe.Rhythms      // of questions to other nodes; zero: the standard ones
+	Timing     peers.Timing       // of what is believed about other nodes; zero: the standard one
+	Without    peers.Rows         // of the table of package peers: rules that are left out
 
 	IgnoreExclude bool // announce also from nodes excluded by label
 
@@ -126,18 +139,20 @@ type Config struct {
 	// address; zero: addresses are used without that.
 	Trial time.Duration
 
+	Now func() time.Time // the clock, monotonic as that of time.Now; nil: time.Now
+
 	Mesh     Mesh
-	Alarms   Alarms
 	Wire     Wire
 	Cluster  Cluster
 	API      API
 	Settings Settings
 	Proxy    Proxy                       // nil: is not waited for
-	Peers    func() []mesh.Complaint     // which peers the mesh complains of; nil: of none
 	Pings    func() map[string]mesh.Ping // round trips, asked when somebody looks; nil: not known
 	Counts   func() watcher.Counts       // what was written, asked when somebody looks; nil: not known
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: no metrics
+
+	PerAddress bool // series by address, see addresses
 }
 
 // Speaker is the loop. All methods but Run may be called from any goroutine.
@@ -146,66 +161,79 @@ type Speaker struct {
 	log     zerolog.Logger
 	claims  zerolog.Logger // see claimsOf
 	metrics *metrics
+	live    *liveness.Liveness
 	results chan result
-	writing chan struct{}        // one element for each write under way
-	view    atomic.Pointer[view] // the last turn, for Snapshot
-	beat    atomic.Int64         // when the last turn ended, in Unix nanoseconds
+	writing chan struct{}                // one element for each write under way
+	view    atomic.Pointer[report.World] // the last turn, for Snapshot
+	born    time.Time
+	beat    atomic.Int64 // when the last turn ended, in nanoseconds since born: the wall clock may jump
 
 	mu sync.Mutex // the loop holds it for a turn; who asks about Services holds it shortly in between
 
 	// Only the loop's goroutine uses the following, and under mu who asks may read them.
 	table   *lease.Table
-	touch   touch
-	hold    hold
-	alone   bool // cut off, as of the last turn
-	forward forwarding
-	vigil   vigil
-	roll    roll            // of the last turn
-	stopped time.Time       // end of the last stop of the process
-	dead    map[string]bool // members, as of the last turn
-	heals   int             // how often one of them came back
-	called  bool            // has asked everybody on the wire
-	yields  map[netip.Addr]yielding
-	spread  spread
-	trials  trials
-	agreed  *lease.Pools // whose rules on where to announce are in force, see agree
-	differ  []string     // members with another configuration, as of the last turn
-	overlap overlap
-	muted   []string               // addresses without an interface, in words, as of the last turn
-	handing map[netip.Addr]handing // answered for still, but owned by another
-	told    map[netip.Addr]bool    // addresses for which a conflict was told
-	faulty  map[faultKey]*telling  // what is wrong with nodes and pools, as of the last turn
-	tells   *rate.Limiter          // of events about faults
-	kernels map[netip.Addr]bool    // bound addresses that are also a node's own, as of the last turn
-	mine    map[netip.Addr]bool    // owned as of the last turn; nil: answers for nothing
-	answer  []netip.Addr           // the same as a list; never changed in place
-	watch   []netip.Addr           // and those of others
-	ended   time.Time              // when the last turn ended
-	took    time.Duration          // how long it was
-	drain   time.Time              // when draining began, zero before
-	judged  bool                   // reasons are those of a turn
-	reasons []string               // why not ready, as of the last turn
+	forward proxy.Forwarding
+	roll    elect.Roll // of the last turn
+	stopped time.Time  // end of the last stop of the process
+	spread  elect.Spread
+	trials  *tentative.Addresses
+	unknown map[lease.Key]unknown // of Services that have something unknown
+	agreed  *lease.Pools          // whose rules on where to announce are in force, see agree
+	differ  []string              // members with another configuration, as of the last turn
+	overlap report.Overlap
+	twins   report.Twins
+	muted   []health.Condition           // addresses without an interface, as of the last turn
+	since   health.Tracker               // of the conditions of the last turn
+	handing []netip.Addr                 // answered for still, but owned by another
+	told    map[netip.Addr]bool          // addresses for which a conflict was told
+	faulty  map[report.FaultKey]*telling // what is wrong with nodes and pools, as of the last turn
+	tells   *rate.Limiter                // of events about faults
+	refused *rate.Limiter                // of log lines about writes that failed
+	kernels map[netip.Addr]bool          // bound addresses that are also a node's own, as of the last turn
+	mine    map[netip.Addr]bool          // this node's by election as of the last turn; nil: answers for nothing
+	answer  []netip.Addr                 // the same as a list; never changed in place
+	watch   []netip.Addr                 // and those of others
+	ended   time.Time                    // when the last turn ended
+	took    time.Duration                // how long it was
+	drain   time.Time                    // when the end began, zero before
+	begun   bool                         // was ready once
+	deputy  map[netip.Addr]string        // addresses that are answered for a node whose speaker is away
+	judged  bool                         // reasons are those of a turn
+	reasons []string                     // why not ready, in words, as of the last turn
 }
 
 // New makes a speaker; Run starts it.
 func New(cfg Config) *Speaker {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Speaker{
 		cfg:     cfg,
+		born:    cfg.Now(),
 		log:     cfg.Log,
 		claims:  claimsOf(cfg.Log),
 		results: make(chan result),
 		writing: make(chan struct{}, writers),
 		table:   lease.NewTable(),
-		vigil:   newVigil(),
-		handing: map[netip.Addr]handing{},
 		told:    map[netip.Addr]bool{},
+		unknown: map[lease.Key]unknown{},
 		tells:   newTells(),
-		hold:    hold{Return: cfg.LastReturn, told: cfg.Returned},
-		trials:  trials{lasts: cfg.Trial, until: map[netip.Addr]time.Time{}, picks: map[netip.Addr]bool{}},
+		refused: rate.NewLimiter(rate.Every(refusedEvery), refusedBurst),
+		trials:  tentative.New(cfg.Trial),
 	}
-	s.view.Store(&view{reasons: []string{"starting"}})
-	s.metrics = newMetrics(cfg.Registry, &s.view)
-	s.beat.Store(time.Now().UnixNano())
+	starting := []health.Condition{health.New(health.Starting, health.Node(cfg.Node), "starting")}
+	s.view.Store(&report.World{Self: cfg.Node, Version: cfg.Version, Lacks: starting, Reasons: starting})
+	gauges := []prometheus.Collector{newGauges(s.view.Load, s.Conditions)}
+	if cfg.PerAddress {
+		gauges = append(gauges, newAddresses(s.view.Load))
+	}
+	s.metrics = newMetrics(cfg.Registry, gauges...)
+	s.live = liveness.New(liveness.Config{
+		Peers: peers.Config{
+			Self: cfg.Node, Grace: cfg.Grace, Pace: cfg.Pace, LastReturn: cfg.LastReturn, Rhythms: cmp.Or(cfg.Rhythms, probe.Standard()), Timing: cfg.Timing, Without: cfg.Without,
+		},
+		Now: cfg.Now, Mesh: cfg.Mesh, Wire: cfg.Wire, Returned: cfg.Returned, Log: cfg.Log, Registry: cfg.Registry,
+	})
 	return s
 }
 
@@ -215,6 +243,11 @@ func (s *Speaker) Run(ctx context.Context) error {
 	defer writes.Wait()
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watching, blind := context.WithCancel(context.WithoutCancel(ctx))
+	defer blind()
+	watch.Go(func() { s.live.Run(watching) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	done := ctx.Done()
@@ -225,11 +258,11 @@ func (s *Speaker) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-done:
-			done, s.drain = nil, time.Now()
+			done, s.drain = nil, s.cfg.Now()
 			s.log.Info().Msg("draining")
 		case r := <-s.results:
 			s.finish(r)
-		case <-s.cfg.Mesh.Changed():
+		case <-s.live.Changed():
 		case <-s.cfg.Wire.Changed():
 		case <-s.cfg.Cluster.Changed():
 		case <-s.cfg.Settings.Changed():
@@ -237,16 +270,16 @@ func (s *Speaker) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		s.rest()
-		w := s.turn(time.Now())
+		w := s.turn(s.cfg.Now())
 		if s.drained(w) {
-			s.cfg.Wire.Assign(nil, s.watch)
+			s.cfg.Wire.Assign(claims.Assignment{Watched: s.watch})
 			s.log.Info().Msg("silent")
 			return nil
 		}
 		for _, step := range w.steps {
 			writes.Go(func() { s.write(writing, step) })
 		}
-		timer.Reset(time.Until(w.wake))
+		timer.Reset(w.wake.Sub(s.cfg.Now()))
 	}
 }
 
@@ -255,14 +288,14 @@ func (s *Speaker) Run(ctx context.Context) error {
 // a quiet moment the first change is acted upon at once. A turn in which the
 // process was stopped took long for another reason.
 func (s *Speaker) rest() {
-	if rest := time.Until(s.ended.Add(min(max(pause, 3*s.took), pauseMost))); rest > 0 {
+	if rest := s.ended.Add(min(max(pause, 3*s.took), pauseMost)).Sub(s.cfg.Now()); rest > 0 {
 		time.Sleep(rest)
 	}
 }
 
 // Healthy tells whether the loop still takes turns; the error says since when it does not.
 func (s *Speaker) Healthy() error {
-	if idle := time.Since(time.Unix(0, s.beat.Load())); idle > stuckAfter {
+	if idle := s.cfg.Now().Sub(s.born) - time.Duration(s.beat.Load()); idle > stuckAfter {
 		return fmt.Errorf("the loop has not taken a turn for %s", idle.Round(time.Second))
 	}
 	return nil

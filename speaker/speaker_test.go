@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/watcher"
 )
@@ -32,6 +34,21 @@ func hall(t *testing.T, count int, story func(m *model), pools ...string) {
 		m.pass(time.Second)
 		story(m)
 	})
+}
+
+// variant skips the i-th variant of a story under the race detector, but for every fifth: there each takes ten times as long,
+// and all run the same code. make unit runs all of them without it.
+func variant(t *testing.T, i int) {
+	t.Helper()
+	if raceDetector && i%5 != 0 {
+		t.Skip("runs without the race detector")
+	}
+}
+
+// long skips a story of many minutes or many nodes under the race detector: the same code runs there again and again.
+func long(t *testing.T) {
+	t.Helper()
+	variant(t, 1)
 }
 
 const tenAddresses = "default=198.18.64.1-198.18.64.10"
@@ -156,7 +173,7 @@ func TestReturnOfANodeLosesNothing(t *testing.T) {
 		m.pass(time.Second)
 		gap, double := m.during(ip, func() {
 			m.start(owner)
-			m.pass(holdFirst - 500*time.Millisecond)
+			m.pass(3*time.Second - 500*time.Millisecond)
 			if got := m.one(ip); got == owner {
 				t.Errorf("%s answers again at once", got)
 			}
@@ -201,7 +218,8 @@ func TestAddressesFollowLocalEndpoints(t *testing.T) {
 			t.Errorf("%q too early", got)
 		}
 		m.pass(ownerlessFor)
-		if diff := cmp.Diff([]string{"web: no node may announce " + ip + ": no serving endpoint"}, m.told("NoEligibleNode")); diff != "" {
+		want := "web: no node may announce " + ip + ": no serving endpoint: the EndpointSlices of its Service are empty: " + health.NoEndpoint.Rule().Advice
+		if diff := cmp.Diff([]string{want}, m.told("NoEligibleNode")); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	}, tenAddresses)
@@ -213,7 +231,7 @@ func TestNodeAssigned(t *testing.T) {
 		m.create("web", nil)
 		ip := m.bound("web")
 		m.pass(time.Second)
-		want := fmt.Sprintf("web: %s from pool \"default\", not announced yet: no serving endpoint", ip)
+		want := fmt.Sprintf("web: %s from pool \"default\", not announced yet: no serving endpoint: the EndpointSlices of its Service are empty", ip)
 		if diff := cmp.Diff([]string{want}, m.told("IPAllocated")); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
@@ -238,7 +256,7 @@ func TestNodesThatMustNotAnnounce(t *testing.T) {
 	}{
 		{"excluded by label", func(n *watcher.Node) { n.Excluded = true }},
 		{"network unavailable", func(n *watcher.Node) { n.NetworkUnavailable = true }},
-		{"cordoned", func(n *watcher.Node) { n.Cordoned = true }},
+		{"cordoned", func(n *watcher.Node) { n.Going = "DrainInProgress" }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			lab(t, func(m *model) {
@@ -271,15 +289,15 @@ func TestAllNodesExcluded(t *testing.T) {
 		ip := m.bound("web")
 		m.pass(2 * ownerlessFor)
 		snap := m.view()
-		if got := snap.VIPs[0].Reason; got != allExcluded {
-			t.Errorf("reason %q, want %q", got, allExcluded)
+		if got := snap.VIPs[0].Reason; got != "all nodes that are ready are excluded by the label node.kubernetes.io/exclude-from-external-load-balancers" {
+			t.Errorf("reason %q, want %q", got, "all nodes that are ready are excluded by the label node.kubernetes.io/exclude-from-external-load-balancers")
 		}
-		want := Finding{hint, ip, "nobody announces " + ip + ": " + allExcluded, Advice(allExcluded)}
+		want := api.Finding{Level: "error", About: ip, Words: "no node announces " + ip + ": " + "all nodes that are ready are excluded by the label node.kubernetes.io/exclude-from-external-load-balancers", Todo: health.AllNodesExcluded.Rule().Advice}
 		if !slices.Contains(snap.Findings, want) || !strings.Contains(want.Todo, "--ignore-exclude-label") {
 			t.Errorf("findings %+v lack %+v", snap.Findings, want)
 		}
-		for _, reason := range []string{NoEligibleNode, lease.IPAllocated} {
-			if got := m.told(reason); len(got) != 1 || !strings.HasSuffix(got[0], allExcluded) {
+		for reason, words := range map[string]string{NoEligibleNode: "all nodes that are ready are excluded by the label node.kubernetes.io/exclude-from-external-load-balancers" + ": " + health.AllNodesExcluded.Rule().Advice, lease.IPAllocated: "all nodes that are ready are excluded by the label node.kubernetes.io/exclude-from-external-load-balancers"} {
+			if got := m.told(reason); len(got) != 1 || !strings.HasSuffix(got[0], words) {
 				t.Errorf("events %s %q", reason, got)
 			}
 		}
@@ -318,7 +336,7 @@ func TestUnready(t *testing.T) {
 		m.create("web", nil, "n1", "n2", "n3")
 		ip := m.bound("web")
 		owner := m.one(ip)
-		m.set(owner, func(b *node) { b.settled, b.troubles = false, []string{"peer 198.18.0.9 has another key"} })
+		m.set(owner, func(b *node) { b.settled, b.peers = false, otherKey("peer 198.18.0.9 has another key") })
 		m.until("another answers", 5*time.Second, func() bool { o := m.owners(ip); return len(o) == 1 && o[0] != owner })
 		snap := m.speakers[owner].speaker.Snapshot()
 		if snap.Ready || !slices.Equal(snap.Reasons, []string{"waiting for the mesh", "peer 198.18.0.9 has another key"}) {
@@ -327,7 +345,44 @@ func TestUnready(t *testing.T) {
 	}, tenAddresses)
 }
 
+// TestReadyWhileWritesAreRefused: a node that knows the cluster is ready, whatever the API server does not let it write; what
+// is wrong is told all the same. One that does not is not ready, and announces as before.
+func TestReadyWhileWritesAreRefused(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		owner := m.one(m.bound("web"))
+		for _, tt := range []struct {
+			code  health.Code
+			ready bool
+		}{
+			{health.APIUnreachable, false},
+			{health.WriteRefused, true},
+			{health.APIUnauthorized, false},
+			{health.WriteForbidden, true},
+			{health.APIForbidden, false},
+			{health.APIFailing, false},
+		} {
+			m.set(owner, func(b *node) { b.api = here(tt.code, "no") })
+			m.pass(time.Second)
+			snap := m.speakers[owner].speaker.Snapshot()
+			told := slices.ContainsFunc(snap.Conditions, func(c health.Condition) bool { return c.Code == tt.code && c.Subject == health.Node(owner) })
+			if snap.Ready != tt.ready || !told {
+				t.Errorf("%s: ready %v, told %v", tt.code, snap.Ready, told)
+			}
+			if got := m.one(m.ip("web")); got != owner {
+				t.Errorf("%s: announced by %s, not %s any more", tt.code, got, owner)
+			}
+		}
+		m.set(owner, func(b *node) { b.api = nil })
+		m.pass(time.Second)
+		if snap := m.speakers[owner].speaker.Snapshot(); !snap.Ready || len(snap.Conditions) > 0 {
+			t.Errorf("ready %v in the end, with %v", snap.Ready, snap.Conditions)
+		}
+	}, tenAddresses)
+}
+
 func TestHealthy(t *testing.T) {
+	long(t)
 	lab(t, func(m *model) {
 		m.pass(time.Hour)
 		for name, b := range m.speakers {
@@ -362,7 +417,7 @@ starling_allocator_addresses_total{pool="default"} 10
 # HELP starling_owned_addresses Addresses that this node owns.
 # TYPE starling_owned_addresses gauge
 starling_owned_addresses 1
-# HELP starling_ownership_changes_total Changes of the owner of an address as seen by this speaker, by reason.
+# HELP starling_ownership_changes_total Changes of the owner of an address, as this speaker sees them, by reason.
 # TYPE starling_ownership_changes_total counter
 starling_ownership_changes_total{reason="eligible"} 0
 starling_ownership_changes_total{reason="member-lost"} 0
@@ -388,7 +443,7 @@ func TestNodeWithABoundAddress(t *testing.T) {
 		ip := m.bound("web")
 		m.setNode("n3", func(n *watcher.Node) { n.Addresses = append(n.Addresses, netip.MustParseAddr(ip)) })
 		m.pass(time.Minute)
-		want := []string{"web: " + ip + " is also an address of node n3: exclude it from its pool, or give the node another one"}
+		want := []string{"web: " + ip + " is also an address of node n3, whose kernel answers for it too: exclude it from its pool, or give the node another address"}
 		if diff := cmp.Diff(want, m.told("AddressConflict")); diff != "" || m.ip("web") != ip {
 			t.Errorf("%s after %s; events (-want +got):\n%s", m.ip("web"), ip, diff)
 		}

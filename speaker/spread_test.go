@@ -9,21 +9,26 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/starling-lb/starling/elect"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/report"
 	"github.com/starling-lb/starling/watcher"
 )
 
 var lan = []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16"), netip.MustParsePrefix("2001:db8::/64")}
 
+// of is the spread of a fleet.
+func of(s *elect.Spread, w *world) *lease.Spread { return s.Of(w.Voters, w.Pools, w.scopes) }
+
 // fleet is a world of n members of one network, ready and in touch.
 func fleet(n int) *world {
-	w := &world{now: time.Unix(0, 0)}
+	w := &world{World: report.World{Now: time.Unix(0, 0)}}
 	for i := range n {
-		w.members = append(w.members, mesh.Member{Name: fmt.Sprintf("node-%d", i+1), State: mesh.Alive, Meta: mesh.Meta{Ready: true, Segments: lan}})
+		w.Members = append(w.Members, mesh.Member{Name: fmt.Sprintf("node-%d", i+1), State: mesh.Alive, Meta: mesh.Meta{Ready: true, Segments: lan}})
 	}
-	w.voters, w.writers = electorates(w.members, nil, false)
+	w.Voters, w.writers = elect.Electorates(w.Members, nil, false)
 	return w
 }
 
@@ -77,7 +82,7 @@ func fullest(w *world, ips []netip.Addr) int {
 	by := map[string]int{}
 	most := 0
 	for _, ip := range ips {
-		name := w.voters.Elect(owner.VIP{IP: ip, Serving: true}).Owner
+		name := w.Voters.Elect(owner.VIP{IP: ip, Serving: true}).Owner
 		by[name]++
 		most = max(most, by[name])
 	}
@@ -91,8 +96,8 @@ func TestSpread(t *testing.T) {
 	for _, tt := range spreads {
 		t.Run(fmt.Sprintf("%d nodes, %d Services", tt.nodes, tt.services), func(t *testing.T) {
 			w := fleet(tt.nodes)
-			var s spread
-			chosen := picks(t, terms(t, "198.18.0.0/16", s.of(w)), tt.services)
+			var s elect.Spread
+			chosen := picks(t, terms(t, "198.18.0.0/16", s.Of(w.Voters, w.Pools, w.scopes)), tt.services)
 			lowest := picks(t, terms(t, "198.18.0.0/16", nil), tt.services)
 			mean := float64(tt.services) / float64(tt.nodes)
 			got := fullest(w, chosen)
@@ -110,9 +115,9 @@ func TestSpread(t *testing.T) {
 // TestSpreadStays makes sure that a turn without news does not have the table count again, and that
 // every change of what an election depends on does.
 func TestSpreadStays(t *testing.T) {
-	var s spread
-	was := s.of(fleet(3))
-	if s.of(fleet(3)) != was {
+	var s elect.Spread
+	was := of(&s, fleet(3))
+	if of(&s, fleet(3)) != was {
 		t.Error("made anew without need")
 	}
 	if diff := cmp.Diff([]string{"node-1", "node-2", "node-3"}, was.Nodes); diff != "" {
@@ -126,7 +131,7 @@ func TestSpreadStays(t *testing.T) {
 		{"dead", func(m *mesh.Member, _ *watcher.Node) { m.State = mesh.Dead }, []string{"node-1", "node-3"}},
 		{"not ready", func(m *mesh.Member, _ *watcher.Node) { m.Meta.Ready = false }, []string{"node-1", "node-3"}},
 		{"draining", func(m *mesh.Member, _ *watcher.Node) { m.Meta.Draining = true }, []string{"node-1", "node-3"}},
-		{"cordoned", func(_ *mesh.Member, n *watcher.Node) { n.Cordoned = true }, []string{"node-1", "node-3"}},
+		{"cordoned", func(_ *mesh.Member, n *watcher.Node) { n.Going = "DrainInProgress" }, []string{"node-1", "node-3"}},
 		{"excluded", func(_ *mesh.Member, n *watcher.Node) { n.Excluded = true }, []string{"node-1", "node-3"}},
 		{"elsewhere", func(m *mesh.Member, _ *watcher.Node) {
 			m.Meta.Segments = []netip.Prefix{netip.MustParsePrefix("198.19.0.0/16")}
@@ -135,9 +140,9 @@ func TestSpreadStays(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := fleet(3)
 			nodes := []watcher.Node{{Name: "node-2"}}
-			tt.change(&w.members[1], &nodes[0])
-			w.voters, _ = electorates(w.members, nodes, false)
-			now := s.of(w)
+			tt.change(&w.Members[1], &nodes[0])
+			w.Voters, _ = elect.Electorates(w.Members, nodes, false)
+			now := s.Of(w.Voters, w.Pools, w.scopes)
 			if now == was {
 				t.Fatal("not made anew")
 			}
@@ -159,8 +164,8 @@ func BenchmarkSpread(b *testing.B) {
 	for _, nodes := range []int{3, 50, 500} {
 		for _, pool := range []string{"198.18.0.0/16", "2001:db8::/64"} {
 			b.Run(fmt.Sprintf("%s/%d nodes", pool[:4], nodes), func(b *testing.B) {
-				var s spread
-				v := terms(b, pool, s.of(fleet(nodes)))
+				var s elect.Spread
+				v := terms(b, pool, of(&s, fleet(nodes)))
 				one := newService(99999)
 				if pool[0] == '2' {
 					one.Families = []string{"IPv6"}
@@ -210,8 +215,8 @@ func BenchmarkSpreading(b *testing.B) {
 			w := fleet(bb.nodes)
 			most := 0
 			for b.Loop() {
-				var s spread
-				most = fullest(w, picks(b, terms(b, "198.18.0.0/16", s.of(w)), bb.services))
+				var s elect.Spread
+				most = fullest(w, picks(b, terms(b, "198.18.0.0/16", s.Of(w.Voters, w.Pools, w.scopes)), bb.services))
 			}
 			b.ReportMetric(float64(most), "fullest")
 			b.ReportMetric(float64(bb.services)/float64(bb.nodes), "mean")

@@ -2,16 +2,23 @@ package speaker
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
-	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/report"
+)
+
+// Who tells, see package report.
+const (
+	tellers  = 3
+	standIns = 5
+	standFor = 30 * time.Second
 )
 
 // byRank are the nodes n1 and so on in the order in which they tell what has this name.
@@ -32,9 +39,13 @@ func byRank(once string, count int) []string {
 // sorted is a sorted copy.
 func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
 
+// faultFor is how long the faults of these tests must last until they are told.
+const faultFor = 3 * time.Second
+
 // TestFewTell: what everybody sees is told by three, and by five more if it lasts, however many speakers there are and
 // however long it lasts.
 func TestFewTell(t *testing.T) {
+	long(t)
 	const count = 12
 	hall(t, count, func(m *model) {
 		rank := byRank("PoolOverlapsNodes default", count)
@@ -90,7 +101,9 @@ func TestLastTells(t *testing.T) {
 			m.set(n, func(b *node) { b.mistakes = []string{"overlaps"} })
 		}, false},
 		{"a peer with another key knocks there", "GossipKeyMismatch peers", func(m *model, n string) {
-			m.set(n, func(b *node) { b.peers = []mesh.Complaint{{Kind: "key", Who: "198.18.0.70", Words: "another key"}} })
+			m.set(n, func(b *node) {
+				b.peers = []health.Condition{health.New(health.GossipKeyMismatch, health.Address("198.18.0.70"), "another key")}
+			})
 		}, false},
 		{"it has another pool than the others", "PoolOverlapsNodes default", func(m *model, n string) {
 			m.configure(compiled(m.t, lease.Pool{Name: "default", Ranges: []string{"198.18.0.0/24"}}), n)
@@ -132,65 +145,11 @@ func TestTellsAreLimited(t *testing.T) {
 		for _, step := range []struct {
 			after time.Duration // the last step
 			most  int
-		}{{faultFor + tellEvery/2, tellBurst}, {5 * tellEvery, tellBurst + 5}, {time.Minute, count}} {
+		}{{report.TellEvery / 2, tellBurst}, {5 * report.TellEvery, tellBurst + 5}, {time.Minute, count}} {
 			m.pass(step.after)
-			if got := len(m.told(ConfigRejected)); got != step.most {
+			if got := len(m.told(report.ConfigRejected)); got != step.most {
 				t.Errorf("%s later %d events, want %d", step.after, got, step.most)
 			}
 		}
 	}, tenAddresses)
-}
-
-// TestTurnOf: who goes before this node, and how late it tells then.
-func TestTurnOf(t *testing.T) {
-	near, far := netip.MustParsePrefix("198.18.0.0/24"), netip.MustParsePrefix("203.0.113.0/24")
-	alike := mesh.Meta{Config: 1, Segments: []netip.Prefix{near}}
-	edit := func(f func(*mesh.Meta)) mesh.Meta { meta := alike; f(&meta); return meta }
-	elsewhere := edit(func(m *mesh.Meta) { m.Segments = []netip.Prefix{far} })
-	other := edit(func(m *mesh.Meta) { m.Config = 2 })
-	untouched := edit(func(m *mesh.Meta) { m.APIAge = outOfTouch })
-	for _, tt := range []struct {
-		name   string
-		reason string
-		state  mesh.State // of those that go before it
-		meta   mesh.Meta
-		ahead  int
-		local  bool // perhaps this node alone sees it
-		after  time.Duration
-		never  bool
-	}{
-		{"first", SpeakerLost, mesh.Alive, alike, 0, false, faultFor, false},
-		{"third", SpeakerLost, mesh.Alive, alike, 2, false, faultFor, false},
-		{"fourth", SpeakerLost, mesh.Alive, alike, 3, false, 2 * faultFor, false},
-		{"eighth", SpeakerLost, mesh.Alive, alike, 7, false, 32 * faultFor, false},
-		{"ninth", SpeakerLost, mesh.Alive, alike, 8, false, 0, true},
-		{"very last", SpeakerLost, mesh.Alive, alike, 999, false, 0, true},
-		{"ninth, but alone", ConfigRejected, mesh.Alive, alike, 8, true, faultFor + 6*time.Second, false},
-		{"very last, but alone", ConfigRejected, mesh.Alive, alike, 999, true, faultFor + 997*30*time.Millisecond, false},
-		{"the others are dead", SpeakerLost, mesh.Dead, alike, 20, false, faultFor, false},
-		{"the wire reaches the others", SpeakerLost, onWire, alike, 20, false, 0, true},
-		{"the wire reaches the others, of the gossip", GossipBlocked, onWire, alike, 20, false, faultFor, false},
-		{"the others are on another network", GossipBlocked, mesh.Alive, elsewhere, 20, false, faultFor, false},
-		{"the others are on another network, of all", SpeakerLost, mesh.Alive, elsewhere, 20, false, 0, true},
-		{"the others have other pools", PoolOverlapsNodes, mesh.Alive, other, 20, false, faultFor, false},
-		{"the others have other pools, of all", SpeakerLost, mesh.Alive, other, 20, false, 0, true},
-		{"the others cannot tell it", SpeakerLost, mesh.Alive, untouched, 20, false, faultFor, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			f := defect{faultKey: faultKey{"n0", tt.reason, "n0"}, everywhere: !tt.local}
-			rank := byRank(f.once(), tt.ahead+1)
-			w := &world{self: rank[tt.ahead], meta: alike, members: []mesh.Member{{Name: rank[tt.ahead], State: mesh.Alive, Meta: alike}}}
-			for _, n := range rank[:tt.ahead] {
-				w.members = append(w.members, mesh.Member{Name: n, State: tt.state, Meta: tt.meta})
-			}
-			after, ours := w.turnOf(f)
-			if ours == tt.never || ours && after != tt.after {
-				t.Errorf("tells after %s: %v, want after %s: %v", after, ours, tt.after, !tt.never)
-			}
-			f.early = true
-			if later, _ := w.turnOf(f); ours && later <= after {
-				t.Errorf("tells after %s though more may be known soon, after %s else", later, after)
-			}
-		})
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -15,8 +14,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/probe"
+	"github.com/starling-lb/starling/report"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -30,27 +35,35 @@ type still struct {
 	answered []netip.Addr
 	watched  []netip.Addr
 	set      time.Time // when the wire was told last
+	unknown  bool      // nobody configured the pools
 }
 
-func (s *still) Members() []mesh.Member   { return append([]mesh.Member(nil), s.members...) }
-func (s *still) Settled() bool            { return true }
-func (s *still) SetMeta(mesh.Meta)        {}
-func (s *still) Problems() []string       { return nil }
-func (s *still) Changed() <-chan struct{} { return nil }
-func (s *still) Pools() *lease.Pools      { return s.pools }
+func (s *still) Members() []mesh.Member         { return append([]mesh.Member(nil), s.members...) }
+func (s *still) Settled() bool                  { return true }
+func (s *still) SetMeta(mesh.Meta)              {}
+func (s *still) Conditions() []health.Condition { return nil }
+func (s *still) Changed() <-chan struct{}       { return nil }
+func (s *still) Send([]peers.Message)           {}
+func (s *still) Messages() []peers.Message      { return nil }
+func (s *still) Pools() *lease.Pools            { return s.pools }
+func (s *still) Known() bool                    { return !s.unknown }
 
 func (s *still) Write(context.Context, watcher.Write) error { return nil }
 func (s *still) Event(watcher.Event)                        {}
 
 type stillWire struct{ *still }
 
-func (s stillWire) Assign(own, watched []netip.Addr) {
-	s.answered, s.watched, s.set = own, watched, time.Now()
+func (s stillWire) Assign(a claims.Assignment) []netip.Addr {
+	s.answered, s.watched, s.set = a.Own, a.Watched, time.Now()
+	return nil
 }
-func (s stillWire) Confine([]arpd.Limit) {}
-func (s stillWire) Meet(arpd.Company)    {}
-func (s stillWire) Probe([]netip.Addr)   {}
-func (s stillWire) State() arpd.State    { return s.wire }
+func (s stillWire) Confine([]netif.Limit)    {}
+func (s stillWire) Meet(arpd.Company)        {}
+func (s stillWire) Probe([]netip.Addr)       {}
+func (s stillWire) Send([]probe.Question)    {}
+func (s stillWire) Replies() []any           { return nil }
+func (s stillWire) Replied() <-chan struct{} { return nil }
+func (s stillWire) State() arpd.State        { return s.wire }
 
 type stillCluster struct{ *still }
 
@@ -119,7 +132,7 @@ func TestRollForgetsNothing(t *testing.T) {
 			key := boundService(i, 0).Key()
 			w.changes.Endpoints = []watcher.Key{key}
 			w.cluster.Endpoints = maps.Clone(w.cluster.Endpoints)
-			w.cluster.Endpoints[key] = watcher.Endpoints{Nodes: nodes[r.IntN(len(nodes))]}
+			w.cluster.Endpoints[key] = everywhere(nodes[r.IntN(len(nodes))]...)
 		case 1:
 			local[i] = !local[i]
 			svc := boundService(i, count+step+1)
@@ -135,18 +148,17 @@ func TestRollForgetsNothing(t *testing.T) {
 		}
 		got := s.turn(now.Add(time.Minute))
 		var mine, others []netip.Addr
-		for i, v := range got.vips {
-			if got.seats[i].verdict().Owner == "n1" {
+		for i, v := range got.VIPs {
+			if got.seats[i].Verdict().Owner == "n1" {
 				mine = append(mine, v.IP)
 			} else {
 				others = append(others, v.IP)
 			}
-			if diff := cmp.Diff(got.voters.Elect(s.candidate(got, v)), got.seats[i].elected); diff != "" {
+			if diff := cmp.Diff(got.Voters.Elect(s.candidate(got, v)), got.seats[i].Elected); diff != "" {
 				t.Fatalf("step %d, %s (-anew +got):\n%s", step, v.IP, diff)
 			}
 		}
-		told := slices.DeleteFunc(slices.Clone(w.answered), func(ip netip.Addr) bool { _, leaving := s.handing[ip]; return leaving })
-		if diff := cmp.Diff([][]netip.Addr{mine, others}, [][]netip.Addr{told, w.watched}, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff([][]netip.Addr{mine, others}, [][]netip.Addr{w.answered, w.watched}, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("step %d: answered and watched (-want +got):\n%s", step, diff)
 		}
 	}
@@ -170,8 +182,7 @@ func stillSpeaker(b testing.TB, count int) (*Speaker, *still) {
 	}
 	segment := netip.MustParsePrefix("198.18.0.0/16")
 	w := &still{pools: pools, wire: arpd.State{
-		Interfaces: []arpd.Interface{{Name: "eth0", Used: true, Prefixes: []netip.Prefix{segment}}},
-		Answers:    map[arpd.Question]arpd.Answer{{MAC: arpd.Everybody}: {Silent: true}},
+		Interfaces: []netif.Interface{{Name: "eth0", MAC: mac1, Used: true, Prefixes: []netip.Prefix{segment}}},
 	}}
 	w.cluster = watcher.State{Synced: true, LastContact: time.Now().Add(time.Minute), Endpoints: map[watcher.Key]watcher.Endpoints{}}
 	for i := range 3 {
@@ -183,11 +194,45 @@ func stillSpeaker(b testing.TB, count int) (*Speaker, *still) {
 	for i := range count {
 		s := boundService(i, i+1)
 		w.changes.Put = append(w.changes.Put, s)
-		w.cluster.Endpoints[s.Key()] = watcher.Endpoints{Nodes: []string{"n1"}}
+		w.cluster.Endpoints[s.Key()] = everywhere("n1")
 	}
-	return New(Config{
+	s := New(Config{
 		Node: "n1", Installation: "here", Mesh: w, Wire: stillWire{w}, Cluster: stillCluster{w}, API: w, Settings: w, Log: zerolog.Nop(),
-	}), w
+	})
+	asked := time.Now().Add(-time.Minute) // everybody was asked a minute ago
+	s.live.Step(asked, peers.Self{MACs: []string{mac1}})
+	for i := range 10 {
+		s.live.Step(asked.Add(time.Duration(i) * 50 * time.Millisecond))
+	}
+	return s, w
+}
+
+// TestFrozenPools: bound addresses stay as long as it is not known of all members that they have these pools.
+func TestFrozenPools(t *testing.T) {
+	t.Parallel()
+	alike := []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: mesh.Alive}}
+	differ := []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: mesh.Alive, Meta: mesh.Meta{Config: 1}}}
+	asideFor := func(d time.Duration) []mesh.Member {
+		return []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: mesh.OnWire, Since: time.Now().Add(-d)}}
+	}
+	for _, tt := range []struct {
+		name    string
+		members []mesh.Member
+		unknown bool
+		want    bool
+	}{
+		{"all alike", alike, false, false},
+		{"another configuration", differ, false, true},
+		{"one that the wire alone reaches", asideFor(time.Minute), false, true},
+		{"the same, since a moment ago", asideFor(0), false, false},
+		{"nobody configured any", alike, true, true},
+	} {
+		s, w := stillSpeaker(t, 0)
+		w.unknown = tt.unknown
+		if got := s.frozen(&world{World: report.World{Members: tt.members, Now: time.Now()}}); got != tt.want {
+			t.Errorf("%s: frozen %v", tt.name, got)
+		}
+	}
 }
 
 // This node's entry is what it is in this turn, but for its keys, which the mesh knows.

@@ -1,12 +1,14 @@
 package speaker
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/owner"
 	"github.com/starling-lb/starling/watcher"
 )
@@ -19,7 +21,7 @@ func TestWho(t *testing.T) {
 		next := m.view().VIPs[0].Next
 		got := m.speakers["n3"].speaker.Who(netip.MustParseAddr(ip))
 		score := func(node string) string { return hexScore(node, ip) }
-		want := []Candidate{
+		want := []api.Candidate{
 			{Node: first, Score: score(first), Eligible: true, Role: "announcer"},
 			{Node: next, Score: score(next), Eligible: true, Role: "next"},
 			{Node: "n3", Score: score("n3"), Reason: "no local endpoint"},
@@ -35,9 +37,7 @@ func TestWho(t *testing.T) {
 
 func hexScore(node, ip string) string {
 	r := owner.New([]owner.Node{{Name: node}}).Ranking(owner.VIP{IP: netip.MustParseAddr(ip), Serving: true})
-	w := Who{}
-	w.rank(r)
-	return w.Ranking[0].Score
+	return fmt.Sprintf("%016x", r[0].Score)
 }
 
 func TestWhoOfAddressesThatNobodyHolds(t *testing.T) {
@@ -63,11 +63,11 @@ func TestWhoWithoutAnAnnouncer(t *testing.T) {
 		m.create("web", nil)
 		ip := m.bound("web")
 		m.pass(time.Second)
-		if got, want := m.speakers["n1"].speaker.Who(netip.MustParseAddr(ip)).Words, "nobody announces "+ip+": no serving endpoint"; got != want {
+		if got, want := m.speakers["n1"].speaker.Who(netip.MustParseAddr(ip)).Words, "no node announces "+ip+": no serving endpoint: the EndpointSlices of its Service are empty"; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
-		if got := m.view().Findings; len(got) != 1 || got[0].Level != hint || got[0].About != ip {
-			t.Errorf("findings %+v, want a hint about %s", got, ip)
+		if got := m.view().Findings; len(got) != 1 || got[0].Level != "warning" || got[0].About != ip {
+			t.Errorf("findings %+v, want a warning about %s", got, ip)
 		}
 	}, tenAddresses)
 }
@@ -90,9 +90,9 @@ func TestLeases(t *testing.T) {
 		m.create("old", func(s *watcher.Service) { s.Ingress, s.Class = []string{"198.18.64.7"}, "other" })
 		m.pass(time.Second)
 		got := m.speakers["n2"].speaker.Leases()
-		want := []Lease{
-			{Service: "default/old", IPs: []LeaseItem{{IP: "198.18.64.7", State: "shown"}}},
-			{Service: "default/web", By: "cluster", Holder: got[1].Holder, IPs: []LeaseItem{{IP: ip, Pool: "default", State: "bound"}}},
+		want := []api.Lease{
+			{Service: "default/old", IPs: []api.LeaseItem{{IP: "198.18.64.7", State: "shown"}}},
+			{Service: "default/web", By: "cluster", Holder: got[1].Holder, IPs: []api.LeaseItem{{IP: ip, Pool: "default", State: "bound"}}},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("leases (-want +got):\n%s", diff)

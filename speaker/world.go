@@ -1,7 +1,6 @@
 package speaker
 
 import (
-	"cmp"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -10,87 +9,103 @@ import (
 	"time"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/elect"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/liveness"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/probe"
 	"github.com/starling-lb/starling/proxy"
+	"github.com/starling-lb/starling/report"
 	"github.com/starling-lb/starling/watcher"
 )
 
 // world is everything one turn decides upon, taken once at its beginning.
 type world struct {
-	self     string // name of this node
-	now      time.Time
-	draining bool
-	cluster  watcher.State
-	wire     arpd.State
+	report.World
+	draining bool // this node leaves, and hands its addresses over
+	leaving  bool // this speaker ends, and is to be back within the grace
 	proxy    proxy.State
-	pools    *lease.Pools
-	gossip   []mesh.Member     // as the mesh has them
-	members  []mesh.Member     // as gossip and the wire together have them, this node as of this turn
-	meta     mesh.Meta         // what this node says of itself
-	names    map[string]string // node by MAC, see names
-	vips     []lease.VIP
+	believed peers.Snapshot
+	answers  map[probe.Question]probe.Answer
 	edited   []lease.Key // Services that have changed, or whose endpoints have
+	listed   bool        // all Services were listed anew: what is bound may have been for long
 
-	reasons []string // why this node is not ready
-	voters  *owner.Electorate
 	writers *owner.Electorate      // who may take lease steps: also nodes that may not announce
-	seats   []*seat                // of vips, in the same order
-	gone    []netip.Addr           // were in vips in the last turn
+	seats   []*elect.Seat          // of VIPs, in the same order
+	gone    map[netip.Addr]string  // were in VIPs in the last turn, with who was to announce them
 	moves   []move                 // of owners
 	rules   map[string]lease.Scope // in force, of the pools that have some
-	scopes  scopes                 // where the addresses of pools may be announced
-	yields  map[netip.Addr]yielding
-	ask     []arpd.Question // about addresses: to those that are to have them
+	scopes  elect.Scopes           // where the addresses of pools may be announced
+	elected []int                  // addresses whose elected owner is another one than in the last turn
+	ask     []probe.Question       // about addresses: to those that are to have them
 
 	steps []lease.Step
 	wake  time.Time
-	due   time.Time // when the wire watch has something to do; zero: not by time
 }
 
 // look takes the snapshot. What this node says of itself is part of it, so that
 // its own election does not lag behind what it tells the others.
 func (s *Speaker) look(now time.Time) *world {
-	w := &world{self: s.cfg.Node, now: now, draining: !s.drain.IsZero(), yields: map[netip.Addr]yielding{}}
+	w := &world{World: report.World{Self: s.cfg.Node, Version: s.cfg.Version, Now: now}, ask: slices.Clone(s.trials.Ask)}
 	changes := s.cfg.Cluster.Drain() // before the state, which may then only be newer
-	w.edited = edited(changes)
-	s.table.Apply(changes.Reset, services(changes.Put), keys(changes.Deleted), now)
-	w.cluster, w.wire, w.pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
-	s.wake(w.wire.Stop)
-	w.vips = s.table.VIPs(s.terms(w))
-	w.gossip = s.cfg.Mesh.Members()
+	w.edited, w.listed = edited(changes), changes.Reset
+	s.table.Apply(changes.Reset, changes.Put, changes.Deleted, now)
+	w.Cluster, w.Wire, w.Pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
+	s.wake(w.Wire.Stop, now)
+	w.VIPs = s.table.VIPs(s.terms(w))
+	s.live.Gossip(now, nodesOf(w.Cluster.Nodes))
+	own := segments(w.Wire)
+	w.believe(s.live, own)
 	if s.cfg.Proxy != nil {
 		w.proxy = s.cfg.Proxy.State()
 	}
-	w.reasons = s.unready(w)
-	own := segments(w.wire)
-	w.names = names(w.gossip, w.cluster.Nodes, w.wire.Speakers)
-	for _, mac := range macs(w.wire) {
-		w.names[mac] = s.cfg.Node
+	w.Lacks = s.unready(w)
+	s.parts(w)
+	ready := len(w.Lacks) == 0
+	s.begun = s.begun || ready
+	if s.cfg.Proxy != nil {
+		s.forward.Follow(w.proxy, now, ready && s.judged && len(s.reasons) == 0, w.othersForward())
 	}
-	w.members = judge(w.gossip, w.names, w.wire, own, s.dead, now)
-	s.keepWatch(w)
-	rules := s.rules(w.pools)
+	s.live.Step(now, s.self(w, own))
+	w.believe(s.live, own)
+	rules := s.rules(w.Pools)
 	s.agree(w, rules)
-	s.alone = alone(w.members, s.cfg.Node, s.alone)
 	meta := mesh.Meta{
-		Ready:     len(w.reasons) == 0,
+		Ready:     ready,
 		Draining:  w.draining,
-		Returning: s.hold.returning(now, len(w.reasons) == 0 && !s.alone, steady(w.members, s.cfg.Node)),
+		Returning: w.believed.Returning,
 		Version:   s.cfg.Version,
 		Config:    rules,
 		Segments:  own,
-		APIAge:    s.touch.age(now, w.cluster.LastContact),
-		MACs:      macs(w.wire),
+		APIAge:    mesh.AgeOf(w.believed.Contact),
+		MACs:      macs(w.Wire),
 		Mute:      w.muted(),
-		Proxy:     w.proxy.Health == proxy.Healthy,
+		Proxy:     s.forward.Has(w.proxy),
+		NoProxy:   s.forward.Behind,
+		Away:      w.leaving || !s.begun && !w.draining,
+		Deputy:    true,
+		Grace:     s.cfg.Grace,
+		Absent:    hashes(w.believed.Absent),
 	}
 	s.cfg.Mesh.SetMeta(meta)
-	w.meta, w.members = meta, withSelf(w.members, s.cfg.Node, meta)
-	w.voters, w.writers = electorates(w.members, w.cluster.Nodes, s.cfg.IgnoreExclude)
-	w.confine()
+	w.Peers = w.Located(s.cfg.Mesh.Conditions())
+	w.Meta, w.Members = meta, withSelf(w.Members, s.cfg.Node, meta)
+	w.Voters, w.writers = elect.Electorates(w.Members, w.Cluster.Nodes, s.cfg.IgnoreExclude)
+	w.scopes = elect.Confine(w.rules, w.Members, w.labels)
+	w.Scope, w.Seat = w.scopes.Of, func(i int) report.Seat { return shown(w.seats[i]) }
+	w.ProxyLost, w.Mistakes = s.forward.Lost, s.cfg.Settings.Conditions()
+	s.overlap.Of(w.Pools, w.Cluster.Nodes)
+	w.Overlap = s.overlap
 	return w
+}
+
+// othersForward reports whether another live member has a kube-proxy.
+func (w *world) othersForward() bool {
+	return slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.Name != w.Self && m.Up() && m.Meta.Proxy })
 }
 
 // rules is a hash of what all members must have in common to decide alike.
@@ -101,101 +116,26 @@ func (s *Speaker) rules(p *lease.Pools) uint64 {
 }
 
 // unready lists why this node may not own anything.
-func (s *Speaker) unready(w *world) []string {
-	var r []string
-	if w.cluster.Stale && s.table.Len() == 0 { // neither a list nor a snapshot file
-		r = append(r, "waiting for the Services from the Kubernetes API server")
+func (s *Speaker) unready(w *world) []health.Condition {
+	var r []health.Condition
+	if w.Cluster.Stale && s.table.Len() == 0 { // neither a list nor a snapshot file
+		r = append(r, here(health.WaitingForServices, "waiting for the Services from the Kubernetes API server")...)
+	}
+	if !named(w.Cluster.Nodes, s.cfg.Node) {
+		r = append(r, here(health.NoNode, "Kubernetes has no Node "+s.cfg.Node)...)
 	}
 	if !s.cfg.Mesh.Settled() {
-		r = append(r, "waiting for the mesh")
+		r = append(r, here(health.WaitingForMesh, "waiting for the mesh")...)
 	}
-	if !slices.ContainsFunc(w.wire.Interfaces, func(i arpd.Interface) bool { return i.Used }) {
-		r = append(r, "no interface to announce on")
-	} else if s.called = s.called || w.wire.Answers[arpd.Question{MAC: arpd.Everybody}].Silent; !s.called {
-		r = append(r, calling)
+	if !slices.ContainsFunc(w.Wire.Interfaces, func(i netif.Interface) bool { return i.Used }) {
+		r = append(r, here(health.NoInterface, "no interface to announce on")...)
+	} else if !w.believed.Discovered {
+		r = append(r, here(health.Starting, calling)...)
 	}
-	if len(r) == 0 && s.cfg.Proxy != nil { // Then it is known whether others have one.
-		if why := s.forward.lacks(w, s.cfg.Node); why != "" {
-			r = append(r, why)
-		}
+	if len(r) == 0 && s.cfg.Proxy != nil {
+		r = s.forward.Lacks(w.proxy)
 	}
 	return r
-}
-
-// steady tells whether another node may own addresses and does not return itself.
-func steady(members []mesh.Member, self string) bool {
-	return slices.ContainsFunc(members, func(m mesh.Member) bool {
-		return m.Name != self && unfit(m) == "" && !m.Meta.Draining && !m.Meta.Returning
-	})
-}
-
-// electorates joins what the mesh says of the members with what Kubernetes says
-// of their nodes. A node that may not announce may still allocate.
-func electorates(members []mesh.Member, nodes []watcher.Node, ignoreExclude bool) (voters, writers *owner.Electorate) {
-	known := make(map[string]watcher.Node, len(nodes))
-	for _, n := range nodes {
-		known[n.Name] = n
-	}
-	touching := slices.ContainsFunc(members, func(m mesh.Member) bool { return unfit(m) == "" && m.Meta.APIAge == inTouch })
-	var v, wr []owner.Node
-	for _, m := range members {
-		n := known[m.Name]
-		c := owner.Node{Name: m.Name, Unfit: unfit(m), Segments: m.Meta.Segments, Tier: tier(m, n, touching)}
-		wr = append(wr, c)
-		c.Unfit = cmp.Or(c.Unfit, barred(n, ignoreExclude))
-		v = append(v, c)
-	}
-	return owner.New(v), owner.New(wr)
-}
-
-// Why a node that Kubernetes labels so may announce nothing, and why nobody announces where all nodes are such, as in small
-// clusters whose nodes are all of the control plane.
-const (
-	excludedByLabel = "excluded by label"
-	allExcluded     = "all nodes that are ready are excluded by the label node.kubernetes.io/exclude-from-external-load-balancers"
-)
-
-// why is the reason of a verdict, in words that help where the members' health does not explain it.
-func (w *world) why(v owner.Verdict) string {
-	if v.Reason == owner.NoneReady && w.voters.Unfit(excludedByLabel) {
-		return allExcluded
-	}
-	return v.Reason
-}
-
-// barred says why Kubernetes does not want a node to announce, or nothing.
-func barred(n watcher.Node, ignoreExclude bool) string {
-	switch {
-	case n.Excluded && !ignoreExclude:
-		return excludedByLabel
-	case n.NetworkUnavailable:
-		return "network unavailable"
-	}
-	return ""
-}
-
-func unfit(m mesh.Member) string {
-	switch {
-	case !reachable(m):
-		return string(m.State)
-	case !m.Meta.Ready:
-		return "not ready"
-	}
-	return ""
-}
-
-func tier(m mesh.Member, n watcher.Node, othersInTouch bool) owner.Tier {
-	switch {
-	case m.Meta.Draining:
-		return owner.Draining
-	case m.Meta.Returning:
-		return owner.Returning
-	case n.Cordoned:
-		return owner.Cordoned
-	case othersInTouch && m.Meta.APIAge >= outOfTouch:
-		return owner.OutOfTouch
-	}
-	return owner.Normal
 }
 
 // withSelf replaces this node's entry by what it is in this turn, or adds it.
@@ -221,61 +161,107 @@ func segments(w arpd.State) []netip.Prefix {
 	return slices.Compact(r)
 }
 
-// reserved names what must never be handed out: the addresses of nodes, and of
-// their segments the network and broadcast addresses of IPv4 and, for IPv6, the
-// one that every router answers for (RFC 4291, section 2.6.1).
+// reserved names what must never be handed out.
 func (w *world) reserved() func(netip.Addr) string {
-	taken := map[netip.Addr]string{}
-	for _, m := range w.members {
-		for _, p := range m.Meta.Segments {
-			switch {
-			case p.Addr().Is4() && p.Bits() < 31:
-				taken[p.Masked().Addr()] = "the network address of " + p.String()
-				taken[broadcast(p)] = "the broadcast address of " + p.String()
-			case p.Addr().Is6() && p.Bits() < 127:
-				taken[p.Masked().Addr()] = "the routers' anycast address of " + p.String()
-			}
-		}
-	}
-	for _, m := range w.members {
+	var networks []netip.Prefix
+	nodes := map[netip.Addr]string{}
+	for _, m := range w.Members {
+		networks = append(networks, m.Meta.Segments...)
 		if m.Addr.IsValid() {
-			taken[m.Addr.Addr()] = "an address of node " + m.Name
+			nodes[m.Addr.Addr()] = m.Name
 		}
 	}
-	for _, n := range w.cluster.Nodes {
+	for _, n := range w.Cluster.Nodes {
 		for _, a := range slices.Concat(n.Others, n.Addresses) {
-			taken[a] = "an address of node " + n.Name
+			nodes[a] = n.Name
 		}
 	}
-	return func(ip netip.Addr) string { return taken[ip] }
+	return lease.Reserved(networks, nodes)
 }
 
-func broadcast(p netip.Prefix) netip.Addr {
-	b := p.Masked().Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
+// here is a condition of this node.
+func here(code health.Code, words string) []health.Condition {
+	return []health.Condition{health.New(code, health.Node(""), words)}
+}
+
+// shown is a seat as others may see it.
+func shown(t *elect.Seat) report.Seat {
+	return report.Seat{Candidate: t.Candidate, Verdict: t.Verdict(), Since: t.Since, From: t.From, Cause: t.Cause}
+}
+
+// believe takes what is believed into the world.
+func (w *world) believe(l *liveness.Liveness, own []netip.Prefix) {
+	w.believed, w.Gossip, w.answers = l.Believed()
+	w.Gossip, w.Nodeless = admitted(w.Gossip, w.Cluster.Nodes, w.Self)
+	w.Names, w.Members = w.believed.Names, mesh.Believed(w.Gossip, w.believed, own)
+}
+
+// admitted are the members that Kubernetes has a Node for; as long as it is not known what Nodes there are,
+// all. The others, whose names are returned, if they are alive, take part in nothing.
+func admitted(members []mesh.Member, nodes []watcher.Node, self string) (in []mesh.Member, out []string) {
+	for i := range members {
+		switch m := &members[i]; {
+		case named(nodes, m.Name) || m.Name == self:
+			in = append(in, *m)
+		case m.Up():
+			out = append(out, m.Name)
+		}
 	}
-	return netip.AddrFrom4(b)
+	return in, out
 }
 
-// find returns where the address is among the bound ones.
-func (w *world) find(ip netip.Addr) (int, bool) {
-	return slices.BinarySearchFunc(w.vips, ip, func(v lease.VIP, ip netip.Addr) int { return v.IP.Compare(ip) })
+// named reports whether Kubernetes has a Node of a name, or it is not known what Nodes there are. They are
+// sorted.
+func named(nodes []watcher.Node, name string) bool {
+	_, known := slices.BinarySearchFunc(nodes, name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
+	return known || len(nodes) == 0
 }
 
-// services are the very Services of the watcher, for both tables keep all of them.
-func services(in []*watcher.Service) []*lease.Service {
-	out := make([]*lease.Service, len(in))
-	for i, s := range in {
-		out[i] = (*lease.Service)(s)
+// nodesOf are the nodes of Kubernetes, in the words of package peers.
+func nodesOf(nodes []watcher.Node) peers.Nodes {
+	r := make(peers.Nodes, len(nodes))
+	for i, n := range nodes {
+		r[i] = peers.Node{Name: n.Name, Addrs: n.Addresses}
 	}
-	return out
+	return r
 }
 
-func keys(in []watcher.Key) []lease.Key {
-	out := make([]lease.Key, len(in))
-	for i, k := range in {
-		out[i] = lease.Key(k)
+// self is what this node is to its peers.
+func (s *Speaker) self(w *world, own []netip.Prefix) peers.Self {
+	return peers.Self{
+		Networks: own, MACs: macs(w.Wire), Fit: len(w.Lacks) == 0, Behind: s.forward.Behind, Contact: w.Cluster.LastContact,
+		Only: len(w.Cluster.Nodes) == 1 && w.Cluster.Nodes[0].Name == s.cfg.Node,
 	}
-	return out
+}
+
+// calling is why a node that has not yet asked everybody on the wire, and waited
+// for the answers, is not ready: it may be alone in the mesh and not on the wire.
+const calling = "asking the wire who is there"
+
+// macs are those of this node's used interfaces, sorted.
+func macs(w arpd.State) []string {
+	var r []string
+	for _, i := range w.Interfaces {
+		if i.Used {
+			r = append(r, i.MAC)
+		}
+	}
+	slices.Sort(r)
+	return slices.Compact(r)
+}
+
+// awayAfter is the length of a stop of the process after which others have its addresses.
+const awayAfter = time.Second
+
+// wake looks whether the process was stopped for so long that it must begin
+// anew: it answers for nothing then, so there is nothing to hand over either.
+func (s *Speaker) wake(stop arpd.Stop, now time.Time) {
+	if stop.End.Equal(s.stopped) {
+		return
+	}
+	s.stopped = stop.End
+	if stop.Length >= awayAfter {
+		s.live.Step(now, peers.Stopped{Length: stop.Length})
+		s.mine, s.handing = nil, nil
+	}
 }

@@ -22,12 +22,13 @@ import (
 )
 
 // Allow tells whose token it is, "" if no one's, and whether that user may get the path; an error that nobody knows.
-type Allow func(ctx context.Context, token, path string) (user string, allowed bool, err error)
+// The source is the address that asks, or the network that counts as one.
+type Allow func(ctx context.Context, source netip.Prefix, token, path string) (user string, allowed bool, err error)
 
 // guard asks for a token, but for the probes, which kubelet sends without one, and on the loopback, where only the node
 // itself is: kubectl exec and port-forward come that way, and have been allowed by the API server already.
 // Other speakers show that they are some, see peer.go.
-func guard(allow Allow, secrets Secrets, log zerolog.Logger, next http.Handler) http.Handler {
+func guard(allow Allow, secrets Secrets, source func(*http.Request) netip.Prefix, log zerolog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if asked := r.Header.Get(peerHeader); asked != "" && forPeers(r.URL.Path) {
 			if key, ok := secrets.asks(asked, r.URL.Path, time.Now()); ok {
@@ -49,10 +50,10 @@ func guard(allow Allow, secrets Secrets, log zerolog.Logger, next http.Handler) 
 			return
 		}
 		path := reviewed(r.URL.Path)
-		user, allowed, err := allow(r.Context(), token, path)
+		user, allowed, err := allow(r.Context(), source(r), token, path)
 		switch {
 		case err != nil:
-			log.Debug().Err(err).Msg("token not reviewed")
+			log.Debug().Err(err).Msg("cannot review a token")
 			plain(w, http.StatusServiceUnavailable, "the API server does not say who may ask; try again")
 		case user == "":
 			unknown(w)

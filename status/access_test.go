@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,7 @@ import (
 )
 
 // allowOne knows the token "good" of prometheus, who may get /metrics, and one of somebody with no rights but those that all have.
-func allowOne(_ context.Context, token, path string) (string, bool, error) {
+func allowOne(_ context.Context, _ netip.Prefix, token, path string) (string, bool, error) {
 	switch token {
 	case "good":
 		return "prometheus", path == "/metrics", nil
@@ -162,7 +163,7 @@ func TestLoopbackSpeaksPlain(t *testing.T) {
 	logs := make(logLines, 10)
 	s := New(testConfig(func(c *Config) { c.Cert, c.Allow, c.Log = cert, allowOne, zerolog.New(logs) }))
 	start(t, s)
-	logs.want(t, "status page is served")
+	logs.want(t, "serving the status page")
 	if _, err := Get(t.Context(), "http://"+s.Addr(), snapshotPath); err != nil {
 		t.Error(err)
 	}

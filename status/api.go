@@ -6,45 +6,47 @@ import (
 	"net/http"
 	"net/netip"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/status/page"
 )
 
-// asJSON answers with whatever f gives at the moment.
+// asJSON answers with what f gives, the same for all who ask at the moment.
 func asJSON[T any](h handlers, f func() T) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { h.json(w, f()) }
+	text := share(func() encoded { return encode(f()) })
+	return func(w http.ResponseWriter, _ *http.Request) { h.encoded(w, text()) }
 }
 
-func (h handlers) json(w http.ResponseWriter, v any) {
+func (h handlers) json(w http.ResponseWriter, v any) { h.encoded(w, encode(v)) }
+
+// encoded is an answer in JSON, or why there is none.
+type encoded struct {
+	body []byte
+	err  error
+}
+
+func encode(v any) encoded {
 	body, err := json.Marshal(v)
-	if err != nil {
-		h.broken(w, err)
+	return encoded{append(body, '\n'), err}
+}
+
+func (h handlers) encoded(w http.ResponseWriter, e encoded) {
+	if e.err != nil {
+		h.broken(w, e.err)
 		return
 	}
-	answer(w, http.StatusOK, "application/json", append(body, '\n'))
+	answer(w, http.StatusOK, "application/json", e.body)
 }
 
-// events are lines of a log and whose they are.
-type events struct {
-	Node   string            `json:"node"`
-	Nodes  []string          `json:"nodes"` // whose speakers this one knows, to tell whether all were asked
-	Events []json.RawMessage `json:"events"`
-}
-
-func (h handlers) events() events {
+func (h handlers) events() api.Events {
 	s := h.cfg.Snapshot()
-	return events{s.Node, s.Nodes(), h.cfg.Events()}
-}
-
-// Others is the answer of /api/v1/others: what other speakers find and this one does not.
-type Others struct {
-	Node     string         `json:"node"`
-	Findings []speaker.Told `json:"findings"` // the worst first
+	return api.Events{Node: s.Node, Nodes: s.Nodes(), Events: h.cfg.Events()}
 }
 
 // others asks the other speakers, as for the page.
 func (h handlers) others(w http.ResponseWriter, r *http.Request) {
 	x := h.scenes.now(r.Context())
-	h.json(w, Others{x.Snapshot.Node, append([]speaker.Told{}, x.Elsewhere()...)})
+	all := x.Elsewhere()
+	h.json(w, api.Others{Node: x.Snapshot.Node, Findings: api.TellAll(all), Places: x.Places(), Conditions: append([]api.Reported{}, all...)})
 }
 
 // who answers who announces the address of the parameter ip.
@@ -55,5 +57,10 @@ func (h handlers) who(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusBadRequest, fmt.Sprintf("ip=%.64q is no IP address: ask for one, as /api/v1/who?ip=192.168.1.240", text))
 		return
 	}
-	h.json(w, h.cfg.Who(ip))
+	a := h.cfg.Who(ip)
+	if a.VIP != nil && a.VIP.Owner != a.Node {
+		located := api.Locate([]api.VIP{*a.VIP}, page.Scene{Views: h.scenes.views.now(r.Context())}.Places())
+		a.VIP = &located[0]
+	}
+	h.json(w, a)
 }

@@ -59,11 +59,20 @@ func read(resp *http.Response) ([]byte, error) {
 	if t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); t != "application/json" {
 		return nil, fmt.Errorf("it answers with %q, so this is no speaker", t)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	body, err := readAtMost(resp.Body, maxAnswer)
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	return body, nil
+}
+
+// readAtMost reads all, and fails if that is more than so many bytes.
+func readAtMost(r io.Reader, most int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(body)) > most {
+		err = fmt.Errorf("it is longer than %d bytes, which is the most that is read", most)
+	}
+	return body, err
 }
 
 // cause leaves out of a client's error what Fetch has said already.

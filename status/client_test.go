@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 // snapshotPath is what is asked for.
@@ -23,21 +23,21 @@ const snapshotPath = "api/v1/status"
 
 func TestGet(t *testing.T) {
 	t.Parallel()
-	want := speaker.Snapshot{
+	want := api.Snapshot{
 		Node: "n1", Ready: true, Reasons: []string{}, Problems: []string{},
-		Members:   []speaker.Member{{Name: "n1", State: "alive", Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}}},
-		VIPs:      []speaker.VIP{{IP: "198.18.64.1", Services: []string{"a/b"}, Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)}},
-		Pools:     []speaker.Pool{},
-		Conflicts: []speaker.Conflict{},
+		Members:   []api.Member{{Name: "n1", State: "alive", Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}}},
+		VIPs:      []api.VIP{{IP: "198.18.64.1", Services: []string{"a/b"}, Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)}},
+		Pools:     []api.Pool{},
+		Conflicts: []api.Conflict{},
 	}
-	srv := httptest.NewServer(handle(testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return want } })))
+	srv := httptest.NewServer(handle(testConfig(func(c *Config) { c.Snapshot = func() api.Snapshot { return want } })))
 	t.Cleanup(srv.Close)
 	for _, base := range []string{srv.URL, srv.URL + "/"} {
 		body, err := Get(t.Context(), base, snapshotPath)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got speaker.Snapshot
+		var got api.Snapshot
 		if err := json.Unmarshal(body, &got); err != nil {
 			t.Fatal(err)
 		}

@@ -4,40 +4,39 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/status/page"
 )
 
 // handlers answer the endpoints from a Config.
 type handlers struct {
-	cfg     Config
-	log     zerolog.Logger
-	scenes  *scenes
-	streams chan struct{}   // one element for each that is open
-	stop    <-chan struct{} // closed when streams are to end
+	cfg    Config
+	log    zerolog.Logger
+	scenes *scenes
+	bounds *bounds
+	stop   <-chan struct{} // closed when streams are to end
 }
 
 // newHandler answers until stop is closed; port is where the other speakers serve their status.
-func newHandler(cfg Config, stop <-chan struct{}, port func() string) http.Handler {
+func newHandler(cfg Config, b *bounds, stop <-chan struct{}, port func() string) http.Handler {
 	if cfg.Gatherer == nil {
 		cfg.Gatherer = prometheus.NewRegistry()
 	}
+	cfg.Snapshot = share(cfg.Snapshot)
 	h := handlers{
-		cfg: cfg, log: cfg.Log, stop: stop,
-		scenes:  &scenes{snapshot: cfg.Snapshot, views: &views{snapshot: cfg.Snapshot, port: port, stop: stop, peers: newPeers(cfg.Cert != nil, cfg.Secrets)}},
-		streams: make(chan struct{}, maxStreams),
+		cfg: cfg, log: cfg.Log, stop: stop, bounds: b,
+		scenes: &scenes{snapshot: cfg.Snapshot, views: &views{snapshot: cfg.Snapshot, port: port, stop: stop, peers: newPeers(cfg.Cert != nil, cfg.Secrets)}},
 	}
 	mux := http.NewServeMux() // a GET pattern takes HEAD too, and answers 405 to all others
 	mux.HandleFunc("GET /{$}", h.page)
 	mux.HandleFunc("GET /icon.svg", h.icon)
-	mux.HandleFunc("GET /api/v1/stream", h.follow)
-	mux.HandleFunc("GET /api/v1/view", asJSON(h, func() View { return viewOf(cfg.Snapshot()) }))
+	mux.HandleFunc("GET "+streamPath, h.follow)
+	mux.HandleFunc("GET /api/v1/view", asJSON(h, func() api.View { return viewOf(cfg.Snapshot()) }))
 	mux.HandleFunc("GET /api/v1/others", h.others)
 	mux.HandleFunc("GET /api/v1/status", asJSON(h, cfg.Snapshot))
 	mux.HandleFunc("GET /api/v1/who", h.who)
@@ -46,11 +45,21 @@ func newHandler(cfg Config, stop <-chan struct{}, port func() string) http.Handl
 	mux.HandleFunc("GET /api/v1/doctor", func(w http.ResponseWriter, r *http.Request) { h.json(w, cfg.Doctor(r.Context())) })
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{
+	mux.HandleFunc("GET /metrics", h.metrics())
+	return secure(h.bounded(guard(cfg.Allow, cfg.Secrets, h.source, cfg.Log, mux)))
+}
+
+// metrics answers Prometheus.
+func (h handlers) metrics() http.HandlerFunc {
+	all := promhttp.HandlerFor(sharedGatherer(h.cfg.Gatherer), promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, // one bad metric must not hide all others
-		ErrorLog:      newErrorLog(cfg.Log, zerolog.ErrorLevel),
-	}))
-	return secure(guard(cfg.Allow, cfg.Secrets, cfg.Log, mux))
+		ErrorLog:      newErrorLog(h.log, zerolog.ErrorLevel),
+	})
+	return func(w http.ResponseWriter, r *http.Request) {
+		b := &buffered{ResponseWriter: w, code: http.StatusOK}
+		all.ServeHTTP(b, r)
+		b.answer(w)
+	}
 }
 
 // secure sets the headers that keep a browser from doing more with an answer than showing it.
@@ -85,7 +94,7 @@ func (h handlers) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // reasons are why a speaker is not ready; there is always one.
-func reasons(s speaker.Snapshot) []string {
+func reasons(s api.Snapshot) []string {
 	if len(s.Reasons) == 0 {
 		return []string{"not ready"}
 	}
@@ -102,13 +111,6 @@ func plain(w http.ResponseWriter, code int, lines ...string) {
 
 // broken answers a request that our own data could not be put into words for.
 func (h handlers) broken(w http.ResponseWriter, err error) {
-	h.log.Error().Err(err).Msg("answer cannot be written")
+	h.log.Error().Err(err).Msg("cannot write an answer")
 	plain(w, http.StatusInternalServerError, "internal error, see the log")
-}
-
-func answer(w http.ResponseWriter, code int, contentType string, body []byte) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(code)
-	_, _ = w.Write(body) // the client may have gone, which is its business
 }

@@ -12,15 +12,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/status/page"
 )
 
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	stuck := func(c *Config) { c.Healthy = func() error { return errors.New("the loop stands still") } }
-	shows := func(s speaker.Snapshot) func(*Config) {
-		return func(c *Config) { c.Snapshot = func() speaker.Snapshot { return s } }
+	shows := func(s api.Snapshot) func(*Config) {
+		return func(c *Config) { c.Snapshot = func() api.Snapshot { return s } }
 	}
 	const text = "text/plain; charset=utf-8"
 	tests := []struct {
@@ -32,9 +33,9 @@ func TestEndpoints(t *testing.T) {
 		body        string
 	}{
 		{
-			"status", "/api/v1/status", shows(speaker.Snapshot{Node: "n1", Reasons: []string{"missing NET_RAW"}}), 200, "application/json",
+			"status", "/api/v1/status", shows(api.Snapshot{Node: "n1", Reasons: []string{"missing NET_RAW"}}), 200, "application/json",
 			`{"node":"n1","version":"","ready":false,"reasons":["missing NET_RAW"],"problems":[],"members":[],"vips":[],"pools":[],"conflicts":[],` +
-				`"at":"0001-01-01T00:00:00Z","waiting":[],"interfaces":[],"keys":{"held":[],"state":""},"activity":{"writes":{},"events":{}},"findings":[]}` + "\n",
+				`"at":"0001-01-01T00:00:00Z","waiting":[],"interfaces":[],"keys":{"held":[],"state":""},"activity":{"writes":{},"events":{}},"findings":[],"conditions":[],"unselected":[]}` + "\n",
 		},
 		{"who", "/api/v1/who?ip=198.18.64.1", nil, 200, "application/json", whoJSON("198.18.64.1")},
 		{"who of IPv6", "/api/v1/who?ip=2001:db8::1", nil, 200, "application/json", whoJSON("2001:db8::1")},
@@ -48,26 +49,27 @@ func TestEndpoints(t *testing.T) {
 		{"events", "/api/v1/events", nil, 200, "application/json", `{"node":"n1","nodes":[],"events":[{"message":"announcing"}]}` + "\n"},
 		{
 			"doctor", "/api/v1/doctor", nil, 200, "application/json",
-			`{"node":"n1","at":"0001-01-01T00:00:00Z","checks":[{"name":"keys","result":"ok","words":"","todo":""}],"pools":null,"view":"","nodes":null}` + "\n",
+			`{"node":"n1","at":"0001-01-01T00:00:00Z","checks":[{"name":"keys","result":"ok","words":"","todo":"","code":""}],"pools":null,"view":"","nodes":null}` + "\n",
 		},
 		{
-			"view", "/api/v1/view", shows(speaker.Snapshot{Node: "n1", VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1"}, {IP: "2001:db8::1"}}}), 200, "application/json",
-			`{"node":"n1","addresses":2,"digest":"6e3ea4a5ef7f7576","findings":[]}` + "\n",
+			"view", "/api/v1/view", shows(api.Snapshot{Node: "n1", VIPs: []api.VIP{{IP: "198.18.64.1", Owner: "n1"}, {IP: "2001:db8::1"}}}), 200, "application/json",
+			`{"node":"n1","addresses":2,"digest":"6e3ea4a5ef7f7576","findings":[],"places":[],"conditions":[]}` + "\n",
 		},
 		{
 			"view with what it alone knows", "/api/v1/view",
-			shows(speaker.Snapshot{Node: "n1", Findings: []speaker.Finding{{Level: "error", Words: "missing NET_RAW", Todo: "let it"}, {Level: "error", About: "node n2", Words: "dead"}}}),
+			shows(api.Snapshot{Node: "n1", Conditions: []health.Condition{health.New(health.NoNetRaw, health.Node("n1"), "missing NET_RAW").Do("let it"), health.New(health.NodeLost, health.Node("n2"), "dead")}}),
 			200, "application/json",
-			`{"node":"n1","addresses":0,"digest":"cbf29ce484222325","findings":[{"level":"error","about":"","words":"missing NET_RAW","todo":"let it"}]}` + "\n",
+			`{"node":"n1","addresses":0,"digest":"cbf29ce484222325","findings":[{"level":"error","about":"","words":"missing NET_RAW","todo":"let it"}],"places":[],` +
+				`"conditions":[{"code":"no-net-raw","severity":"error","subject":{"kind":"node","name":"n1"},"words":"missing NET_RAW","advice":"let it"}]}` + "\n",
 		},
-		{"others, where there are none", "/api/v1/others", shows(speaker.Snapshot{Node: "n1"}), 200, "application/json", `{"node":"n1","findings":[]}` + "\n"},
+		{"others, where there are none", "/api/v1/others", shows(api.Snapshot{Node: "n1"}), 200, "application/json", `{"node":"n1","findings":[],"places":{},"conditions":[]}` + "\n"},
 		{"icon", "/icon.svg?level=bad", nil, 200, "image/svg+xml", string(page.Icon("bad"))},
 		{"alive", "/healthz", nil, 200, text, "ok\n"},
 		{"stuck", "/healthz", stuck, 503, text, "the loop stands still\n"},
-		{"alive though not ready", "/healthz", shows(speaker.Snapshot{}), 200, text, "ok\n"},
+		{"alive though not ready", "/healthz", shows(api.Snapshot{}), 200, text, "ok\n"},
 		{"ready", "/readyz", nil, 200, text, "ready\n"},
-		{"not ready", "/readyz", shows(speaker.Snapshot{Reasons: []string{"one", "two"}}), 503, text, "one\ntwo\n"},
-		{"not ready for no reason", "/readyz", shows(speaker.Snapshot{}), 503, text, "not ready\n"},
+		{"not ready", "/readyz", shows(api.Snapshot{Reasons: []string{"one", "two"}}), 503, text, "one\ntwo\n"},
+		{"not ready for no reason", "/readyz", shows(api.Snapshot{}), 503, text, "not ready\n"},
 		{"somewhere", "/favicon.ico", nil, 404, text, "404 page not found\n"},
 	}
 	for _, tt := range tests {
@@ -188,8 +190,8 @@ func (c constant) Collect(ch chan<- prometheus.Metric) { ch <- c.m }
 // A time that JSON cannot hold is our own mistake: the answer says so and no half document is sent.
 func TestBroken(t *testing.T) {
 	t.Parallel()
-	bad := speaker.Snapshot{Conflicts: []speaker.Conflict{{Since: time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)}}}
-	resp := ask(t, testConfig(func(c *Config) { c.Snapshot = func() speaker.Snapshot { return bad } }), "/api/v1/status")
+	bad := api.Snapshot{Conflicts: []api.Conflict{{Since: time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)}}}
+	resp := ask(t, testConfig(func(c *Config) { c.Snapshot = func() api.Snapshot { return bad } }), "/api/v1/status")
 	if resp.Code != 500 || resp.Body.String() != "internal error, see the log\n" {
 		t.Errorf("code %d, body %q", resp.Code, resp.Body)
 	}

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/status/page"
 )
 
@@ -22,7 +22,7 @@ func (h handlers) page(w http.ResponseWriter, r *http.Request) {
 }
 
 // explain says why the address that the query asks for is where it is.
-func (h handlers) explain(q page.Query) *speaker.Who {
+func (h handlers) explain(q page.Query) *api.Who {
 	ip, err := netip.ParseAddr(q.Address)
 	if err != nil {
 		return nil

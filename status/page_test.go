@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 // What the page shows is package page's; here is that it is shown, and of what it is asked for.
@@ -13,12 +13,12 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	asked := make(chan netip.Addr, 10)
 	cfg := testConfig(func(c *Config) {
-		c.Snapshot = func() speaker.Snapshot {
-			return speaker.Snapshot{Node: "n1", VIPs: []speaker.VIP{{IP: "198.18.64.1", Services: []string{"a/web"}}, {IP: "198.18.64.2", Services: []string{"a/dns"}}}}
+		c.Snapshot = func() api.Snapshot {
+			return api.Snapshot{Node: "n1", VIPs: []api.VIP{{IP: "198.18.64.1", Services: []string{"a/web"}}, {IP: "198.18.64.2", Services: []string{"a/dns"}}}}
 		}
-		c.Who = func(ip netip.Addr) speaker.Who {
+		c.Who = func(ip netip.Addr) api.Who {
 			asked <- ip
-			return speaker.Who{IP: ip.String(), Words: "because of the score"}
+			return api.Who{IP: ip.String(), Words: "because of the score"}
 		}
 	})
 	tests := []struct {

@@ -66,7 +66,7 @@ func question(key []byte, path string, now time.Time) string {
 	return strings.Join([]string{at, nonce, code(key, "ask", path, at, nonce)}, ".")
 }
 
-// asks tells whether a question is one of a speaker's for the path, and by which key it was signed.
+// asks reports whether a question is one of a speaker's for the path, and by which key it was signed.
 func (s Secrets) asks(value, path string, now time.Time) (key []byte, ok bool) {
 	at, rest, _ := strings.Cut(value, ".")
 	nonce, its, _ := strings.Cut(rest, ".")
@@ -86,22 +86,34 @@ func (s Secrets) asks(value, path string, now time.Time) (key []byte, ok bool) {
 func proven(w http.ResponseWriter, r *http.Request, key []byte, next http.Handler) {
 	b := &buffered{ResponseWriter: w, code: http.StatusOK}
 	next.ServeHTTP(b, r)
-	w.Header().Set(peerHeader, code(key, "tell", r.Header.Get(peerHeader), b.body.String()))
-	w.WriteHeader(b.code)
-	_, _ = w.Write(b.body.Bytes()) // the other may have gone
+	w.Header().Set(peerHeader, code(key, "tell", r.Header.Get(peerHeader), string(b.bytes())))
+	b.answer(w)
 }
 
 // buffered keeps an answer back.
 type buffered struct {
 	http.ResponseWriter
-	code int
-	body bytes.Buffer
+	code  int
+	body  bytes.Buffer
+	whole []byte // in place of body, if it came at once
 }
 
 func (b *buffered) WriteHeader(code int)        { b.code = code }
 func (b *buffered) Write(p []byte) (int, error) { return b.body.Write(p) }
 
-// forPeers tells whether speakers ask each other for what is at the path.
+func (b *buffered) bytes() []byte {
+	if b.whole != nil {
+		return b.whole
+	}
+	return b.body.Bytes()
+}
+
+// answer sends what was kept back.
+func (b *buffered) answer(w http.ResponseWriter) {
+	answer(w, b.code, b.Header().Get("Content-Type"), b.bytes())
+}
+
+// forPeers reports whether speakers ask each other for what is at the path.
 func forPeers(path string) bool { return path == "/api/v1/view" || path == "/api/v1/status" }
 
 // peers asks other speakers.
@@ -115,11 +127,17 @@ func newPeers(secure bool, secrets Secrets) peers {
 	if !secure {
 		return peers{}
 	}
-	return peers{secrets, &http.Client{Transport: &http.Transport{
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}, // the code over the answer says whose it is
-		MaxIdleConnsPerHost: 1,
-		IdleConnTimeout:     idleTime,
-	}}}
+	return peers{secrets, &http.Client{
+		Transport: transport(&tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}), // the code over the answer says whose it is
+	}}
+}
+
+// plainly is for speakers that serve plain HTTP.
+var plainly = &http.Client{Transport: transport(nil)}
+
+// transport keeps little of what it is sent.
+func transport(secure *tls.Config) *http.Transport {
+	return &http.Transport{TLSClientConfig: secure, MaxIdleConnsPerHost: 1, IdleConnTimeout: idleTime, MaxResponseHeaderBytes: maxHead}
 }
 
 func (p peers) scheme() string {
@@ -129,7 +147,7 @@ func (p peers) scheme() string {
 	return "https://"
 }
 
-// get asks for what is at the path, which begins with a slash, and returns at most so many bytes of it.
+// get asks for what is at the path, which begins with a slash. An answer of more than so many bytes is an error.
 func (p peers) get(ctx context.Context, base, path string, most int64) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, http.NoBody)
 	if err != nil {
@@ -144,7 +162,7 @@ func (p peers) get(ctx context.Context, base, path string, most int64) ([]byte, 
 		key = keys[0]
 		req.Header.Set(peerHeader, question(key, path, time.Now()))
 	}
-	resp, err := cmp.Or(p.client, http.DefaultClient).Do(req)
+	resp, err := cmp.Or(p.client, plainly).Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", base, cause(ctx, err))
 	}
@@ -152,7 +170,7 @@ func (p peers) get(ctx context.Context, base, path string, most int64) ([]byte, 
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("ask %s: it answers %s", base, resp.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	body, err := readAtMost(resp.Body, most)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: read the answer: %w", base, err)
 	}

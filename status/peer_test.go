@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/status/page"
 )
 
@@ -99,7 +99,7 @@ func TestViewsWithTokens(t *testing.T) {
 			there.Node = "n2"
 			srv := httptest.NewTLSServer(tt.wrap(handle(testConfig(func(c *Config) {
 				c.Allow, c.Secrets = allowOne, tt.theirs
-				c.Snapshot = func() speaker.Snapshot { return there }
+				c.Snapshot = func() api.Snapshot { return there }
 			}))))
 			t.Cleanup(srv.Close)
 			_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
@@ -107,8 +107,8 @@ func TestViewsWithTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := &views{port: func() string { return port }, peers: newPeers(true, tt.ours)}
-			v.snapshot = func() speaker.Snapshot {
-				return sees(map[string]string{"198.18.64.1": "n1"}, speaker.Member{Name: "n2", Addr: "127.0.0.1:7927", State: "alive"})
+			v.snapshot = func() api.Snapshot {
+				return sees(map[string]string{"198.18.64.1": "n1"}, api.Member{Name: "n2", Addr: "127.0.0.1:7927", State: "alive"})
 			}
 			got := v.now(t.Context())
 			if len(got) != 1 || got[0].Page != "https://127.0.0.1:"+port+"/" {

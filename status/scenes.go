@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/status/page"
 )
 
@@ -18,7 +18,7 @@ const (
 // scenes makes the scene that everybody is shown, for many at once, so that a hundred who watch cost
 // little more than one. Nothing is made when nobody asks.
 type scenes struct {
-	snapshot func() speaker.Snapshot
+	snapshot func() api.Snapshot
 	views    *views
 
 	mu    sync.Mutex // guards all following fields
@@ -43,7 +43,7 @@ func (s *scenes) now(ctx context.Context) *page.Index {
 	return s.index
 }
 
-// alike tells whether two scenes show the same, whenever they were made.
+// alike reports whether two scenes show the same, whenever they were made.
 func alike(a, b page.Scene) bool {
 	a.At, a.Snapshot.At = b.At, b.Snapshot.At
 	return reflect.DeepEqual(a, b)

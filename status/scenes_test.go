@@ -5,7 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/status/page"
 )
 
@@ -14,11 +14,11 @@ func TestScenes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		owner, taken := "n1", 0
-		snapshot := func() speaker.Snapshot {
+		snapshot := func() api.Snapshot {
 			taken++
-			return speaker.Snapshot{Node: "n1", At: time.Now(), VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: owner}}}
+			return api.Snapshot{Node: "n1", At: time.Now(), VIPs: []api.VIP{{IP: "198.18.64.1", Owner: owner}}}
 		}
-		s := &scenes{snapshot: snapshot, views: &views{snapshot: func() speaker.Snapshot { return speaker.Snapshot{} }, port: func() string { return "" }}}
+		s := &scenes{snapshot: snapshot, views: &views{snapshot: func() api.Snapshot { return api.Snapshot{} }, port: func() string { return "" }}}
 		now := func() *page.Index { return s.now(t.Context()) }
 
 		first := now()

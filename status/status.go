@@ -34,8 +34,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/doctor"
-	"github.com/starling-lb/starling/speaker"
 )
 
 const (
@@ -49,24 +49,29 @@ const (
 
 // Config is what the server shows and where.
 type Config struct {
-	Addr     string                  // to listen on, host:port; port 0 takes any
-	Snapshot func() speaker.Snapshot // asked at every request, from many goroutines
-	Who      func(netip.Addr) speaker.Who
-	Leases   func() []speaker.Lease
+	Addr     string              // to listen on, host:port; port 0 takes any
+	Snapshot func() api.Snapshot // asked at every request, from many goroutines
+	Who      func(netip.Addr) api.Who
+	Leases   func() []api.Lease
 	Events   func() []json.RawMessage            // the last lines of the log, the oldest first
 	Doctor   func(context.Context) doctor.Report // examines the node
 	Healthy  func() error                        // nil as long as a restart would cure nothing
 	Gatherer prometheus.Gatherer                 // of /metrics; nil: none
+	Registry prometheus.Registerer               // takes the server's own metrics; nil registers none
+	Fellows  func(netip.Addr) bool               // whether it is another node's address; nil: none is
 	Cert     Certificate                         // to speak TLS with, except on the loopback; nil: plain HTTP
 	Allow    Allow                               // who may ask, see guard; nil: everybody
 	Secrets  Secrets                             // by which speakers know each other, see peer.go; needed with Cert
 	Log      zerolog.Logger
+
+	who func(remote netip.Addr) kind // in tests, which have only the loopback; else nil
 }
 
 // Server serves one speaker's view. All methods may be called from any goroutine.
 type Server struct {
 	cfg     Config
 	handler http.Handler
+	bounds  *bounds
 	stop    chan struct{}            // closed when Run is to end, for streams
 	problem atomic.Pointer[string]   // why nobody can ask; nil when listening
 	addr    atomic.Pointer[net.Addr] // nil when not listening
@@ -75,7 +80,8 @@ type Server struct {
 // New makes a server; Run starts it.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, stop: make(chan struct{})}
-	s.handler = newHandler(cfg, s.stop, s.port)
+	s.bounds = newBounds(cfg.Registry)
+	s.handler = newHandler(cfg, s.bounds, s.stop, s.port)
 	return s
 }
 
@@ -101,6 +107,7 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 	s.open(ln.Addr())
 	defer s.addr.Store(nil)
+	ln = doors{ln, s.cfg.visitorOf, s.bounds.connections, s.bounds.refused.WithLabelValues("connections")}
 	if s.cfg.Cert != nil {
 		ln = secureListener{ln, tlsConfig(s.cfg.Cert)}
 	}
@@ -147,14 +154,14 @@ func stop(srv *http.Server) {
 func (s *Server) open(addr net.Addr) {
 	s.addr.Store(&addr)
 	s.problem.Store(nil)
-	s.cfg.Log.Info().Str("addr", addr.String()).Msg("status page is served")
+	s.cfg.Log.Info().Str("addr", addr.String()).Msg("serving the status page")
 }
 
 // fail notes why the server does not listen, and logs it when it is news.
 func (s *Server) fail(err error) {
 	words := err.Error()
 	if old := s.problem.Swap(&words); old == nil || *old != words {
-		s.cfg.Log.Warn().Err(err).Msg("status page is not served")
+		s.cfg.Log.Warn().Err(err).Msg("cannot serve the status page")
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/doctor"
-	"github.com/starling-lb/starling/speaker"
 )
 
 func TestRunServesUntilTheEnd(t *testing.T) {
@@ -22,7 +22,7 @@ func TestRunServesUntilTheEnd(t *testing.T) {
 	logs := make(logLines, 10)
 	s := New(testConfig(func(c *Config) { c.Log = zerolog.New(logs) }))
 	end := start(t, s)
-	logs.want(t, "status page is served")
+	logs.want(t, "serving the status page")
 
 	resp, err := http.Get("http://" + s.Addr() + "/healthz")
 	if err != nil {
@@ -59,7 +59,7 @@ func TestRunTriesABusyPortAgain(t *testing.T) {
 		c.Log = zerolog.New(logs)
 	}))
 	start(t, s)
-	logs.want(t, "status page is not served")
+	logs.want(t, "cannot serve the status page")
 	if p := s.Problems(); len(p) != 1 || !strings.Contains(p[0], busy.Addr().String()+": bind: address already in use") {
 		t.Errorf("problems %q do not name the port", p)
 	}
@@ -67,7 +67,7 @@ func TestRunTriesABusyPortAgain(t *testing.T) {
 		t.Errorf("says that it listens on %s", got)
 	}
 	busy.Close()
-	logs.want(t, "status page is served")
+	logs.want(t, "serving the status page")
 	if p := s.Problems(); p != nil {
 		t.Errorf("problems %q after the port came free", p)
 	}
@@ -84,7 +84,7 @@ func TestRunWithAnImpossibleAddressEnds(t *testing.T) {
 		c.Log = zerolog.New(logs)
 	}))
 	end := start(t, s)
-	logs.want(t, "status page is not served")
+	logs.want(t, "cannot serve the status page")
 	end()
 }
 
@@ -99,7 +99,7 @@ func TestRunEndsWithARequestUnderWay(t *testing.T) {
 		c.Healthy = func() error { close(asked); <-never; return nil }
 	}))
 	end := start(t, s)
-	logs.want(t, "status page is served")
+	logs.want(t, "serving the status page")
 	go func() {
 		if resp, err := http.Get("http://" + s.Addr() + "/healthz"); err == nil {
 			resp.Body.Close()
@@ -122,7 +122,7 @@ func TestRunLetsARequestEnd(t *testing.T) {
 	}))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	logs.want(t, "status page is served")
+	logs.want(t, "serving the status page")
 	code := make(chan int, 1)
 	go func() {
 		resp, err := http.Get("http://" + s.Addr() + "/healthz")
@@ -194,10 +194,10 @@ func start(t *testing.T, s *Server) (end func()) {
 func testConfig(change func(*Config)) Config {
 	c := Config{
 		Addr:     "127.0.0.1:0",
-		Snapshot: func() speaker.Snapshot { return speaker.Snapshot{Node: "n1", Ready: true} },
-		Who:      func(ip netip.Addr) speaker.Who { return speaker.Who{Node: "n1", IP: ip.String()} },
-		Leases: func() []speaker.Lease {
-			return []speaker.Lease{{Service: "a/b", By: "here", Holder: "n1", IPs: []speaker.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}}}}
+		Snapshot: func() api.Snapshot { return api.Snapshot{Node: "n1", Ready: true} },
+		Who:      func(ip netip.Addr) api.Who { return api.Who{Node: "n1", IP: ip.String()} },
+		Leases: func() []api.Lease {
+			return []api.Lease{{Service: "a/b", By: "here", Holder: "n1", IPs: []api.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}}}}
 		},
 		Events: func() []json.RawMessage { return []json.RawMessage{json.RawMessage(`{"message":"announcing"}`)} },
 		Doctor: func(context.Context) doctor.Report {
@@ -214,7 +214,7 @@ func testConfig(change func(*Config)) Config {
 
 // handle is the handler of a server that does not stop and knows no other.
 func handle(cfg Config) http.Handler {
-	return newHandler(cfg, nil, func() string { return "" })
+	return newHandler(cfg, newBounds(nil), nil, func() string { return "" })
 }
 
 // logLines takes log lines one by one, so that a test can wait for one.

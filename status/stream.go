@@ -1,6 +1,7 @@
 package status
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	maxStreams = 32                     // that watch at once
+	streamPath = "/api/v1/stream"
 	streamTick = 500 * time.Millisecond // changes within it come together
 	streamBeat = 10 * time.Second       // without a change, to tell that the speaker is alive
 	streamTime = 5 * time.Second        // to take what is sent
@@ -23,14 +24,6 @@ const (
 // HTML of each part that differs from what this client has, and "alive" when nothing did for a while.
 // What a slow client misses it does not get later: it is sent the state, never what led to it.
 func (h handlers) follow(w http.ResponseWriter, r *http.Request) {
-	select {
-	case h.streams <- struct{}{}:
-		defer func() { <-h.streams }()
-	default:
-		w.Header().Set("Retry-After", "10")
-		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("%d watch already, which is the most; try again later", maxStreams))
-		return
-	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not gather what is live
 	if r.Method == http.MethodHead {
@@ -46,7 +39,7 @@ func (h handlers) stream(w http.ResponseWriter, r *http.Request) error {
 	var (
 		out   = sender{w: w, rc: http.NewResponseController(w)}
 		query = page.ParseQuery(r.URL.Query())
-		has   = map[string]string{}
+		has   = map[string]digest{}
 		last  *page.Index
 		tick  = time.NewTicker(streamTick)
 		sent  time.Time
@@ -84,14 +77,19 @@ func (h handlers) stream(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
+// digest of a part: what a client has is not kept for it.
+type digest [sha256.Size]byte
+
 // changes is the event that brings a client from what it has to the parts, "" when it has them; it has
 // them afterwards.
-func changes(has, parts map[string]string) (string, error) {
-	maps.DeleteFunc(parts, func(name, html string) bool { return has[name] == html })
+func changes(has map[string]digest, parts map[string]string) (string, error) {
+	maps.DeleteFunc(parts, func(name, html string) bool { return has[name] == sha256.Sum256([]byte(html)) })
 	if len(parts) == 0 {
 		return "", nil
 	}
-	maps.Copy(has, parts)
+	for name, html := range parts {
+		has[name] = sha256.Sum256([]byte(html))
+	}
 	var buf strings.Builder
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // it is HTML, and long enough as it is

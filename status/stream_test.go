@@ -15,10 +15,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/rs/zerolog"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 // watcher is a client of the stream, as the server sees it.
@@ -94,10 +93,10 @@ func TestStreamTellWhatChanges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		s := speaker.Snapshot{Node: "n1", Ready: true, VIPs: []speaker.VIP{{IP: "198.18.64.1", Owner: "n1"}, {IP: "198.18.64.2", Owner: "n1"}}}
+		s := api.Snapshot{Node: "n1", Ready: true, VIPs: []api.VIP{{IP: "198.18.64.1", Owner: "n1"}, {IP: "198.18.64.2", Owner: "n1"}}}
 		change := func(f func()) { mu.Lock(); defer mu.Unlock(); f() }
 		h := handle(testConfig(func(c *Config) {
-			c.Snapshot = func() speaker.Snapshot {
+			c.Snapshot = func() api.Snapshot {
 				mu.Lock()
 				defer mu.Unlock()
 				r := s
@@ -136,7 +135,7 @@ func TestStreamTellWhatChanges(t *testing.T) {
 		if took := time.Since(start); took > streamTick {
 			t.Errorf("a move is told after %v", took)
 		}
-		change(func() { s.Pools = []speaker.Pool{{Name: "p"}} })
+		change(func() { s.Pools = []api.Pool{{Name: "p"}} })
 		if parts := partsOf(t, <-w.events); len(parts) != 1 || !strings.Contains(parts["pools"], "pool-p") {
 			t.Errorf("after a new pool: %q", slices.Sorted(maps.Keys(parts)))
 		}
@@ -148,7 +147,7 @@ func TestStreamTellWhatChanges(t *testing.T) {
 	})
 }
 
-// So many may watch, and no more until one of them goes.
+// So many of one address may watch, and no more until one of them goes.
 func TestStreamAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -157,7 +156,7 @@ func TestStreamAreBounded(t *testing.T) {
 		var first <-chan struct{}
 		var all []<-chan struct{}
 		firstCtx, firstGoes := context.WithCancel(ctx)
-		for i := range maxStreams {
+		for i := range newBounds(nil).streams.limits[stranger].each {
 			if i == 0 {
 				first = watch(firstCtx, h, newWatcher(), "/api/v1/stream")
 				continue
@@ -167,7 +166,7 @@ func TestStreamAreBounded(t *testing.T) {
 		synctest.Wait()
 		late := httptest.NewRecorder()
 		<-watch(ctx, h, late, "/api/v1/stream")
-		if late.Code != http.StatusServiceUnavailable || late.Header().Get("Retry-After") != "10" || late.Body.String() != "32 watch already, which is the most; try again later\n" {
+		if late.Code != http.StatusServiceUnavailable || late.Header().Get("Retry-After") != "10" || late.Body.String() != "too many streams are under way to here; try again later\n" {
 			t.Errorf("one too many: code %d, %q", late.Code, late.Body)
 		}
 		firstGoes()
@@ -188,7 +187,7 @@ func TestStreamEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
 		var logs strings.Builder
-		h := newHandler(testConfig(func(c *Config) { c.Log = zerolog.New(&logs).Level(zerolog.InfoLevel) }), stop, func() string { return "" })
+		h := newHandler(testConfig(func(c *Config) { c.Log = zerolog.New(&logs).Level(zerolog.InfoLevel) }), newBounds(nil), stop, func() string { return "" })
 		gone := newWatcher()
 		gone.broken = errors.New("broken pipe")
 		<-watch(t.Context(), h, gone, "/api/v1/stream")
@@ -220,7 +219,7 @@ func TestRunEndsStreams(t *testing.T) {
 	logs := make(logLines, 10)
 	s := New(testConfig(func(c *Config) { c.Log = zerolog.New(logs) }))
 	end := start(t, s)
-	logs.want(t, "status page is served")
+	logs.want(t, "serving the status page")
 	resp, err := http.Get("http://" + s.Addr() + "/api/v1/stream")
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/status/page"
 )
 
@@ -25,32 +26,30 @@ const (
 	viewPause = 700 * time.Millisecond // before a difference counts: addresses may be about to move
 	viewsAtA  = 16                     // asked at a time
 	maxView   = 256 << 10              // bytes
-	viewMost  = 20                     // findings of one view
+	wholeBase = 1 << 20                // bytes of a whole status without addresses and members
+	wholeEach = 4 << 10                // bytes more for each of them
+	viewMost  = 20                     // conditions of one view
 )
 
-// View is the answer of /api/v1/view: how this speaker sees the addresses, in short, and what only it knows. Two speakers
-// with the same digest see each address at the same announcer.
-type View struct {
-	Node      string `json:"node"`
-	Addresses int    `json:"addresses"`
-	Digest    string `json:"digest"` // of all addresses and their announcers
-
-	Findings []speaker.Finding `json:"findings"` // what others may not see, the worst first; at most viewMost
-}
-
-func viewOf(s speaker.Snapshot) View {
-	own := s.Own()
-	return View{Node: s.Node, Addresses: len(s.VIPs), Digest: s.Digest(), Findings: append([]speaker.Finding{}, own[:min(len(own), viewMost)]...)}
+func viewOf(s api.Snapshot) api.View {
+	own := append([]health.Condition{}, s.Own()...)
+	own = own[:min(len(own), viewMost)]
+	return api.View{
+		Node: s.Node, Addresses: len(s.VIPs), Digest: s.Digest(), Places: s.Places(),
+		Findings: api.Findings(own, s.Node), Conditions: own,
+	}
 }
 
 // views asks the other speakers how they see the addresses. Each is asked for the digest of its view,
 // and only one that differs for everything, after a pause, because in the moment of a move two
 // speakers may differ who agree. There is one round at a time, and none when nobody watches.
 type views struct {
-	snapshot func() speaker.Snapshot
+	snapshot func() api.Snapshot
 	port     func() string // of the other speakers' status, "" while it is not known
 	peers    peers
 	stop     <-chan struct{}
+
+	whole sync.Mutex // held while a whole status is read: one at a time
 
 	mu      sync.Mutex // guards all following fields
 	last    []page.View
@@ -102,7 +101,7 @@ func (v *views) round(done chan struct{}) {
 // ask is the views of all members that may be there, sorted by name.
 func (v *views) ask(ctx context.Context) []page.View {
 	s, port := v.snapshot(), v.port()
-	var peers []speaker.Member
+	var peers []api.Member
 	for _, m := range s.Members {
 		if m.Name != s.Node && (m.State == "alive" || m.State == "wire") {
 			peers = append(peers, m)
@@ -123,7 +122,7 @@ func (v *views) ask(ctx context.Context) []page.View {
 }
 
 // compare asks one member.
-func (v *views) compare(ctx context.Context, m speaker.Member, port string) page.View {
+func (v *views) compare(ctx context.Context, m api.Member, port string) page.View {
 	r := page.View{Node: m.Name}
 	base, err := v.statusAt(m, port)
 	if err != nil {
@@ -139,7 +138,7 @@ func (v *views) compare(ctx context.Context, m speaker.Member, port string) page
 		r.Silent = err.Error()
 		return r
 	}
-	r.Findings = its.Findings
+	r.Conditions, r.Places = its.Conditions, its.Places
 	if its.Digest != v.snapshot().Digest() {
 		pause(ctx, viewPause)
 		r.Differs, err = v.differences(ctx, base)
@@ -151,7 +150,7 @@ func (v *views) compare(ctx context.Context, m speaker.Member, port string) page
 }
 
 // statusAt is where a member serves its status: where its gossip is, at the port that this one serves at.
-func (v *views) statusAt(m speaker.Member, port string) (string, error) {
+func (v *views) statusAt(m api.Member, port string) (string, error) {
 	if port == "" {
 		return "", errors.New("this speaker does not serve its status yet")
 	}
@@ -163,8 +162,8 @@ func (v *views) statusAt(m speaker.Member, port string) (string, error) {
 }
 
 // fetchView asks for the short form.
-func (v *views) fetchView(ctx context.Context, base string) (View, error) {
-	return fetch[View](ctx, v.peers, base, "/api/v1/view", maxView)
+func (v *views) fetchView(ctx context.Context, base string) (api.View, error) {
+	return fetch[api.View](ctx, v.peers, base, "/api/v1/view", maxView)
 }
 
 // fetch asks another speaker for something.
@@ -189,22 +188,34 @@ func decode[T any](body []byte) (r T, err error) {
 	return r, err
 }
 
-// differences asks for everything and compares address by address.
+// owners are what is read of another speaker's whole status.
+type owners struct {
+	VIPs []struct {
+		IP    string `json:"ip"`
+		Owner string `json:"owner"`
+	} `json:"vips"`
+}
+
+// differences asks for everything and compares address by address. The other speaker may know twice as many
+// addresses and members as this one.
 func (v *views) differences(ctx context.Context, base string) ([]page.Difference, error) {
-	there, err := fetch[speaker.Snapshot](ctx, v.peers, base, "/api/v1/status", maxAnswer)
+	v.whole.Lock()
+	defer v.whole.Unlock()
+	here := v.snapshot()
+	there, err := fetch[owners](ctx, v.peers, base, "/api/v1/status", wholeBase+2*wholeEach*int64(len(here.VIPs)+len(here.Members)))
 	if err != nil {
 		return nil, err
 	}
-	return differences(v.snapshot().VIPs, there.VIPs), nil
+	return differences(here.VIPs, there), nil
 }
 
 // differences are the addresses that two speakers see at different announcers, sorted by text.
-func differences(here, there []speaker.VIP) []page.Difference {
+func differences(here []api.VIP, there owners) []page.Difference {
 	all := make(map[string]page.Difference, len(here))
 	for _, v := range here {
 		all[v.IP] = page.Difference{IP: v.IP, Here: v.Owner, Known: true}
 	}
-	for _, v := range there {
+	for _, v := range there.VIPs {
 		d := all[v.IP]
 		d.IP, d.There, d.Heard = v.IP, v.Owner, true
 		all[v.IP] = d

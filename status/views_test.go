@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,16 +16,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/status/page"
 )
 
 // sees is the snapshot of n1, to which the members are added, with addresses and their announcers.
-func sees(owners map[string]string, members ...speaker.Member) speaker.Snapshot {
-	s := speaker.Snapshot{Node: "n1", Members: append([]speaker.Member{{Name: "n1", State: "alive"}}, members...)}
+func sees(owners map[string]string, members ...api.Member) api.Snapshot {
+	s := api.Snapshot{Node: "n1", Members: append([]api.Member{{Name: "n1", State: "alive"}}, members...)}
 	for _, ip := range []string{"198.18.64.1", "198.18.64.2", "198.18.64.3"} {
 		if owner, ok := owners[ip]; ok {
-			s.VIPs = append(s.VIPs, speaker.VIP{IP: ip, Owner: owner})
+			s.VIPs = append(s.VIPs, api.VIP{IP: ip, Owner: owner})
 		}
 	}
 	return s
@@ -36,7 +39,7 @@ func TestViewsOfOthers(t *testing.T) {
 	node := func(name string, owners ...map[string]string) http.Handler { // one after another, at each request
 		var asked atomic.Int64
 		return handle(testConfig(func(c *Config) {
-			c.Snapshot = func() speaker.Snapshot {
+			c.Snapshot = func() api.Snapshot {
 				s := sees(owners[min(int(asked.Add(1)), len(owners))-1])
 				s.Node = name
 				return s
@@ -72,8 +75,8 @@ func TestViewsOfOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := &views{
-				snapshot: func() speaker.Snapshot {
-					return sees(here, speaker.Member{Name: "n2", Addr: "127.0.0.1:7927", State: "wire"})
+				snapshot: func() api.Snapshot {
+					return sees(here, api.Member{Name: "n2", Addr: "127.0.0.1:7927", State: "wire"})
 				},
 				port: func() string { return port },
 			}
@@ -92,16 +95,16 @@ func TestViewsOfOthers(t *testing.T) {
 }
 
 // What another speaker alone knows comes with its view.
-func TestFindingsOfOthers(t *testing.T) {
+func TestConditionsOfOthers(t *testing.T) {
 	t.Parallel()
-	rival := speaker.Finding{Level: "error", About: "198.18.64.1", Words: "02:00:00:00:00:09 also answers", Todo: "find it"}
-	all := []speaker.Finding{rival}
+	rival := health.New(health.AddressTaken, health.Address("198.18.64.1"), "02:00:00:00:00:09 also answers")
+	all := []health.Condition{rival}
 	for i := range 2 * viewMost {
-		all = append(all, speaker.Finding{Level: "warning", Words: fmt.Sprint("line ", i, " of the configuration")})
+		all = append(all, health.New(health.GossipBlocked, health.Node(fmt.Sprint("m", i)), "blocked"))
 	}
 	srv := httptest.NewServer(handle(testConfig(func(c *Config) {
-		c.Snapshot = func() speaker.Snapshot {
-			return speaker.Snapshot{Node: "n2", Conflicts: []speaker.Conflict{{IP: rival.About}}, Findings: all}
+		c.Snapshot = func() api.Snapshot {
+			return api.Snapshot{Node: "n2", Conditions: all}
 		}
 	})))
 	t.Cleanup(srv.Close)
@@ -109,17 +112,55 @@ func TestFindingsOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	here := func() speaker.Snapshot {
-		return sees(nil, speaker.Member{Name: "n2", Addr: "127.0.0.1:7927", State: "alive"})
+	here := func() api.Snapshot {
+		return sees(nil, api.Member{Name: "n2", Addr: "127.0.0.1:7927", State: "alive"})
 	}
 	v := &views{snapshot: here, port: func() string { return port }}
 	got := v.now(t.Context())
-	if len(got) != 1 || len(got[0].Findings) != viewMost || got[0].Findings[0] != rival {
+	if len(got) != 1 || len(got[0].Conditions) != viewMost || got[0].Conditions[0] != rival {
 		t.Fatalf("views %+v", got)
 	}
 	told := page.NewIndex(page.Scene{Snapshot: here(), Views: got}).Elsewhere()
-	if diff := cmp.Diff(speaker.Told{Finding: rival, Nodes: []string{"n2"}}, told[0]); diff != "" {
+	if diff := cmp.Diff(api.Reported{Condition: rival, Nodes: []string{"n2"}}, told[0]); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// TestInterfacesOfOthers: on which interfaces another node announces its addresses, only its speaker knows.
+func TestInterfacesOfOthers(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(handle(testConfig(func(c *Config) {
+		c.Snapshot = func() api.Snapshot {
+			s := sees(map[string]string{"198.18.64.1": "n2", "198.18.64.2": "n1"})
+			s.Node, s.VIPs[0].Interfaces = "n2", []string{"eth7"}
+			return s
+		}
+	})))
+	t.Cleanup(srv.Close)
+	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := sees(map[string]string{"198.18.64.1": "n2", "198.18.64.2": "n1"}, api.Member{Name: "n2", Addr: "127.0.0.1:7927", State: "alive"})
+	here.VIPs[1].Interfaces = []string{"eth3"}
+	own := newHandler(testConfig(func(c *Config) {
+		c.Snapshot = func() api.Snapshot { return here }
+		c.Who = func(ip netip.Addr) api.Who {
+			vip := here.VIPs[slices.IndexFunc(here.VIPs, func(v api.VIP) bool { return v.IP == ip.String() })]
+			return api.Who{Node: "n1", IP: ip.String(), VIP: &vip}
+		}
+	}), newBounds(nil), nil, func() string { return port })
+	for path, want := range map[string]string{
+		"/api/v1/who?ip=198.18.64.1": `"interfaces":["eth7"]`,
+		"/api/v1/who?ip=198.18.64.2": `"interfaces":["eth3"]`,
+		"/api/v1/others":             `"places":{"n2":[{"pool":"","network":"0.0.0.0/0","interfaces":["eth7"]}]}`,
+		"/?view=all":                 `<b>n2</b> <span class="quiet">eth7</span>`,
+	} {
+		w := httptest.NewRecorder()
+		own.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s does not have %s:\n%s", path, want, w.Body)
+		}
 	}
 }
 
@@ -133,10 +174,10 @@ func TestViewsOfTheSilent(t *testing.T) {
 	_, port, _ := net.SplitHostPort(closed.Addr().String())
 	closed.Close()
 	v := &views{
-		snapshot: func() speaker.Snapshot {
+		snapshot: func() api.Snapshot {
 			return sees(nil,
-				speaker.Member{Name: "n4", State: "alive", Addr: "127.0.0.1:7927"}, speaker.Member{Name: "n3", State: "alive", Addr: "invalid AddrPort"},
-				speaker.Member{Name: "n5", State: "dead", Addr: "127.0.0.1:7927"}, speaker.Member{Name: "n6", State: "left", Addr: "127.0.0.1:7927"})
+				api.Member{Name: "n4", State: "alive", Addr: "127.0.0.1:7927"}, api.Member{Name: "n3", State: "alive", Addr: "invalid AddrPort"},
+				api.Member{Name: "n5", State: "dead", Addr: "127.0.0.1:7927"}, api.Member{Name: "n6", State: "left", Addr: "127.0.0.1:7927"})
 		},
 		port: func() string { return port },
 	}
@@ -161,12 +202,12 @@ func TestViewsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rounds, slow := 0, false
 		v := &views{port: func() string { return "" }}
-		v.snapshot = func() speaker.Snapshot {
+		v.snapshot = func() api.Snapshot {
 			rounds++
 			if slow {
 				time.Sleep(time.Second)
 			}
-			return sees(nil, speaker.Member{Name: "n2", State: "alive"})
+			return sees(nil, api.Member{Name: "n2", State: "alive"})
 		}
 		want := func(when string, n int) {
 			t.Helper()

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/starling-lb/starling/lease"
 )
 
 // boundService is a Service as users of kubectl apply have them, bound.
@@ -19,7 +21,7 @@ func boundService(i int) *corev1.Service {
 			Namespace: "team-" + strconv.Itoa(i%20), Name: name, UID: "00000000-0000-4000-8000-000000000001", ResourceVersion: strconv.Itoa(100000 + i),
 			Labels: map[string]string{"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "shop"},
 			Annotations: map[string]string{
-				leaseAnnotation:                                    `{"v":1,"by":"00000000-0000-4000-8000-000000000001","holder":"n2","ips":[{"ip":"198.18.64.3","pool":"default","state":"bound"}]}`,
+				lease.LeaseAnnotation:                              `{"v":1,"by":"00000000-0000-4000-8000-000000000001","holder":"n2","ips":[{"ip":"198.18.64.3","pool":"default","state":"bound"}]}`,
 				"starling-lb.io/ip-allocated-from-pool":            "default",
 				"kubectl.kubernetes.io/last-applied-configuration": fmt.Sprintf("%01000d", i),
 			},

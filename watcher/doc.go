@@ -10,20 +10,23 @@
 // informer would not do: its store runs ahead of its handlers, and after a list its handlers see, one object at a
 // time, a mixture that never existed.
 //
-// Nodes, EndpointSlices, the labels of Namespaces and the Secret of the gossip's keys need no such order and are handed
-// out as snapshots.
+// Nodes, EndpointSlices, the labels of Namespaces, the Secret of the gossip's keys and the ConfigMap of the configuration
+// need no such order and are handed out as snapshots.
 //
 // # Memory
 //
 // Objects are reduced to what is needed while they are read; neither lists nor watches keep an API object. Services
-// that hold nothing and want nothing, being neither of type LoadBalancer nor marked by a lease or an ingress address,
+// that hold nothing and want nothing, being neither of type LoadBalancer nor marked by a lease, an ingress address or externalIPs,
 // are not kept, and leave the table like deleted ones.
 //
 // # Interruptions
 //
-// A watch that breaks is resumed at its position, after 0.1 s to 2 s, for as long as it takes; only an API server that
-// no longer knows the position (410 Gone), or that was restored to an earlier state, makes us list again. Dead
-// connections are noticed by HTTP/2 pings within 10 s. What does not work is told in words by State.Problems.
+// A version of the API server is a number, and says nothing about which history it belongs to: after etcd was restored
+// from a backup and written to, it stands for something else. So a watch that breaks is resumed within 3 s, and only where
+// the server proves that it still has the history that we know: it must have the newest object that we have seen, to the
+// last field. That costs one object for each interruption. Without the proof, after a longer break, when the server does
+// not know the position any more (410 Gone), and every hour or so, we list anew and take the difference. Dead connections are
+// noticed by HTTP/2 pings within 10 s. What does not work is in State.Conditions.
 //
 // A snapshot file, if a directory is given, lets a speaker that starts while the API server is away know the addresses
 // it had. State.Stale marks what came from it.
@@ -50,4 +53,5 @@
 //
 //	""                secrets          create
 //	""                secrets          get, list, watch, only starling-gossip
+//	""                configmaps       get, list, watch, only the one of the configuration
 package watcher

@@ -2,26 +2,57 @@ package watcher
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// Endpoints says where a Service has serving endpoints.
-type Endpoints struct {
-	Nodes []string // nodes with at least one serving endpoint, sorted; "" stands for endpoints without a node
+// Endpoints says where a Service has endpoints, by address family: what comes for an address is sent to endpoints of
+// its own family only.
+type Endpoints struct{ V4, V6 Places }
+
+// Of returns the endpoints that traffic for an address may be sent to.
+func (e Endpoints) Of(ip netip.Addr) Places {
+	if ip.Unmap().Is4() {
+		return e.V4
+	}
+	return e.V6
 }
 
-// A slice is what is kept of an EndpointSlice: the nodes of its serving endpoints, sorted.
+func (e Endpoints) equal(o Endpoints) bool { return e.V4.equal(o.V4) && e.V6.equal(o.V6) }
+
+// Places says where a Service has endpoints of one family.
+type Places struct {
+	Nodes []string `json:"nodes,omitempty"` // nodes with at least one serving endpoint, sorted; "" stands for endpoints without a node
+	Found Found    `json:"found,omitempty"`
+}
+
+func (p Places) equal(o Places) bool { return p.Found == o.Found && slices.Equal(p.Nodes, o.Nodes) }
+
+// Found says how far the endpoints of a family have come.
+type Found uint8
+
+// From the least to the most.
+const (
+	NoSlice    Found = iota // no EndpointSlice of the family
+	NoEndpoint              // EndpointSlices, and no endpoint in them
+	NotServing              // endpoints, none of which serves
+	Serving
+)
+
+// A slice is what is kept of an EndpointSlice. One of host names, which kube-proxy does not use, is of no family.
 type slice struct {
 	key, service Key
-	nodes        []string
+	family       discoveryv1.AddressType
+	Places
 }
 
 // A part is a slice as it is kept under its key.
 type part struct {
 	service string // in the namespace of the slice
-	nodes   []string
+	family  discoveryv1.AddressType
+	Places
 }
 
 // readSlice is the conversion of the stream.
@@ -36,15 +67,19 @@ func readSlice(o any) (Key, slice, bool) {
 
 func fromSlice(o *discoveryv1.EndpointSlice) slice {
 	s := slice{
-		key:     Key{intern(o.Namespace), o.Name},
-		service: Key{intern(o.Namespace), intern(o.Labels[discoveryv1.LabelServiceName])},
+		key:     Key{Namespace: intern(o.Namespace), Name: o.Name},
+		service: Key{Namespace: intern(o.Namespace), Name: intern(o.Labels[discoveryv1.LabelServiceName])},
+		family:  discoveryv1.AddressType(intern(string(o.AddressType))),
+		Places:  Places{Found: NoEndpoint},
 	}
 	for i := range o.Endpoints {
+		s.Found = max(s.Found, NotServing)
 		if e := &o.Endpoints[i]; serving(e.Conditions) {
-			s.nodes = append(s.nodes, nodeOf(e))
+			s.Found = Serving
+			s.Nodes = append(s.Nodes, nodeOf(e))
 		}
 	}
-	s.nodes = normal(s.nodes)
+	s.Nodes = normal(s.Nodes)
 	return s
 }
 
@@ -95,7 +130,6 @@ var _ sink[slice] = (*endpointSet)(nil)
 
 // empty forgets everything, to be filled anew.
 func (s *endpointSet) empty(room int) {
-	s.touch(s.merged)
 	s.slices, s.ofService = make(map[Key]part, room), make(map[Key][]string, room)
 	s.merged, s.shared = make(map[Key]Endpoints, room), false
 }
@@ -104,7 +138,7 @@ func (s *endpointSet) empty(room int) {
 func (s *endpointSet) put(_ string, next slice) {
 	s.update(func() bool {
 		old, ok := s.slices[next.key]
-		if ok && old.service == next.service.Name && slices.Equal(old.nodes, next.nodes) {
+		if ok && old.service == next.service.Name && old.family == next.family && old.equal(next.Places) {
 			return false
 		}
 		moved := ok && old.service != next.service.Name && s.take(next.key)
@@ -119,22 +153,40 @@ func (s *endpointSet) remove(_ string, k Key) {
 
 func (s *endpointSet) replace(_ string, all []slice) {
 	s.update(func() bool {
+		before, touched, first := s.merged, s.touched, !s.listed
 		s.empty(len(all))
+		s.touched = make(map[Key]struct{}, len(all))
 		for _, one := range all {
 			s.add(one)
 		}
 		for service := range s.ofService {
 			s.merge(service)
 		}
-		s.listed = true
-		return true
+		s.touched, s.listed = touched, true
+		return s.touchDifference(before) || first
 	})
+}
+
+// touchDifference finds the Services whose merged endpoints are others than before.
+func (s *endpointSet) touchDifference(before map[Key]Endpoints) (differs bool) {
+	touch := func(service Key) { s.touched[service], differs = struct{}{}, true }
+	for service, old := range before {
+		if now, ok := s.merged[service]; !ok || !old.equal(now) {
+			touch(service)
+		}
+	}
+	for service := range s.merged {
+		if _, had := before[service]; !had {
+			touch(service)
+		}
+	}
+	return differs
 }
 
 func (s *endpointSet) position(string) {}
 
 func (s *endpointSet) add(one slice) {
-	s.slices[one.key] = part{one.service.Name, one.nodes}
+	s.slices[one.key] = part{one.service.Name, one.family, one.Places}
 	of := s.ofService[one.service]
 	if at, found := slices.BinarySearch(of, one.key.Name); !found {
 		s.ofService[one.service] = slices.Insert(of, at, one.key.Name)
@@ -148,7 +200,7 @@ func (s *endpointSet) take(k Key) bool {
 		return false
 	}
 	delete(s.slices, k)
-	service := Key{k.Namespace, old.service}
+	service := Key{Namespace: k.Namespace, Name: old.service}
 	of := s.ofService[service]
 	if at, found := slices.BinarySearch(of, k.Name); found {
 		s.ofService[service] = slices.Delete(of, at, at+1)
@@ -168,22 +220,38 @@ func (s *endpointSet) merge(service Key) bool {
 		}
 		return had
 	}
-	nodes := s.slices[Key{service.Namespace, of[0]}].nodes // one slice, the usual case, is shared
-	for i, name := range of[1:] {
-		if i == 0 {
-			nodes = slices.Clone(nodes)
-		}
-		nodes = append(nodes, s.slices[Key{service.Namespace, name}].nodes...)
-	}
-	if len(of) > 1 {
-		nodes = normal(nodes)
-	}
-	if had && slices.Equal(old.Nodes, nodes) {
+	now := Endpoints{V4: s.places(service, discoveryv1.AddressTypeIPv4), V6: s.places(service, discoveryv1.AddressTypeIPv6)}
+	if had && old.equal(now) {
 		return false
 	}
-	s.own()[service] = Endpoints{Nodes: nodes}
+	s.own()[service] = now
 	s.touched[service] = struct{}{}
 	return true
+}
+
+// places joins the slices of a Service that are of one family. Of one slice, the usual case, the list is shared.
+func (s *endpointSet) places(service Key, family discoveryv1.AddressType) (p Places) {
+	own := false
+	for _, name := range s.ofService[service] {
+		one := s.slices[Key{Namespace: service.Namespace, Name: name}]
+		if one.family != family {
+			continue
+		}
+		switch {
+		case len(p.Nodes) == 0:
+			p.Nodes = one.Nodes
+		case len(one.Nodes) == 0:
+		case own:
+			p.Nodes = append(p.Nodes, one.Nodes...)
+		default:
+			p.Nodes, own = slices.Concat(p.Nodes, one.Nodes), true
+		}
+		p.Found = max(p.Found, one.Found)
+	}
+	if own {
+		p.Nodes = normal(p.Nodes)
+	}
+	return p
 }
 
 func (s *endpointSet) touch(all map[Key]Endpoints) {
@@ -199,7 +267,7 @@ func (s *endpointSet) drain() []Key {
 	if len(s.touched) == 0 {
 		return nil
 	}
-	keys := slices.SortedFunc(maps.Keys(s.touched), Key.compare)
+	keys := slices.SortedFunc(maps.Keys(s.touched), Key.Compare)
 	s.touched = make(map[Key]struct{}) // not cleared, which would keep the room of a whole list
 	return keys
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/starling-lb/starling/watcher/apitest"
+	"github.com/starling-lb/starling/watcher/record"
 )
 
 // told returns the stored events as "Type Reason message xCount".
@@ -32,7 +33,7 @@ func told(srv *apitest.Server) []string {
 	return out
 }
 
-var webAllocated = Event{Key: Key{"d", "web"}, UID: "u1", Reason: "IPAllocated", Message: "198.18.64.3"}
+var webAllocated = Event{Key: Key{Namespace: "d", Name: "web"}, UID: "u1", Reason: "IPAllocated", Message: "198.18.64.3"}
 
 func TestEvent(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
@@ -62,7 +63,7 @@ func TestEvent(t *testing.T) {
 func TestEventsOncePerChange(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		w := start(t, config)
-		failed := Event{Key: Key{"d", "web"}, UID: "u1", Warning: true, Reason: "AllocationFailed", Message: "pool is full"}
+		failed := Event{Key: Key{Namespace: "d", Name: "web"}, UID: "u1", Warning: true, Reason: "AllocationFailed", Message: "pool is full"}
 		for range 3 {
 			w.Event(webAllocated)
 			time.Sleep(time.Second)
@@ -77,7 +78,7 @@ func TestEventsOncePerChange(t *testing.T) {
 		if diff := cmp.Diff(want, told(srv)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		time.Sleep(eventMemory)
+		time.Sleep(record.Memory)
 		w.Event(webAllocated) // long after: news
 		synctest.Wait()
 		if n := len(told(srv)); n != 4 {
@@ -104,7 +105,7 @@ func TestEventsOnNodes(t *testing.T) {
 		again, elsewhere := blocked, blocked
 		again.Message = "as n2 sees it"
 		elsewhere.Key.Name, elsewhere.Once = "n4", "GossipBlocked n4"
-		begin := time.Now().Truncate(eventMemory).Add(eventMemory) // of a span
+		begin := time.Now().Truncate(record.Memory).Add(record.Memory) // of a span
 		time.Sleep(time.Until(begin))
 		for _, step := range []struct {
 			name string
@@ -157,12 +158,12 @@ func TestEventsOfOneService(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		w := start(t, config)
 		for i := range 200 {
-			w.Event(Event{Key: Key{"d", "mad"}, UID: "u9", Reason: "IPReleased", Message: strconv.Itoa(i)})
+			w.Event(Event{Key: Key{Namespace: "d", Name: "mad"}, UID: "u9", Reason: "IPReleased", Message: strconv.Itoa(i)})
 			time.Sleep(time.Second)
 		}
 		w.Event(webAllocated)
 		synctest.Wait()
-		want := eventBurst + int(200*time.Second/eventRefill) + 1
+		want := record.Burst + int(200*time.Second/record.Refill) + 1
 		if n := len(told(srv)); n < want-1 || n > want {
 			t.Errorf("%d events, want %d", n, want)
 		}
@@ -170,6 +171,31 @@ func TestEventsOfOneService(t *testing.T) {
 			t.Errorf("last event %q", last[len(last)-1])
 		}
 		if n := w.metric(w.metrics.events.WithLabelValues("limited")); int(n) != 201-len(told(srv)) {
+			t.Errorf("%v counted as limited", n)
+		}
+	})
+}
+
+// TestEventsOfOneNamespace: who makes and deletes Services without end fills nothing, and other namespaces are not harmed.
+func TestEventsOfOneNamespace(t *testing.T) {
+	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
+		w := start(t, config)
+		const services, pace = 2000, 100 * time.Millisecond
+		for i := range services {
+			w.Event(Event{Key: Key{Namespace: "mad", Name: fmt.Sprint("s", i)}, UID: fmt.Sprint("u", i), Reason: "IPAllocated", Message: "198.18.64.9"})
+			time.Sleep(pace)
+		}
+		w.Event(webAllocated)
+		synctest.Wait()
+		all := len(apitest.All(srv, &corev1.Event{}))
+		want := record.NamespaceBurst + int((services-1)*pace/record.NamespaceRefill)
+		if n := all - 1; n < want-1 || n > want {
+			t.Errorf("%d events, want %d", n, want)
+		}
+		if diff := cmp.Diff([]string{"Normal IPAllocated 198.18.64.3 x1"}, told(srv)); diff != "" {
+			t.Errorf("in another namespace (-want +got):\n%s", diff)
+		}
+		if n := w.metric(w.metrics.events.WithLabelValues("limited")); int(n) != services+1-all {
 			t.Errorf("%v counted as limited", n)
 		}
 	})
@@ -188,8 +214,8 @@ func TestEventQueue(t *testing.T) {
 		begin := time.Now()
 		w.Event(webAllocated)
 		synctest.Wait()
-		for i := range eventQueue + 100 {
-			w.Event(Event{Key: Key{"d", "web"}, UID: strconv.Itoa(i), Reason: "IPAllocated"})
+		for i := range record.Queue + 100 {
+			w.Event(Event{Key: Key{Namespace: "d", Name: "web"}, UID: strconv.Itoa(i), Reason: "IPAllocated"})
 		}
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("adding took %s", took)
@@ -217,11 +243,13 @@ func TestEventErrors(t *testing.T) {
 		problem  string
 	}{
 		{"a hiccup", apierrors.NewServiceUnavailable("busy"), 2, 3, 1, ""},
-		{"for long", apierrors.NewServiceUnavailable("busy"), 100, 3, 0, "API server http://apitest cannot create events: busy"},
-		{"no right", apierrors.NewForbidden(events, "", errors.New("no")), 100, 3, 0, "forbidden by RBAC: create events (no)"},
+		{"for long", apierrors.NewServiceUnavailable("busy"), 100, 3, 0, "API server http://apitest cannot create events of d: busy"},
+		{"no right", apierrors.NewForbidden(events, "", errors.New(`User "x" cannot create resource "events"`)), 100, 3, 0, `forbidden by RBAC: create events of d (User "x" cannot create resource "events")`},
 		{"the namespace goes", terminating, 100, 1, 0, ""},
 		{"the namespace is gone", apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "d"), 100, 1, 0, ""},
 		{"refused", apierrors.NewBadRequest("no"), 100, 1, 0, ""},
+		{"a full quota", apierrors.NewForbidden(events, "e", errors.New("exceeded quota: q, requested: count/events=1, used: 5, limited: 5")), 100, 1, 0, ""},
+		{"a webhook", apierrors.NewForbidden(events, "e", errors.New(`admission webhook "x" denied the request: no`)), 100, 1, 0, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -235,7 +263,7 @@ func TestEventErrors(t *testing.T) {
 				})
 				w := start(t, config)
 				w.Event(webAllocated)
-				time.Sleep(5 * time.Second)
+				time.Sleep(4 * time.Second)
 				synctest.Wait()
 				if n := attempts.Load(); n != tt.attempts {
 					t.Errorf("%d attempts, want %d", n, tt.attempts)
@@ -243,56 +271,13 @@ func TestEventErrors(t *testing.T) {
 				if n := len(told(srv)); n != tt.stored {
 					t.Errorf("%d events stored, want %d", n, tt.stored)
 				}
-				if p := strings.Join(w.State().Problems, "; "); tt.problem == "" && p != "" || !strings.HasPrefix(p, tt.problem) {
+				if p := strings.Join(w.State().words(), "; "); tt.problem == "" && p != "" || !strings.HasPrefix(p, tt.problem) {
 					t.Errorf("problems %q, want %q", p, tt.problem)
 				}
 				if failed := w.metric(w.metrics.events.WithLabelValues("failed")); int(failed) != 1-tt.stored {
 					t.Errorf("%v counted as failed", failed)
 				}
 			})
-		})
-	}
-}
-
-func TestClip(t *testing.T) {
-	for _, tt := range []struct{ in, want string }{
-		{"short", "short"},
-		{strings.Repeat("x", 1024), strings.Repeat("x", 1024)},
-		{strings.Repeat("x", 1025), strings.Repeat("x", 1021) + "..."},
-	} {
-		if got := clip(tt.in); got != tt.want {
-			t.Errorf("%d bytes from %d", len(got), len(tt.in))
-		}
-	}
-}
-
-// TestRecentStaysSmall: what is remembered is bounded however many Services pass through, and costs little.
-func TestRecentStaysSmall(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		every time.Duration
-		most  int
-	}{
-		{"a steady stream", time.Second, 2 * int(eventMemory/time.Second)},
-		{"a flood", time.Millisecond, agingMost},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r, now := newRecentEvents(), time.Unix(0, 0)
-			for i := range 200_000 {
-				uid := strconv.Itoa(i)
-				r.allow(uid, now)
-				r.remember(Event{UID: uid}, sentEvent{name: uid}, now)
-				now = now.Add(tt.every)
-				if n := len(r.sent.entries); n > max(tt.most, agingLeast) {
-					t.Fatalf("%d events remembered, want at most %d", n, tt.most)
-				}
-				if n := len(r.room.entries); n > max(tt.most, agingLeast) {
-					t.Fatalf("%d buckets remembered, want at most %d", n, tt.most)
-				}
-			}
-			if s, known := r.find(Event{UID: "199999"}, now); !known || s.name != "199999" {
-				t.Error("the last event is forgotten")
-			}
 		})
 	}
 }

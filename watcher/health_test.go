@@ -22,6 +22,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/starling-lb/starling/health"
 )
 
 func TestWords(t *testing.T) {
@@ -50,11 +52,20 @@ func TestWords(t *testing.T) {
 		{"a wrapped answer", fmt.Errorf("write d/web: %w", apierrors.NewTooManyRequests("slow down", 1)), "API server https://198.18.0.1:6443 cannot list services: slow down"},
 		{"an answer without words", &apierrors.StatusError{ErrStatus: metav1.Status{Code: 502}}, "API server https://198.18.0.1:6443 cannot list services: bad gateway"},
 	}
-	h := newHealth("https://198.18.0.1:6443", zerolog.Nop(), func() {})
+	h := newAPIHealth("https://198.18.0.1:6443", zerolog.Nop(), func() {})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := h.words("list services", tt.err); got != tt.want {
-				t.Errorf("\n%s, want\n%s", got, tt.want)
+			want := health.APIUnreachable
+			switch {
+			case apierrors.IsForbidden(tt.err):
+				want = health.APIForbidden
+			case apierrors.IsUnauthorized(tt.err):
+				want = health.APIUnauthorized
+			case !strings.Contains(tt.want, "unreachable"):
+				want = health.APIFailing
+			}
+			if code, got := h.words("list services", tt.err); got != tt.want || code != want {
+				t.Errorf("%s\n%s, want %s\n%s", code, got, want, tt.want)
 			}
 		})
 	}
@@ -65,7 +76,7 @@ func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told counter
 		var log bytes.Buffer
-		h := newHealth("https://h", zerolog.New(&log), told.add)
+		h := newAPIHealth("https://h", zerolog.New(&log), told.add)
 		refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "", errors.New("no"))
 		cancelled, cancel := context.WithCancel(t.Context())
@@ -102,7 +113,7 @@ func TestHealth(t *testing.T) {
 			log.Reset()
 			st.do()
 			time.Sleep(5 * time.Second)
-			if diff := cmp.Diff(st.want, h.list(), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(st.want, wordsOf(h.list()), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("%s: (-want +got):\n%s", st.name, diff)
 			}
 			if n := told.took(); n != st.told {
@@ -115,52 +126,8 @@ func TestHealth(t *testing.T) {
 	})
 }
 
-// TestOccasional: what a write or an event met while the server was away is no problem any more when it is back, also
-// when there is nothing more to write.
-func TestOccasional(t *testing.T) {
-	const refused, forbidden = "API server h unreachable: connection refused (since 0s)", "forbidden by RBAC: create events (no) (since 0s)"
-	away := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
-	no := apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", errors.New("no"))
-	tests := []struct {
-		name string
-		do   func(ctx context.Context, h *health)
-		want []string
-	}{
-		{"nothing since", func(context.Context, *health) {}, []string{refused, forbidden}},
-		{"a change arrives on a watch that stood", func(_ context.Context, h *health) { h.heard() }, []string{refused, forbidden}},
-		{"a probe is answered", func(ctx context.Context, h *health) { h.reached(); h.report(ctx, "get namespaces", nil) }, []string{forbidden}},
-		{"a stream is renewed", func(_ context.Context, h *health) { h.clear("watch services"); h.reached() }, []string{forbidden}},
-		{"a stream works again", func(ctx context.Context, h *health) {
-			h.report(ctx, "watch services", away)
-			h.clear("list services", "watch services")
-		}, nil},
-		{"another stream does not", func(ctx context.Context, h *health) {
-			h.report(ctx, "watch services", away)
-			h.report(ctx, "watch nodes", away)
-			h.clear("list services", "watch services")
-		}, []string{refused}},
-		{"a stream that does not work is not forgiven", func(ctx context.Context, h *health) {
-			h.report(ctx, "watch services", away)
-			h.reached()
-		}, []string{refused, forbidden}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := newHealth("h", zerolog.Nop(), func() {})
-				h.report(t.Context(), "patch services/status", away)
-				h.report(t.Context(), "create events", no)
-				tt.do(t.Context(), h)
-				if diff := cmp.Diff(tt.want, h.list(), cmpopts.EquateEmpty()); diff != "" {
-					t.Errorf("problems (-want +got):\n%s", diff)
-				}
-			})
-		})
-	}
-}
-
 func TestContact(t *testing.T) {
-	h := newHealth("h", zerolog.Nop(), func() {})
+	h := newAPIHealth("h", zerolog.Nop(), func() {})
 	h.heard()
 	if !h.lastContact().IsZero() {
 		t.Error("contact without a watch of Services")
@@ -178,7 +145,7 @@ func TestContact(t *testing.T) {
 	}
 	at := h.lastContact()
 	h.watching(-1)
-	h.wrote(t.Context(), nil)
+	h.wrote(t.Context(), status(Key{Namespace: "d", Name: "web"}), nil)
 	if h.lastContact() != at {
 		t.Error("contact after the watch ended")
 	}
@@ -186,7 +153,7 @@ func TestContact(t *testing.T) {
 
 func TestIsCluster(t *testing.T) {
 	var told counter
-	h := newHealth("h", zerolog.Nop(), told.add)
+	h := newAPIHealth("h", zerolog.Nop(), told.add)
 	for i, tt := range []struct {
 		id   string
 		want bool
@@ -196,4 +163,14 @@ func TestIsCluster(t *testing.T) {
 			t.Errorf("step %d: %v, cluster %q", i, got, h.clusterID())
 		}
 	}
+}
+
+// words are those of the conditions.
+func (s State) words() []string { return wordsOf(s.Conditions) }
+
+func wordsOf(all []health.Condition) (words []string) {
+	for _, c := range all {
+		words = append(words, c.Words)
+	}
+	return words
 }

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
@@ -113,7 +114,7 @@ func TestInterruptions(t *testing.T) {
 			if diff := cmp.Diff(tt.want, asked(srv)[before:]); diff != "" {
 				t.Errorf("asked (-want +got):\n%s", diff)
 			}
-			if got := w.State().Problems; len(got) != 0 {
+			if got := w.State().words(); len(got) != 0 {
 				t.Errorf("problems: %q", got)
 			}
 		})
@@ -135,7 +136,7 @@ func TestSetBack(t *testing.T) {
 	before := len(asked(srv))
 	srv.Restore(backup)
 	w.has("a", "b")
-	if got := w.services[Key{"d", "a"}].Labels; got != "" {
+	if got := w.services[Key{Namespace: "d", Name: "a"}].Labels; got != "" {
 		t.Errorf("labels of a are %s", got)
 	}
 	if diff := cmp.Diff([]string{"head", "head", "stream"}, asked(srv)[before:]); diff != "" {
@@ -158,7 +159,7 @@ func TestPlainLists(t *testing.T) {
 	if diff := cmp.Diff([]string{"stream", "list"}, asked(srv)[:2]); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
-	if got := w.State().Problems; len(got) != 0 {
+	if got := w.State().words(); len(got) != 0 {
 		t.Errorf("problems: %q", got)
 	}
 }
@@ -172,7 +173,7 @@ func TestRestart(t *testing.T) {
 	w.awaitSynced()
 	srv.Stop()
 	w.await("the problem", func() bool {
-		p := w.State().Problems
+		p := w.State().words()
 		return len(p) == 1 && strings.HasPrefix(p[0], "API server "+srv.Config().Host+" unreachable: connection refused (since ")
 	})
 	contact := w.State().LastContact
@@ -182,7 +183,7 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.has("b")
-	w.await("no problem", func() bool { return len(w.State().Problems) == 0 })
+	w.await("no problem", func() bool { return len(w.State().words()) == 0 })
 	if !w.State().LastContact.After(contact) {
 		t.Error("the last contact is that of before the restart")
 	}
@@ -209,12 +210,12 @@ func TestForbidden(t *testing.T) {
 			srv.Forbid(tt.denied...)
 			w := start(t, srv.Config())
 			w.await("the problem", func() bool {
-				p := w.State().Problems
+				p := w.State().words()
 				return len(p) == 1 && strings.HasPrefix(p[0], tt.want)
 			})
 			srv.Forbid()
 			w.awaitSynced()
-			w.await("no problem", func() bool { return len(w.State().Problems) == 0 })
+			w.await("no problem", func() bool { return len(w.State().words()) == 0 })
 		})
 	}
 }
@@ -251,7 +252,7 @@ func TestHugeObjects(t *testing.T) {
 	s := lb("huge")
 	s.Annotations = map[string]string{
 		"kubectl.kubernetes.io/last-applied-configuration": strings.Repeat("x", 200<<10),
-		leaseAnnotation: strings.Repeat("y", 50<<10),
+		lease.LeaseAnnotation:                              strings.Repeat("y", 50<<10),
 	}
 	srv.Create(s)
 	var hosts []string
@@ -262,13 +263,13 @@ func TestHugeObjects(t *testing.T) {
 	w := start(t, srv.Config())
 	w.has("huge")
 	w.awaitSynced()
-	got := w.services[Key{"d", "huge"}]
+	got := w.services[Key{Namespace: "d", Name: "huge"}]
 	if len(got.Annotations) != 1 || len(got.Annotations[0][1]) != 50<<10 {
 		t.Errorf("%d annotations kept, lease of %d bytes", len(got.Annotations), len(got.Annotations[0][1]))
 	}
-	if n := len(w.State().Endpoints[Key{"d", "huge"}].Nodes); n != 26 {
+	if n := len(w.State().Endpoints[Key{Namespace: "d", Name: "huge"}].V4.Nodes); n != 26 {
 		t.Errorf("%d nodes, want 26", n)
 	}
 	apitest.Edit(srv, s, "", func(s *corev1.Service) { s.Annotations = nil })
-	w.await("the edit", func() bool { return w.services[Key{"d", "huge"}].Annotations == nil })
+	w.await("the edit", func() bool { return w.services[Key{Namespace: "d", Name: "huge"}].Annotations == nil })
 }

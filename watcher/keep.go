@@ -3,6 +3,8 @@ package watcher
 import (
 	"context"
 	"time"
+
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // When the snapshot file is read and written.
@@ -28,20 +30,10 @@ func (w *Watcher) keepSnapshot(ctx context.Context) error {
 
 // keptWaiting says whether the API server fails soon or stays silent for long.
 func (w *Watcher) keptWaiting(ctx context.Context) bool {
-	if !sleep(ctx, snapshotSoon) || w.services.synced() {
+	if !kube.Sleep(ctx, snapshotSoon) || w.services.synced() {
 		return false
 	}
-	return len(w.health.list()) > 0 || sleep(ctx, snapshotWait-snapshotSoon)
-}
-
-// sleep says whether ctx still lasts after a while.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
+	return len(w.health.list()) > 0 || kube.Sleep(ctx, snapshotWait-snapshotSoon)
 }
 
 func (w *Watcher) loadSnapshot() {
@@ -62,7 +54,7 @@ func (w *Watcher) loadSnapshot() {
 	w.nodes.load(s.Nodes)
 	w.endpoints.load(s.Endpoints)
 	w.health.heardAt(s.Contact)
-	w.log.Warn().Time("contact", s.Contact).Int("services", len(s.Services)).Msg("no API server: started from the snapshot file")
+	w.log.Warn().Time("contact", s.Contact).Int("services", len(s.Services)).Msg("API server unavailable: started from the snapshot file")
 	w.changed()
 }
 

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
@@ -22,7 +23,7 @@ func TestStartWithoutServer(t *testing.T) {
 	dir := t.TempDir()
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		s := lb("web")
-		s.Annotations = map[string]string{leaseAnnotation: "bound"}
+		s.Annotations = map[string]string{lease.LeaseAnnotation: "bound"}
 		srv.Create(s)
 		srv.Create(lb("gone-later"))
 		srv.Create(clusterIP("internal"))
@@ -49,7 +50,7 @@ func TestStartWithoutServer(t *testing.T) {
 		if diff := cmp.Diff(known, second.services); diff != "" {
 			t.Errorf("services (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(map[Key]Endpoints{{"d", "web"}: {Nodes: []string{"n1"}}}, st.Endpoints); diff != "" {
+		if diff := cmp.Diff(map[Key]Endpoints{{Namespace: "d", Name: "web"}: {V4: found([]string{"n1"})}}, st.Endpoints); diff != "" {
 			t.Errorf("endpoints (-want +got):\n%s", diff)
 		}
 		if st.Synced || !st.Stale || len(st.Nodes) != 1 || !st.LastContact.Equal(contact) || st.Cluster != first.State().Cluster {

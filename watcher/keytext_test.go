@@ -15,7 +15,7 @@ import (
 
 func TestReadSecret(t *testing.T) {
 	k, text, ok := readSecret(secret("a\nb\n"))
-	if !ok || k != (Key{ns, "starling-gossip"}) || text != "a\nb\n" {
+	if !ok || k != (Key{Namespace: ns, Name: "starling-gossip"}) || text != "a\nb\n" {
 		t.Errorf("%v %q %v", k, text, ok)
 	}
 	if _, _, ok := readSecret(&corev1.Node{}); ok {
@@ -24,7 +24,7 @@ func TestReadSecret(t *testing.T) {
 }
 
 func TestKeyText(t *testing.T) {
-	w := &Watcher{keys: newKeyText()}
+	w := &Watcher{keys: newSingle[string]()}
 	for _, st := range []struct {
 		name string
 		do   func()
@@ -116,7 +116,7 @@ func TestKeysMayNotBeWatched(t *testing.T) {
 		srv.Forbid("list secrets", "watch secrets")
 		w := start(t, config, func(c *Config) { c.KeyNamespace = ns })
 		time.Sleep(5 * time.Second)
-		p := w.State().Problems
+		p := w.State().words()
 		if len(p) != 1 || w.GossipKeys().Known {
 			t.Errorf("problems %q, keys %+v", p, w.GossipKeys())
 		}

@@ -26,7 +26,7 @@ func TestLogSink(t *testing.T) {
 		{"an error without one", zerolog.InfoLevel, func(l logr.Logger) { l.Error(nil, "failed") }, `{"level":"warn","message":"failed"}`},
 		{"name and values", zerolog.DebugLevel, func(l logr.Logger) { l.WithName("a").WithName("b").WithValues("k", 7).Info("hello") }, `{"level":"debug","k":"7","logger":"a.b","message":"hello"}`},
 		{"odd pairs and structs", zerolog.DebugLevel, func(l logr.Logger) { l.Info("hello", "s", struct{ A int }{1}, "left") }, `{"level":"debug","s":"{A:1}","message":"hello"}`},
-		{"a Stringer", zerolog.DebugLevel, func(l logr.Logger) { l.Info("hello", "key", Key{"d", "a"}) }, `{"level":"debug","key":"d/a","message":"hello"}`},
+		{"a Stringer", zerolog.DebugLevel, func(l logr.Logger) { l.Info("hello", "key", Key{Namespace: "d", Name: "a"}) }, `{"level":"debug","key":"d/a","message":"hello"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -29,16 +29,16 @@ func newMetrics(r prometheus.Registerer, w *Watcher) *metrics {
 	}
 	gauge("services", "Services kept: those that hold or want an address.", func() float64 { return float64(w.services.size()) })
 	gauge("nodes", "Nodes known.", func() float64 { return float64(len(w.nodes.list())) })
-	gauge("contact_age_seconds", "Time since the API server was last heard.", w.contactAge)
+	gauge("contact_age_seconds", "Time since the API server last answered.", w.contactAge)
 	return &metrics{
 		writes: counter("writes_total", "Writes of services/status by result: ok, conflict, gone, forbidden, timeout, error.", "result"),
 		writeSeconds: auto.NewHistogram(prometheus.HistogramOpts{
-			Name: "starling_watcher_write_seconds", Help: "Time a write of services/status took.",
+			Name: "starling_watcher_write_seconds", Help: "Duration of a write of services/status.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
 		}),
-		events:    counter("events_total", "Events about Services and Nodes by result: sent, repeated (counted up), known (told before, renewed), limited, dropped, failed.", "result"),
+		events:    counter("events_total", "Events about Services and Nodes by result: sent, repeated (counted up), known (another speaker reported it before; renewed), limited, dropped, failed.", "result"),
 		watches:   counter("watches_total", "Watches begun or resumed.", "resource"),
-		lists:     counter("lists_total", "Plain lists asked for; none where the server streams them.", "resource"),
+		lists:     counter("lists_total", "Lists requested without streaming; 0 where the API server streams them.", "resource"),
 		snapshots: counter("snapshots_total", "Snapshot files by result: written, failed, loaded, refused.", "result"),
 	}
 }

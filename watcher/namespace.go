@@ -67,6 +67,9 @@ func (s *namespaceSet) replace(_ string, all []namespace) {
 		next[n.name] = n.labels
 	}
 	s.update(func() bool {
+		if maps.EqualFunc(s.labels, next, maps.Equal) {
+			return false
+		}
 		s.labels, s.shared = next, false
 		return true
 	})

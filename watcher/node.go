@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -19,6 +20,10 @@ type Node struct {
 	Cordoned           bool              // spec.unschedulable
 	Excluded           bool              // labelled node.kubernetes.io/exclude-from-external-load-balancers
 	NetworkUnavailable bool              // condition NetworkUnavailable is True
+	Going              string            // the condition by which the node is about to go, as DrainInProgress; "" none
+	Ending             string            // why it goes when its speaker ends: "shutting down", "out of service"; "" it stays
+	MachineID          string            // of the operating system, "" unknown
+	Taints             []Taint           // that keep pods of a DaemonSet away, unless these tolerate them
 }
 
 // readNode is the conversion of the stream.
@@ -42,10 +47,43 @@ func fromNode(o *corev1.Node) Node {
 		Labels:    internMap(o.Labels),
 		Cordoned:  o.Spec.Unschedulable,
 		Excluded:  excluded,
+		MachineID: intern(o.Status.NodeInfo.MachineID),
+		Taints:    taints(o.Spec.Taints),
+		Going:     going(o.Status.Conditions),
+		Ending:    ending(o),
 		NetworkUnavailable: slices.ContainsFunc(o.Status.Conditions, func(c corev1.NodeCondition) bool {
 			return c.Type == corev1.NodeNetworkUnavailable && c.Status == corev1.ConditionTrue
 		}),
 	}
+}
+
+// lifecycle are the conditions of KEP-5683 that say that a node is about to go.
+var lifecycle = []corev1.NodeConditionType{"GracefulNodeShutdownInProgress", "MaintenanceInProgress", "DrainInProgress", "Drained", "MaintenancePlanned"}
+
+// going is the first of them that is true.
+func going(conditions []corev1.NodeCondition) string {
+	for _, t := range lifecycle {
+		for _, c := range conditions {
+			if c.Type == t && c.Status == corev1.ConditionTrue {
+				return string(t)
+			}
+		}
+	}
+	return ""
+}
+
+// ending says why a node goes whose speaker ends. The kubelet tells its shutdown by the message of the
+// condition Ready alone.
+func ending(o *corev1.Node) string {
+	for _, c := range o.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionFalse && strings.Contains(c.Message, "node is shutting down") {
+			return "shutting down"
+		}
+	}
+	if slices.ContainsFunc(o.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeOutOfService }) {
+		return "out of service"
+	}
+	return ""
 }
 
 // internMap copies labels; those of Nodes have few different values.
@@ -113,9 +151,10 @@ func (s *nodeSet) remove(_ string, k Key) {
 
 func (s *nodeSet) replace(_ string, all []Node) {
 	s.update(func() bool {
+		before, first := maps.Clone(s.byName), !s.listed
 		s.fill(all)
 		s.listed = true
-		return true
+		return first || !maps.EqualFunc(before, s.byName, func(a, b Node) bool { return reflect.DeepEqual(a, b) })
 	})
 }
 

@@ -40,9 +40,39 @@ func TestFromNode(t *testing.T) {
 			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("198.18.0.1")}, Others: []netip.Addr{netip.MustParseAddr("203.0.113.1")}},
 		},
 		{
+			name: "the identity of its machine",
+			edit: func(n *corev1.Node) { n.Status.NodeInfo.MachineID = "0123456789abcdef0123456789abcdef" },
+			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, MachineID: "0123456789abcdef0123456789abcdef"},
+		},
+		{
 			name: "cordoned",
 			edit: func(n *corev1.Node) { n.Spec.Unschedulable = true },
 			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Cordoned: true},
+		},
+		{
+			name: "drained, and maintenance is planned",
+			edit: func(n *corev1.Node) {
+				n.Status.Conditions = []corev1.NodeCondition{
+					{Type: "MaintenancePlanned", Status: corev1.ConditionTrue},
+					{Type: "Drained", Status: corev1.ConditionTrue},
+					{Type: "DrainInProgress", Status: corev1.ConditionFalse},
+				}
+			},
+			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Going: "Drained"},
+		},
+		{
+			name: "shutting down",
+			edit: func(n *corev1.Node) {
+				n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: "KubeletNotReady", Message: "node is shutting down"}}
+			},
+			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Ending: "shutting down"},
+		},
+		{
+			name: "not ready for another reason",
+			edit: func(n *corev1.Node) {
+				n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Message: "container runtime network not ready"}}
+			},
+			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}},
 		},
 		{
 			name: "excluded, whatever the label's value",
@@ -53,6 +83,17 @@ func TestFromNode(t *testing.T) {
 				Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Excluded: true,
 				Labels: map[string]string{"node.kubernetes.io/exclude-from-external-load-balancers": "false"},
 			},
+		},
+		{
+			name: "tainted",
+			edit: func(n *corev1.Node) {
+				n.Spec.Taints = []corev1.Taint{
+					{Key: "dedicated", Value: "db", Effect: corev1.TaintEffectNoSchedule},
+					{Key: "busy", Effect: corev1.TaintEffectPreferNoSchedule},
+					{Key: "node.kubernetes.io/unreachable", Effect: corev1.TaintEffectNoExecute},
+				}
+			},
+			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Taints: []Taint{{"dedicated", "db", "NoSchedule"}}},
 		},
 		{
 			name: "network unavailable",

@@ -2,20 +2,20 @@ package watcher
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // When nothing was heard for quiet the API server is asked for a trifle, so that an idle cluster does not look like a
-// dead server. A busy cluster is never asked.
+// dead server. A busy cluster is asked only while a write, an event or such a question has failed and was not repeated.
 const (
 	quiet        = 10 * time.Second
 	probeEvery   = 5 * time.Second
 	probeTimeout = 5 * time.Second
 )
+
+const probing = "get namespaces" // what the probe does
 
 // probe asks for the Namespace kube-system, from the server's cache and with a right that ClusterID needs anyway.
 func (w *Watcher) probe(ctx context.Context) error {
@@ -23,7 +23,7 @@ func (w *Watcher) probe(ctx context.Context) error {
 	defer tick.Stop()
 	known := false
 	for {
-		if !known || time.Since(w.health.lastContact()) > quiet {
+		if !known || w.health.doubtful() || time.Since(w.health.lastContact()) > quiet {
 			id, err := w.ask(ctx)
 			if err == nil && !w.health.isCluster(id) {
 				return ErrForeign
@@ -41,26 +41,10 @@ func (w *Watcher) probe(ctx context.Context) error {
 func (w *Watcher) ask(ctx context.Context) (string, error) {
 	limited, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	id, err := clusterID(limited, w.client, metav1.GetOptions{ResourceVersion: "0"})
+	id, err := kube.CachedClusterID(limited, w.client)
 	if err == nil {
-		w.health.reached()
+		w.health.heard()
 	}
-	w.health.report(ctx, "get namespaces", err)
+	w.health.report(ctx, probing, err)
 	return id, err
-}
-
-// ClusterID returns the identity of the cluster, the UID of its Namespace kube-system. Callers retry; a running Watcher
-// has it in its State, too.
-func ClusterID(ctx context.Context, c *Client) (string, error) {
-	return clusterID(ctx, c, metav1.GetOptions{})
-}
-
-func clusterID(ctx context.Context, c *Client, o metav1.GetOptions) (string, error) {
-	var ns corev1.Namespace
-	err := c.core.Get().Resource("namespaces").Name(metav1.NamespaceSystem).VersionedParams(&o, metav1.ParameterCodec).
-		MaxRetries(0).Do(ctx).Into(&ns)
-	if err != nil {
-		return "", fmt.Errorf("read Namespace %s: %w", metav1.NamespaceSystem, err)
-	}
-	return string(ns.UID), nil
 }

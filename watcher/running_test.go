@@ -14,6 +14,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // patience ends a test that waits for what never comes.
@@ -27,11 +29,12 @@ type running struct {
 	services map[Key]Service // every Drain applied
 	ended    chan error
 	stop     context.CancelFunc
+	patience time.Duration
 }
 
 func start(t *testing.T, config *rest.Config, edit ...func(*Config)) *running {
 	t.Helper()
-	client, err := NewClient(config)
+	client, err := kube.NewClient(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +48,7 @@ func start(t *testing.T, config *rest.Config, edit ...func(*Config)) *running {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &running{Watcher: w, t: t, registry: registry, services: map[Key]Service{}, ended: make(chan error, 1), stop: cancel}
+	r := &running{Watcher: w, t: t, registry: registry, services: map[Key]Service{}, ended: make(chan error, 1), stop: cancel, patience: patience}
 	go func() { r.ended <- w.Run(ctx) }()
 	t.Cleanup(func() {
 		if err := r.end(); err != nil {
@@ -79,12 +82,12 @@ func (r *running) apply() Changes {
 		delete(r.services, k)
 	}
 	for _, s := range c.Put {
-		if !s.relevant() {
+		if !relevant(s) {
 			r.t.Errorf("%s is handed out and holds nothing", s.Key())
 		}
 		r.services[s.Key()] = *s
 	}
-	if !slices.IsSortedFunc(c.Put, byKey) || !slices.IsSortedFunc(c.Deleted, Key.compare) {
+	if !slices.IsSortedFunc(c.Put, byKey) || !slices.IsSortedFunc(c.Deleted, Key.Compare) {
 		r.t.Errorf("changes are not sorted: %v %v", c.Put, c.Deleted)
 	}
 	return c
@@ -93,7 +96,7 @@ func (r *running) apply() Changes {
 // await drains until the condition holds. It looks again whenever the Watcher says that something changed.
 func (r *running) await(what string, holds func() bool) {
 	r.t.Helper()
-	limit := time.After(patience)
+	limit := time.After(r.patience)
 	for {
 		r.apply()
 		if holds() {

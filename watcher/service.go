@@ -1,65 +1,32 @@
 package watcher
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/starling-lb/starling/lease"
+	"github.com/starling-lb/starling/watcher/record"
 )
 
-// leaseAnnotation is the annotation by which a Service holds its addresses.
-const leaseAnnotation = "starling-lb.io/lease"
+// Key names a Service.
+type Key = lease.Key
 
-// A Key names a Service.
-type Key struct{ Namespace, Name string }
-
-// String returns "namespace/name".
-func (k Key) String() string { return k.Namespace + "/" + k.Name }
-
-func (k Key) compare(o Key) int {
-	return cmp.Or(cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
-}
-
-// A Service is what starling needs to know of a Kubernetes Service. Those handed out are the watcher's own and must
+// Service is what starling needs to know of a Kubernetes Service. Those handed out are the watcher's own and must
 // not be written to: 10,000 of them are not worth a second copy.
-type Service struct {
-	Namespace, Name string
-	UID, Version    string // metadata.uid and metadata.resourceVersion
-	Created         time.Time
-	Deleting        bool        // has a deletionTimestamp: finalizers still hold it
-	Local           bool        // externalTrafficPolicy: Local
-	Type, Class     string      // spec.type; spec.loadBalancerClass or ""
-	Annotations     [][2]string // name and value, sorted: those of starling-lb.io/, metallb.io/ and metallb.universe.tf/ alone
-	Labels          string      // canonical text, as of Selector
-	LoadBalancerIP  string      // spec.loadBalancerIP
-	Families        []string    // spec.ipFamilies: "IPv4", "IPv6"
-	FamilyPolicy    string      // "SingleStack", "PreferDualStack", "RequireDualStack"
-	Ports           []string    // "TCP/80", sorted
-	Selector        string      // canonical text, equal if and only if the selectors are; "" is none
-	Ingress         []string    // status.loadBalancer.ingress[].ip, in the order of the status
-}
-
-// Key returns the Service's name.
-func (s Service) Key() Key { return Key{s.Namespace, s.Name} }
-
-// equal compares everything. A list of 10,000 Services is compared with the table after each lost watch.
-func (s *Service) equal(o *Service) bool {
-	return s.Namespace == o.Namespace && s.Name == o.Name && s.UID == o.UID && s.Version == o.Version &&
-		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&
-		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector &&
-		s.Local == o.Local && slices.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
-		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress)
-}
+type Service = lease.Service
 
 // relevant says whether a Service can hold or want an address. One that is not of type LoadBalancer and carries
-// neither lease nor ingress holds nothing, wants nothing and is not kept.
-func (s *Service) relevant() bool {
-	leased := slices.ContainsFunc(s.Annotations, func(a [2]string) bool { return a[0] == leaseAnnotation })
-	return s.Type == string(corev1.ServiceTypeLoadBalancer) || leased || len(s.Ingress) > 0
+// neither lease nor ingress nor externalIPs holds nothing, wants nothing and is not kept.
+func relevant(s *Service) bool {
+	leased := slices.ContainsFunc(s.Annotations, func(a [2]string) bool { return a[0] == lease.LeaseAnnotation })
+	return s.Type == string(corev1.ServiceTypeLoadBalancer) || leased || len(s.Ingress) > 0 || len(s.ExternalIPs) > 0
 }
 
 // readService is the conversion of the stream.
@@ -89,6 +56,7 @@ func fromService(o *corev1.Service) *Service {
 		Ports:          ports(o.Spec.Ports),
 		Selector:       canonical(o.Spec.Selector),
 		Local:          o.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
+		ExternalIPs:    slices.Clone(o.Spec.ExternalIPs),
 	}
 	if s.Labels == s.Selector {
 		s.Labels = s.Selector // most often they are equal; now they are one
@@ -103,14 +71,37 @@ func fromService(o *corev1.Service) *Service {
 		s.Families = append(s.Families, intern(string(f)))
 	}
 	for _, i := range o.Status.LoadBalancer.Ingress {
-		if i.IP != "" {
-			s.Ingress = append(s.Ingress, i.IP)
+		if name := cmp.Or(i.IP, i.Hostname); name != "" {
+			s.Ingress = append(s.Ingress, name)
 		}
+	}
+	if len(s.Ingress) > 0 {
+		s.Writer = ingressWriter(o.ManagedFields)
 	}
 	return s
 }
 
-// ownAnnotations keeps the annotations that starling reads or writes. Everything else, kubectl's copy of the whole
+// ingressWriter names the field manager of status.loadBalancer.ingress, unless it is ours. Of all that the managed
+// fields tell this is kept: 10,000 Services have few writers.
+func ingressWriter(entries []metav1.ManagedFieldsEntry) string {
+	var last *metav1.ManagedFieldsEntry
+	for i := range entries {
+		e := &entries[i]
+		if e.FieldsV1 == nil || last != nil && e.Time.Before(last.Time) {
+			continue
+		}
+		if _, below, ok := bytes.Cut(e.FieldsV1.GetRawBytes(), []byte(`"f:loadBalancer"`)); ok && bytes.Contains(below, []byte(`"f:ingress"`)) {
+			last = e
+		}
+	}
+	if last == nil || last.Manager == record.Component {
+		return ""
+	}
+	return intern(last.Manager)
+}
+
+// ownAnnotations keeps the annotations that starling reads or writes, and those that look as if they were
+// meant to be such. Everything else, kubectl's copy of the whole
 // object first of all, is not worth its memory.
 func ownAnnotations(all map[string]string) [][2]string {
 	var own [][2]string
@@ -125,7 +116,8 @@ func ownAnnotations(all map[string]string) [][2]string {
 
 func ownAnnotation(key string) bool {
 	prefix, _, prefixed := strings.Cut(key, "/")
-	return prefixed && (prefix == "starling-lb.io" || prefix == "metallb.io" || prefix == "metallb.universe.tf")
+	like := strings.Contains(strings.ToLower(prefix), "starling") && !strings.HasPrefix(prefix, "starling-lb.io.")
+	return prefixed && (like || prefix == "metallb.io" || prefix == "metallb.universe.tf")
 }
 
 func ports(all []corev1.ServicePort) []string {

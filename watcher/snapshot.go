@@ -20,7 +20,7 @@ import (
 // One JSON value per line: a header, any number of objects, and a trailer by which a file that was cut short is known.
 const (
 	snapshotName   = "cluster.jsonl"
-	snapshotFormat = 2
+	snapshotFormat = 3
 )
 
 // saved is the content of the file in memory.
@@ -47,8 +47,9 @@ type savedHeader struct {
 }
 
 type savedEndpoints struct {
-	Service Key      `json:"service"`
-	Nodes   []string `json:"nodes"`
+	Service Key    `json:"service"`
+	V4      Places `json:"ipv4"`
+	V6      Places `json:"ipv6"`
 }
 
 // encode writes line by line: the whole file in memory would double a large cluster's footprint.
@@ -68,7 +69,7 @@ func (s saved) encode(w io.Writer) error {
 	for i := range s.Services {
 		line(savedLine{Service: s.Services[i]})
 		if at, ok := s.Endpoints[s.Services[i].Key()]; ok {
-			line(savedLine{Endpoints: &savedEndpoints{s.Services[i].Key(), at.Nodes}})
+			line(savedLine{Endpoints: &savedEndpoints{s.Services[i].Key(), at.V4, at.V6}})
 		}
 	}
 	if err == nil {
@@ -111,7 +112,7 @@ func (s *saved) add(l savedLine) {
 	case l.Node != nil:
 		s.Nodes = append(s.Nodes, *l.Node)
 	case l.Endpoints != nil:
-		s.Endpoints[l.Endpoints.Service] = Endpoints{Nodes: l.Endpoints.Nodes}
+		s.Endpoints[l.Endpoints.Service] = Endpoints{V4: l.Endpoints.V4, V6: l.Endpoints.V6}
 	}
 }
 
@@ -167,7 +168,7 @@ func (f *snapshotFile) write(s saved) bool {
 	}
 	f.metrics.snapshots.WithLabelValues("failed").Inc()
 	if !f.failing {
-		f.log.Warn().Err(err).Str("file", f.path()).Msg("snapshot file not written")
+		f.log.Warn().Err(err).Str("file", f.path()).Msg("cannot write the snapshot file")
 	}
 	f.failing = true
 	return false

@@ -12,22 +12,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/lease"
 )
 
 func sample() saved {
 	a := at("a", "u1", "7")
 	a.Created = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
-	a.Annotations, a.Labels = [][2]string{{leaseAnnotation, "{\"v\":1}\n"}}, "app=a"
+	a.Annotations, a.Labels = [][2]string{{lease.LeaseAnnotation, "{\"v\":1}\n"}}, "app=a"
 	a.Families, a.Ports, a.Ingress = []string{"IPv4"}, []string{"TCP/80"}, []string{"198.18.64.3"}
-	a.Selector, a.Local, a.FamilyPolicy, a.Class, a.LoadBalancerIP = "app=a", true, "SingleStack", "x/y", "198.18.64.3"
+	a.Selector, a.Local, a.FamilyPolicy, a.Class, a.LoadBalancerIP, a.Writer = "app=a", true, "SingleStack", "x/y", "198.18.64.3", "controller"
+	a.ExternalIPs = []string{"198.18.64.9"}
 	return saved{
 		Cluster:  "c1",
 		Services: []*Service{a, at("b", "u2", "8")},
 		Nodes: []Node{{
 			Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1"), netip.MustParseAddr("2001:db8::1")},
-			Labels: map[string]string{"k": "v"}, Cordoned: true, Excluded: true, NetworkUnavailable: true,
+			Labels: map[string]string{"k": "v"}, Cordoned: true, Excluded: true, NetworkUnavailable: true, MachineID: "m", Taints: []Taint{{"a", "b", "NoSchedule"}},
 		}},
-		Endpoints: map[Key]Endpoints{{"d", "a"}: {Nodes: []string{"", "n1"}}},
+		Endpoints: map[Key]Endpoints{{Namespace: "d", Name: "a"}: {V4: found([]string{"", "n1"}), V6: Places{Found: NotServing}}},
 	}
 }
 
@@ -48,7 +51,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	}{
 		{"empty", saved{}, saved{}},
 		{"all fields", sample(), sample()},
-		{"endpoints of Services that are not kept", saved{Endpoints: map[Key]Endpoints{{"d", "zz"}: {Nodes: []string{"n1"}}}}, saved{}},
+		{"endpoints of Services that are not kept", saved{Endpoints: map[Key]Endpoints{{Namespace: "d", Name: "zz"}: {V4: found([]string{"n1"})}}}, saved{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,8 +76,8 @@ func TestDamagedSnapshot(t *testing.T) {
 	}
 	lines := strings.SplitAfter(good, "\n")
 	tests := []struct{ name, in, want string }{
-		{"a later format", strings.Replace(good, `"format":2`, `"format":3`, 1), "snapshot file of format 3, want 2"},
-		{"an earlier format", strings.Replace(good, `"format":2`, `"format":1`, 1), "snapshot file of format 1, want 2"},
+		{"a later format", strings.Replace(good, `"format":3`, `"format":4`, 1), "snapshot file of format 4, want 3"},
+		{"an earlier format", strings.Replace(good, `"format":3`, `"format":2`, 1), "snapshot file of format 2, want 3"},
 		{"no header", strings.Join(lines[1:], ""), "no header"},
 		{"a line is missing", lines[0] + strings.Join(lines[2:], ""), "3 objects of 4"},
 		{"a line twice", lines[0] + lines[1] + strings.Join(lines[1:], ""), "5 objects of 4"},
@@ -97,7 +100,7 @@ func FuzzSnapshot(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
-	f.Add([]byte(`{"header":{"format":2}}{"objects":0}`))
+	f.Add([]byte(`{"header":{"format":3}}{"objects":0}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s, err := decode(bytes.NewReader(in))
 		if err != nil {
@@ -115,7 +118,7 @@ func FuzzSnapshot(f *testing.F) {
 func TestSnapshotFile(t *testing.T) {
 	var log bytes.Buffer
 	dir := filepath.Join(t.TempDir(), "state")
-	w := &Watcher{services: newTable(nil), nodes: newNodeSet(nil), health: newHealth("h", zerolog.Nop(), nil)}
+	w := &Watcher{services: newTable(nil), nodes: newNodeSet(nil), health: newAPIHealth("h", zerolog.Nop(), nil)}
 	m := newMetrics(nil, w)
 	f := newSnapshotFile(dir, zerolog.New(&log), m)
 	if _, ok := f.read(); ok || log.Len() > 0 {
@@ -148,7 +151,7 @@ func TestSnapshotFile(t *testing.T) {
 			t.Error("written into a file")
 		}
 	}
-	if n := strings.Count(log.String(), "snapshot file not written"); n != 1 {
+	if n := strings.Count(log.String(), "cannot write the snapshot file"); n != 1 {
 		t.Errorf("told %d times: %q", n, log.String())
 	}
 	if err := os.WriteFile(f.path(), []byte("{"), 0o600); err != nil {

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/starling-lb/starling/lease"
 )
 
 // A scribe writes down what a sink is told.
@@ -69,7 +71,7 @@ func TestStore(t *testing.T) {
 func TestTransformer(t *testing.T) {
 	s := &store[*Service]{sink: new(scribe), convert: readService, log: zerolog.Nop()}
 	in := versioned("a", "7")
-	in.Annotations = map[string]string{"example.com/large": "x", leaseAnnotation: "{}"}
+	in.Annotations = map[string]string{"example.com/large": "x", lease.LeaseAnnotation: "{}"}
 	out, err := s.Transformer()(in)
 	if err != nil {
 		t.Fatal(err)

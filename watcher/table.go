@@ -36,7 +36,7 @@ func newTable(changed func()) *table {
 var _ sink[*Service] = (*table)(nil)
 
 func (t *table) put(version string, s *Service) {
-	t.update(func() bool { return t.apply(version, s.Key(), s, s.relevant()) })
+	t.update(func() bool { return t.apply(version, s.Key(), s, relevant(s)) })
 }
 
 func (t *table) remove(version string, k Key) {
@@ -70,34 +70,37 @@ func (t *table) position(version string) {
 func (t *table) replace(version string, all []*Service) {
 	next := make(map[Key]*Service, len(all))
 	for _, s := range all {
-		if s.relevant() {
+		if relevant(s) {
 			next[s.Key()] = s
 		}
 	}
 	t.update(func() bool {
+		differs := true
 		if !t.listed {
 			t.reset, t.listed = true, true
 		} else {
-			t.touchDifference(next)
+			differs = t.touchDifference(next)
 		}
 		t.services, t.at = next, version
-		return true
+		return differs
 	})
 }
 
 // touchDifference compares contents, not versions: after an API server was restored from a backup, a version may name
 // something else than before.
-func (t *table) touchDifference(next map[Key]*Service) {
+func (t *table) touchDifference(next map[Key]*Service) (differs bool) {
+	touch := func(k Key) { t.touched[k], differs = struct{}{}, true }
 	for k := range t.services {
 		if _, ok := next[k]; !ok {
-			t.touched[k] = struct{}{}
+			touch(k)
 		}
 	}
 	for k, s := range next {
-		if old, ok := t.services[k]; !ok || !old.equal(s) {
-			t.touched[k] = struct{}{}
+		if old, ok := t.services[k]; !ok || !old.Same(s) {
+			touch(k)
 		}
 	}
+	return differs
 }
 
 // load fills the table from a snapshot file, unless the API server was faster.
@@ -125,7 +128,7 @@ func (t *table) drain() (Changes, string) {
 		c.Put, c.Deleted = t.sorted()
 	}
 	slices.SortFunc(c.Put, byKey)
-	slices.SortFunc(c.Deleted, Key.compare)
+	slices.SortFunc(c.Deleted, Key.Compare)
 	t.touched, t.reset, t.handed = map[Key]struct{}{}, false, t.listed
 	return c, t.at
 }
@@ -141,7 +144,7 @@ func (t *table) sorted() (put []*Service, deleted []Key) {
 	return put, deleted
 }
 
-func byKey(a, b *Service) int { return a.Key().compare(b.Key()) }
+func byKey(a, b *Service) int { return a.Key().Compare(b.Key()) }
 
 // stale says whether what the last drain handed out did not come from the API server.
 func (t *table) stale() bool {

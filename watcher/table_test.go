@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/starling-lb/starling/lease"
 )
 
 // at is a LoadBalancer Service at a version.
@@ -83,14 +85,14 @@ func TestTableLists(t *testing.T) {
 				tb.drain()
 				tb.replace("9", []*Service{at("a", "u1", "1"), at("b", "u2", "8"), at("d", "u4", "7")})
 			},
-			tableState{changes: Changes{Put: []*Service{at("b", "u2", "8"), at("d", "u4", "7")}, Deleted: []Key{{"d", "c"}}}, at: "9", told: 2},
+			tableState{changes: Changes{Put: []*Service{at("b", "u2", "8"), at("d", "u4", "7")}, Deleted: []Key{{Namespace: "d", Name: "c"}}}, at: "9", told: 2},
 		},
 		{
 			"a list and changes after it are one step",
 			func(tb *table) {
 				tb.replace("1", []*Service{at("a", "u1", "1")})
 				tb.put("2", at("a", "u1", "2"))
-				tb.remove("3", Key{"d", "zz"})
+				tb.remove("3", Key{Namespace: "d", Name: "zz"})
 			},
 			tableState{changes: Changes{Reset: true, Put: []*Service{at("a", "u1", "2")}}, at: "3", told: 2},
 		},
@@ -101,7 +103,7 @@ func TestTableLists(t *testing.T) {
 
 func TestTableChanges(t *testing.T) {
 	leased := still("a", "u1", "3")
-	leased.Annotations = [][2]string{{leaseAnnotation, "{}"}}
+	leased.Annotations = [][2]string{{lease.LeaseAnnotation, "{}"}}
 	for _, tt := range []tableTest{
 		{
 			"put, deleted, sorted",
@@ -110,16 +112,16 @@ func TestTableChanges(t *testing.T) {
 				tb.drain()
 				tb.put("2", at("c", "u2", "2"))
 				tb.put("3", at("b", "u3", "3"))
-				tb.remove("4", Key{"d", "x"})
+				tb.remove("4", Key{Namespace: "d", Name: "x"})
 			},
-			tableState{changes: Changes{Put: []*Service{at("b", "u3", "3"), at("c", "u2", "2")}, Deleted: []Key{{"d", "x"}}}, at: "4", told: 4},
+			tableState{changes: Changes{Put: []*Service{at("b", "u3", "3"), at("c", "u2", "2")}, Deleted: []Key{{Namespace: "d", Name: "x"}}}, at: "4", told: 4},
 		},
 		{
 			"deleted and made anew",
 			func(tb *table) {
 				tb.replace("1", []*Service{at("a", "u1", "1")})
 				tb.drain()
-				tb.remove("2", Key{"d", "a"})
+				tb.remove("2", Key{Namespace: "d", Name: "a"})
 				tb.put("3", at("a", "u2", "3"))
 			},
 			tableState{changes: Changes{Put: []*Service{at("a", "u2", "3")}}, at: "3", told: 3},
@@ -131,7 +133,7 @@ func TestTableChanges(t *testing.T) {
 				tb.drain()
 				tb.put("2", still("a", "u1", "2"))
 			},
-			tableState{changes: Changes{Deleted: []Key{{"d", "a"}}}, at: "2", told: 2},
+			tableState{changes: Changes{Deleted: []Key{{Namespace: "d", Name: "a"}}}, at: "2", told: 2},
 		},
 		{
 			"another type with a lease still holds",
@@ -148,7 +150,7 @@ func TestTableChanges(t *testing.T) {
 				tb.replace("1", nil)
 				tb.drain()
 				tb.put("2", still("a", "u1", "2"))
-				tb.remove("3", Key{"d", "a"})
+				tb.remove("3", Key{Namespace: "d", Name: "a"})
 				tb.position("4")
 			},
 			tableState{at: "4", told: 1},

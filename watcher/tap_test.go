@@ -33,9 +33,9 @@ func TestTap(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			h := newHealth("h", zerolog.Nop(), func() {})
+			h := newAPIHealth("h", zerolog.Nop(), func() {})
 			source := watch.NewFake()
-			tap := newTap(source, &stream{main: true, health: h})
+			tap := newTap(source, &stream{main: true, health: h}, 0, 0)
 			if h.lastContact().IsZero() || h.open != 1 {
 				t.Error("an open watch is no contact")
 			}
@@ -64,7 +64,7 @@ func TestTap(t *testing.T) {
 // TestTapStopped: one that is stopped while it holds an event lets go of it, and of its source.
 func TestTapStopped(t *testing.T) {
 	source := watch.NewFake()
-	tap := newTap(source, &stream{health: newHealth("h", zerolog.Nop(), func() {})})
+	tap := newTap(source, &stream{health: newAPIHealth("h", zerolog.Nop(), func() {})}, 0, 0)
 	source.Add(&corev1.Service{}) // taken by the tap, which nobody reads
 	tap.Stop()
 	select {

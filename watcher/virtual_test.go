@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/starling-lb/starling/watcher/apitest"
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // virtual runs a test in virtual time against a server reached in memory.
@@ -106,12 +107,12 @@ func TestFrozenServer(t *testing.T) {
 		})
 		time.Sleep(30 * time.Second)
 		want := "API server http://apitest unreachable: no answer in time (since 10s)"
-		if got := w.State().Problems; len(got) != 1 || got[0] != want {
+		if got := w.State().words(); len(got) != 1 || got[0] != want {
 			t.Errorf("problems %q, want %q", got, want)
 		}
 		srv.Before(nil)
 		time.Sleep(10 * time.Second)
-		if got := w.State().Problems; len(got) != 0 {
+		if got := w.State().words(); len(got) != 0 {
 			t.Errorf("problems after the server woke: %q", got)
 		}
 	})
@@ -136,7 +137,7 @@ func TestPauseBetweenAttempts(t *testing.T) {
 			t.Errorf("%d attempts of four streams in a minute", n)
 		}
 		want := "API server http://apitest unreachable: connection refused (since 1m1s)"
-		if got := w.State().Problems; len(got) != 1 || got[0] != want {
+		if got := w.State().words(); len(got) != 1 || got[0] != want {
 			t.Errorf("problems %q, want %q", got, want)
 		}
 		begin := time.Now()
@@ -156,8 +157,8 @@ func TestTimeoutIsNoContact(t *testing.T) {
 				}})
 				time.Sleep(time.Minute)
 				s := w.State()
-				if !s.LastContact.IsZero() || len(s.Problems) != 1 {
-					t.Errorf("contact %s, problems %q", s.LastContact, s.Problems)
+				if !s.LastContact.IsZero() || len(s.words()) != 1 {
+					t.Errorf("contact %s, problems %q", s.LastContact, s.words())
 				}
 				if n := w.metric(w.metrics.lists.WithLabelValues("services")); n != 0 {
 					t.Errorf("%v plain lists tried, although nothing says that the server has no streamed ones", n)
@@ -184,7 +185,7 @@ func TestServerAsksForPatience(t *testing.T) {
 		if n := asked.Load(); n != 10 {
 			t.Errorf("asked %d times in 39 s, want 10", n)
 		}
-		if got := w.State().Problems; len(got) != 0 {
+		if got := w.State().words(); len(got) != 0 {
 			t.Logf("problems meanwhile: %q", got)
 		}
 		srv.Before(nil)
@@ -196,7 +197,7 @@ func TestServerAsksForPatience(t *testing.T) {
 // TestForeign: the process came up with the snapshot file of another cluster.
 func TestForeign(t *testing.T) {
 	virtual(t, func(t *testing.T, _ *apitest.Server, config *rest.Config) {
-		c, err := NewClient(config)
+		c, err := kube.NewClient(config)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
@@ -24,7 +25,7 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := w.State(); s.Synced || !s.Stale || !s.LastContact.IsZero() || s.Cluster != "" || len(s.Problems) != 0 {
+	if s := w.State(); s.Synced || !s.Stale || !s.LastContact.IsZero() || s.Cluster != "" || len(s.words()) != 0 {
 		t.Errorf("state %+v", s)
 	}
 	if c := w.Drain(); c.Reset || len(c.Put) != 0 || len(c.Deleted) != 0 {
@@ -65,10 +66,10 @@ func TestFollow(t *testing.T) {
 	if diff := cmp.Diff(wantNodes, s.Nodes, addrs()); diff != "" {
 		t.Errorf("nodes (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[Key]Endpoints{{"d", "a"}: {Nodes: []string{"n1"}}}, s.Endpoints); diff != "" {
+	if diff := cmp.Diff(map[Key]Endpoints{{Namespace: "d", Name: "a"}: {V4: found([]string{"n1"})}}, s.Endpoints); diff != "" {
 		t.Errorf("endpoints (-want +got):\n%s", diff)
 	}
-	if s.Stale || s.LastContact.IsZero() || len(s.Problems) != 0 || !strings.HasPrefix(s.Cluster, "00000000-") {
+	if s.Stale || s.LastContact.IsZero() || len(s.words()) != 0 || !strings.HasPrefix(s.Cluster, "00000000-") {
 		t.Errorf("state %+v", s)
 	}
 
@@ -89,7 +90,7 @@ func TestFollow(t *testing.T) {
 	srv.Delete(node("n2", ""))
 	w.await("the node to go", func() bool { return len(w.State().Nodes) == 1 })
 	apitest.Edit(srv, endpointSlice("a-1", "a"), "", func(s *discoveryv1.EndpointSlice) { s.Endpoints = nil })
-	w.await("the endpoint to go", func() bool { return len(w.State().Endpoints[Key{"d", "a"}].Nodes) == 0 })
+	w.await("the endpoint to go", func() bool { return len(w.State().Endpoints[Key{Namespace: "d", Name: "a"}].V4.Nodes) == 0 })
 	apitest.Edit(srv, clusterIP("internal"), "", func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeLoadBalancer })
 	w.has("a", "internal")
 	apitest.Edit(srv, lb("a"), "", func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeClusterIP })
@@ -165,8 +166,8 @@ func TestMetrics(t *testing.T) {
 	w.has("a")
 	w.awaitSynced()
 	w.await("the namespaces", func() bool { return len(w.State().Namespaces) > 0 })
-	s := w.services[Key{"d", "a"}]
-	if err := w.Write(t.Context(), Write{Key: s.Key(), UID: s.UID, Version: s.Version, Annotations: map[string]string{leaseAnnotation: "x"}}); err != nil {
+	s := w.services[Key{Namespace: "d", Name: "a"}]
+	if err := w.Write(t.Context(), Write{Key: s.Key(), UID: s.UID, Version: s.Version, Annotations: map[string]string{lease.LeaseAnnotation: "x"}}); err != nil {
 		t.Fatal(err)
 	}
 	want := `

@@ -12,20 +12,22 @@ import (
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // words says in one line why an attempt such as "list services" failed, for people: who was asked, and what to look at.
-func (h *health) words(what string, err error) string {
+func (h *apiHealth) words(what string, err error) (health.Code, string) {
 	var status apierrors.APIStatus
 	switch {
 	case apierrors.IsForbidden(err):
-		return fmt.Sprintf("forbidden by RBAC: %s (%s)", what, message(err))
+		return health.APIForbidden, fmt.Sprintf("forbidden by RBAC: %s (%s)", what, message(err))
 	case apierrors.IsUnauthorized(err):
-		return fmt.Sprintf("API server %s does not accept our credentials", h.host)
+		return health.APIUnauthorized, fmt.Sprintf("API server %s does not accept our credentials", h.host)
 	case errors.As(err, &status):
-		return fmt.Sprintf("API server %s cannot %s: %s", h.host, what, message(err))
+		return health.APIFailing, fmt.Sprintf("API server %s cannot %s: %s", h.host, what, message(err))
 	}
-	return fmt.Sprintf("API server %s unreachable: %s", h.host, cause(err))
+	return health.APIUnreachable, fmt.Sprintf("API server %s unreachable: %s", h.host, cause(err))
 }
 
 // message returns what the API server said, or its reason when it said nothing. What is forbidden is said before.

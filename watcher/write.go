@@ -11,6 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // writeTimeout ends a write that gets no answer. Whether it was done is then unknown; the stream will tell.
@@ -39,20 +41,20 @@ type Write struct {
 // changed or was replaced since, ErrGone when there is none of that name, or what went wrong.
 func (w *Watcher) Write(ctx context.Context, p Write) error {
 	start := time.Now()
-	err := w.client.patchStatus(ctx, p)
+	err := patchStatus(ctx, w.client, p)
 	w.metrics.wrote(err, time.Since(start))
-	w.health.wrote(ctx, err)
+	w.health.wrote(ctx, status(p.Key), err)
 	return err
 }
 
-func (c *Client) patchStatus(ctx context.Context, p Write) error {
+func patchStatus(ctx context.Context, c *kube.Client, p Write) error {
 	body, err := p.patch()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	err = c.core.Patch(types.MergePatchType).Namespace(p.Key.Namespace).Resource("services").Name(p.Key.Name).
+	err = c.Core.Patch(types.MergePatchType).Namespace(p.Key.Namespace).Resource("services").Name(p.Key.Name).
 		SubResource("status").Body(body).MaxRetries(0).Do(ctx).Error()
 	return writeError(p.Key, err)
 }

@@ -14,11 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
 func TestPatch(t *testing.T) {
-	key := Key{"d", "web"}
+	key := Key{Namespace: "d", Name: "web"}
 	tests := []struct {
 		name string
 		in   Write
@@ -26,18 +27,18 @@ func TestPatch(t *testing.T) {
 	}{
 		{
 			"lease alone",
-			Write{Key: key, UID: "u1", Version: "7", Annotations: map[string]string{leaseAnnotation: "{}"}},
+			Write{Key: key, UID: "u1", Version: "7", Annotations: map[string]string{lease.LeaseAnnotation: "{}"}},
 			`{"metadata":{"uid":"u1","resourceVersion":"7","annotations":{"starling-lb.io/lease":"{}"}}}`,
 		},
 		{
 			"lease and ingress",
-			Write{Key: key, UID: "u1", Version: "7", Annotations: map[string]string{leaseAnnotation: "{}"}, SetIngress: true, Ingress: []string{"198.18.64.3", "2001:db8::1"}},
+			Write{Key: key, UID: "u1", Version: "7", Annotations: map[string]string{lease.LeaseAnnotation: "{}"}, SetIngress: true, Ingress: []string{"198.18.64.3", "2001:db8::1"}},
 			`{"metadata":{"uid":"u1","resourceVersion":"7","annotations":{"starling-lb.io/lease":"{}"}},
 			  "status":{"loadBalancer":{"ingress":[{"ip":"198.18.64.3","ipMode":"VIP"},{"ip":"2001:db8::1","ipMode":"VIP"}]}}}`,
 		},
 		{
 			"release",
-			Write{Key: key, UID: "u1", Version: "7", Annotations: map[string]string{leaseAnnotation: ""}, SetIngress: true},
+			Write{Key: key, UID: "u1", Version: "7", Annotations: map[string]string{lease.LeaseAnnotation: ""}, SetIngress: true},
 			`{"metadata":{"uid":"u1","resourceVersion":"7","annotations":{"starling-lb.io/lease":null}},"status":{"loadBalancer":{"ingress":null}}}`,
 		},
 		{
@@ -72,13 +73,13 @@ func TestWrite(t *testing.T) {
 	const ip = "198.18.64.3"
 	bind := func(s *corev1.Service) Write {
 		return Write{
-			Key: Key{"d", "web"}, UID: string(s.UID), Version: s.ResourceVersion,
-			Annotations: map[string]string{leaseAnnotation: "{}"}, Ingress: []string{ip}, SetIngress: true,
+			Key: Key{Namespace: "d", Name: "web"}, UID: string(s.UID), Version: s.ResourceVersion,
+			Annotations: map[string]string{lease.LeaseAnnotation: "{}"}, Ingress: []string{ip}, SetIngress: true,
 		}
 	}
 	release := func(s *corev1.Service) Write {
 		w := bind(s)
-		w.Annotations, w.Ingress = map[string]string{leaseAnnotation: "", "starling-lb.io/never": ""}, nil
+		w.Annotations, w.Ingress = map[string]string{lease.LeaseAnnotation: "", "starling-lb.io/never": ""}, nil
 		return w
 	}
 	nothing := func(*apitest.Server, *corev1.Service) {}
@@ -154,7 +155,7 @@ func TestWriteArrives(t *testing.T) {
 	srv.Create(in)
 	w := start(t, srv.Config())
 	w.has("web")
-	key := Key{"d", "web"}
+	key := Key{Namespace: "d", Name: "web"}
 	write := func(annotations map[string]string, ips []string, want Service) {
 		t.Helper()
 		s := w.services[key]
@@ -171,11 +172,11 @@ func TestWriteArrives(t *testing.T) {
 		}
 	}
 	pool := "starling-lb.io/address-pool"
-	write(map[string]string{leaseAnnotation: "claimed"}, nil, Service{Annotations: [][2]string{{pool, "p"}, {leaseAnnotation, "claimed"}}})
-	write(map[string]string{leaseAnnotation: "bound"}, []string{"198.18.64.3", "2001:db8::1"},
-		Service{Annotations: [][2]string{{pool, "p"}, {leaseAnnotation, "bound"}}, Ingress: []string{"198.18.64.3", "2001:db8::1"}})
-	write(nil, []string{"198.18.64.4"}, Service{Annotations: [][2]string{{pool, "p"}, {leaseAnnotation, "bound"}}, Ingress: []string{"198.18.64.4"}})
-	write(map[string]string{leaseAnnotation: ""}, []string{}, Service{Annotations: [][2]string{{pool, "p"}}})
+	write(map[string]string{lease.LeaseAnnotation: "claimed"}, nil, Service{Annotations: [][2]string{{pool, "p"}, {lease.LeaseAnnotation, "claimed"}}})
+	write(map[string]string{lease.LeaseAnnotation: "bound"}, []string{"198.18.64.3", "2001:db8::1"},
+		Service{Annotations: [][2]string{{pool, "p"}, {lease.LeaseAnnotation, "bound"}}, Ingress: []string{"198.18.64.3", "2001:db8::1"}})
+	write(nil, []string{"198.18.64.4"}, Service{Annotations: [][2]string{{pool, "p"}, {lease.LeaseAnnotation, "bound"}}, Ingress: []string{"198.18.64.4"}})
+	write(map[string]string{lease.LeaseAnnotation: ""}, []string{}, Service{Annotations: [][2]string{{pool, "p"}}})
 	stored, _ := apitest.Get(srv, in)
 	if stored.Annotations["example.com/theirs"] != "kept" || stored.Spec.Type != corev1.ServiceTypeLoadBalancer {
 		t.Errorf("stored %+v", stored)
@@ -200,7 +201,7 @@ func TestWriteOnce(t *testing.T) {
 		}
 		return nil
 	})
-	err := w.Write(t.Context(), Write{Key: Key{"d", "web"}, UID: string(s.UID), Version: s.ResourceVersion})
+	err := w.Write(t.Context(), Write{Key: Key{Namespace: "d", Name: "web"}, UID: string(s.UID), Version: s.ResourceVersion})
 	if !apierrors.IsTooManyRequests(err) || patches != 1 {
 		t.Errorf("%d patches, error %v", patches, err)
 	}
@@ -220,11 +221,11 @@ func TestWriteGivenUp(t *testing.T) {
 		}
 		return nil
 	})
-	err := w.Write(ctx, Write{Key: Key{"d", "web"}, UID: string(s.UID), Version: s.ResourceVersion})
+	err := w.Write(ctx, Write{Key: Key{Namespace: "d", Name: "web"}, UID: string(s.UID), Version: s.ResourceVersion})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if got := w.State().Problems; len(got) != 0 {
+	if got := w.State().words(); len(got) != 0 {
 		t.Errorf("problems %q", got)
 	}
 }
@@ -234,10 +235,10 @@ func TestUIDRefused(t *testing.T) {
 	kind := schema.GroupKind{Kind: "Service"}
 	uid := apierrors.NewInvalid(kind, "web", field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), "u1", "field is immutable")})
 	name := apierrors.NewInvalid(kind, "web", field.ErrorList{field.Invalid(field.NewPath("metadata", "name"), "x", "field is immutable")})
-	if err := writeError(Key{"d", "web"}, uid); !errors.Is(err, ErrConflict) {
+	if err := writeError(Key{Namespace: "d", Name: "web"}, uid); !errors.Is(err, ErrConflict) {
 		t.Errorf("uid: %v", err)
 	}
-	if err := writeError(Key{"d", "web"}, name); errors.Is(err, ErrConflict) || err == nil {
+	if err := writeError(Key{Namespace: "d", Name: "web"}, name); errors.Is(err, ErrConflict) || err == nil {
 		t.Errorf("name: %v", err)
 	}
 }

@@ -1,24 +1,137 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 )
 
-// flagsFirst moves the flags of a command before its arguments, where the library wants them, because kubectl lets
-// people write them anywhere. What follows -- stays as it is.
-func flagsFirst(app *cli.App, args []string) []string {
-	if len(args) < 3 {
-		return args
+// line is a command line as this program understands it. The library only reads the values: which command is meant,
+// where flags may stand, and what is wrong with them is found here, so that people may write flags anywhere, as with
+// kubectl, and read about all mistakes at once.
+type line struct {
+	app   *cli.App
+	path  []*cli.Command // the command and its subcommand; empty for the program itself
+	flags []string       // with their values
+	rest  []string       // arguments; what follows -- stays as it is, with the --
+	help  bool           // --help, -h or the command help
+}
+
+// understand finds the command, its flags and its arguments in the words behind the program's name.
+func understand(app *cli.App, words []string) line {
+	l := line{app: app}
+	for len(words) > 0 {
+		if words[0] == "help" && len(l.commands()) > 0 {
+			l.help, words = true, words[1:]
+			continue
+		}
+		i := slices.IndexFunc(l.commands(), func(c *cli.Command) bool { return c.HasName(words[0]) })
+		if i < 0 {
+			break
+		}
+		l.path, words = append(l.path, l.commands()[i]), words[1:]
 	}
-	i := slices.IndexFunc(app.Commands, func(c *cli.Command) bool { return c.HasName(args[1]) })
-	if i < 0 || len(app.Commands[i].Subcommands) > 0 {
-		return args
+	flags, rest := split(l.known(), words)
+	l.rest = rest
+	for _, f := range flags {
+		if f == "--help" || f == "-help" || f == "-h" {
+			l.help = true
+			continue
+		}
+		l.flags = append(l.flags, f)
 	}
-	flags, rest := split(app.Commands[i].Flags, args[2:])
-	return slices.Concat(args[:2], flags, rest)
+	return l
+}
+
+// commands are those that may come next.
+func (l line) commands() []*cli.Command {
+	if len(l.path) == 0 {
+		return l.app.Commands
+	}
+	return l.path[len(l.path)-1].Subcommands
+}
+
+// known are the flags of the command.
+func (l line) known() []cli.Flag {
+	if len(l.path) == 0 {
+		return l.app.Flags
+	}
+	return l.path[len(l.path)-1].Flags
+}
+
+// name is that of the command with a space behind, "" for the program itself.
+func (l line) name() string {
+	var name strings.Builder
+	for _, c := range l.path {
+		name.WriteString(c.Name + " ")
+	}
+	return name.String()
+}
+
+// arguments is the command line in the order that the library wants.
+func (l line) arguments() []string {
+	return slices.Concat([]string{l.app.Name}, strings.Fields(l.name()), l.flags, l.rest)
+}
+
+// check says what is wrong with the command and with the flags, one line for each mistake.
+func (l line) check() error {
+	err := errors.Join(l.checkFlags(), checkVariables(l.known()))
+	if commands := l.commands(); err == nil && len(l.rest) > 0 && len(commands) > 0 {
+		err = fmt.Errorf("unknown command %q%s", l.name()+l.rest[0], didYouMean(l.rest[0], namesOf(commands)))
+	}
+	if err != nil {
+		return usageError{command: l.name(), err: err}
+	}
+	return nil
+}
+
+// checkFlags looks at each flag and its value.
+func (l line) checkFlags() error {
+	var errs []error
+	for words := l.flags; len(words) > 0; words = words[1:] {
+		name, value, given := strings.Cut(strings.TrimLeft(words[0], "-"), "=")
+		f := flagOf(l.known(), name)
+		switch {
+		case f == nil:
+			errs = append(errs, l.noFlag(name))
+			continue
+		case !given && !needsValue(f):
+			continue
+		case !given && len(words) == 1:
+			errs = append(errs, fmt.Errorf("%s needs a value%s", dashed(name), shape(f, ": ")))
+			continue
+		case !given:
+			words = words[1:]
+			value = words[0]
+		}
+		if !fits(f, value) {
+			errs = append(errs, fmt.Errorf("%s: %q is not%s", dashed(name), value, shape(f, " ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// noFlag says of an unknown flag what may have been meant.
+func (l line) noFlag(name string) error {
+	if len(l.path) == 0 {
+		for _, c := range l.app.Commands {
+			if flagOf(c.Flags, name) != nil {
+				return fmt.Errorf("%s belongs behind a command, as in %s %s %s", dashed(name), l.app.Name, c.Name, dashed(name))
+			}
+		}
+	}
+	var names []string
+	for _, f := range l.known() {
+		for _, n := range f.Names() {
+			if len(n) > 1 {
+				names = append(names, dashed(n))
+			}
+		}
+	}
+	return fmt.Errorf("there is no flag %s%s", dashed(name), didYouMean(dashed(name), append(names, "--help")))
 }
 
 // split parts the flags with their values from the arguments.
@@ -39,13 +152,27 @@ func split(known []cli.Flag, args []string) (flags, rest []string) {
 	return flags, rest
 }
 
-// takesValue tells whether the word after a flag is its value.
+// takesValue reports whether the word after a flag is its value.
 func takesValue(known []cli.Flag, word string) bool {
-	name := strings.TrimLeft(word, "-")
-	for _, f := range known {
-		if _, is := f.(*cli.BoolFlag); !is && slices.Contains(f.Names(), name) {
-			return true
+	f := flagOf(known, strings.TrimLeft(word, "-"))
+	return f != nil && needsValue(f)
+}
+
+// flagOf is the flag of a name, nil if there is none.
+func flagOf(known []cli.Flag, name string) cli.Flag {
+	i := slices.IndexFunc(known, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i < 0 {
+		return nil
+	}
+	return known[i]
+}
+
+func namesOf(commands []*cli.Command) []string {
+	var names []string
+	for _, c := range commands {
+		if !c.Hidden {
+			names = append(names, c.Name)
 		}
 	}
-	return false
+	return names
 }

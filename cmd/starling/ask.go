@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/starling-lb/starling/status"
-	"github.com/starling-lb/starling/watcher"
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 const (
@@ -30,14 +33,14 @@ const (
 // askFlags are those of every command that asks speakers.
 func askFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringSliceFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a speaker to ask, repeatable, in the variable separated by ;", DefaultText: defaultServer + ", as kubectl starling: all, through the API server"},
-		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "ask through the API server that this `FILE` leads to", DefaultText: "as kubectl finds it"},
-		&cli.StringFlag{Name: "context", Usage: "ask through the API server of this `CONTEXT` of the kubeconfig", DefaultText: "the present one"},
-		&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, EnvVars: env("NAMESPACE"), Usage: "namespace of the speakers", DefaultText: "own, else " + defaultNamespace},
+		&cli.StringSliceFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a speaker to ask; repeatable, in the variable separated by ;", DefaultText: defaultServer + " if a speaker runs there; else, and as kubectl starling, all speakers through the API server"},
+		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "ask through the API server, with this kubeconfig `FILE`", DefaultText: "as kubectl finds it"},
+		&cli.StringFlag{Name: "context", Usage: "ask through the API server, with this `CONTEXT` of the kubeconfig", DefaultText: "the current context"},
+		&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, EnvVars: env("NAMESPACE"), Usage: "`NAMESPACE` of the speakers", DefaultText: "that of this Pod, else " + defaultNamespace},
 		&cli.StringFlag{Name: "node", Usage: "ask the speaker of this `NODE`, through the API server", DefaultText: "any"},
-		&cli.DurationFlag{Name: "timeout", Value: askLimit, Usage: "how long to wait for an answer"},
+		&cli.DurationFlag{Name: "timeout", Value: askLimit, Usage: "how long to wait for each speaker's answer"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "table", Usage: "`FORMAT`: table, wide, json or yaml"},
-		&cli.StringFlag{Name: "color", EnvVars: env("COLOR"), Value: "auto", Usage: "`WHEN` to use colours: auto (on a terminal, unless NO_COLOR is set), always or never"},
+		&cli.StringFlag{Name: "color", EnvVars: env("COLOR"), Value: "auto", Usage: "`WHEN` to use colors: auto (on a terminal, unless NO_COLOR is set), always or never"},
 	}, more...)
 }
 
@@ -65,8 +68,11 @@ type asker struct {
 // pluginName is what the program is called in its own help when it is a plugin of kubectl.
 const pluginName = "kubectl starling"
 
-// plugin tells whether the program was called as a plugin of kubectl, which sets the name.
-func plugin(program string) bool { return strings.HasPrefix(filepath.Base(program), "kubectl-") }
+// plugin reports whether the program was called as a plugin of kubectl, which sets the name.
+func plugin(program string) bool {
+	name := filepath.Base(program)
+	return strings.HasPrefix(name, "kubectl-") || name == completerName
+}
 
 // newAsker reads the flags. Nobody is asked yet. The error has one line for each mistake.
 func newAsker(c *cli.Context) (asker, error) {
@@ -85,8 +91,10 @@ func newAsker(c *cli.Context) (asker, error) {
 		api = api || c.IsSet(name)
 	}
 	switch {
-	case len(servers) > 0 || !api:
+	case len(servers) > 0:
 		a.targets = serverTargets(servers)
+	case !api:
+		a.targets = nearest(defaultServer, c.App.ErrWriter, func() (func(context.Context) ([]target, error), error) { return chosenPods(c) })
 	default:
 		targets, err := chosenPods(c)
 		errs = append(errs, err)
@@ -121,10 +129,35 @@ func serverTargets(servers []string) func(context.Context) ([]target, error) {
 	return func(context.Context) ([]target, error) { return list, nil }
 }
 
-// hint says what to do when nobody listens at the place that was meant for want of a better one.
+// nearest is the speaker of this node. Where nobody listens at its address it is those that a kubeconfig leads to, which
+// says so, since whoever calls starling on a laptop means them.
+func nearest(local string, notice io.Writer, pods func() (func(context.Context) ([]target, error), error)) func(context.Context) ([]target, error) {
+	return func(ctx context.Context) ([]target, error) {
+		here := serverTargets([]string{local})
+		u, err := url.Parse(local)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", local, err)
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", u.Host)
+		if err == nil {
+			_ = conn.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return here(ctx)
+		}
+		there, err := pods()
+		if err != nil {
+			return here(ctx) // which says what to do
+		}
+		fmt.Fprintln(notice, "starling: no speaker runs here; asking through the API server")
+		return there(ctx)
+	}
+}
+
+// hint says what to do when nobody listens at the default address.
 func hint(server string, err error) error {
 	if server == defaultServer && errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w\nno speaker runs here; ask through the API server (kubectl starling, or --kubeconfig FILE), or another one with --server http://NODE:7928", err)
+		return fmt.Errorf("%w\nno speaker runs here; ask through the API server (kubectl starling, or --kubeconfig FILE), or another speaker with --server http://NODE:7928", err)
 	}
 	return err
 }
@@ -135,7 +168,7 @@ func chosenPods(c *cli.Context) (func(context.Context) ([]target, error), error)
 	if err != nil {
 		return nil, prefixed("--namespace", err)
 	}
-	client, err := watcher.ConnectContext(c.String("kubeconfig"), c.String("context"), "starling/"+version())
+	client, err := kube.ConnectContext(c.String("kubeconfig"), c.String("context"), "starling/"+version())
 	if err != nil {
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}
@@ -144,9 +177,9 @@ func chosenPods(c *cli.Context) (func(context.Context) ([]target, error), error)
 
 // podTargets are the pods of the speakers on one node, "" for all, reached through the API server: whoever looks after the
 // cluster reaches that, and often not the nodes.
-func podTargets(client *watcher.Client, namespace, node string) func(context.Context) ([]target, error) {
+func podTargets(client *kube.Client, namespace, node string) func(context.Context) ([]target, error) {
 	return func(ctx context.Context) ([]target, error) {
-		pods, err := watcher.SpeakerPods(ctx, client, namespace)
+		pods, err := kube.SpeakerPods(ctx, client, namespace)
 		if err != nil {
 			return nil, forbidden(err, namespace)
 		}
@@ -154,7 +187,7 @@ func podTargets(client *watcher.Client, namespace, node string) func(context.Con
 		for _, p := range pods {
 			if node == "" || p.Node == node {
 				list = append(list, target{p.Node, func(ctx context.Context, path string) ([]byte, error) {
-					body, err := watcher.AskPod(ctx, client, p, path)
+					body, err := kube.AskPod(ctx, client, p, path)
 					return body, forbidden(err, namespace)
 				}})
 			}
@@ -171,7 +204,7 @@ func podTargets(client *watcher.Client, namespace, node string) func(context.Con
 
 // forbidden says which rights are missing.
 func forbidden(err error, namespace string) error {
-	if err != nil && watcher.Refused(err) {
+	if err != nil && kube.Refused(err) {
 		return fmt.Errorf("%w\nyour user needs to list pods and to get pods/proxy in namespace %s: see docs/cli.md for a Role", err, namespace)
 	}
 	return err

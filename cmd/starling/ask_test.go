@@ -19,9 +19,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/doctor"
-	"github.com/starling-lb/starling/speaker"
-	"github.com/starling-lb/starling/status"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
@@ -37,14 +37,17 @@ func speakerOf(node string) http.Handler {
 	snap := example()
 	snap.Node = node
 	say("status", snap)
-	say("others", status.Others{Node: node, Findings: []speaker.Told{{Finding: speaker.Finding{Level: "error", Words: "missing NET_RAW", Todo: "let it"}, Nodes: []string{"n9"}}}})
-	say("leases", []speaker.Lease{{Service: "a/b", By: "uid", Holder: "n1", IPs: []speaker.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}}}})
+	raw := []api.Reported{{Condition: health.New(health.NoNetRaw, health.Node("n9"), "missing NET_RAW").Do("let it"), Nodes: []string{"n9"}}}
+	places := map[string][]api.Place{"n1": {{Pool: "p", Network: "198.18.0.0/16", Interfaces: []string{"eth7"}}}}
+	say("others", api.Others{Node: node, Findings: api.TellAll(raw), Places: places, Conditions: raw})
+	say("leases", []api.Lease{{Service: "a/b", By: "uid", Holder: "n1", IPs: []api.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}}}})
 	mux.HandleFunc("GET /api/v1/who", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(speaker.Who{Node: node, IP: r.URL.Query().Get("ip"), Words: "n1 announces " + r.URL.Query().Get("ip")})
+		_ = json.NewEncoder(w).Encode(api.Who{Node: node, IP: r.URL.Query().Get("ip"), Words: "n1 announces " + r.URL.Query().Get("ip")})
 	})
 	line := `{"time":"2026-01-02T03:04:05.00%s","level":"info","message":"announcing","vip":"198.18.64.%s"}`
-	say("events", map[string]any{"node": node, "nodes": []string{"n1", "n2"}, "events": []json.RawMessage{json.RawMessage(fmt.Sprintf(line, node[1:]+"Z", node[1:]))}})
+	library := json.RawMessage(`{"time":"2026-01-02T03:04:04.000Z","level":"warn","message":"memberlist","reason":"odd packet"}`)
+	say("events", map[string]any{"node": node, "nodes": []string{"n1", "n2"}, "events": []json.RawMessage{library, json.RawMessage(fmt.Sprintf(line, node[1:]+"Z", node[1:]))}})
 	checks := []doctor.Check{{Name: "packet-socket", Result: doctor.OK, Words: "fine"}}
 	if node == "n2" {
 		checks = append(checks, doctor.Check{Name: "gossip-tcp", Result: doctor.Fail, Words: "gossip port of n1 is blocked", Todo: "open it"})
@@ -104,9 +107,16 @@ func TestCommands(t *testing.T) {
 		all  string // of the cluster, "" the same
 	}{
 		{"who", []string{"who", "198.18.64.1"}, exitOK, fmt.Sprintf(who, "n1"), ""},
-		{"pools", []string{"pools"}, exitOK, "\nPOOLS\n  NAME  USED  FREE  WAITING  RANGES          RULES\n  p     1     3     0        198.18.64.0/30  priority 1\n", ""},
+		{"who of a Service", []string{"who", "a/b"}, exitOK, fmt.Sprintf(who, "n1"), ""},
+		{"pools", []string{"pools"}, exitOK, "\nPOOLS\n  NAME  FAMILY  USED  FREE  WAITING  RANGES          RULES\n  p     -       1     3     0        198.18.64.0/30  priority 1\n", ""},
 		{"leases", []string{"leases"}, exitOK, "  SERVICE  ADDRESS      STATE  POOL  WRITTEN BY  REMARK\n  a/b      198.18.64.1  bound  p     n1          -\n", ""},
 		{"events", []string{"events"}, exitOK, events, events + second},
+		{
+			"those of the library too",
+			[]string{"events", "--memberlist", "--grep", "odd"},
+			exitOK, strings.Replace(events, "  01-02 03:04:05.001  n1       info   announcing  vip=198.18.64.1", "  01-02 03:04:04.000  n1       warn   memberlist  reason=odd packet", 1),
+			strings.Replace(events, "  01-02 03:04:05.001  n1       info   announcing  vip=198.18.64.1", "  01-02 03:04:04.000  n1       warn   memberlist  reason=odd packet\n  01-02 03:04:04.000  n2       warn   memberlist  reason=odd packet", 1),
+		},
 		{"some events", []string{"events", "--grep", "198.18.64.1"}, exitOK, events, ""},
 		{"the last event", []string{"events", "--limit=1"}, exitOK, events, strings.Replace(events, "001  n1       info   announcing  vip=198.18.64.1", "002  n2       info   announcing  vip=198.18.64.2", 1)},
 		{
@@ -148,7 +158,7 @@ func TestFormats(t *testing.T) {
 	unmarshal := map[string]func([]byte, any) error{"json": json.Unmarshal, "yaml": func(b []byte, v any) error { return yaml.Unmarshal(b, v) }}
 	for format, read := range unmarshal {
 		_, out, errOut := called(t, "starling", "status", "--kubeconfig", file, "-o", format)
-		var got speaker.Snapshot
+		var got api.Snapshot
 		if err := read([]byte(out), &got); err != nil {
 			t.Fatalf("%s: %v\n%s%s", format, err, out, errOut)
 		}
@@ -178,12 +188,15 @@ func TestOthers(t *testing.T) {
 	_, out, errOut = called(t, "starling", "status", "--kubeconfig", file, "-o", "json")
 	var got struct {
 		Node   string
-		Others []speaker.Told
+		Others []api.Told
+
+		ConditionsOfOthers []api.Reported
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
 		t.Fatalf("%v\n%s%s", err, out, errOut)
 	}
-	if got.Node != "n1" || len(got.Others) != 1 || got.Others[0].Words != "missing NET_RAW" || got.Others[0].Nodes[0] != "n9" {
+	if got.Node != "n1" || len(got.Others) != 1 || got.Others[0].Words != "missing NET_RAW" || got.Others[0].Nodes[0] != "n9" ||
+		len(got.ConditionsOfOthers) != 1 || got.ConditionsOfOthers[0].Code != health.NoNetRaw || got.ConditionsOfOthers[0].Nodes[0] != "n9" {
 		t.Errorf("as JSON: %+v", got)
 	}
 }
@@ -253,7 +266,7 @@ func TestEventsOfSome(t *testing.T) {
 }
 
 func TestAskMistakes(t *testing.T) {
-	file := cluster(t, "!n1")
+	file, here := cluster(t, "!n1"), cluster(t, "n1")
 	empty := cluster(t)
 	for _, tt := range []struct {
 		name string
@@ -261,8 +274,11 @@ func TestAskMistakes(t *testing.T) {
 		code int
 		want string // begins a line
 	}{
-		{"no address", []string{"who"}, exitUsage, "starling: name an ADDRESS, as starling who 192.168.1.240"},
-		{"no IP address", []string{"who", "web", "--server", "http://n1"}, exitUsage, `starling: "web" is no IP address: give one, as starling who 192.168.1.240`},
+		{"no address", []string{"who"}, exitUsage, "starling: name an ADDRESS, a NAMESPACE/SERVICE or a NODE, as in starling who 192.168.1.240"},
+		{"no address at all", []string{"who", "a/b/c", "--server", "http://n1"}, exitUsage, `starling: "a/b/c" is no address, Service or node: give an ADDRESS`},
+		{"no such node", []string{"who", "n0", "--kubeconfig", here}, exitFailed, `starling: n1 knows no node "n0"; did you mean n1?`},
+		{"no such node at all", []string{"who", "web", "--kubeconfig", here}, exitFailed, `starling: n1 knows no node "web"; its members are n1`},
+		{"no such Service", []string{"who", "a/c", "--kubeconfig", here}, exitFailed, "starling: Service a/c holds no address of starling; `starling leases` lists those that do"},
 		{"two addresses", []string{"who", "198.18.64.1", "198.18.64.2"}, exitUsage, `starling: unexpected argument "198.18.64.2"`},
 		{"two ways", []string{"pools", "--server", "http://n1", "--node", "n1"}, exitUsage, "starling: --server goes straight to a speaker, --node through the API server: leave one of them out"},
 		{"colours", []string{"leases", "--color", "sometimes"}, exitUsage, `starling: --color: "sometimes" is none of auto, always and never`},
@@ -303,20 +319,28 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
-func TestFlagsFirst(t *testing.T) {
+func TestUnderstand(t *testing.T) {
 	app := newApp(&bytes.Buffer{}, &bytes.Buffer{})
 	for _, tt := range []struct{ name, in, want string }{
-		{"as the library wants it", "starling who --node n1 198.18.64.1", "starling who --node n1 198.18.64.1"},
-		{"behind", "starling who 198.18.64.1 --node n1 -o=json", "starling who --node n1 -o=json 198.18.64.1"},
-		{"a flag without a value", "starling status x --watch y", "starling status --watch x y"},
-		{"an unknown flag", "starling who x --moon y", "starling who --moon x y"},
-		{"standard input", "starling convert - --strict", "starling convert --strict -"},
-		{"after --", "starling who -- x --node", "starling who -- x --node"},
-		{"the last one lacks its value", "starling who x --node", "starling who --node x"},
-		{"no command", "starling", "starling"},
-		{"a command of commands", "starling key rotate x --timeout 1s", "starling key rotate x --timeout 1s"},
+		{"as the library wants it", "who --node n1 198.18.64.1", "who --node n1 198.18.64.1"},
+		{"behind", "who 198.18.64.1 --node n1 -o=json", "who --node n1 -o=json 198.18.64.1"},
+		{"a flag without a value", "status x --watch y", "status --watch x y"},
+		{"an unknown flag", "who x --moon y", "who --moon x y"},
+		{"standard input", "convert - --strict", "convert --strict -"},
+		{"after --", "who -- x --node", "who -- x --node"},
+		{"the last one lacks its value", "who x --node", "who --node x"},
+		{"no command", "", ""},
+		{"a subcommand", "key rotate x --timeout 1s", "key rotate --timeout 1s x"},
+		{"help of a command", "help who", "help: who"},
+		{"help behind", "key rotate -h", "help: key rotate"},
+		{"help is an argument", "who help", "who help"},
 	} {
-		if got := strings.Join(flagsFirst(app, strings.Fields(tt.in)), " "); got != tt.want {
+		l := understand(app, strings.Fields(tt.in))
+		got := strings.Join(l.arguments()[1:], " ")
+		if l.help {
+			got = "help: " + got
+		}
+		if got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -14,13 +14,13 @@ import (
 func convertCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "convert",
-		Usage:     "turn MetalLB's configuration into ours",
+		Usage:     "turn MetalLB's configuration into starling's",
 		ArgsUsage: "[FILE...]",
-		Description: "Reads MetalLB's objects, or its old ConfigMap, from the files or from standard input, which - stands\n" +
-			"for too, and prints a configuration file. What has no counterpart is told in comments at its top and on\n" +
-			"standard error. Services among the objects are checked: which would not keep their address?\n" +
-			"No cluster is asked or changed.\n\n" +
-			"kubectl get -A -o yaml ipaddresspools,l2advertisements,bgpadvertisements,services | starling convert > starling.yaml\n\n" +
+		Description: "Reads MetalLB's objects, or its old ConfigMap, from files or from standard input (no FILE, or -), and prints " +
+			"a configuration file. Comments at its top, and standard error, say what has no counterpart. convert also " +
+			"checks the Services among the objects: which of them would not keep their address? It talks to no cluster.\n\n" +
+			"  kubectl get -A -o yaml ipaddresspools,l2advertisements,bgpadvertisements,services |\n" +
+			"    starling convert > starling.yaml\n\n" +
 			"Exit codes: 0 converted, 1 nothing to convert or a mistake in the input, 2 a wrong command line.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "strict", EnvVars: env("STRICT"), Usage: "fail, and print nothing, if anything was changed or has no counterpart"},

@@ -75,7 +75,7 @@ func TestConvertedIsRead(t *testing.T) {
 	if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := newSettings(nil, file, "", zerolog.Nop())
+	s, err := newSettings(config{configFile: file}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

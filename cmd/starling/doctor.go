@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/lease"
-	"github.com/starling-lb/starling/speaker"
 	"github.com/starling-lb/starling/status/text"
 )
 
@@ -23,14 +24,14 @@ var errUnwell = errors.New("something is wrong, see above")
 func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "examine all nodes and say of everything that is wrong what to do",
-		Description: "Has each speaker examine its node: packet sockets, interfaces, the gossip port of every other node by tcp and\n" +
-			"udp, keys, kube-proxy and strictARP, and what its status wants to be looked at; and compares pools, clocks and\n" +
-			"views of all. --local needs no speaker: it tells whether this node could be one.\n\n" +
-			"Exit codes: 0 nothing is wrong (warnings are), 1 nobody answered, 2 a wrong command line, 3 something is wrong.",
+		Usage: "examine all nodes and say what is wrong and what to do about it",
+		Description: "Each speaker examines its node: packet sockets, interfaces, the gossip port of every other node by TCP and " +
+			"UDP, keys, kube-proxy, strictARP, and the conditions of its status. Then doctor compares pools, clocks and " +
+			"views of all speakers. --local needs no speaker: it examines whether this node could run one.\n\n" +
+			"Exit codes: 0 nothing is wrong (there may be warnings), 1 no speaker answered, 2 a wrong command line, 3 something is wrong.",
 		Flags: askFlags(
-			&cli.StringSliceFlag{Name: "dhcp", Usage: "`RANGE` that a DHCP server hands out (CIDR or first-last), repeatable: no pool may overlap it"},
-			&cli.BoolFlag{Name: "local", Usage: "examine this node itself, without a speaker"},
+			&cli.StringSliceFlag{Name: "dhcp", Usage: "`RANGE` (CIDR or first-last) that a DHCP server hands out and no pool may overlap; repeatable"},
+			&cli.BoolFlag{Name: "local", Usage: "examine this node, without a speaker"},
 			&cli.StringSliceFlag{Name: "interface", Usage: "with --local: `PATTERN` of interfaces, as for run", DefaultText: "automatic"},
 		),
 		Action: examine,
@@ -63,6 +64,9 @@ func examine(c *cli.Context) error {
 		return err
 	}
 	found := doctor.Together(answers, dhcp)
+	if c.Bool("local") { // nobody asked a speaker
+		found = slices.DeleteFunc(found, func(f doctor.Found) bool { return f.Name == "speaker" || f.Name == "clock" || f.Name == "views" })
+	}
 	body, err := json.Marshal(found)
 	if err != nil {
 		return fmt.Errorf("put the reports together: %w", err)
@@ -104,6 +108,6 @@ func examineHere(ctx context.Context, patterns []string) ([]doctor.Answer, error
 		return nil, err
 	}
 	begun := time.Now()
-	r := examiner(name, func() speaker.Snapshot { return s }).Alone(ctx)
+	r := examiner(name, func() api.Snapshot { return s }).Alone(ctx)
 	return []doctor.Answer{{Name: name, Report: r, Begun: begun, Ended: time.Now()}}, nil
 }

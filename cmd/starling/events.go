@@ -18,15 +18,15 @@ import (
 func eventsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "events",
-		Usage: "show what happened lately, as told by all speakers, in order of time",
-		Description: "Each speaker remembers the last 500 lines of its log at level info and above: changes of members,\n" +
-			"announcers, leases, interfaces and readiness, each with its reason. What is told about one Service\n" +
-			"is also among its events (kubectl describe service), and what is wrong with a node among those of\n" +
-			"the Node (kubectl describe node)." + codes,
+		Usage: "show the latest events of all speakers in order of time",
+		Description: "Each speaker remembers the last 500 lines of its log at level info and above: changes of members, " +
+			"announcers, leases, interfaces and readiness, each with its reason. Events about a Service are shown by " +
+			"kubectl describe service, too, and what is wrong with a node by kubectl describe node." + codes,
 		Flags: askFlags(
-			&cli.IntFlag{Name: "limit", Value: 50, Usage: "show the last `N`; 0: all"},
-			&cli.DurationFlag{Name: "since", Usage: "show what happened in this time", DefaultText: "any"},
+			&cli.IntFlag{Name: "limit", Value: 50, Usage: "show the last `N` events; 0 for all"},
+			&cli.DurationFlag{Name: "since", Usage: "show events of this long ago and later", DefaultText: "any"},
 			&cli.StringFlag{Name: "grep", Usage: "show only lines that contain `TEXT`, such as an address or a Service"},
+			&cli.BoolFlag{Name: "memberlist", Usage: "show the lines of the gossip library memberlist as well"},
 		),
 		Action: showEvents,
 	}
@@ -48,6 +48,9 @@ func showEvents(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if !c.Bool("memberlist") {
+		lines = slices.DeleteFunc(lines, func(e text.Event) bool { return e.Message == libraryMessage })
+	}
 	lines = choose(lines, c.String("grep"), c.Duration("since"), c.Int("limit"), time.Now())
 	for _, r := range remarks {
 		fmt.Fprintf(c.App.ErrWriter, "starling: %s\n", r)
@@ -58,6 +61,9 @@ func showEvents(c *cli.Context) error {
 	}
 	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Events(w, lines) })
 }
+
+// libraryMessage is the message of every line that package mesh takes from memberlist's own log.
+const libraryMessage = "memberlist"
 
 // merge puts the lines of all speakers in order of time, and remarks whose are missing.
 func merge(answers []answer) (lines []text.Event, remarks []string, err error) {

@@ -13,10 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/arpd/netif"
 	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/mesh"
-	"github.com/starling-lb/starling/speaker"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -24,7 +25,7 @@ import (
 const proxyModeURL = "http://127.0.0.1:10249/proxyMode"
 
 // examiner examines this node. Without a mesh other nodes are not tried.
-func examiner(node string, snapshot func() speaker.Snapshot) *doctor.Examiner {
+func examiner(node string, snapshot func() api.Snapshot) *doctor.Examiner {
 	return &doctor.Examiner{
 		Node: node, Snapshot: snapshot, Socket: arpd.Permitted,
 		Dial: func(ctx context.Context, addr string) error {
@@ -64,13 +65,17 @@ func proxyMode(ctx context.Context, url string) (string, error) {
 }
 
 // others are the other nodes with the addresses of their gossip, sorted by name: where a living member says it is,
-// else the first address that Kubernetes knows.
-func others(self string, port uint16, nodes []watcher.Node, members []mesh.Member) []doctor.Peer {
+// else the first address that Kubernetes knows of a family that this node has, else the first.
+func others(self string, local []netip.AddrPort, nodes []watcher.Node, members []mesh.Member) []doctor.Peer {
 	at := map[string]netip.AddrPort{}
 	for _, n := range nodes {
-		if len(n.Addresses) > 0 {
-			at[n.Name] = netip.AddrPortFrom(n.Addresses[0], port)
+		if len(n.Addresses) == 0 || len(local) == 0 {
+			continue
 		}
+		i := slices.IndexFunc(n.Addresses, func(a netip.Addr) bool {
+			return slices.ContainsFunc(local, func(l netip.AddrPort) bool { return familyOf(l.Addr()) == familyOf(a) })
+		})
+		at[n.Name] = netip.AddrPortFrom(n.Addresses[max(i, 0)], local[0].Port())
 	}
 	for _, m := range members {
 		if m.State == mesh.Alive && m.Addr.IsValid() {
@@ -87,14 +92,14 @@ func others(self string, port uint16, nodes []watcher.Node, members []mesh.Membe
 }
 
 // survey is what a node can be told to be without a speaker: its interfaces.
-func survey(node string, patterns []string) (speaker.Snapshot, error) {
-	list, err := arpd.Survey(patterns)
+func survey(node string, patterns []string) (api.Snapshot, error) {
+	list, err := netif.Survey(patterns)
 	if err != nil {
-		return speaker.Snapshot{}, err
+		return api.Snapshot{}, err
 	}
-	s := speaker.Snapshot{Node: node, Version: version()}
+	s := api.Snapshot{Node: node, Version: version()}
 	for _, i := range list {
-		s.Interfaces = append(s.Interfaces, speaker.Interface{Name: i.Name, MAC: i.MAC, Used: i.Used, Reason: i.Reason})
+		s.Interfaces = append(s.Interfaces, api.Interface{Name: i.Name, MAC: i.MAC, Used: i.Used, Reason: i.Reason})
 	}
 	return s, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -32,6 +33,7 @@ type config struct {
 	interfaces                  []string
 	pools                       []lease.Pool // from --pool
 	configFile                  string
+	configMap                   string // its name, in namespace
 	gossip                      gossipAddr
 	join                        []string // host:port
 	keyFile                     string
@@ -41,9 +43,11 @@ type config struct {
 	pprofAddr                   string // "" for none
 	class                       string
 	detection                   mesh.Detection
+	grace                       time.Duration // of a speaker that is away
 	stateDir                    string
 	proxy                       []string // where kube-proxy may answer, "" for the node's own address
 	ignoreExclude               bool
+	perAddress                  bool
 	wire                        wireConfig
 	level                       zerolog.Level
 	console                     bool
@@ -59,25 +63,28 @@ func env(name string) []string { return []string{"STARLING_" + name} }
 
 func runFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "node-name", EnvVars: env("NODE_NAME"), Usage: "name of this node in Kubernetes", DefaultText: "hostname"},
-		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "`FILE` with the way to the API server", DefaultText: "in-cluster"},
-		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "namespace of the Secret starling-gossip", DefaultText: "own, else " + defaultNamespace},
-		&cli.StringSliceFlag{Name: "interface", EnvVars: env("INTERFACE"), Usage: "`PATTERN` of the interfaces to announce on: a name, a glob, or either with ! in front to leave it out; repeatable, in the variable separated by ;", DefaultText: "automatic"},
-		&cli.StringSliceFlag{Name: "pool", EnvVars: env("POOL"), Usage: "addresses to hand out as `[NAME=]RANGE[,RANGE...]`, a RANGE being a CIDR or first-last; repeatable, in the variable separated by ;"},
-		&cli.StringFlag{Name: "config", EnvVars: env("CONFIG"), Usage: "YAML `FILE` with pools, read again when it changes"},
-		&cli.StringFlag{Name: "gossip-addr", EnvVars: env("GOSSIP_ADDR"), Usage: "`IP[:PORT]` for gossip by tcp and udp", DefaultText: "node IP, port 7927"},
-		&cli.StringSliceFlag{Name: "join", EnvVars: env("JOIN"), Usage: "`HOST[:PORT]` of a speaker to join besides the cluster's nodes; repeatable, in the variable separated by ;"},
-		&cli.StringFlag{Name: "gossip-key-file", EnvVars: env("GOSSIP_KEY_FILE"), Usage: "`FILE` with base64 keys of 32 bytes, one a line, the first encrypts; read again when it changes", DefaultText: "the Secret starling-gossip"},
-		&cli.StringFlag{Name: "status-addr", EnvVars: env("STATUS_ADDR"), Value: ":7928", Usage: "`ADDR` of the status page, the probes and the metrics"},
-		&cli.StringFlag{Name: "status-tls-cert-file", EnvVars: env("STATUS_TLS_CERT_FILE"), Usage: "`FILE` with the certificate to serve status by TLS with, read again when it changes", DefaultText: "none"},
-		&cli.StringFlag{Name: "status-tls-key-file", EnvVars: env("STATUS_TLS_KEY_FILE"), Usage: "`FILE` with its key", DefaultText: "none"},
-		&cli.BoolFlag{Name: "status-auth", EnvVars: env("STATUS_AUTH"), Usage: "ask for a token of Kubernetes whose user may get the path, but for probes and the loopback; by TLS, with a certificate made at the start if none is given"},
-		&cli.StringFlag{Name: "pprof-addr", EnvVars: env("PPROF_ADDR"), Usage: "loopback `ADDR` of profiles for go tool pprof", DefaultText: "none"},
-		&cli.StringFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve only Services with this loadBalancerClass", DefaultText: "only Services without one"},
-		&cli.StringFlag{Name: "failure-detection", EnvVars: env("FAILURE_DETECTION"), Value: "default", Usage: "how soon a silent member is dead: fast, default or calm"},
-		&cli.StringFlag{Name: "kube-proxy-health", EnvVars: env("KUBE_PROXY_HEALTH"), Value: "auto", Usage: "where kube-proxy says whether it is up, which is waited for before announcing: auto (port 10256 of the node, if any node has it), none or `URL`"},
-		&cli.StringFlag{Name: "state-dir", EnvVars: env("STATE_DIR"), Usage: "`FOLDER` for what was last known, gossip keys included, to restart without the API server", DefaultText: "none"},
-		&cli.BoolFlag{Name: "ignore-exclude-label", EnvVars: env("IGNORE_EXCLUDE_LABEL"), Usage: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers"},
+		&cli.StringFlag{Name: "node-name", EnvVars: env("NODE_NAME"), Usage: "name of this node in Kubernetes", DefaultText: "the hostname"},
+		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "kubeconfig `FILE` for the API server", DefaultText: "in-cluster"},
+		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "namespace of the Secret starling-gossip and the DaemonSet starling", DefaultText: "that of this Pod, else " + defaultNamespace},
+		&cli.StringSliceFlag{Name: "interface", EnvVars: env("INTERFACE"), Usage: "announce on the interfaces that match `PATTERN`: a name or a glob; with ! in front, not on these; repeatable, in the variable separated by ;", DefaultText: "automatic"},
+		&cli.StringSliceFlag{Name: "pool", EnvVars: env("POOL"), Usage: "hand out the addresses `[NAME=]RANGE[,RANGE...]`; a RANGE is a CIDR or first-last; repeatable, in the variable separated by ;"},
+		&cli.StringFlag{Name: "config", EnvVars: env("CONFIG"), Usage: "configuration `FILE` with the pools; read again when it changes"},
+		&cli.StringFlag{Name: "config-map", EnvVars: env("CONFIG_MAP"), Usage: "`NAME` of the ConfigMap with the pools, in place of a file: its entry starling.yaml, or its only entry; followed by a watch"},
+		&cli.StringFlag{Name: "gossip-addr", EnvVars: env("GOSSIP_ADDR"), Usage: "`IP[:PORT]` to gossip on, TCP and UDP", DefaultText: "the node's first InternalIP of each family, port 7927"},
+		&cli.StringSliceFlag{Name: "join", EnvVars: env("JOIN"), Usage: "join the speaker at `HOST[:PORT]`, besides those on the cluster's nodes; repeatable, in the variable separated by ;"},
+		&cli.StringFlag{Name: "gossip-key-file", EnvVars: env("GOSSIP_KEY_FILE"), Usage: "`FILE` with gossip keys, one a line: 32 bytes in base64; the first one encrypts; read again when it changes", DefaultText: "the Secret starling-gossip"},
+		&cli.StringFlag{Name: "status-addr", EnvVars: env("STATUS_ADDR"), Value: ":7928", Usage: "serve the status page, probes and metrics on `ADDR`"},
+		&cli.StringFlag{Name: "status-tls-cert-file", EnvVars: env("STATUS_TLS_CERT_FILE"), Usage: "`FILE` with the certificate to serve status with TLS; read again when it changes", DefaultText: "none"},
+		&cli.StringFlag{Name: "status-tls-key-file", EnvVars: env("STATUS_TLS_KEY_FILE"), Usage: "`FILE` with the key of that certificate", DefaultText: "none"},
+		&cli.BoolFlag{Name: "status-auth", EnvVars: env("STATUS_AUTH"), Usage: "require a Kubernetes bearer token authorized to GET the path, except for probes and on the loopback; implies TLS, with a self-signed certificate if none is given"},
+		&cli.StringFlag{Name: "pprof-addr", EnvVars: env("PPROF_ADDR"), Usage: "serve profiles for go tool pprof on this loopback `ADDR`", DefaultText: "none"},
+		&cli.StringFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve only Services with this loadBalancerClass", DefaultText: "only Services without a class"},
+		&cli.StringFlag{Name: "failure-detection", EnvVars: env("FAILURE_DETECTION"), Value: "default", Usage: "how soon to declare a silent node dead: fast, default or calm"},
+		&cli.DurationFlag{Name: "restart-grace", EnvVars: env("RESTART_GRACE"), Usage: "keep the addresses of a node for this `DURATION`, such as 1m, while its speaker is restarted and its host lives; 0: a speaker that stops hands them over at once"},
+		&cli.StringFlag{Name: "kube-proxy-health", EnvVars: env("KUBE_PROXY_HEALTH"), Value: "auto", Usage: "kube-proxy health endpoint to wait for before announcing: auto (port 10256 of the node, if any node has it), none or `URL`; nodes without an answer announce last"},
+		&cli.StringFlag{Name: "state-dir", EnvVars: env("STATE_DIR"), Usage: "keep the last known state in `FOLDER`, gossip keys included, to start without the API server", DefaultText: "none"},
+		&cli.BoolFlag{Name: "ignore-exclude-label", EnvVars: env("IGNORE_EXCLUDE_LABEL"), Usage: "announce also from nodes labeled node.kubernetes.io/exclude-from-external-load-balancers"},
+		&cli.BoolFlag{Name: "metrics-per-address", EnvVars: env("METRICS_PER_ADDRESS"), Usage: "add metrics of each address that this node announces, for up to 1,000 addresses"},
 		&cli.StringFlag{Name: "log-level", EnvVars: env("LOG_LEVEL"), Value: "info", Usage: "debug, info, warn or error"},
 		&cli.StringFlag{Name: "log-format", EnvVars: env("LOG_FORMAT"), Value: "json", Usage: "json or console"},
 	}, wireFlags()...)
@@ -92,6 +99,7 @@ func parseConfig(c *cli.Context) (config, error) {
 		namespace:     c.String("namespace"),
 		interfaces:    c.StringSlice("interface"),
 		configFile:    c.String("config"),
+		configMap:     c.String("config-map"),
 		keyFile:       c.String("gossip-key-file"),
 		statusAddr:    c.String("status-addr"),
 		statusCert:    c.String("status-tls-cert-file"),
@@ -101,6 +109,7 @@ func parseConfig(c *cli.Context) (config, error) {
 		class:         c.String("lb-class"),
 		stateDir:      c.String("state-dir"),
 		ignoreExclude: c.Bool("ignore-exclude-label"),
+		perAddress:    c.Bool("metrics-per-address"),
 	}
 	var errs []error
 	check := func(flag string, err error) {
@@ -124,6 +133,13 @@ func parseConfig(c *cli.Context) (config, error) {
 			cfg.pools = addPool(cfg.pools, pool)
 		}
 	}
+	switch {
+	case cfg.configMap == "":
+	case cfg.configFile != "":
+		check("config-map", errors.New("not together with --config: the pools are in a ConfigMap or in a file"))
+	default:
+		check("config-map", checkName(cfg.configMap))
+	}
 	cfg.gossip, err = parseGossipAddr(c.String("gossip-addr"))
 	check("gossip-addr", err)
 	for _, j := range c.StringSlice("join") {
@@ -140,12 +156,30 @@ func parseConfig(c *cli.Context) (config, error) {
 	check("pprof-addr", checkLoopback(cfg.pprofAddr))
 	cfg.detection, err = mesh.ParseDetection(c.String("failure-detection"))
 	check("failure-detection", err)
+	cfg.grace, err = parseGrace(c.Duration("restart-grace"))
+	check("restart-grace", err)
 	cfg.wire = parseWire(c, check)
 	cfg.level, err = parseLevel(c.String("log-level"))
 	check("log-level", err)
 	cfg.console, err = parseFormat(c.String("log-format"))
 	check("log-format", err)
 	return cfg, errors.Join(errs...)
+}
+
+// graceMost is the longest grace that can be asked for.
+const graceMost = time.Hour
+
+// parseGrace checks how long a speaker may be away. Others are told of it in whole seconds.
+func parseGrace(d time.Duration) (time.Duration, error) {
+	switch {
+	case d < 0:
+		return 0, fmt.Errorf("%v is negative: use 0 to hand addresses over whenever a speaker stops", d)
+	case d > graceMost:
+		return 0, fmt.Errorf("%v is longer than %v: for so long nobody would take the addresses of a node that does not forward", d, graceMost)
+	case d > 0 && d < time.Second:
+		return 0, fmt.Errorf("%v is shorter than a second: no speaker is back so soon, use 0 or at least 1s", d)
+	}
+	return d.Truncate(time.Second), nil
 }
 
 // prefixed puts the flag in front of every line of a joined error.

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 
-	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/claims"
 	"github.com/starling-lb/starling/mesh"
 )
 
@@ -56,11 +56,16 @@ func TestBadInput(t *testing.T) {
 		{"kube-proxy", []string{"--kube-proxy-health", "127.0.0.1:10256"}, []string{`--kube-proxy-health: "127.0.0.1:10256" is not auto, none or a URL`}},
 		{"kube-proxy with a path", []string{"--kube-proxy-health", "http://127.0.0.1:10256/healthz"}, []string{"--kube-proxy-health: "}},
 		{"probe", []string{"--probe", "slow"}, []string{`--probe: "slow"`}},
+		{"grace", []string{"--restart-grace", "2h"}, []string{"--restart-grace: 2h0m0s"}},
+		{"negative grace", []string{"--restart-grace", "-1s"}, []string{"--restart-grace: -1s"}},
+		{"grace of a moment", []string{"--restart-grace", "20ms"}, []string{"--restart-grace: 20ms"}},
 		{"refresh", []string{"--refresh-period", "10ms"}, []string{"--refresh-period: 10ms"}},
 		{"negative refresh", []string{"--refresh-period", "-1m"}, []string{"--refresh-period: -1m"}},
 		{"rate", []string{"--announce-rate", "0"}, []string{"--announce-rate: 0"}},
 		{"log format", []string{"--log-format", "xml"}, []string{"--log-format: "}},
 		{"no such config", []string{"--config", filepath.Join(dir, "none")}, []string{"--config: "}},
+		{"a file and a ConfigMap", []string{"--config", file("c3", "pools: []\n"), "--config-map", "starling"}, []string{"--config-map: not together with --config"}},
+		{"no name of a ConfigMap", []string{"--config-map", "Mine_"}, []string{`--config-map: "Mine_" is not a DNS subdomain`}},
 		{"unknown key", []string{"--config", file("c1", "poools: []\n")}, []string{"poools"}},
 		{"bad pool in the file", []string{"--config", file("c2", "pools:\n- name: lab\n  ranges: [\"198.18.0.9-198.18.0.1\"]\n")}, []string{"198.18.0.9"}},
 		{"no such key file", []string{"--gossip-key-file", filepath.Join(dir, "none")}, []string{"--gossip-key-file: "}},
@@ -139,17 +144,31 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestMetricsPerAddress: there are none unless they are asked for.
+func TestMetricsPerAddress(t *testing.T) {
+	if parsed(t).perAddress {
+		t.Error("asked for by default")
+	}
+	if !parsed(t, "--metrics-per-address").perAddress {
+		t.Error("not asked for by the flag")
+	}
+	t.Setenv("STARLING_METRICS_PER_ADDRESS", "true")
+	if !parsed(t).perAddress {
+		t.Error("not asked for by the variable")
+	}
+}
+
 func TestWireFlags(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args []string
 		want wireConfig
 	}{
-		{"defaults", nil, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Minute, 12_000, false, true}},
-		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{arpd.RFC5227(), 7 * time.Second, time.Minute, 12_000, false, true}},
-		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{arpd.Rhythm{}, 0, -1, 12_000, false, true}},
-		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500", "--answer-ping"}, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Hour, 500, true, true}},
-		{"unwatched", []string{"--wire-watch=false"}, wireConfig{arpd.Shortened(), arpd.Shortened().Longest(), time.Minute, 12_000, false, false}},
+		{"defaults", nil, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Minute, 12_000, false, true}},
+		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{claims.RFC5227(), 7 * time.Second, time.Minute, 12_000, false, true}},
+		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{claims.ACD{}, 0, -1, 12_000, false, true}},
+		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500", "--answer-ping"}, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Hour, 500, true, true}},
+		{"unwatched", []string{"--wire-watch=false"}, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Minute, 12_000, false, false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, parsed(t, tt.args...).wire, cmp.AllowUnexported(wireConfig{})); diff != "" {
@@ -207,9 +226,9 @@ func TestVariables(t *testing.T) {
 }
 
 func TestWhereKubeProxyIsAsked(t *testing.T) {
-	node := netip.MustParseAddr("2001:db8::7")
+	node := []netip.AddrPort{netip.MustParseAddrPort("198.18.0.7:7927"), netip.MustParseAddrPort("[2001:db8::7]:7927")}
 	for value, want := range map[string][]string{
-		"auto":                   {"http://127.0.0.1:10256", "http://[2001:db8::7]:10256"},
+		"auto":                   {"http://127.0.0.1:10256", "http://198.18.0.7:10256", "http://[2001:db8::7]:10256"},
 		"none":                   nil,
 		"https://198.18.0.1:99/": {"https://198.18.0.1:99"},
 	} {

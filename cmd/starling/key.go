@@ -12,45 +12,39 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/rotate"
-	"github.com/starling-lb/starling/speaker"
-	"github.com/starling-lb/starling/watcher"
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 func keyCommand() *cli.Command {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "`FILE` with the way to the API server", DefaultText: "as kubectl finds it, else in-cluster"},
-		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "namespace of the speakers and of the Secret starling-gossip", DefaultText: "own, else " + defaultNamespace},
-		&cli.StringSliceFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a speaker to ask, repeatable, in the variable separated by ;", DefaultText: "all, through the API server"},
+		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "kubeconfig `FILE` for the API server", DefaultText: "as kubectl finds it, else in-cluster"},
+		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "`NAMESPACE` of the speakers and of the Secret starling-gossip", DefaultText: "that of this Pod, else " + defaultNamespace},
+		&cli.StringSliceFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a speaker to ask; repeatable, in the variable separated by ;", DefaultText: "all, through the API server"},
 	}
 	return &cli.Command{
 		Name:  "key",
 		Usage: "show or replace the key that encrypts the gossip",
 		Subcommands: []*cli.Command{{
 			Name:  "status",
-			Usage: "show the keys in the Secret and those that the members hold",
-			Description: "Keys are named by fingerprints, which are no secret.\n\n" +
-				"Needs the rights of rotate, but not to write the Secret.",
+			Usage: "show the keys in the Secret and the keys each member holds",
+			Description: "Keys are shown by their fingerprints, which are not secret.\n\n" +
+				"Your user needs the rights that rotate needs, except to update the Secret.",
 			Flags:  flags,
 			Action: func(c *cli.Context) error { return withKeys(c, "key status ", 0, showKeys) },
 		}, {
 			Name:  "rotate",
 			Usage: "replace the key in the Secret, each step confirmed by all members",
-			Description: "Adds a new key, waits until every member holds it, lets it encrypt, waits until every member uses it,\n" +
-				"removes the old ones. May be interrupted at any time: run again, it goes on from there.\n\n" +
-				"Uses your rights, in the namespace of the speakers: get and update Secrets, and, unless --server is\n" +
-				"given, list pods and get pods/proxy. Speakers with a --gossip-key-file are not reached by it.\n\n" +
+			Description: "Adds a new key and waits until every member holds it. Then lets it encrypt and waits until every member " +
+				"uses it. Then removes the old keys. You may interrupt it at any time; run it again and it goes on from there.\n\n" +
+				"Your user needs, in the namespace of the speakers, to get and update Secrets and, without --server, to " +
+				"list pods and get pods/proxy. It does not reach speakers with a --gossip-key-file.\n\n" +
 				"Exit codes: 0 replaced, 1 a step was not confirmed in time or failed, 2 a wrong command line.",
 			Flags:  append(slices.Clone(flags), &cli.DurationFlag{Name: "timeout", Value: time.Minute, Usage: "how long each step may take"}),
 			Action: func(c *cli.Context) error { return withKeys(c, "key rotate ", c.Duration("timeout"), rotateKey) },
 		}},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usageError{command: "key ", err: fmt.Errorf("unknown command %q", "key "+c.Args().First())}
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
 	}
 }
 
@@ -69,7 +63,7 @@ func withKeys(c *cli.Context, command string, limit time.Duration, do func(conte
 	}
 	servers := c.StringSlice("server")
 	errs = append(errs, checkServers(servers))
-	client, err := watcher.ConnectUser(c.String("kubeconfig"), "starling/"+version())
+	client, err := kube.ConnectUser(c.String("kubeconfig"), "starling/"+version())
 	if err != nil {
 		errs = append(errs, fmt.Errorf("--kubeconfig: %w", err))
 	}
@@ -81,10 +75,10 @@ func withKeys(c *cli.Context, command string, limit time.Duration, do func(conte
 		speakers.targets = serverTargets(servers)
 	}
 	return do(c.Context, &rotation{
-		read: func(ctx context.Context) (watcher.KeySecret, error) {
-			return watcher.ReadKeySecret(ctx, client, namespace)
+		read: func(ctx context.Context) (kube.KeySecret, error) {
+			return kube.ReadKeySecret(ctx, client, namespace)
 		},
-		write:    func(ctx context.Context, s watcher.KeySecret) error { return watcher.WriteKeySecret(ctx, client, s) },
+		write:    func(ctx context.Context, s kube.KeySecret) error { return kube.WriteKeySecret(ctx, client, s) },
 		ask:      speakers.hear,
 		generate: mesh.GenerateKey,
 		out:      c.App.Writer,
@@ -104,9 +98,9 @@ func (a asker) hear(ctx context.Context) (hearing, error) {
 	}
 	var h hearing
 	for _, r := range answers {
-		s, err := speaker.Snapshot{}, r.err
+		s, err := api.Snapshot{}, r.err
 		if err == nil {
-			s, err = read[speaker.Snapshot](r.body)
+			s, err = read[api.Snapshot](r.body)
 		}
 		if err != nil {
 			h.silent = append(h.silent, fmt.Sprintf("%s: %s", r.name, oneLine(err)))
@@ -120,7 +114,7 @@ func (a asker) hear(ctx context.Context) (hearing, error) {
 	return h, nil
 }
 
-func viewOf(s speaker.Snapshot) rotate.View {
+func viewOf(s api.Snapshot) rotate.View {
 	v := rotate.View{Node: s.Node}
 	for _, m := range s.Members {
 		v.Members = append(v.Members, rotate.Seen{Name: m.Name, State: m.State, Keys: m.Keys})
@@ -143,15 +137,15 @@ func showKeys(ctx context.Context, r *rotation) error {
 	return printKeys(r.out, s, heard)
 }
 
-func printKeys(out io.Writer, s secretRing, heard hearing) error {
+func printKeys(out io.Writer, s secretKeyring, heard hearing) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SECRET\tUSE")
-	for i, key := range s.ring.Keys {
+	for i, key := range s.keyring.Keys {
 		use := "decrypts"
 		if i == 0 {
 			use = "encrypts and decrypts"
 		}
-		if key == s.ring.Mark {
+		if key == s.keyring.Mark {
 			use += ", new: a rotation is under way"
 		}
 		fmt.Fprintf(w, "%s\t%s\n", key, use)
@@ -169,10 +163,10 @@ func printKeys(out io.Writer, s secretRing, heard hearing) error {
 		fmt.Fprintf(w, "%s\tis dead\n", name)
 	}
 	fmt.Fprintln(w)
-	if s.ring.Next() != rotate.Add {
+	if s.keyring.Next() != rotate.Add {
 		fmt.Fprintln(w, "A rotation was begun: `starling key rotate` goes on with it.")
 	}
-	for _, why := range s.ring.Lacking(members) {
+	for _, why := range s.keyring.Lacking(members) {
 		fmt.Fprintln(w, why)
 	}
 	for _, who := range heard.silent {

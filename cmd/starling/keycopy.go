@@ -59,6 +59,6 @@ func (c keyCopy) write(cluster string, keys [][]byte) {
 	}
 	text := append([]byte(keyCopyHeader+cluster+"\n"), mesh.FormatKeys(keys)...)
 	if err := replaceFile(c.path(), text); err != nil {
-		c.log.Warn().Err(err).Str("file", c.path()).Msg("copy of the gossip keys not written")
+		c.log.Warn().Err(err).Str("file", c.path()).Msg("cannot save the copy of the gossip keys")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/watcher"
 )
@@ -25,7 +26,7 @@ type keyring struct {
 	file   string // --gossip-key-file, "" for the Secret
 	secret string // its name in messages
 	copied keyCopy
-	wake   func() // called when Problems have changed
+	wake   func() // called when Conditions have changed
 	log    zerolog.Logger
 
 	failures prometheus.Counter
@@ -39,7 +40,7 @@ type keyring struct {
 func newKeyring(cfg config, log zerolog.Logger) (*keyring, error) {
 	k := &keyring{file: cfg.keyFile, secret: "Secret " + cfg.namespace + "/starling-gossip", wake: func() {}, log: log}
 	k.failures = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "starling_gossip_key_reload_failures_total", Help: "Changes of the gossip keys that could not be put in force.",
+		Name: "starling_gossip_key_reload_failures_total", Help: "Gossip key changes that were rejected.",
 	})
 	if k.file == "" {
 		k.copied = keyCopy{dir: cfg.stateDir, log: log}
@@ -168,7 +169,7 @@ func (k *keyring) read(f following) (text []byte, known bool, err error) {
 	return []byte(s.Text), s.Known, err
 }
 
-// note takes the outcome and tells whether the problems changed.
+// note takes the outcome and reports whether the problems changed.
 func (k *keyring) note(keys [][]byte, changed bool, err error) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -178,14 +179,14 @@ func (k *keyring) note(keys [][]byte, changed bool, err error) bool {
 		k.problem = "the gossip keys are not followed: " + oneLine(err)
 		if k.problem != was {
 			k.failures.Inc()
-			k.log.Warn().Str("reason", oneLine(err)).Msg("gossip keys kept as they were")
+			k.log.Warn().Str("reason", oneLine(err)).Msg("invalid gossip keys ignored; keeping the last good ones")
 		}
 	case changed:
 		k.keys, k.problem = keys, ""
 		k.log.Info().Str("keys", strings.Join(mesh.Fingerprints(keys), " ")).Msg("gossip keys changed")
 	case was != "":
 		k.problem = ""
-		k.log.Info().Msg("gossip keys are well again")
+		k.log.Info().Msg("gossip keys valid again")
 	}
 	return k.problem != was
 }
@@ -196,14 +197,14 @@ func (k *keyring) inForce() [][]byte {
 	return k.keys
 }
 
-// Problems says what is wrong with the keys, if anything.
-func (k *keyring) Problems() []string {
+// Conditions says what is wrong with the keys, if anything.
+func (k *keyring) Conditions() []health.Condition {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.problem == "" {
 		return nil
 	}
-	return []string{k.problem}
+	return []health.Condition{health.New(health.KeysRejected, health.Node(""), k.problem)}
 }
 
 // sources are all that an operator may change while a speaker runs.
@@ -212,5 +213,7 @@ type sources struct {
 	keys *keyring
 }
 
-// Problems joins those of the configuration file and those of the keys.
-func (s sources) Problems() []string { return slices.Concat(s.settings.Problems(), s.keys.Problems()) }
+// Conditions joins those of the configuration file and those of the keys.
+func (s sources) Conditions() []health.Condition {
+	return slices.Concat(s.settings.Conditions(), s.keys.Conditions())
+}

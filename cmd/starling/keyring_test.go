@@ -80,7 +80,7 @@ func (r *ringTest) holds(t *testing.T, step string, want [][]byte, problem strin
 	if r.set != nil && !slices.EqualFunc(r.set, r.inForce(), bytes.Equal) {
 		t.Errorf("%s: the mesh has other keys than are in force", step)
 	}
-	if p := strings.Join(r.Problems(), "\n"); (p == "") != (problem == "") || !strings.Contains(p, problem) {
+	if p := words(r.Conditions()); (p == "") != (problem == "") || !strings.Contains(p, problem) {
 		t.Errorf("%s: problem %q, want %q", step, p, problem)
 	}
 	if r.told != told {
@@ -284,7 +284,7 @@ func TestKeyCopy(t *testing.T) {
 	}
 	nowhere := keyCopy{dir: c.path(), log: zerolog.New(&log)} // a file is no folder
 	nowhere.write("c1", testKeys(1))
-	if !strings.Contains(log.String(), "copy of the gossip keys not written") || nowhere.read("c1") != nil {
+	if !strings.Contains(log.String(), "cannot save the copy of the gossip keys") || nowhere.read("c1") != nil {
 		t.Errorf("a folder that cannot be made: logged %q", &log)
 	}
 }

@@ -1,9 +1,9 @@
 // Command starling gives Services of type LoadBalancer an external IP on a
 // layer 2 network. `starling run` is the speaker that runs on every node,
 // `starling status`, `who`, `pools`, `leases`, `events` and `doctor` ask running
-// speakers, `starling key` replaces the key of the gossip, and `starling convert`
-// reads MetalLB's configuration. Called kubectl-starling the program is a plugin
-// of kubectl.
+// speakers, `starling check` reads a configuration file, `starling key` replaces
+// the key of the gossip, and `starling convert` reads MetalLB's configuration.
+// Called kubectl-starling the program is a plugin of kubectl.
 //
 // This package turns flags into the Config values of the rooms, starts them in
 // order and stops them in the reverse order. It decides nothing.
@@ -16,6 +16,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,24 +42,51 @@ func main() {
 // execute runs one command line and gives its exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	app := newApp(stdout, stderr)
-	if len(args) > 0 && plugin(args[0]) {
+	if len(args) == 0 {
+		args = []string{app.Name}
+	}
+	if plugin(args[0]) {
 		app.Name = pluginName
 	}
-	return run(ctx, app, flagsFirst(app, args))
+	if filepath.Base(args[0]) == completerName {
+		args = slices.Insert(slices.Clone(args), 1, completeName)
+	}
+	return run(ctx, app, args)
 }
 
 func run(ctx context.Context, app *cli.App, args []string) int {
-	err := app.RunContext(ctx, args)
+	return report(app, dispatch(ctx, app, args[1:]))
+}
+
+// dispatch runs a command, or prints its help.
+func dispatch(ctx context.Context, app *cli.App, words []string) error {
+	if len(words) > 0 && words[0] == completeName {
+		return complete(ctx, app, words[1:])
+	}
+	l := understand(app, words)
+	if err := l.check(); err != nil {
+		return err
+	}
+	if l.help || len(l.flags) == 0 && len(l.commands()) > 0 {
+		return l.writeHelp()
+	}
+	return app.RunContext(ctx, l.arguments())
+}
+
+// report prints an error and gives the exit code.
+func report(app *cli.App, err error) int {
 	if err == nil {
 		return exitOK
 	}
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(app.ErrWriter, "starling: %s\n", strings.TrimRight(line, "\n"))
 	}
-	if errors.Is(err, errUnwell) {
+	switch usage := (usageError{}); {
+	case errors.Is(err, errUnwell):
 		return exitUnwell
-	}
-	if usage := (usageError{}); errors.As(err, &usage) {
+	case errors.Is(err, errMistakes):
+		return exitUsage
+	case errors.As(err, &usage):
 		fmt.Fprintf(app.ErrWriter, "starling: see %q\n", app.Name+" "+usage.command+"--help")
 		return exitUsage
 	}
@@ -77,39 +106,27 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:               "starling",
 		Usage:              "external IPs for Services of type LoadBalancer on layer 2, with one DaemonSet",
-		Version:            version(),
 		HideVersion:        true,
+		HideHelp:           true, // help is ours: see line
 		Writer:             stdout,
 		ErrWriter:          stderr,
 		ExitErrHandler:     func(*cli.Context, error) {},
-		OnUsageError:       onUsageError,
 		SliceFlagSeparator: ";", // a pool has commas of its own
+		Flags:              []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "print the version of this program"}},
 		Commands: []*cli.Command{
 			runCommand(), statusCommand(), whoCommand(), poolsCommand(), leasesCommand(), eventsCommand(), doctorCommand(),
-			keyCommand(), convertCommand(), completionCommand(), versionCommand(),
+			checkCommand(), keyCommand(), convertCommand(), completionCommand(), versionCommand(),
 		},
-		EnableBashCompletion: true,
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usageError{err: fmt.Errorf("unknown command %q", c.Args().First())}
-			}
-			return cli.ShowAppHelp(c)
-		},
+		Action: printVersion, // the only flag is --version
 	}
+	app.OnUsageError = onUsageError
 	for _, c := range app.Commands {
-		c.OnUsageError = onUsageError
-		for _, sub := range c.Subcommands {
-			sub.OnUsageError = onUsageError
+		for _, c := range append(c.Subcommands, c) {
+			c.HideHelp, c.OnUsageError = true, onUsageError
 		}
 	}
 	return app
 }
 
-func onUsageError(c *cli.Context, err error, _ bool) error {
-	name, flags := "", c.App.Flags
-	if c.Command != nil && c.Command.Name != c.App.Name {
-		flags = c.Command.Flags
-		name = strings.TrimPrefix(c.Command.HelpName, c.App.Name+" ") + " "
-	}
-	return usageError{command: name, err: mistake(flags, err)}
-}
+// onUsageError is for what the library notices and line does not, of which nothing is known.
+func onUsageError(_ *cli.Context, err error, _ bool) error { return usageError{err: err} }

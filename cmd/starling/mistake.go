@@ -1,37 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
-	"slices"
+	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
-
-// Values of flags that cannot be read, in the words of the library: the value, and the flag or the variable it came from.
-var (
-	badFlag     = regexp.MustCompile(`^invalid (?:boolean )?value "(.*)" for (?:flag )?-([^ :]+): `)
-	badVariable = regexp.MustCompile(`^could not parse "(.*)" as .* value from environment variable "([^"]+)" for flag ([^ :]+): `)
-)
-
-// mistake says of a wrong flag what is wrong and what would be right, where the library says how it noticed.
-func mistake(flags []cli.Flag, err error) error {
-	words := err.Error()
-	if name, ok := strings.CutPrefix(words, "flag provided but not defined: -"); ok {
-		return fmt.Errorf("there is no flag %s", dashed(name))
-	}
-	if name, ok := strings.CutPrefix(words, "flag needs an argument: -"); ok {
-		return fmt.Errorf("%s needs a value%s", dashed(name), suggestion(flags, name, ": "))
-	}
-	if m := badFlag.FindStringSubmatch(words); m != nil {
-		return fmt.Errorf("%s: %q is not%s", dashed(m[2]), m[1], suggestion(flags, m[2], " "))
-	}
-	if m := badVariable.FindStringSubmatch(words); m != nil {
-		return fmt.Errorf("%s: %q is not%s", m[2], m[1], suggestion(flags, m[3], " "))
-	}
-	return err
-}
 
 // dashed is a flag as it is typed.
 func dashed(name string) string {
@@ -41,13 +19,29 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// suggestion is what a value of a flag looks like, after a separator.
-func suggestion(flags []cli.Flag, name, separator string) string {
-	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
-	if i < 0 {
-		return ""
+// needsValue reports whether a flag must have a value.
+func needsValue(f cli.Flag) bool {
+	_, is := f.(*cli.BoolFlag)
+	return !is
+}
+
+// fits reports whether the library can read the value of a flag.
+func fits(f cli.Flag, value string) bool {
+	var err error
+	switch f.(type) {
+	case *cli.DurationFlag:
+		_, err = time.ParseDuration(value)
+	case *cli.IntFlag:
+		_, err = strconv.ParseInt(value, 0, strconv.IntSize)
+	case *cli.BoolFlag:
+		_, err = strconv.ParseBool(value)
 	}
-	switch flags[i].(type) {
+	return err == nil
+}
+
+// shape is what a value of a flag looks like, after a separator; "" where any text will do.
+func shape(f cli.Flag, separator string) string {
+	switch f.(type) {
 	case *cli.DurationFlag:
 		return separator + "a time such as 500ms, 30s or 10m"
 	case *cli.IntFlag:
@@ -56,4 +50,65 @@ func suggestion(flags []cli.Flag, name, separator string) string {
 		return separator + "true or false"
 	}
 	return ""
+}
+
+// checkVariables looks at the values of flags that come from the environment. An empty one is none.
+func checkVariables(flags []cli.Flag) error {
+	var errs []error
+	for _, f := range flags {
+		d, ok := f.(cli.DocGenerationFlag)
+		if !ok {
+			continue
+		}
+		for _, name := range d.GetEnvVars() {
+			if value := os.Getenv(name); value != "" && !fits(f, value) {
+				errs = append(errs, fmt.Errorf("%s: %q is not%s", name, value, shape(f, " ")))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// didYouMean names the known word that is closest to one that is not known, "" if none is close.
+func didYouMean(word string, known []string) string {
+	best, away := "", 1+maxTypos(word)
+	for _, k := range known {
+		d := typos(word, k)
+		if bare := strings.TrimLeft(word, "-"); len(bare) > 1 && strings.HasPrefix(k, word) {
+			d = 0 // the beginning of it
+		}
+		if d < away {
+			best, away = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// maxTypos is how far a word may be from a known one to be taken for it.
+func maxTypos(word string) int { return max(1, len(strings.TrimLeft(word, "-"))/3) }
+
+// typos is the least number of letters to add, leave out, replace or swap with the next that makes b of a (the optimal
+// string alignment distance).
+func typos(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		for j := range rows[i] {
+			switch {
+			case i == 0 || j == 0:
+				rows[i][j] = i + j
+			case a[i-1] == b[j-1]:
+				rows[i][j] = rows[i-1][j-1]
+			default:
+				rows[i][j] = 1 + min(rows[i-1][j-1], rows[i-1][j], rows[i][j-1])
+			}
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
 }

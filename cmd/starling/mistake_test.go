@@ -15,6 +15,13 @@ func TestFlagMistakes(t *testing.T) {
 	}{
 		{"no such flag", []string{"status", "--foo"}, "", "there is no flag --foo"},
 		{"no such short flag", []string{"status", "-x"}, "", "there is no flag -x"},
+		{"almost a flag", []string{"status", "--ouptut", "json"}, "", "there is no flag --ouptut; did you mean --output?"},
+		{"the beginning of one", []string{"run", "--gossip-key"}, "", "there is no flag --gossip-key; did you mean --gossip-key-file?"},
+		{"one before the command", []string{"--node", "n1", "status"}, "", "--node belongs behind a command, as in starling status --node"},
+		{"almost a command", []string{"stauts"}, "", `unknown command "stauts"; did you mean status?`},
+		{"the beginning of a command", []string{"comp"}, "", `unknown command "comp"; did you mean completion?`},
+		{"almost a subcommand", []string{"key", "rotat"}, "", `unknown command "key rotat"; did you mean rotate?`},
+		{"no such command", []string{"frobnicate"}, "", `unknown command "frobnicate"`},
 		{"no value", []string{"events", "--since"}, "", "--since needs a value: a time such as 500ms, 30s or 10m"},
 		{"no value for a text", []string{"status", "--output"}, "", "--output needs a value"},
 		{"no time", []string{"events", "--since", "10"}, "", `--since: "10" is not a time such as 500ms, 30s or 10m`},

@@ -39,11 +39,11 @@ func profiles(addr string, log zerolog.Logger) func(context.Context) error {
 		var lc net.ListenConfig
 		ln, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
-			log.Warn().Err(err).Msg("profiles are not served")
+			log.Warn().Err(err).Msg("cannot serve profiles")
 			<-ctx.Done()
 			return nil // addresses must be announced whether or not anybody can look inside
 		}
-		log.Info().Str("addr", ln.Addr().String()).Msg("profiles are served")
+		log.Info().Str("addr", ln.Addr().String()).Msg("serving profiles")
 		srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 		stop := context.AfterFunc(ctx, func() { srv.Close() })
 		defer stop()

@@ -38,7 +38,7 @@ func TestProfiles(t *testing.T) {
 	second := make(chan error, 1)
 	other, cancel := context.WithCancel(t.Context())
 	go func() { second <- profiles(addr, zerolog.New(log))(other) }()
-	r.logged("profiles are not served")
+	r.logged("cannot serve profiles")
 	cancel()
 	stop()
 	for _, c := range []chan error{ended, second} {

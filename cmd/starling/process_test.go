@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/starling-lb/starling/mesh"
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
@@ -222,7 +222,7 @@ func TestRunEndsWithoutFlapping(t *testing.T) {
 	if code := r.exit(); code != exitOK {
 		t.Fatalf("exit code %d", code)
 	}
-	if got := file.read(); got != (speaker.Return{}) {
+	if got := file.read(); got != (peers.Return{}) {
 		t.Errorf("kept %+v", got)
 	}
 }
@@ -282,6 +282,74 @@ func TestRunWithoutOwnAddress(t *testing.T) {
 	api := apitest.Start(t)
 	r := start(t, api, "--gossip-addr", ":7000")
 	r.until("/readyz", http.StatusServiceUnavailable, `node "n1" has no InternalIP`)
+	if code := r.exit(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestRunFollowsTheConfigMap: a speaker runs without the ConfigMap and says so, takes it when it appears and whenever it
+// changes, keeps the last good one through a mistake, its deletion, and a start without the API server.
+func TestRunFollowsTheConfigMap(t *testing.T) {
+	api := apitest.Start(t)
+	api.Create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	args := []string{"--config-map", "pools", "--state-dir", t.TempDir()}
+	r := start(t, api, args...)
+	const missing = "ConfigMap starling-system/pools does not exist"
+	r.until("/api/v1/status", http.StatusOK, missing+", so there are no pools and no Service gets an address")
+	object := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "starling-system", Name: "pools"},
+		Data:       map[string]string{"starling.yaml": onePool},
+	}
+	api.Create(object)
+	r.until("/api/v1/status", http.StatusOK, `"name":"lab"`)
+	edit := func(text string) {
+		apitest.Edit(api, object, "", func(m *corev1.ConfigMap) { m.Data["starling.yaml"] = text })
+	}
+	edit(twoPools)
+	r.until("/api/v1/status", http.StatusOK, `"name":"more"`)
+	edit("pools: 7\n")
+	r.until("/api/v1/status", http.StatusOK, "the configuration is not in force: ConfigMap starling-system/pools: line 1: pools: want a list, got the number 7")
+	r.until("/metrics", http.StatusOK, "starling_config_last_reload_successful 0")
+	r.until("/api/v1/status", http.StatusOK, `"name":"more"`)
+	edit(twoPools)
+	r.until("/metrics", http.StatusOK, "starling_config_last_reload_successful 1")
+	api.Delete(object)
+	r.until("/api/v1/status", http.StatusOK, missing+" any more; its last pools stay in force")
+	if code := r.exit(); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	api.Stop()
+	r = start(t, api, args...)
+	r.until("/api/v1/status", http.StatusOK, `"name":"more"`)
+	if err := api.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	r.until("/api/v1/status", http.StatusOK, missing+" any more")
+	object.Data["starling.yaml"] = onePool
+	api.Create(object)
+	r.until("/metrics", http.StatusOK, "starling_config_last_reload_successful 1")
+	if code := r.exit(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestRunWaitsForAGoodConfigMap: a speaker that never knew a good configuration does not run with none, which would be
+// another one than that of the others; it says why it waits.
+func TestRunWaitsForAGoodConfigMap(t *testing.T) {
+	api := apitest.Start(t)
+	api.Create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	object := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "starling-system", Name: "pools"},
+		Data:       map[string]string{"mine.yaml": "pools: 7\n"},
+	}
+	api.Create(object)
+	r := start(t, api, "--config-map", "pools")
+	r.until("/readyz", http.StatusServiceUnavailable, "configuration: ConfigMap starling-system/pools: line 1: pools: want a list, got the number 7")
+	apitest.Edit(api, object, "", func(m *corev1.ConfigMap) { m.Data["mine.yaml"] = onePool })
+	r.until("/api/v1/status", http.StatusOK, `"name":"lab"`)
+	api.Forbid("watch configmaps", "list configmaps")
+	api.Cut()
+	r.until("/readyz", http.StatusServiceUnavailable, "forbidden by RBAC: watch configmaps")
 	if code := r.exit(); code != exitOK {
 		t.Errorf("exit code %d", code)
 	}

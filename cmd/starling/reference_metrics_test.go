@@ -19,7 +19,9 @@ import (
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/watcher"
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // family is what is known of a metric before it has any series.
@@ -106,7 +108,7 @@ func kindOf(one prometheus.Collector, d *prometheus.Desc) string {
 func metricsOf(t *testing.T) catalogue {
 	t.Helper()
 	all, log := catalogue{}, zerolog.Nop()
-	set, err := newSettings(nil, "", "", log)
+	set, err := newSettings(config{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,19 +118,20 @@ func metricsOf(t *testing.T) catalogue {
 		t.Fatal(err)
 	}
 	all.MustRegister(keys.failures)
-	client, err := watcher.Connect(kubeconfig(t, "http://127.0.0.1:1"), "test")
+	client, err := kube.Connect(kubeconfig(t, "http://127.0.0.1:1"), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = watcher.New(watcher.Config{Client: client, NodeName: "n1", Log: log, Registry: all})
-	_, wireErr := arpd.New(arpd.Config{Cluster: "c", Log: log, Registry: all})
+	_, wireErr := arpd.New(arpd.Config{Cluster: "c", PerAddress: true, Log: log, Registry: all})
 	_, meshErr := mesh.New(mesh.Config{
 		Name: "n1", Bind: netip.MustParseAddrPort("127.0.0.1:7927"), Label: "c", Keys: testKeys(1), Detection: mesh.Default, Log: log, Registry: all,
 	})
 	if err := errors.Join(err, wireErr, meshErr); err != nil {
 		t.Fatal(err)
 	}
-	speaker.New(speaker.Config{Node: "n1", Log: log, Registry: all})
+	speaker.New(speaker.Config{Node: "n1", Log: log, Registry: all, PerAddress: true})
+	status.New(status.Config{Log: log, Registry: all})
 	return all
 }
 
@@ -140,7 +143,7 @@ func writeMetrics(t *testing.T, w io.Writer) {
 		f := all[name]
 		rows = append(rows, []string{code(name), f.kind, strings.Join(f.labels, ", "), f.help})
 	}
-	fmt.Fprint(w, "\n## Metrics\n\nNone has a series for each address, Service or node, but `starling_mesh_trouble`, with 64 series at most. The usual `go_` and `process_` metrics come with them.\n")
+	fmt.Fprint(w, "\n## Metrics\n\nOnly two kinds have a series for each address, Service or node. `starling_mesh_trouble` has 64\nseries at most. Those that `--metrics-per-address` adds cover the first 1,000 addresses that the\nnode announces and as many Services; `starling_addresses_without_series` counts the others. The\nusual `go_` and `process_` metrics come with them.\n")
 	table(w, []string{"metric", "type", "labels", "meaning"}, rows)
 }
 
@@ -153,6 +156,13 @@ var bounded = map[string]string{
 	"state":    "words of the program",
 	"resource": "words of the program",
 	"peer":     "64 at a time, by mesh",
+	"code":     "rules of health",
+	"severity": "words of the program",
+	"family":   "two",
+
+	"address":           "where it is asked for: those that a node announces, 1000",
+	"service_namespace": "where it is asked for: that of such addresses, 1000",
+	"service_name":      "where it is asked for: that of such addresses, 1000",
 }
 
 // TestLabels: nothing that grows with the cluster may become a label, unless it is argued for above.

@@ -11,19 +11,45 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/starling-lb/starling/health"
 )
 
 // writeSources lists what constants and package comments say: annotations, events and endpoints.
 func writeSources(t *testing.T, w io.Writer) {
 	t.Helper()
-	all := constants(t, "../../lease", "../../speaker")
-	fmt.Fprint(w, "\n## Annotations of a Service\n\nThe three that ask for something are understood under `metallb.io/` and `metallb.universe.tf/`, too.\n")
+	all := constants(t, "../../lease", "../../report", "../../speaker")
+	fmt.Fprint(w, "\n## Annotations of a Service\n\nstarling understands the three that ask for something under `metallb.io/` and\n`metallb.universe.tf/` as well.\n")
 	table(w, []string{"annotation", "meaning"}, rowsOf(all, "Annotation", "starling-lb.io/"))
 	fmt.Fprint(w, "\n## Events on a Service\n")
 	table(w, []string{"event", "meaning"}, rowsOf(all, "Event", ""))
-	fmt.Fprint(w, "\n## Events on a Node\n\nIn the namespace `default`, as those of kubelet: `kubectl describe node NAME` shows them. However many speakers see the same, there is one event of it in ten minutes by the clock; its time and words are those of the last who told it.\n")
+	fmt.Fprint(w, "\n## Events on a Node\n\nThey are in the namespace `default`, like those of kubelet, and `kubectl describe node NAME` shows\nthem. Speakers that see the same condition share one event per ten minutes. Its time and words are\nthose of the last speaker that reported it.\n")
 	table(w, []string{"event", "meaning"}, rowsOf(all, "NodeEvent", ""))
-	fmt.Fprintf(w, "\n## Endpoints\n\nOf the port of `--status-addr`:\n\n```\n%s```\n", endpoints(t))
+	writeConditions(w)
+	fmt.Fprintf(w, "\n## Endpoints\n\nThese are on the port of `--status-addr`:\n\n```\n%s```\n", endpoints(t))
+}
+
+// writeConditions lists the rules of all conditions.
+func writeConditions(w io.Writer) {
+	var rows [][]string
+	for _, r := range health.Rules() {
+		kinds := make([]string, len(r.About))
+		for i, k := range r.About {
+			kinds[i] = string(k)
+		}
+		rows = append(rows, []string{code(string(r.Code)), string(r.Severity), strings.Join(kinds, ", "), code(r.Event), r.Meaning + later(r.After)})
+	}
+	fmt.Fprint(w, "\n## Conditions\n\nWhat can be wrong. The code stays the same in every release. The status shows conditions\n(`conditions`), and so do the page, `starling doctor`, Events (annotation\n`starling-lb.io/condition`) and the metric `starling_conditions`. An `error` needs the operator to\nact, a `warning` is worth a look, and an `information` only explains.\n")
+	table(w, []string{"code", "severity", "about", "event", "meaning"}, rows)
+}
+
+// later says that a condition must last until it is shown.
+func later(after time.Duration) string {
+	if after == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Shown after %s.", after)
 }
 
 // constant is a documented constant with a text.
@@ -121,10 +147,10 @@ func endpoints(t *testing.T) string {
 // TestSources: an empty list would look current for ever.
 func TestSources(t *testing.T) {
 	t.Parallel()
-	all := constants(t, "../../lease", "../../speaker")
+	all := constants(t, "../../lease", "../../report", "../../speaker")
 	for kind, want := range map[string][]string{
-		"Event":     {"AddressConflict", "AllocationFailed", "IPAllocated", "IPReleased", "NoEligibleNode", "NodeAssigned"},
-		"NodeEvent": {"ConfigRejected", "GossipBlocked", "GossipKeyMismatch", "OtherCluster", "PoolOverlapsNodes", "SpeakerLost"},
+		"Event":     {"AddressConflict", "AllocationFailed", "IPAllocated", "IPReleased", "NoEligibleNode", "NodeAssigned", "StatusOverwritten", "UnknownAnnotation"},
+		"NodeEvent": {"ConfigMissing", "ConfigRejected", "GossipBlocked", "GossipKeyMismatch", "KubeProxyMissing", "OtherCluster", "PoolOverlapsNodes", "SpeakerLost"},
 	} {
 		var events []string
 		for _, row := range rowsOf(all, kind, "") {

@@ -15,11 +15,9 @@ import (
 // referenceFile is made by `make reference`.
 const referenceFile = "../../docs/reference.md"
 
-const referenceHead = `# Reference
-
-Flags, configuration file, annotations, events, endpoints and metrics. This page is made from the code by
-` + "`make reference`" + `, and a test holds it current.
-`
+const referenceHead = "# Reference\n\n" +
+	"Flags, configuration file, annotations, events, endpoints and metrics. `make reference` makes this\n" +
+	"page from the code, and a test compares the two.\n"
 
 // TestReference: the page says what the code says. With UPDATE_REFERENCE set it is written instead.
 func TestReference(t *testing.T) {
@@ -43,7 +41,7 @@ func reference(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	b.WriteString(referenceHead)
-	fmt.Fprint(&b, "\n## Commands and flags\n\nFlags that have a variable name it; a flag goes before its variable.\n")
+	fmt.Fprint(&b, "\n## Commands and flags\n\nA flag may have an environment variable. If both are set, the flag counts.\n")
 	app := newApp(io.Discard, io.Discard)
 	writeCommands(&b, app.Name, app.Commands)
 	writeConfiguration(t, &b)
@@ -73,23 +71,13 @@ func writeFlags(w io.Writer, flags []cli.Flag) {
 			continue
 		}
 		flag := "`--" + strings.Join(f.Names(), "`, `-") + "`"
-		value, usage := unquote(d.GetUsage())
+		value, usage := placeholder(d.GetUsage())
 		if value != "" {
 			flag += " " + value
 		}
 		rows = append(rows, []string{flag, code(strings.Join(d.GetEnvVars(), ", ")), d.GetDefaultText(), usage})
 	}
 	table(w, []string{"flag", "variable", "default", "meaning"}, rows)
-}
-
-// unquote takes the name of a flag's value, which stands in backquotes, out of its usage.
-func unquote(usage string) (value, rest string) {
-	before, after, found := strings.Cut(usage, "`")
-	if !found {
-		return "", usage
-	}
-	value, after, _ = strings.Cut(after, "`")
-	return value, before + value + after
 }
 
 // writeConfiguration shows the example of the manifests, which has every key with its comment.
@@ -137,7 +125,7 @@ func TestTable(t *testing.T) {
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
-	if value, rest := unquote("the `URL` of it"); value != "URL" || rest != "the URL of it" {
+	if value, rest := placeholder("the `URL` of it"); value != "URL" || rest != "the URL of it" {
 		t.Errorf("value %q, usage %q", value, rest)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/peers"
 )
 
 // returnsName is the file in --state-dir that says when this node came back last, so that a speaker that
@@ -32,7 +32,7 @@ type returnFile struct {
 func (f *returnFile) path() string { return filepath.Join(f.dir, returnsName) }
 
 // read returns what the file says; what cannot be read is no return.
-func (f *returnFile) read() (r speaker.Return) {
+func (f *returnFile) read() (r peers.Return) {
 	if f.dir == "" {
 		return r
 	}
@@ -44,14 +44,14 @@ func (f *returnFile) read() (r speaker.Return) {
 		err = json.Unmarshal(text, &r)
 	}
 	if err != nil {
-		f.log.Warn().Err(fmt.Errorf("read %s: %w", f.path(), err)).Msg("how often this node came back is not known")
-		return speaker.Return{}
+		f.log.Warn().Err(fmt.Errorf("read %s: %w", f.path(), err)).Msg("cannot read the node's return times")
+		return peers.Return{}
 	}
 	return r
 }
 
 // write replaces the file. An error is logged: the file is a convenience.
-func (f *returnFile) write(r speaker.Return) {
+func (f *returnFile) write(r peers.Return) {
 	text, err := json.Marshal(r)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -63,7 +63,7 @@ func (f *returnFile) write(r speaker.Return) {
 		err = replaceFile(f.path(), append(text, '\n'))
 	}
 	if err != nil {
-		f.log.Warn().Err(err).Msg("that this node came back is not kept")
+		f.log.Warn().Err(err).Msg("cannot save the node's return time")
 	}
 }
 
@@ -76,6 +76,6 @@ func (f *returnFile) forget() {
 		return
 	}
 	if err := os.Remove(f.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		f.log.Warn().Err(err).Msg("the next start will count as that of a speaker which crashed")
+		f.log.Warn().Err(err).Msg("cannot save the planned stop; the next start counts as one after a crash")
 	}
 }

@@ -10,24 +10,24 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/peers"
 )
 
-func lastReturn() speaker.Return {
-	return speaker.Return{At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Count: 3}
+func lastReturn() peers.Return {
+	return peers.Return{At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Count: 3}
 }
 
 func TestReturnFileIsRead(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		content string // "": no file
-		want    speaker.Return
+		want    peers.Return
 	}{
-		{"none", "", speaker.Return{}},
+		{"none", "", peers.Return{}},
 		{"one", `{"at":"2026-03-01T12:00:00Z","count":3}`, lastReturn()},
 		{"of a later release", `{"at":"2026-03-01T12:00:00Z","count":3,"why":"link"}`, lastReturn()},
-		{"cut off", `{"at":"2026-03-01T12:00:00Z","cou`, speaker.Return{}},
-		{"half of it is garbage", `{"count":3,"at":"yesterday"}`, speaker.Return{}},
+		{"cut off", `{"at":"2026-03-01T12:00:00Z","cou`, peers.Return{}},
+		{"half of it is garbage", `{"count":3,"at":"yesterday"}`, peers.Return{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &returnFile{dir: t.TempDir(), log: zerolog.Nop()}
@@ -65,7 +65,7 @@ func TestReturnFileWithoutFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	f := &returnFile{log: zerolog.Nop()}
 	f.write(lastReturn())
-	if got := f.read(); got != (speaker.Return{}) {
+	if got := f.read(); got != (peers.Return{}) {
 		t.Errorf("read %+v", got)
 	}
 	f.forget()

@@ -11,14 +11,14 @@ import (
 
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/rotate"
-	"github.com/starling-lb/starling/watcher"
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // rotation carries out the steps of package rotate, each after the members have
 // confirmed the one before.
 type rotation struct {
-	read     func(context.Context) (watcher.KeySecret, error)
-	write    func(context.Context, watcher.KeySecret) error
+	read     func(context.Context) (kube.KeySecret, error)
+	write    func(context.Context, kube.KeySecret) error
 	ask      func(context.Context) (hearing, error)
 	generate func() ([]byte, error)
 	out      io.Writer
@@ -34,19 +34,19 @@ type hearing struct {
 	silent []string // those that did not answer, and why
 }
 
-// secretRing is the Secret with its keys taken apart.
-type secretRing struct {
-	watcher.KeySecret
-	keys [][]byte
-	ring rotate.Ring
+// secretKeyring is the Secret with its keys taken apart.
+type secretKeyring struct {
+	kube.KeySecret
+	keys    [][]byte
+	keyring rotate.Keyring
 }
 
-func ringOf(s watcher.KeySecret) (secretRing, error) {
+func ringOf(s kube.KeySecret) (secretKeyring, error) {
 	keys, err := mesh.ParseKeys([]byte(s.Text))
 	if err != nil {
-		return secretRing{}, fmt.Errorf("the Secret is to be mended first: %w", err)
+		return secretKeyring{}, fmt.Errorf("the Secret is to be mended first: %w", err)
 	}
-	return secretRing{s, keys, rotate.Ring{Keys: mesh.Fingerprints(keys), Mark: s.Mark}}, nil
+	return secretKeyring{s, keys, rotate.Keyring{Keys: mesh.Fingerprints(keys), Mark: s.Mark}}, nil
 }
 
 // run takes one step after the other. It begins where an earlier run ended.
@@ -55,7 +55,7 @@ func (r *rotation) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if first.ring.Next() != rotate.Add {
+	if first.keyring.Next() != rotate.Add {
 		r.say("going on with the rotation to %s that was begun", first.Mark)
 	}
 	for {
@@ -66,10 +66,10 @@ func (r *rotation) run(ctx context.Context) error {
 	}
 }
 
-func (r *rotation) state(ctx context.Context) (secretRing, error) {
+func (r *rotation) state(ctx context.Context) (secretKeyring, error) {
 	s, err := r.read(ctx)
 	if err != nil {
-		return secretRing{}, err
+		return secretKeyring{}, err
 	}
 	return ringOf(s)
 }
@@ -86,7 +86,7 @@ func (r *rotation) step(ctx context.Context) (rotate.Step, error) {
 		if ctx.Err() != nil {
 			return "", errors.New("interrupted; run it again to go on from here")
 		}
-		if watcher.Refused(waiting) {
+		if kube.Refused(waiting) {
 			return "", waiting
 		}
 		if text := oneLine(waiting); text != r.told {
@@ -120,10 +120,10 @@ func (r *rotation) attempt(ctx context.Context) (rotate.Step, error) {
 		return "", err
 	}
 	members := rotate.Members(heard.views)
-	if lacking := now.ring.Lacking(members); len(lacking) > 0 {
+	if lacking := now.keyring.Lacking(members); len(lacking) > 0 {
 		return "", errors.New(strings.Join(lacking, "; "))
 	}
-	step := now.ring.Next()
+	step := now.keyring.Next()
 	next, err := r.advance(step, now)
 	if err != nil {
 		return "", err
@@ -132,7 +132,7 @@ func (r *rotation) attempt(ctx context.Context) (rotate.Step, error) {
 		pause(ctx, r.pause) // for what is under way with an old key
 	}
 	switch err := r.write(ctx, next.KeySecret); {
-	case errors.Is(err, watcher.ErrConflict):
+	case errors.Is(err, kube.ErrSecretChanged):
 		return "", errors.New("somebody else changes the Secret")
 	case err != nil:
 		return "", err
@@ -143,8 +143,8 @@ func (r *rotation) attempt(ctx context.Context) (rotate.Step, error) {
 }
 
 // advance is the Secret after a step.
-func (r *rotation) advance(step rotate.Step, s secretRing) (secretRing, error) {
-	fresh := slices.Index(s.ring.Keys, s.Mark)
+func (r *rotation) advance(step rotate.Step, s secretKeyring) (secretKeyring, error) {
+	fresh := slices.Index(s.keyring.Keys, s.Mark)
 	switch step {
 	case rotate.Add:
 		line, err := r.generate()
@@ -169,16 +169,16 @@ func (r *rotation) advance(step rotate.Step, s secretRing) (secretRing, error) {
 }
 
 // report tells of a step that was taken.
-func (r *rotation) report(step rotate.Step, was, is secretRing, members int, heard hearing) {
+func (r *rotation) report(step rotate.Step, was, is secretKeyring, members int, heard hearing) {
 	switch step {
 	case rotate.Add:
-		r.say("all %d members encrypt with %s; added %s to decrypt", members, was.ring.Keys[0], is.Mark)
+		r.say("all %d members encrypt with %s; added %s to decrypt", members, was.keyring.Keys[0], is.Mark)
 	case rotate.Use:
 		r.say("all %d members hold %s; it encrypts from now on", members, is.Mark)
 	case rotate.Drop:
-		r.say("all %d members encrypt with %s; removed %s", members, is.Mark, strings.Join(was.ring.Keys[1:], " "))
+		r.say("all %d members encrypt with %s; removed %s", members, is.Mark, strings.Join(was.keyring.Keys[1:], " "))
 	case rotate.Finish:
-		r.say("done: all %d members hold %s alone", members, is.ring.Keys[0])
+		r.say("done: all %d members hold %s alone", members, is.keyring.Keys[0])
 		if dead := rotate.Dead(heard.views); len(dead) > 0 {
 			r.say("not waited for, they read the Secret when they come back: %s", strings.Join(dead, " "))
 		}

@@ -24,14 +24,14 @@ import (
 
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/rotate"
-	"github.com/starling-lb/starling/watcher"
 	"github.com/starling-lb/starling/watcher/apitest"
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // ringWorld is a Secret and members that follow it, each after a while.
 type ringWorld struct {
 	mu      sync.Mutex // guards all following fields
-	secret  watcher.KeySecret
+	secret  kube.KeySecret
 	edits   int
 	texts   []string                 // every text that was in the Secret
 	lag     map[string]time.Duration // of members; negative: never
@@ -53,7 +53,7 @@ func newRingWorld(text string, members ...string) *ringWorld {
 
 func (w *ringWorld) rotation(out *bytes.Buffer) *rotation {
 	return &rotation{
-		read: func(context.Context) (watcher.KeySecret, error) {
+		read: func(context.Context) (kube.KeySecret, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			return w.secret, nil
@@ -65,7 +65,7 @@ func (w *ringWorld) rotation(out *bytes.Buffer) *rotation {
 	}
 }
 
-func (w *ringWorld) write(_ context.Context, s watcher.KeySecret) error {
+func (w *ringWorld) write(_ context.Context, s kube.KeySecret) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.refused; err != nil {
@@ -102,7 +102,7 @@ func (w *ringWorld) ask(context.Context) (hearing, error) {
 // fps are the fingerprints of test keys.
 func fps(numbers ...byte) string { return strings.Join(mesh.Fingerprints(testKeys(numbers...)), " ") }
 
-// TestRotate: from a ring at rest to the new key alone, every step told.
+// TestRotate: from a keyring at rest to the new key alone, every step told.
 func TestRotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, out := newRingWorld(keyText(1), "n1", "n2", "n3"), &bytes.Buffer{}
@@ -145,7 +145,7 @@ func TestRotateGoesOn(t *testing.T) {
 				}
 				return ask(ctx)
 			}
-			r.write = func(ctx context.Context, s watcher.KeySecret) error {
+			r.write = func(ctx context.Context, s kube.KeySecret) error {
 				err := w.write(ctx, s)
 				if w.edits == steps {
 					stop()
@@ -203,7 +203,7 @@ func TestRotateMeets(t *testing.T) {
 		err    string // "" it succeeds
 		told   string
 	}{
-		{"somebody else's write", keyText(1), func(w *ringWorld) { w.refused = watcher.ErrConflict }, "", "waiting: somebody else changes the Secret\n"},
+		{"somebody else's write", keyText(1), func(w *ringWorld) { w.refused = kube.ErrSecretChanged }, "", "waiting: somebody else changes the Secret\n"},
 		{"an API server that stumbles", keyText(1), func(w *ringWorld) { w.refused = errors.New("timeout") }, "", "waiting: timeout\n"},
 		{
 			"no right to write", keyText(1), func(w *ringWorld) {
@@ -312,7 +312,7 @@ func TestHear(t *testing.T) {
 		}
 	}))
 	t.Cleanup(front.Close)
-	client, err := watcher.ConnectUser(kubeconfig(t, front.URL), "test")
+	client, err := kube.ConnectUser(kubeconfig(t, front.URL), "test")
 	if err != nil {
 		t.Fatal(err)
 	}

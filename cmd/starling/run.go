@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,31 +14,35 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/doctor"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/speaker"
 	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/watcher"
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 func runCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "run",
-		Usage: "be the speaker of this node",
+		Usage: "run the speaker on this node",
 		Flags: runFlags(),
 		Action: func(c *cli.Context) error {
 			cfg, err := parseConfig(c)
 			lines := &journal{}
 			log := newLogger(c.App.ErrWriter, cfg.level, cfg.console, lines)
 			keys, keyErr := newKeyring(cfg, log)
-			set, setErr := newSettings(cfg.pools, cfg.configFile, cfg.stateDir, log)
+			set, setErr := newSettings(cfg, log)
 			cert, certErr := certificate(cfg)
 			if err = errors.Join(err, keyErr, setErr, certErr); err != nil {
 				return usageError{command: "run ", err: err}
 			}
-			client, err := watcher.Connect(cfg.kubeconfig, "starling/"+version())
+			client, err := kube.Connect(cfg.kubeconfig, "starling/"+version())
 			if err != nil {
 				return usageError{command: "run ", err: fmt.Errorf("--kubeconfig: %w", err)}
 			}
@@ -56,7 +59,7 @@ func runCommand() *cli.Command {
 type process struct {
 	cfg      config
 	settings *settings
-	client   *watcher.Client
+	client   *kube.Client
 	keys     *keyring
 	cert     status.Certificate // nil: without TLS
 	log      zerolog.Logger
@@ -65,10 +68,11 @@ type process struct {
 	doctor   *doctor.Examiner
 	returns  *returnFile
 	speaker  atomic.Pointer[speaker.Speaker] // nil until the loop is made
+	mesh     atomic.Pointer[mesh.Mesh]       // nil until it is made
 	waiting  atomic.Pointer[string]          // what the start waits for
 }
 
-func newProcess(cfg config, set *settings, client *watcher.Client, keys *keyring, log zerolog.Logger) *process {
+func newProcess(cfg config, set *settings, client *kube.Client, keys *keyring, log zerolog.Logger) *process {
 	p := &process{cfg: cfg, settings: set, client: client, keys: keys, log: log, registry: prometheus.NewRegistry(), journal: &journal{}}
 	p.returns = &returnFile{dir: cfg.stateDir, log: log}
 	p.doctor = examiner(cfg.node, p.snapshot)
@@ -110,6 +114,8 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		Doctor:   p.doctor.Examine,
 		Healthy:  p.healthy,
 		Gatherer: p.registry,
+		Registry: p.registry,
+		Fellows:  p.fellow,
 		Cert:     p.cert,
 		Allow:    p.allow(),
 		Secrets:  p.keys.inForce,
@@ -128,6 +134,8 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		Registry: p.registry,
 
 		KeyNamespace: p.keys.namespace(p.cfg),
+		ConfigMap:    p.settings.object,
+		SetNamespace: p.cfg.namespace,
 	})
 	if err != nil {
 		return fmt.Errorf("watcher: %w", err)
@@ -161,31 +169,38 @@ func (p *process) allow() status.Allow {
 	if !p.cfg.statusAuth {
 		return nil
 	}
-	return watcher.NewReviewer(p.client).Allow
+	return kube.NewReviewer(p.client).Allow
 }
 
 // startSpeaker starts what needs the cluster's identity and the gossip key.
 func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error {
 	wire, err := arpd.New(arpd.Config{
 		Interfaces: p.cfg.interfaces,
+		Node:       p.cfg.node,
 		Cluster:    b.cluster,
+		Keys:       b.keys,
 		AnswerPing: p.cfg.wire.ping,
 		Probing:    p.cfg.wire.probing,
 		Refresh:    p.cfg.wire.refresh,
 		Rate:       p.cfg.wire.rate,
+		PerAddress: p.cfg.perAddress,
 		Log:        p.room("arpd"),
 		Registry:   p.registry,
 	})
 	if err != nil {
 		return fmt.Errorf("arpd: %w", err)
 	}
+	nodes := func() []watcher.Node { return w.State().Nodes }
+	local := lastKnown(func() []netip.AddrPort { return gossipAddrs(p.cfg, nodes()) })
 	m, err := mesh.New(mesh.Config{
 		Name:      p.cfg.node,
 		Bind:      b.addr,
+		Local:     local,
 		Label:     b.cluster,
 		Keys:      b.keys,
+		First:     speaker.First(p.cfg.grace),
 		Detection: p.cfg.detection,
-		Seeds:     seeds(func() []watcher.Node { return w.State().Nodes }, p.cfg.join, b.addr.Port()),
+		Seeds:     seeds(nodes, p.cfg.join, b.addr.Port()),
 		Log:       p.room("mesh"),
 		Registry:  p.registry,
 	})
@@ -197,49 +212,60 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		Version:       version(),
 		Installation:  b.cluster,
 		Class:         p.cfg.class,
+		Grace:         p.cfg.grace,
 		Pace:          p.cfg.wire.pace(p.cfg.detection),
 		IgnoreExclude: p.cfg.ignoreExclude,
 		Trial:         p.cfg.wire.trial,
 		LastReturn:    p.returns.read(),
-		Returned:      func(r speaker.Return) { go p.returns.write(r) }, // the loop does not wait for a disk
+		Returned:      func(r peers.Return) { go p.returns.write(r) }, // the loop does not wait for a disk
 		Mesh:          m,
-		Alarms:        m,
 		Wire:          wire,
 		Cluster:       w,
 		API:           w,
 		Settings:      sources{p.settings, p.keys},
-		Peers:         m.Complaints,
 		Pings:         m.Pings,
 		Counts:        w.Counts,
 		Log:           p.room("speaker"),
 		Registry:      p.registry,
+		PerAddress:    p.cfg.perAddress,
 	}
 	if len(p.cfg.proxy) > 0 {
-		health := proxy.New(proxy.Config{Servers: proxyServers(p.cfg.proxy, b.addr.Addr()), Log: p.room("proxy")})
+		health := proxy.New(proxy.Config{Servers: func() []string { return proxyServers(p.cfg.proxy, local()) }, Log: p.room("proxy")})
 		t.start("proxy", health.Run)
 		cfg.Proxy = health
 	}
 	s := speaker.New(cfg)
 	p.doctor.Meet(
-		func() []doctor.Peer { return others(p.cfg.node, b.addr.Port(), w.State().Nodes, m.Members()) },
+		func() []doctor.Peer { return others(p.cfg.node, local(), nodes(), m.Members()) },
 		func(ctx context.Context, o doctor.Peer) (time.Duration, error) { return m.Probe(ctx, o.Name, o.Addr) },
 	)
 	p.speaker.Store(s)
+	p.mesh.Store(m)
 	t.start("arpd", wire.Run)
 	t.start("mesh", m.Run)
 	t.start("keys", func(ctx context.Context) error {
-		return p.keys.follow(ctx, following{b.cluster, w.GossipKeys, w.GossipKeysChanged(), m.SetKeys})
+		return p.keys.follow(ctx, following{b.cluster, w.GossipKeys, w.GossipKeysChanged(), func(keys [][]byte) error {
+			return errors.Join(m.SetKeys(keys), wire.SetKeys(keys))
+		}})
 	})
+	if p.settings.object.Name != "" {
+		t.start("configuration", func(ctx context.Context) error {
+			return p.settings.follow(ctx, w.Configuration, w.ConfigurationChanged())
+		})
+	}
 	t.start("speaker", s.Run)
 	return nil
 }
 
-// proxyServers puts the address of the node where it is meant.
-func proxyServers(servers []string, node netip.Addr) []string {
-	all := slices.Clone(servers)
-	for i := range all {
-		if all[i] == "" {
-			all[i] = "http://" + net.JoinHostPort(node.String(), proxyPort)
+// proxyServers puts the addresses of the node where they are meant.
+func proxyServers(servers []string, node []netip.AddrPort) (all []string) {
+	for _, server := range servers {
+		if server != "" {
+			all = append(all, server)
+			continue
+		}
+		for _, a := range node {
+			all = append(all, "http://"+net.JoinHostPort(a.Addr().String(), proxyPort))
 		}
 	}
 	return all
@@ -250,30 +276,39 @@ func (p *process) room(name string) zerolog.Logger {
 }
 
 // snapshot is what status shows; before the loop exists, what is waited for.
-func (p *process) snapshot() speaker.Snapshot {
+func (p *process) snapshot() api.Snapshot {
 	if s := p.speaker.Load(); s != nil {
 		return s.Snapshot()
 	}
-	r := speaker.Snapshot{Node: p.cfg.node, Version: version(), Reasons: []string{"starting"}}
+	reason := "starting"
 	if w := p.waiting.Load(); w != nil {
-		r.Reasons = []string{*w}
+		reason = *w
 	}
+	r := api.Snapshot{Node: p.cfg.node, Version: version(), Reasons: []string{reason}}
+	r.Conditions = []health.Condition{health.New(health.Starting, health.Node(p.cfg.node), reason)}
+	r.Findings = api.Findings(r.Conditions, p.cfg.node)
 	return r
 }
 
+// fellow reports whether an address is another node's.
+func (p *process) fellow(a netip.Addr) bool {
+	m := p.mesh.Load()
+	return m != nil && m.Knows(a)
+}
+
 // who and leases are nothing before the loop exists.
-func (p *process) who(ip netip.Addr) speaker.Who {
+func (p *process) who(ip netip.Addr) api.Who {
 	if s := p.speaker.Load(); s != nil {
 		return s.Who(ip)
 	}
-	return speaker.Who{Node: p.cfg.node, IP: ip.String(), Words: "this speaker has decided nothing yet: it is starting"}
+	return api.Who{Node: p.cfg.node, IP: ip.String(), Words: "this speaker has decided nothing yet: it is starting"}
 }
 
-func (p *process) leases() []speaker.Lease {
+func (p *process) leases() []api.Lease {
 	if s := p.speaker.Load(); s != nil {
 		return s.Leases()
 	}
-	return []speaker.Lease{}
+	return []api.Lease{}
 }
 
 func (p *process) healthy() error {
@@ -304,7 +339,7 @@ func (p *process) bootstrap(ctx context.Context, w *watcher.Watcher, failed <-ch
 		}
 		reason := err.Error()
 		if last := p.waiting.Swap(&reason); last == nil || *last != reason {
-			p.log.Warn().Str("reason", reason).Msg("waiting, retried every second")
+			p.log.Warn().Str("reason", reason).Msg("waiting; retrying every second")
 		}
 		select {
 		case <-ctx.Done():
@@ -326,6 +361,10 @@ func (p *process) learn(ctx context.Context, w *watcher.Watcher, b *bootstrap) e
 			return fmt.Errorf("identity of the cluster: %w", err)
 		}
 	}
+	err = p.settings.begin(b.cluster, func() (watcher.ConfigText, error) { return watcher.Configuration(ctx, p.client, p.settings.object) })
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
 	if b.keys == nil {
 		if b.keys, err = p.gossipKeys(ctx, b.cluster); err != nil {
 			return fmt.Errorf("gossip key: %w", err)
@@ -340,7 +379,7 @@ func (p *process) learn(ctx context.Context, w *watcher.Watcher, b *bootstrap) e
 // identity is that of the API server, or the one in the snapshot file while the
 // API server does not answer.
 func (p *process) identity(ctx context.Context, w *watcher.Watcher) (string, error) {
-	id, err := watcher.ClusterID(ctx, p.client)
+	id, err := kube.ClusterID(ctx, p.client)
 	if saved := w.State().Cluster; err != nil && saved != "" {
 		return saved, nil
 	}
@@ -351,19 +390,14 @@ func (p *process) identity(ctx context.Context, w *watcher.Watcher) (string, err
 // the first speaker creates, else those known last.
 func (p *process) gossipKeys(ctx context.Context, cluster string) ([][]byte, error) {
 	return p.keys.begin(cluster, func(generate func() ([]byte, error)) ([]byte, error) {
-		return watcher.GossipKey(ctx, p.client, p.cfg.namespace, generate)
+		return kube.GossipKey(ctx, p.client, p.cfg.namespace, generate)
 	})
 }
 
-// gossipBind is --gossip-addr, else the first InternalIP of this node.
+// gossipBind is where gossip listens first of all.
 func gossipBind(cfg config, nodes []watcher.Node) (netip.AddrPort, error) {
-	if cfg.gossip.ip.IsValid() {
-		return netip.AddrPortFrom(cfg.gossip.ip, cfg.gossip.port), nil
-	}
-	for _, n := range nodes {
-		if n.Name == cfg.node && len(n.Addresses) > 0 {
-			return netip.AddrPortFrom(n.Addresses[0], cfg.gossip.port), nil
-		}
+	if all := gossipAddrs(cfg, nodes); len(all) > 0 {
+		return all[0], nil
 	}
 	return netip.AddrPort{}, fmt.Errorf("node %q has no InternalIP in Kubernetes: set --node-name or --gossip-addr", cfg.node)
 }

@@ -22,6 +22,9 @@ type shower struct {
 	out    io.Writer
 }
 
+// formats are the values of --output.
+func formats() []string { return []string{"table", "wide", "json", "yaml"} }
+
 // newShower reads the flags. The error has one line for each mistake.
 func newShower(c *cli.Context) (shower, error) {
 	s := shower{format: c.String("output"), out: c.App.Writer}

@@ -7,28 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/starling-lb/starling/speaker"
-	"github.com/starling-lb/starling/status"
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/status/text"
 )
 
 const defaultServer = "http://localhost:7928"
 
 // codes ends the help of every command that asks.
-const codes = "\n\nExit codes: 0 shown, 1 nobody answered or the answer cannot be understood, 2 a wrong command line."
+const codes = "\n\nExit codes: 0 shown, 1 no speaker answered or the answer makes no sense, 2 a wrong command line."
 
 func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "status",
-		Usage: "show members, addresses with their announcer, pools, and what to look at",
-		Description: "Asks one speaker for its view of the whole mesh: the one of this node, or, as kubectl starling and with\n" +
-			"--kubeconfig, any one (--node chooses) through the API server." + codes,
+		Usage: "show nodes, addresses with their announcer, pools, and what is wrong",
+		Description: "Asks one speaker for its view of the whole mesh. On a node that is the speaker there. Elsewhere, as " +
+			"kubectl starling, and with --kubeconfig, --context or --node it is any speaker, through the API server." + codes,
 		Flags: askFlags(
 			&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "show it again and again, until interrupted"},
 			&cli.DurationFlag{Name: "interval", Value: 2 * time.Second, Usage: "time between two views of --watch"},
@@ -58,34 +56,37 @@ func (v view) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := read[speaker.Snapshot](body)
+	s, err := read[api.Snapshot](body)
 	if err != nil {
 		return err
 	}
-	told, body, err := v.asker.others(ctx, t, body)
+	others, body, err := v.asker.others(ctx, t, body)
 	if err != nil {
 		return err
 	}
-	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Status(w, s, told) })
+	s.VIPs = api.Locate(s.VIPs, others.Places)
+	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Status(w, s, others.Conditions) })
 }
 
-// others asks the same speaker what others find and it does not, and adds that to its answer. A speaker that does not
+// others asks the same speaker what others know and it does not, and adds that to its answer. A speaker that does not
 // say so, as one of an earlier release, has said what it sees itself.
-func (a asker) others(ctx context.Context, t target, body []byte) ([]speaker.Told, []byte, error) {
+func (a asker) others(ctx context.Context, t target, body []byte) (api.Others, []byte, error) {
 	r := a.ask(ctx, t, "api/v1/others")
 	if r.err != nil {
-		return nil, body, nil
+		return api.Others{}, body, nil
 	}
-	e, err := read[status.Others](r.body)
+	e, err := read[api.Others](r.body)
 	if err != nil {
-		return nil, nil, err
+		return e, nil, err
 	}
 	findings, err := json.Marshal(e.Findings)
-	if err != nil {
-		return nil, nil, fmt.Errorf("put the answers together: %w", err)
+	conditions, also := json.Marshal(e.Conditions)
+	places, failed := json.Marshal(e.Places)
+	if err := errors.Join(err, also, failed); err != nil {
+		return e, nil, fmt.Errorf("put the answers together: %w", err)
 	}
 	object := bytes.TrimSuffix(bytes.TrimSpace(body), []byte("}")) // has keys, in an order that people read
-	return e.Findings, fmt.Appendf(nil, `%s,"others":%s}`, object, findings), nil
+	return e, fmt.Appendf(nil, `%s,"others":%s,"places":%s,"conditionsOfOthers":%s}`, object, findings, places, conditions), nil
 }
 
 // watch shows again and again. On a terminal each view takes the place of the one before. A view that fails is told
@@ -122,7 +123,7 @@ func poolsCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			s, err := read[speaker.Snapshot](body)
+			s, err := read[api.Snapshot](body)
 			if err != nil {
 				return err
 			}
@@ -134,39 +135,11 @@ func poolsCommand() *cli.Command {
 	}
 }
 
-func whoCommand() *cli.Command {
-	return &cli.Command{
-		Name: "who", Usage: "say who announces an address and why, and why not the others", ArgsUsage: "ADDRESS",
-		Description: "Shows the whole ranking of one address as one speaker sees it: each node's score, whether it is eligible,\n" +
-			"and the reason if not. Of an address that no Service holds it says who would announce it." + codes,
-		Flags: askFlags(),
-		Action: func(c *cli.Context) error {
-			v, err := newView(c, 1, "an ADDRESS, as starling who 192.168.1.240")
-			if err != nil {
-				return err
-			}
-			ip, err := netip.ParseAddr(c.Args().First())
-			if err != nil || ip.Zone() != "" {
-				return usageError{command: "who ", err: fmt.Errorf("%q is no IP address: give one, as starling who 192.168.1.240", c.Args().First())}
-			}
-			body, err := v.asker.one(c.Context, "api/v1/who?ip="+ip.String())
-			if err != nil {
-				return err
-			}
-			a, err := read[speaker.Who](body)
-			if err != nil {
-				return err
-			}
-			return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Who(w, a) })
-		},
-	}
-}
-
 func leasesCommand() *cli.Command {
 	return &cli.Command{
-		Name: "leases", Usage: "show which addresses each Service holds, and how far that is",
-		Description: "States: bound (announced, if somebody may), claimed (on its way), shown (by the Service's status alone: of\n" +
-			"another implementation, or edited)." + codes,
+		Name: "leases", Usage: "show the addresses each Service holds and the state of each",
+		Description: "States: bound (announced, if a node may), claimed (on its way), shown (in the Service's status only: by " +
+			"another load balancer, or edited)." + codes,
 		Flags: askFlags(),
 		Action: func(c *cli.Context) error {
 			v, err := newView(c, 0, "")
@@ -177,7 +150,7 @@ func leasesCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			list, err := read[[]speaker.Lease](body)
+			list, err := read[[]api.Lease](body)
 			if err != nil {
 				return err
 			}

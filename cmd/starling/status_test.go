@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -14,20 +15,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 // example is what the servers of these tests answer.
-func example() speaker.Snapshot {
-	return speaker.Snapshot{
+func example() api.Snapshot {
+	return api.Snapshot{
 		Node: "n1", Version: "v1", Ready: true, Reasons: []string{}, Problems: []string{},
-		Members: []speaker.Member{{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}, Version: "v1", Announces: 1}},
-		VIPs: []speaker.VIP{{
+		Members: []api.Member{{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Segments: []string{"198.18.0.0/24"}, Keys: []string{"0a0b0c0d"}, Version: "v1", Announces: 1}},
+		VIPs: []api.VIP{{
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n1", Reason: "the only one eligible",
 			Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		}},
-		Pools:     []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/30"}, Rules: []string{"priority 1"}, Size: 4, Used: 1}},
-		Conflicts: []speaker.Conflict{},
+		Pools:     []api.Pool{{Name: "p", Ranges: []string{"198.18.64.0/30"}, Rules: []string{"priority 1"}, Size: 4, Used: 1}},
+		Conflicts: []api.Conflict{},
 	}
 }
 
@@ -54,7 +55,8 @@ func TestStatusTable(t *testing.T) {
 	for _, want := range []string{
 		"As n1 sees it, starling v1, ready\n",
 		"  n1    ready  1          -     -           v1       198.18.0.0/24\n",
-		"  p     1     3     0        198.18.64.0/30  priority 1\n",
+		"  p     -       1     3     0        198.18.64.0/30  priority 1\n",
+		"  p     a/b      eth7       the only one eligible\n", // as its announcer says of its places
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no line %q in:\n%s", want, &out)
@@ -72,7 +74,7 @@ func TestStatusJSON(t *testing.T) {
 		if !strings.HasPrefix(out.String(), "{\n  \"node\": \"n1\",\n") || !strings.HasSuffix(out.String(), "}\n") {
 			t.Errorf("%v: not indented:\n%s", flag, &out)
 		}
-		var got speaker.Snapshot
+		var got api.Snapshot
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 			t.Fatal(err)
 		}
@@ -145,6 +147,33 @@ func TestHint(t *testing.T) {
 		}
 		if has := strings.Contains(got.Error(), "--server http://NODE:7928"); has != tt.want {
 			t.Errorf("%s: hint %v, want %v", tt.name, has, tt.want)
+		}
+	}
+}
+
+// TestNearest: on a node its own speaker is asked, elsewhere, with a kubeconfig, those of the cluster.
+func TestNearest(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	cloud := []target{{name: "n9"}}
+	pods := func() (func(context.Context) ([]target, error), error) {
+		return func(context.Context) ([]target, error) { return cloud, nil }, nil
+	}
+	none := func() (func(context.Context) ([]target, error), error) { return nil, errors.New("no kubeconfig") }
+	here := serve(t, 200)
+	for _, tt := range []struct {
+		name, local string
+		pods        func() (func(context.Context) ([]target, error), error)
+		want, told  string
+	}{
+		{"a speaker here", here, pods, here, ""},
+		{"none here", closed.URL, pods, "n9", "starling: no speaker runs here; asking through the API server\n"},
+		{"nor a kubeconfig", closed.URL, none, closed.URL, ""},
+	} {
+		var told bytes.Buffer
+		got, err := nearest(tt.local, &told, tt.pods)(t.Context())
+		if err != nil || len(got) != 1 || got[0].name != tt.want || told.String() != tt.told {
+			t.Errorf("%s: %+v, %v, told %q", tt.name, got, err, &told)
 		}
 	}
 }

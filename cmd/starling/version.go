@@ -52,8 +52,12 @@ func versionCommand() *cli.Command {
 			if c.Args().Present() {
 				return usageError{command: "version ", err: fmt.Errorf("unexpected argument %q", c.Args().First())}
 			}
-			_, err := fmt.Fprintf(c.App.Writer, "starling %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			return printVersion(c)
 		},
 	}
+}
+
+func printVersion(c *cli.Context) error {
+	_, err := fmt.Fprintf(c.App.Writer, "starling %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/claims"
 	"github.com/starling-lb/starling/mesh"
 )
 
@@ -19,7 +19,7 @@ const (
 
 // wireConfig is what the flags say about the frames on the wire.
 type wireConfig struct {
-	probing arpd.Rhythm
+	probing claims.ACD
 	trial   time.Duration // how long probing takes, 0: off
 	refresh time.Duration // negative: off
 	rate    int           // announcements per second
@@ -30,11 +30,11 @@ type wireConfig struct {
 // wireFlags are the flags of `starling run` about the frames on the wire.
 func wireFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "probe", EnvVars: env("PROBE"), Value: "fast", Usage: "how to find out, before an address is handed out, whether a station has it: fast (0.2 s), rfc5227 (7 s) or off"},
-		&cli.DurationFlag{Name: "refresh-period", EnvVars: env("REFRESH_PERIOD"), Value: time.Minute, Usage: "announce every address again each `DURATION`, for caches and switches that missed it, and ask whether another station has it; 0 for never"},
+		&cli.StringFlag{Name: "probe", EnvVars: env("PROBE"), Value: "fast", Usage: "how to probe an address for another station before its first use: fast (0.2 s), rfc5227 (7 s) or off"},
+		&cli.DurationFlag{Name: "refresh-period", EnvVars: env("REFRESH_PERIOD"), Value: time.Minute, Usage: "announce every address again after each `DURATION`, for caches and switches that missed it, and recheck that no other station has it; 0 for never"},
 		&cli.IntFlag{Name: "announce-rate", EnvVars: env("ANNOUNCE_RATE"), Value: 12_000, Usage: "send at most `N` announcements per second"},
 		&cli.BoolFlag{Name: "answer-ping", EnvVars: env("ANSWER_PING"), Usage: "answer ICMP echo for the addresses that this node announces"},
-		&cli.BoolFlag{Name: "wire-watch", EnvVars: env("WIRE_WATCH"), Value: true, Usage: "ask the kernels of other nodes all the time by ARP or neighbour discovery whether they are there; without it a dead host is noticed by gossip alone, which takes 0.3 s longer"},
+		&cli.BoolFlag{Name: "wire-watch", EnvVars: env("WIRE_WATCH"), Value: true, Usage: "probe the kernels of other nodes by ARP or neighbor discovery; without it only gossip notices a dead host, about 0.3 s later"},
 	}
 }
 
@@ -64,14 +64,14 @@ func (w wireConfig) pace(d mesh.Detection) time.Duration {
 	return d.Watch()
 }
 
-func parseProbe(s string) (r arpd.Rhythm, lasts time.Duration, err error) {
+func parseProbe(s string) (r claims.ACD, lasts time.Duration, err error) {
 	switch s {
 	case "off":
 		return r, 0, nil
 	case "fast":
-		r = arpd.Shortened()
+		r = claims.Shortened()
 	case "rfc5227":
-		r = arpd.RFC5227()
+		r = claims.RFC5227()
 	default:
 		return r, 0, fmt.Errorf("%q is not one of fast, rfc5227, off", s)
 	}

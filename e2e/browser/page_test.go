@@ -9,14 +9,15 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 )
 
 // crowd is a mesh of three nodes and nine addresses.
 func crowd(t *testing.T) *stage {
 	s := newStage(t, 3)
 	s.add("shop/web", "shop/checkout", "mail/imap", "mail/smtp", "dns/resolver", "git/forge", "ci/runner", "metrics/grafana", "auth/login")
-	s.shown.Pools = []speaker.Pool{
+	s.shown.Pools = []api.Pool{
 		{Name: "default", Ranges: []string{"198.18.64.0/28"}, Size: 14, Used: 9, Free: 5},
 		{Name: "lab", Ranges: []string{"198.18.65.10-198.18.65.11", "2001:db8:0:65::/120"}, Rules: []string{"only namespaces lab", "priority 10"}, Size: 258, Used: 3, Free: 255},
 	}
@@ -27,18 +28,18 @@ func crowd(t *testing.T) *stage {
 func (s *stage) trouble() {
 	v := &s.vips[6]
 	v.Owner, v.Next, v.Reason, v.From, v.Change, v.Since = "", "", "no endpoint of ci/runner is serving", v.Owner, v.Owner+" may not announce it any more", s.now()
-	c := speaker.Conflict{
+	c := api.Conflict{
 		IP: "198.18.64.3", Kind: "stranger", MAC: "02:42:c0:a8:01:17", Since: s.now(),
 		Words: "02:42:c0:a8:01:17, which is no node of this cluster, answers for 198.18.64.3 too",
 		Todo:  "find that device by the switch's table and give it another address, or exclude this one from the pool",
 	}
-	w := speaker.Waiting{Service: "lab/bench", Pool: "lab", Reason: "pool lab has no free IPv4 address"}
-	s.shown.Conflicts, s.shown.Waiting, s.shown.Pools[1].Waiting = []speaker.Conflict{c}, []speaker.Waiting{w}, 1
-	s.shown.Findings = []speaker.Finding{
-		{Level: "error", About: c.IP, Words: c.Words, Todo: c.Todo},
-		{Level: "error", About: "pool lab", Words: "1 waits for an address of pool \"lab\" (lab/bench): pool lab has no free IPv4 address", Todo: "add addresses to the pool, or delete Services that need none"},
-		{Level: "warning", About: v.IP, Words: "nobody announces " + v.IP + ": " + v.Reason, Todo: "see whether a pod of the Service is ready"},
-		{Level: "warning", About: "node n3", Words: "gossip to n3 on 7927 is blocked; n3 is alive on the wire", Todo: "open the gossip port (7927, tcp and udp) between the nodes in both directions"},
+	w := api.Waiting{Service: "lab/bench", Pool: "lab", Reason: "pool lab has no free IPv4 address"}
+	s.shown.Conflicts, s.shown.Waiting, s.shown.Pools[1].Waiting = []api.Conflict{c}, []api.Waiting{w}, 1
+	s.shown.Conditions = []health.Condition{
+		health.New(health.AddressTaken, health.Address(c.IP), c.Words).Do(c.Todo),
+		health.New(health.PoolFull, health.Pool("lab"), "1 waits for an address of pool \"lab\" (lab/bench): pool lab has no free IPv4 address"),
+		health.New(health.NoServingEndpoint, health.Address(v.IP), "nobody announces "+v.IP+": "+v.Reason),
+		health.New(health.GossipBlocked, health.Node("n3"), "gossip to n3 on 7927 is blocked; n3 is alive on the wire"),
 	}
 	s.nodes[2].State, s.nodes[2].Health = "wire", "on the wire"
 	s.nodes[2].believes = map[string]string{"198.18.64.1": "n2"}

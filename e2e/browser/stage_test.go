@@ -13,8 +13,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/owner"
-	"github.com/starling-lb/starling/speaker"
 	"github.com/starling-lb/starling/status"
 )
 
@@ -26,13 +27,13 @@ type stage struct {
 	mu    sync.Mutex // guards all following fields
 	now   func() time.Time
 	nodes []*actor
-	vips  []speaker.VIP
-	shown speaker.Snapshot // what is the same for all: pools, waiting, conflicts
+	vips  []api.VIP
+	shown api.Snapshot // what is the same for all: pools, waiting, conflicts
 }
 
 // actor is a node of the stage.
 type actor struct {
-	speaker.Member
+	api.Member
 	believes map[string]string // announcers that it alone believes in, by address
 	stop     func()            // ends its server
 }
@@ -42,7 +43,7 @@ func newStage(t *testing.T, nodes int) *stage {
 	t.Helper()
 	s := &stage{port: freePort(t, nodes), now: time.Now}
 	for i := range nodes {
-		s.nodes = append(s.nodes, &actor{Member: speaker.Member{
+		s.nodes = append(s.nodes, &actor{Member: api.Member{
 			Name: fmt.Sprintf("n%d", i+1), Addr: fmt.Sprintf("127.0.0.%d:7927", i+1), State: "alive", Ready: true, Health: "ready", Tier: "normal",
 			Version: "v1.0.0", Segments: []string{"198.18.0.0/24", "2001:db8::/64"}, RoundTrip: 0.00031 * float64(i),
 		}})
@@ -59,8 +60,8 @@ func (s *stage) serve(t *testing.T, a *actor) {
 	ctx, cancel := context.WithCancel(context.Background())
 	srv := status.New(status.Config{
 		Addr:     net.JoinHostPort(netip.MustParseAddrPort(a.Addr).Addr().String(), strconv.Itoa(s.port)),
-		Snapshot: func() speaker.Snapshot { return s.view(a) },
-		Who:      func(ip netip.Addr) speaker.Who { return s.who(a, ip) },
+		Snapshot: func() api.Snapshot { return s.view(a) },
+		Who:      func(ip netip.Addr) api.Who { return s.who(a, ip) },
 		Healthy:  func() error { return nil },
 		Log:      zerolog.Nop(),
 	})
@@ -110,7 +111,7 @@ func (s *stage) change(f func()) {
 }
 
 // view is what the node shows.
-func (s *stage) view(a *actor) speaker.Snapshot {
+func (s *stage) view(a *actor) api.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.shown
@@ -135,7 +136,7 @@ func (s *stage) view(a *actor) speaker.Snapshot {
 func (s *stage) add(services ...string) {
 	for _, name := range services {
 		ip := netip.AddrFrom4([4]byte{198, 18, byte(64 + len(s.vips)/250), byte(1 + len(s.vips)%250)})
-		s.vips = append(s.vips, speaker.VIP{IP: ip.String(), Services: []string{name}, Pool: "default", Since: s.now().Add(-time.Hour)})
+		s.vips = append(s.vips, api.VIP{IP: ip.String(), Services: []string{name}, Pool: "default", Since: s.now().Add(-time.Hour)})
 		s.elect(&s.vips[len(s.vips)-1])
 	}
 }
@@ -154,22 +155,22 @@ func (s *stage) electorate() *owner.Electorate {
 }
 
 // elect says who announces the address, by the rules of the product.
-func (s *stage) elect(v *speaker.VIP) {
+func (s *stage) elect(v *api.VIP) {
 	e := s.electorate().Elect(owner.VIP{IP: netip.MustParseAddr(v.IP), Serving: true})
 	v.Owner, v.Next, v.Reason = e.Owner, e.Next, e.Reason
 }
 
 // who explains an address.
-func (s *stage) who(a *actor, ip netip.Addr) speaker.Who {
+func (s *stage) who(a *actor, ip netip.Addr) api.Who {
 	vips := s.view(a).VIPs
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := speaker.Who{Node: a.Name, IP: ip.String(), Words: ip.String() + " is held by no Service"}
-	if i := slices.IndexFunc(vips, func(v speaker.VIP) bool { return v.IP == r.IP }); i >= 0 {
+	r := api.Who{Node: a.Name, IP: ip.String(), Words: ip.String() + " is held by no Service"}
+	if i := slices.IndexFunc(vips, func(v api.VIP) bool { return v.IP == r.IP }); i >= 0 {
 		r.VIP, r.Words = &vips[i], vips[i].Owner+" announces "+r.IP+": "+vips[i].Reason
 	}
 	for _, c := range s.electorate().Ranking(owner.VIP{IP: ip, Serving: true}) {
-		x := speaker.Candidate{Node: c.Node, Score: fmt.Sprintf("%016x", c.Score), Eligible: c.Reason == "", Reason: c.Reason}
+		x := api.Candidate{Node: c.Node, Score: fmt.Sprintf("%016x", c.Score), Eligible: c.Reason == "", Reason: c.Reason}
 		if r.VIP != nil {
 			x.Role = map[string]string{r.VIP.Owner: "announcer", r.VIP.Next: "next"}[c.Node]
 		}
@@ -183,9 +184,7 @@ func (s *stage) die(name string) {
 	i := slices.IndexFunc(s.nodes, func(a *actor) bool { return a.Name == name })
 	m := &s.nodes[i].Member
 	m.State, m.Ready, m.Health, m.Tier, m.RoundTrip = "dead", false, "dead", "", 0
-	s.shown.Findings = append(s.shown.Findings, speaker.Finding{
-		Level: "error", About: "node " + name, Words: "neither gossip nor the wire reaches " + name, Todo: "see whether the node is up, and its link",
-	})
+	s.shown.Conditions = append(s.shown.Conditions, health.New(health.NodeLost, health.Node(name), "neither gossip nor the wire reaches "+name))
 	for i := range s.vips {
 		v := &s.vips[i]
 		was := v.Owner

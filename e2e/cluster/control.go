@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -171,15 +173,50 @@ func (c *Cluster) waitAPI(ctx context.Context) error {
 				return &finalError{err}
 			}
 		}
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		return c.Kube.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		return c.apiReady(ctx)
 	})
+}
+
+// apiReady asks the API server whether it is.
+func (c *Cluster) apiReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return c.Kube.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 }
 
 // StopAPI kills the API server; StartAPI starts it again and waits for it.
 func (c *Cluster) StopAPI(ctx context.Context) error {
 	return c.control.apiserver.stop(ctx, syscall.SIGKILL)
+}
+
+// DistrustTokens starts the API server anew with another key for the tokens of ServiceAccounts, so that it answers 401 to
+// whoever comes with one that it gave before. Certificates stay good. The returned function undoes it, and starts the
+// controllers anew, which would look again only after up to a minute.
+func (c *Cluster) DistrustTokens(ctx context.Context) (trust func(context.Context) error, err error) {
+	own := c.control.apiserver.argv
+	others := slices.Clone(own)
+	for i := range others {
+		others[i] = strings.ReplaceAll(others[i], "/accounts.", "/apiserver.")
+	}
+	trust = func(ctx context.Context) error {
+		if err := c.restartAPI(ctx, own); err != nil {
+			return err
+		}
+		manager := c.controlProcess("kube-controller-manager")
+		if err := manager.stop(ctx, syscall.SIGKILL); err != nil {
+			return err
+		}
+		return manager.start()
+	}
+	return trust, c.restartAPI(ctx, others)
+}
+
+func (c *Cluster) restartAPI(ctx context.Context, argv []string) error {
+	if err := c.StopAPI(ctx); err != nil {
+		return err
+	}
+	c.control.apiserver.argv = argv
+	return c.StartAPI(ctx)
 }
 
 // PodTime is how long Kubernetes may take for a new pod. When the API server has been away some times within minutes, its

@@ -3,8 +3,10 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Cut takes the host's port out of the switch: nothing passes in either direction any more, and nobody is
@@ -39,6 +42,47 @@ func (h *Host) Unplug() error {
 // Plug undoes Unplug.
 func (h *Host) Plug() error {
 	return h.atPort(func(handle *netlink.Handle, port netlink.Link) error { return handle.LinkSetUp(port) })
+}
+
+// Take gives the host an address of its segment, of which it says nothing unless it is asked.
+func (h *Host) Take(ip netip.Addr) error {
+	return h.withAddress(ip, (*netlink.Handle).AddrAdd)
+}
+
+// GiveUp takes back what Take gave.
+func (h *Host) GiveUp(ip netip.Addr) error {
+	return h.withAddress(ip, (*netlink.Handle).AddrDel)
+}
+
+// Readdress gives the host another IPv4 address in the place of the one that it has, as DHCP does.
+func (h *Host) Readdress(old, now netip.Addr) error {
+	return withHandle(h.Space, func(handle *netlink.Handle) error {
+		link, err := handle.LinkByName(h.NIC)
+		if err != nil {
+			return err
+		}
+		on := func(ip netip.Addr) *netlink.Addr {
+			mask := net.CIDRMask(netip.MustParsePrefix(Segment4).Bits(), ip.BitLen())
+			return &netlink.Addr{IPNet: &net.IPNet{IP: ip.AsSlice(), Mask: mask}}
+		}
+		if err := errors.Join(handle.AddrDel(link, on(old)), handle.AddrAdd(link, on(now))); err != nil {
+			return fmt.Errorf("change %s of %s to %s: %w", old, h.Name, now, err)
+		}
+		return nil
+	})
+}
+
+func (h *Host) withAddress(ip netip.Addr, f func(*netlink.Handle, netlink.Link, *netlink.Addr) error) error {
+	return withHandle(h.Space, func(handle *netlink.Handle) error {
+		link, err := handle.LinkByName(h.NIC)
+		if err != nil {
+			return err
+		}
+		if err := f(handle, link, &netlink.Addr{IPNet: netlink.NewIPNet(ip.AsSlice()), Flags: unix.IFA_F_NODAD}); err != nil {
+			return fmt.Errorf("address %s of %s: %w", ip, h.Name, err)
+		}
+		return nil
+	})
 }
 
 func (h *Host) atPort(f func(*netlink.Handle, netlink.Link) error) error {

@@ -173,10 +173,14 @@ func (h *Host) configure(handle *netlink.Handle) error {
 	return nil
 }
 
-// addresses of the host with their networks, and the gateway of each; the second segment has none.
+// addresses of the host with their networks, and the gateway of each; the second segment has none, and neither has an
+// interface besides the first.
 func (h *Host) addresses() map[string]string {
-	if !h.IP6.IsValid() {
+	switch {
+	case !h.IP6.IsValid():
 		return map[string]string{h.IP4.String() + "/16": ""}
+	case h.NIC != NIC:
+		return map[string]string{h.IP4.String() + "/16": "", h.IP6.String() + "/64": ""}
 	}
 	return map[string]string{h.IP4.String() + "/16": gateway4, h.IP6.String() + "/64": gateway6}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/starling-lb/starling/e2e/build"
@@ -236,6 +237,33 @@ func (n *Node) Start(c *Cluster, name, program string, flags ...string) error {
 	}
 	n.processes = append(n.processes, p)
 	return p.start()
+}
+
+// End sends a signal to a program that Start has started on the node, and waits until it has ended. Again starts it once more.
+func (n *Node) End(ctx context.Context, name string, signal syscall.Signal) error {
+	p, err := n.program(name)
+	if err != nil {
+		return err
+	}
+	return p.stop(ctx, signal)
+}
+
+// Again starts a program of the node that has ended.
+func (n *Node) Again(name string) error {
+	p, err := n.program(name)
+	if err != nil {
+		return err
+	}
+	return p.start()
+}
+
+func (n *Node) program(name string) (*process, error) {
+	for _, p := range n.processes {
+		if p.name == name {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("node %s runs no %s", n.Name, name)
 }
 
 func (n *Node) alive() error {

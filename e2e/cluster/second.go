@@ -69,6 +69,21 @@ func (h *Host) second() (*Host, error) {
 	return s, s.connect()
 }
 
+// AddCard plugs the host into the first segment's switch a second time, with addresses of its own, until it is pulled.
+// From then on the host leaves it to the other interface what it cannot send by one without a carrier.
+func (h *Host) AddCard() (*Host, error) {
+	four, six, name := h.IP4.As4(), h.IP6.As16(), h.Name+"-b"
+	four[2]++
+	six[14]++
+	card := &Host{Name: name, NIC: secondNIC, IP4: netip.AddrFrom4(four), IP6: netip.AddrFrom16(six), MAC: mac(name), Space: h.Space, network: h.network, bridge: firstBridge}
+	if err := card.connect(); err != nil {
+		return nil, err
+	}
+	return card, h.Space.Do(func() error {
+		return setSysctls("net.ipv4.conf."+h.NIC+".ignore_routes_with_linkdown=1", "net.ipv6.conf."+h.NIC+".ignore_routes_with_linkdown=1")
+	})
+}
+
 // Pull takes the interface out of the host, as a driver does that is unloaded; Insert puts a new one in.
 func (h *Host) Pull() error {
 	return h.atPort(func(handle *netlink.Handle, port netlink.Link) error { return handle.LinkDel(port) })

@@ -1,5 +1,5 @@
-// Package starling installs the product on a test cluster the way a user does: the image that was built, and
-// the shipped manifest with a pool written into it.
+// Package starling installs the product on a test cluster the way a user does: the image that was built, the
+// shipped manifest, and a ConfigMap with pools.
 package starling
 
 import (
@@ -99,35 +99,30 @@ type Pool struct {
 	Ranges []string
 }
 
-// WithPools writes pools into the manifest where a user does: in place of the empty list in the ConfigMap.
-func WithPools(manifest string, pools ...Pool) (string, error) {
+// Pools returns the ConfigMap that a user writes beside the manifest.
+func Pools(pools ...Pool) string {
 	var b strings.Builder
-	b.WriteString("    pools:\n")
+	fmt.Fprintf(&b, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: %s\ndata:\n  starling.yaml: |\n    pools:\n", Name, Namespace)
 	for _, pool := range pools {
 		fmt.Fprintf(&b, "      - name: %s\n        ranges:\n", pool.Name)
 		for _, r := range pool.Ranges {
 			fmt.Fprintf(&b, "          - %s\n", r)
 		}
 	}
-	const empty = "    pools: []\n"
-	if strings.Count(manifest, empty) != 1 {
-		return "", errors.New("manifest has no single empty list of pools")
-	}
-	return strings.Replace(manifest, empty, b.String(), 1), nil
+	return b.String()
 }
 
-// Install applies the manifest and waits until every node's speaker is ready and none of them lets others go first
+// Install applies the manifest and the pools, and waits until every node's speaker is ready and none of them lets others go first
 // any more, so that addresses are at rest.
 func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool) error {
 	text, err := p.Manifest()
 	if err != nil {
 		return err
 	}
-	if text, err = WithPools(text, pools...); err != nil {
-		return err
-	}
-	if _, err := c.Kubectl(ctx, text, "apply", "-f", "-"); err != nil {
-		return err
+	for _, file := range []string{text, Pools(pools...)} {
+		if _, err := c.Kubectl(ctx, file, "apply", "-f", "-"); err != nil {
+			return err
+		}
 	}
 	if err := WaitReady(ctx, c, 60*time.Second); err != nil {
 		return err
@@ -215,23 +210,51 @@ type Status struct {
 	Problems []string `json:"problems"`
 	Members  []struct {
 		Name      string   `json:"name"`
+		Addr      string   `json:"addr"` // Of its gossip.
 		State     string   `json:"state"`
 		Ready     bool     `json:"ready"`
 		Returning bool     `json:"returning"` // It lets others go first for a while.
 		Segments  []string `json:"segments"`
-		Keys      []string `json:"keys"` // Fingerprints of its gossip keys.
+		Keys      []string `json:"keys"`    // Fingerprints of its gossip keys.
+		Verdict   string   `json:"verdict"` // What is wrong with it.
 	} `json:"members"`
+	Pools []struct {
+		Name string `json:"name"`
+	} `json:"pools"`
 	VIPs []struct {
 		IP       string   `json:"ip"`
 		Services []string `json:"services"`
 		Pool     string   `json:"pool"`
 		Owner    string   `json:"owner"`
 		Next     string   `json:"next"`
+
+		AnsweredBy string   `json:"answeredBy"` // The owner, or its deputy.
+		Interfaces []string `json:"interfaces"` // Of the owner, as far as the speaker knows.
 	} `json:"vips"`
 }
 
 // Owner returns the node that the speaker believes to announce the address, or "".
 func (s *Status) Owner(ip string) string { owner, _ := s.line(ip); return owner }
+
+// State returns what the speaker takes a member for: "alive", "absent" and so on, or "" if it does not know it.
+func (s *Status) State(member string) string {
+	for _, m := range s.Members {
+		if m.Name == member {
+			return m.State
+		}
+	}
+	return ""
+}
+
+// AnsweredBy returns the node whose speaker answers for the address, or "".
+func (s *Status) AnsweredBy(ip string) string {
+	for _, v := range s.VIPs {
+		if v.IP == ip {
+			return v.AnsweredBy
+		}
+	}
+	return ""
+}
 
 // Next returns the node that the speaker believes to be next in line for the address, or "".
 func (s *Status) Next(ip string) string { _, next := s.line(ip); return next }

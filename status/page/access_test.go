@@ -6,14 +6,14 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 // TestAccessible holds what a screen reader and a keyboard need, on the fullest page there is.
 func TestAccessible(t *testing.T) {
 	t.Parallel()
 	s := night()
-	who := speaker.Who{IP: "198.18.64.1", VIP: &s.Snapshot.VIPs[0], Ranking: []speaker.Candidate{{Node: "n1", Eligible: true}}}
+	who := api.Who{IP: "198.18.64.1", VIP: &s.Snapshot.VIPs[0], Ranking: []api.Candidate{{Node: "n1", Eligible: true}}}
 	for name, doc := range map[string]*html.Node{
 		"full":  parse(t, render(t, s, Query{Address: who.IP, Words: "198", Sort: "since"}, &who)),
 		"empty": parse(t, render(t, Scene{}, Query{}, nil)),

@@ -7,16 +7,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 )
 
 func TestAlarms(t *testing.T) {
 	t.Parallel()
-	pool := func(size, used, waiting uint64) speaker.Snapshot {
-		return speaker.Snapshot{Pools: []speaker.Pool{{Name: "p", Size: size, Used: used, Free: size - min(size, used), Waiting: waiting}}}
-	}
-	const addMore = "add addresses to the pool before a Service has to wait"
-	const compare = "compare the pages of both: which one has old news, or does not reach the others?"
+	overlap, taken := health.New(health.PoolOverlapsNodes, health.Pool("a b"), "w"), health.New(health.AddressTaken, health.Address("2001:db8::1"), "x")
+	lost, raw := health.New(health.NodeLost, health.Node("n1"), "y"), health.New(health.NoNetRaw, health.Node("n0"), "z")
+	unknown, cordoned := health.New(health.PoolUnknown, health.Service("shop/web"), "v"), health.New(health.NodeCordoned, health.Node("n2"), "u")
+	blocked := health.New(health.GossipBlocked, health.Node("n1"), "gossip to n1 is blocked")
 	tests := []struct {
 		name string
 		in   Scene
@@ -24,20 +24,15 @@ func TestAlarms(t *testing.T) {
 	}{
 		{"nothing", Scene{}, nil},
 		{
-			"findings, the worst first",
-			Scene{Snapshot: speaker.Snapshot{Findings: []speaker.Finding{
-				{Level: "warning", About: "pool a b", Words: "w", Todo: "t"},
-				{Level: "error", About: "2001:db8::1", Words: "x"},
-				{Level: "error", About: "node n1", Words: "y"},
-				{Level: "error", Words: "z"},
-				{Level: "warning", About: "shop/web", Words: "v"},
-			}}},
+			"conditions, the worst first",
+			Scene{Snapshot: api.Snapshot{Node: "n0", Conditions: []health.Condition{overlap, taken, lost, raw, unknown, cordoned}}},
 			[]Alarm{
-				{Level: bad, About: "2001:db8::1", What: "x", Link: "?address=2001%3Adb8%3A%3A1#addresses"},
-				{Level: bad, About: "node n1", What: "y", Link: "#member-n1"},
-				{Level: bad, What: "z"},
-				{Level: fair, About: "pool a b", What: "w", Do: "t", Link: "#pool-a b"},
-				{Level: fair, About: "shop/web", What: "v"},
+				{taken, bad, "2001:db8::1", "?address=2001%3Adb8%3A%3A1#addresses"},
+				{lost, bad, "node n1", "#member-n1"},
+				{raw, bad, "", ""},
+				{overlap, fair, "pool a b", "#pool-a b"},
+				{unknown, fair, "shop/web", ""},
+				{cordoned, good, "node n2", "#member-n2"},
 			},
 		},
 		{
@@ -50,37 +45,30 @@ func TestAlarms(t *testing.T) {
 				{Node: "n6", Differs: []Difference{{IP: "198.18.64.9", There: "n6", Heard: true}}},
 			}},
 			[]Alarm{
-				{Level: fair, About: "node n4", What: "sees 1 address otherwise: 198.18.64.1 at no such address, where this speaker sees n1", Do: compare, Link: "?show=wrong#addresses"},
-				{Level: fair, About: "node n5", What: "sees 2 addresses otherwise: 198.18.64.1 at nobody, where this speaker sees n1", Do: compare, Link: "?show=wrong#addresses"},
-				{Level: fair, About: "node n6", What: "sees 1 address otherwise: 198.18.64.9 at n6, where this speaker sees no such address", Do: compare, Link: "?show=wrong#addresses"},
+				{health.New(health.ViewsDiffer, health.Node("n4"), "sees 1 address otherwise: 198.18.64.1 at no such address, where this speaker sees n1"), fair, "node n4", "?show=wrong#addresses"},
+				{health.New(health.ViewsDiffer, health.Node("n5"), "sees 2 addresses otherwise: 198.18.64.1 at nobody, where this speaker sees n1"), fair, "node n5", "?show=wrong#addresses"},
+				{health.New(health.ViewsDiffer, health.Node("n6"), "sees 1 address otherwise: 198.18.64.9 at n6, where this speaker sees no such address"), fair, "node n6", "?show=wrong#addresses"},
 			},
 		},
 		{
 			"what others find, once and not again what is known here",
 			Scene{
-				Snapshot: speaker.Snapshot{Findings: []speaker.Finding{{Level: "warning", Words: "a pool overlaps"}}},
-				Views: []View{
-					{Node: "n2", Findings: []speaker.Finding{{Level: "warning", Words: "a pool overlaps"}, {Level: "warning", Words: "gossip to n1 is blocked", Todo: "open"}}},
-					{Node: "n3", Findings: []speaker.Finding{{Level: "error", About: "198.18.64.1", Words: "x also answers"}, {Level: "warning", Words: "gossip to n1 is blocked", Todo: "open"}}},
-				},
+				Snapshot: api.Snapshot{Node: "n0", Conditions: []health.Condition{overlap}},
+				Views:    []View{{Node: "n2", Conditions: []health.Condition{overlap, blocked}}, {Node: "n3", Conditions: []health.Condition{taken, blocked}}},
 			},
 			[]Alarm{
-				{Level: bad, About: "198.18.64.1", What: "x also answers", Link: "?address=198.18.64.1#addresses"},
-				{Level: fair, What: "a pool overlaps"},
-				{Level: fair, About: "on n2, n3", What: "gossip to n1 is blocked", Do: "open", Link: "#member-n2"},
+				{taken, bad, "2001:db8::1", "?address=2001%3Adb8%3A%3A1#addresses"},
+				{overlap, fair, "pool a b", "#pool-a b"},
+				{blocked, fair, "on n2, n3", "#member-n2"},
 			},
 		},
 		{
 			"more of others than a page bears",
-			Scene{Views: []View{{Node: "n2", Findings: lots(toldMost + 2)}}},
-			append(fromN2(toldMost), Alarm{Level: fair, What: "2 things more that other speakers tell", Do: "`starling doctor` lists them all"}),
+			Scene{Views: []View{{Node: "n2", Conditions: lots(toldMost + 2)}}},
+			append(fromN2(toldMost), Alarm{
+				Condition: health.Condition{Severity: health.Warning, Words: "2 more conditions that other speakers report", Advice: "`starling doctor` lists them all"}, Level: fair,
+			}),
 		},
-		{"a pool with room", Scene{Snapshot: pool(100, 89, 0)}, nil},
-		{"a pool nearly full", Scene{Snapshot: pool(100, 99, 0)}, []Alarm{{Level: fair, About: "pool p", What: "is nearly full: 1 address is left", Do: addMore, Link: "#pool-p"}}},
-		{"a pool that is just used up", Scene{Snapshot: pool(1, 1, 0)}, nil},
-		{"a pool that is waited for, which the speaker tells", Scene{Snapshot: pool(100, 99, 1)}, nil},
-		{"a pool without addresses", Scene{Snapshot: pool(0, 0, 0)}, nil},
-		{"a pool beyond counting", Scene{Snapshot: pool(math.MaxUint64, 7, 0)}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,18 +80,18 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// lots are so many findings of a speaker about itself.
-func lots(n int) (list []speaker.Finding) {
+// lots are so many conditions of a speaker, each about another node.
+func lots(n int) (list []health.Condition) {
 	for i := range n {
-		list = append(list, speaker.Finding{Level: "warning", Words: fmt.Sprintf("thing %02d", i)})
+		list = append(list, health.New(health.GossipBlocked, health.Node(fmt.Sprintf("m%02d", i)), "blocked"))
 	}
 	return list
 }
 
-// fromN2 are the alarms of as many findings of n2.
+// fromN2 are the alarms of as many conditions of n2.
 func fromN2(n int) (list []Alarm) {
-	for _, f := range lots(n) {
-		list = append(list, Alarm{Level: fair, About: "on n2", What: f.Words, Link: "#member-n2"})
+	for _, c := range lots(n) {
+		list = append(list, Alarm{c, fair, "on n2", "#member-n2"})
 	}
 	return list
 }
@@ -112,22 +100,23 @@ func TestHeadline(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		alarms []string
+		alarms []health.Severity
 		rows   int
 		want   string
 		level  string
 	}{
 		{"nothing there", nil, 0, "Ready, and no addresses yet", good},
 		{"well", nil, 1, "All is well", good},
-		{"one to look at", []string{fair}, 1, "1 thing to look at", fair},
-		{"several", []string{fair, fair}, 0, "2 things to look at", fair},
-		{"one wrong", []string{bad}, 1, "1 thing is wrong", bad},
-		{"both", []string{bad, bad, fair}, 1, "2 things are wrong, 1 to look at", bad},
+		{"one to look at", []health.Severity{health.Warning}, 1, "1 thing to look at", fair},
+		{"several", []health.Severity{health.Warning, health.Warning}, 0, "2 things to look at", fair},
+		{"one wrong", []health.Severity{health.Error}, 1, "1 thing is wrong", bad},
+		{"what only explains", []health.Severity{health.Information}, 1, "All is well", good},
+		{"both", []health.Severity{health.Error, health.Error, health.Warning}, 1, "2 things are wrong, 1 to look at", bad},
 	}
 	for _, tt := range tests {
 		m := &model{Index: &Index{rows: make([]row, tt.rows)}}
-		for _, level := range tt.alarms {
-			m.Alarms = append(m.Alarms, Alarm{Level: level})
+		for _, severity := range tt.alarms {
+			m.Alarms = append(m.Alarms, Alarm{Condition: health.Condition{Severity: severity}})
 		}
 		if got := m.Headline(); got != tt.want || m.Level() != tt.level {
 			t.Errorf("%s: %q, %s; want %q, %s", tt.name, got, m.Level(), tt.want, tt.level)
@@ -160,7 +149,7 @@ func TestAgreement(t *testing.T) {
 func TestTrip(t *testing.T) {
 	t.Parallel()
 	for seconds, want := range map[float64]string{0: "–", 0.0000421: "0.04 ms", 0.000421: "0.42 ms", 0.00421: "4.2 ms", 0.0421: "42 ms", 0.421: "421 ms", 4.21: "4210 ms"} {
-		if got := (member{Member: speaker.Member{RoundTrip: seconds}}).Trip(); got != want {
+		if got := (member{Member: api.Member{RoundTrip: seconds}}).Trip(); got != want {
 			t.Errorf("%v s: %q, want %q", seconds, got, want)
 		}
 	}
@@ -171,6 +160,35 @@ func TestThousands(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0", 999: "999", 1000: "1\u202f000", 1234567: "1\u202f234\u202f567", math.MaxUint64: "18\u202f446\u202f744\u202f073\u202f709\u202f551\u202f615"} {
 		if got := thousands(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestFill: a pool is as full as the fuller one of its families.
+func TestFill(t *testing.T) {
+	t.Parallel()
+	use := func(size, used uint64) api.FamilyUse {
+		return api.FamilyUse{Size: size, Used: used, Free: size - min(size, used)}
+	}
+	for _, tt := range []struct {
+		name    string
+		in      api.Pool
+		want    string
+		percent uint64
+	}{
+		{"with room", api.Pool{Families: []api.FamilyUse{use(100, 89)}}, good, 89},
+		{"nearly full", api.Pool{Families: []api.FamilyUse{use(100, 99)}}, fair, 99},
+		{"one family nearly full", api.Pool{Families: []api.FamilyUse{use(10, 9), use(256, 9)}}, fair, 90},
+		{"just used up", api.Pool{Families: []api.FamilyUse{use(1, 1)}}, good, 100},
+		{"waited for", api.Pool{Waiting: 1, Families: []api.FamilyUse{use(100, 99)}}, bad, 99},
+		{"beyond counting", api.Pool{Families: []api.FamilyUse{use(1<<64-1, 7)}}, good, 0},
+		{"empty", api.Pool{}, good, 0},
+	} {
+		for _, f := range tt.in.Families {
+			tt.in.Size, tt.in.Used = max(tt.in.Size, tt.in.Size+f.Size), tt.in.Used+f.Used
+		}
+		if got := fill(tt.in); got != tt.want || percent(tt.in) != tt.percent {
+			t.Errorf("%s: %s, %d %%; want %s, %d %%", tt.name, got, percent(tt.in), tt.want, tt.percent)
 		}
 	}
 }

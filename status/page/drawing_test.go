@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 func TestDrawing(t *testing.T) {
@@ -91,9 +91,9 @@ func overlap(x1, y1, w1, h1, x2, y2, w2, h2 int) bool {
 // What nobody announces stands in the first box, and what an unknown member announces is in no box.
 func TestDrawingOfNobody(t *testing.T) {
 	t.Parallel()
-	x := NewIndex(Scene{At: noon, Snapshot: speaker.Snapshot{
-		Members: []speaker.Member{{Name: "n1", State: "alive", Ready: true, Health: "ready"}},
-		VIPs:    []speaker.VIP{{IP: "198.18.64.1", Services: []string{"a/b"}, Since: noon}, {IP: "198.18.64.2", Owner: "n1"}, {IP: "198.18.64.3", Owner: "n9"}},
+	x := NewIndex(Scene{At: noon, Snapshot: api.Snapshot{
+		Members: []api.Member{{Name: "n1", State: "alive", Ready: true, Health: "ready"}},
+		VIPs:    []api.VIP{{IP: "198.18.64.1", Services: []string{"a/b"}, Since: noon}, {IP: "198.18.64.2", Owner: "n1"}, {IP: "198.18.64.3", Owner: "n9"}},
 	}})
 	d := x.drawings(x.members())[0]
 	if len(d.Boxes) != 2 || d.Boxes[0].Full != "nobody" || len(d.Boxes[0].Marks) != 1 || len(d.Boxes[1].Marks) != 1 {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 // Levels of concern; also names of styles.
@@ -32,7 +32,7 @@ type Index struct {
 
 // row is an address with what is to be said of it.
 type row struct {
-	speaker.VIP
+	api.VIP
 	Level  string
 	Notes  []string // what is wrong, in words
 	Others []string // who sees it elsewhere, in words
@@ -42,6 +42,7 @@ type row struct {
 // NewIndex looks through a scene.
 func NewIndex(s Scene) *Index {
 	s.Views = ofTheLiving(s)
+	s.Snapshot.VIPs = api.Locate(s.Snapshot.VIPs, s.Places())
 	x := &Index{Scene: s, counts: map[string]int{}}
 	notes, others := x.conflictNotes(), x.otherViews()
 	x.rows = make([]row, len(s.Snapshot.VIPs))
@@ -61,10 +62,21 @@ func NewIndex(s Scene) *Index {
 	return x
 }
 
+// Places are where the other speakers announce their addresses, by node.
+func (s Scene) Places() map[string][]api.Place {
+	r := map[string][]api.Place{}
+	for _, v := range s.Views {
+		if len(v.Places) > 0 {
+			r[v.Node] = v.Places
+		}
+	}
+	return r
+}
+
 // ofTheLiving are the views but for those of members that have died or left since they were asked.
 func ofTheLiving(s Scene) []View {
 	return slices.DeleteFunc(slices.Clone(s.Views), func(v View) bool {
-		return slices.ContainsFunc(s.Snapshot.Members, func(m speaker.Member) bool {
+		return slices.ContainsFunc(s.Snapshot.Members, func(m api.Member) bool {
 			return m.Name == v.Node && (m.State == "dead" || m.State == "left")
 		})
 	})
@@ -129,7 +141,7 @@ func (x *Index) recent(most int) []*row {
 
 // member is a line of the table of members.
 type member struct {
-	speaker.Member
+	api.Member
 	Level     string
 	View      string // how its view compares with this one
 	ViewLevel string
@@ -149,7 +161,7 @@ func (x *Index) members() []member {
 }
 
 // memberLevel is what a member's condition means for clients: its addresses are elsewhere by now.
-func memberLevel(m speaker.Member) string {
+func memberLevel(m api.Member) string {
 	switch {
 	case m.State == "alive" && m.Ready && m.Unfit == "":
 		return good

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/status/text"
 )
 
@@ -18,9 +19,9 @@ const latest = 6
 type model struct {
 	*Index
 	Query    Query
-	Who      *speaker.Who // of the address to explain; nil: none is asked for
-	Rows     []*row       // of the page
-	Found    int          // rows on all pages
+	Who      *api.Who // of the address to explain; nil: none is asked for
+	Rows     []*row   // of the page
+	Found    int      // rows on all pages
 	Members  []member
 	Changes  []*row
 	Drawings []drawing
@@ -29,7 +30,7 @@ type model struct {
 	live     bool // ages are counted by a script
 }
 
-func (x *Index) model(q Query, who *speaker.Who) *model {
+func (x *Index) model(q Query, who *api.Who) *model {
 	found := q.find(x.rows)
 	q.Page = min(q.Page, max(0, (len(found)-1)/PageSize)) // rows may have gone
 	m := &model{Index: x, Query: q, Who: who, Found: len(found), Members: x.crew, Drawings: x.pictures, Changes: x.recent(latest)}
@@ -39,26 +40,29 @@ func (x *Index) model(q Query, who *speaker.Who) *model {
 
 // Level is the worst of all alarms.
 func (m *model) Level() string {
-	level := good
-	for _, a := range m.Alarms {
-		if a.Level == bad {
-			return bad
-		}
-		level = fair
+	n := m.severities()
+	switch {
+	case n[health.Error] > 0:
+		return bad
+	case n[health.Warning] > 0:
+		return fair
 	}
-	return level
+	return good
+}
+
+// severities are the numbers of alarms of each.
+func (m *model) severities() map[health.Severity]int {
+	n := map[health.Severity]int{}
+	for _, a := range m.Alarms {
+		n[a.Severity]++
+	}
+	return n
 }
 
 // Headline is the state of everything in one sentence.
 func (m *model) Headline() string {
-	wrong := 0
-	for _, a := range m.Alarms {
-		if a.Level == bad {
-			wrong++
-		}
-	}
-	look := len(m.Alarms) - wrong
-	switch {
+	n := m.severities()
+	switch wrong, look := n[health.Error], n[health.Warning]; {
 	case wrong > 0 && look > 0:
 		return fmt.Sprintf("%s wrong, %s to look at", plural(wrong, "thing is", "things are"), thousands(look))
 	case wrong > 0:
@@ -138,19 +142,19 @@ func (m *model) NoAddresses() string { return text.NoAddresses(m.Snapshot.Pools)
 func (*model) NoPools() string { return text.NoPools }
 
 // Count writes a number for people, Free how many addresses of a pool are left, Percent how full it is.
-func (*model) Count(n int) string            { return thousands(n) }
-func (*model) Big(n uint64) string           { return thousands(n) }
-func (*model) Free(p speaker.Pool) string    { return thousands(p.Free) }
-func (*model) Percent(p speaker.Pool) uint64 { return percent(p) }
+func (*model) Count(n int) string          { return thousands(n) }
+func (*model) Big(n uint64) string         { return thousands(n) }
+func (*model) Free(f api.FamilyUse) string { return text.Free(f) }
+func (*model) Percent(p api.Pool) uint64   { return percent(p) }
 
 // listed is how many of those who wait, and of the conflicts, are listed.
 const listed = 50
 
 // Waiters are the first of the Services without an address, Conflicts the first of the conflicts.
-func (m *model) Waiters() []speaker.Waiting { return some(m.Snapshot.Waiting) }
+func (m *model) Waiters() []api.Waiting { return some(m.Snapshot.Waiting) }
 
 // Conflicts are the first of the conflicts.
-func (m *model) Conflicts() []speaker.Conflict { return some(m.Snapshot.Conflicts) }
+func (m *model) Conflicts() []api.Conflict { return some(m.Snapshot.Conflicts) }
 
 // MoreWaiters and MoreConflicts are how many are not listed.
 func (m *model) MoreWaiters() int   { return len(m.Snapshot.Waiting) - len(m.Waiters()) }
@@ -158,11 +162,11 @@ func (m *model) MoreConflicts() int { return len(m.Snapshot.Conflicts) - len(m.C
 
 func some[T any](s []T) []T { return s[:min(len(s), listed)] }
 
-// Searching tells whether only some addresses are asked for.
+// Searching reports whether only some addresses are asked for.
 func (m *model) Searching() bool { return m.Query.Words != "" || m.Query.Show != "" }
 
 // Fill is the level of a pool.
-func (*model) Fill(p speaker.Pool) string { return fill(p) }
+func (*model) Fill(p api.Pool) string { return fill(p) }
 
 // tab is a choice of rows.
 type tab struct {

@@ -24,7 +24,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 )
 
 var (
@@ -49,7 +50,7 @@ func digest(s string) string {
 
 // Scene is what a page shows.
 type Scene struct {
-	Snapshot speaker.Snapshot
+	Snapshot api.Snapshot
 	Views    []View    // of the other speakers, sorted by node
 	At       time.Time // when the snapshot was taken
 }
@@ -61,7 +62,8 @@ type View struct {
 	Silent  string       // why it did not tell, "" when it did
 	Differs []Difference // sorted by address; none when both see the same
 
-	Findings []speaker.Finding // what it knows and others may not
+	Conditions []health.Condition // what it knows and others may not
+	Places     []api.Place        // where it announces its addresses
 }
 
 // Difference is an address that two speakers see at different announcers.
@@ -77,14 +79,14 @@ var templates = template.Must(template.New("page").Parse(document))
 var parts = []string{"head", "drawing", "changes", "addresses", "members", "pools", "conflicts"}
 
 // Render writes the whole page as a document; who is what there is to say of the query's address, if it has one.
-func (x *Index) Render(w io.Writer, q Query, who *speaker.Who) error {
+func (x *Index) Render(w io.Writer, q Query, who *api.Who) error {
 	m := x.model(q, who)
 	m.Style, m.Script = template.CSS(style), template.JS(script)
 	return templates.ExecuteTemplate(w, "document", m)
 }
 
 // Parts are the pieces that change, by name, for a script that counts the ages itself; who is as for Render.
-func (x *Index) Parts(q Query, who *speaker.Who) (map[string]string, error) {
+func (x *Index) Parts(q Query, who *api.Who) (map[string]string, error) {
 	m := x.model(q, who)
 	m.live = true
 	r := make(map[string]string, len(parts))

@@ -10,7 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 )
 
 // noon is when the scenes of these tests play.
@@ -21,29 +22,29 @@ func night() Scene {
 	since := noon.Add(-3 * time.Hour)
 	return Scene{
 		At: noon,
-		Snapshot: speaker.Snapshot{
+		Snapshot: api.Snapshot{
 			Node: "n1", Version: "v1", Ready: true,
-			Members: []speaker.Member{
+			Members: []api.Member{
 				{Name: "n1", Addr: "198.18.0.1:7927", State: "alive", Ready: true, Health: "ready", Segments: []string{"198.18.0.0/24", "2001:db8::/64"}, Version: "v1", Announces: 1},
 				{Name: "n2", Addr: "198.18.0.2:7927", State: "alive", Ready: true, Health: "ready", RoundTrip: 0.00042, Tier: "cordoned"},
 				{Name: "n3", State: "dead", Health: "dead", Unfit: "out of order"},
 			},
-			VIPs: []speaker.VIP{
+			VIPs: []api.VIP{
 				{IP: "198.18.64.1", Services: []string{"a/web", "b/web"}, Pool: "p", Owner: "n1", Next: "n2", Reason: "highest score", Since: since, From: "n3", Change: "n3 was lost"},
 				{IP: "198.18.64.2", Services: []string{"a/db"}, Reason: "no serving endpoint", Since: noon.Add(-5 * time.Second), From: "n1", Change: "n1 may not announce it any more"},
 				{IP: "198.18.64.3", Services: []string{"a/dns"}, Pool: "p", Owner: "n2", Reason: "highest score"},
 			},
-			Pools: []speaker.Pool{
+			Pools: []api.Pool{
 				{Name: "p", Ranges: []string{"198.18.64.0/31"}, Rules: []string{"priority 1", "by nodes with rack=1"}, Size: 2, Used: 2, Waiting: 1},
 				{Name: "q", Ranges: []string{"198.18.65.0/24"}, Size: 12000, Used: 11000, Free: 1000},
 			},
-			Waiting: []speaker.Waiting{{Service: "a/late", Pool: "p", Reason: "pool p is full"}},
-			Conflicts: []speaker.Conflict{
+			Waiting: []api.Waiting{{Service: "a/late", Pool: "p", Reason: "pool p is full"}},
+			Conflicts: []api.Conflict{
 				{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: since, Words: "a stranger answers too", Todo: "find it"},
 			},
-			Findings: []speaker.Finding{
-				{Level: "error", About: "198.18.64.1", Words: "a stranger answers too", Todo: "find it"},
-				{Level: "warning", About: "node n3", Words: "nothing reaches n3"},
+			Conditions: []health.Condition{
+				health.New(health.AddressTaken, health.Address("198.18.64.1"), "a stranger answers too").Do("find it"),
+				health.New(health.NodeNotReady, health.Node("n3"), "nothing reaches n3"),
 			},
 		},
 		Views: []View{
@@ -55,20 +56,20 @@ func night() Scene {
 
 // many is a mesh with n addresses on nodes that announce equally many.
 func many(n, nodes int) Scene {
-	s := Scene{At: noon, Snapshot: speaker.Snapshot{Node: "n0", Ready: true, Pools: []speaker.Pool{{Name: "p"}}}}
+	s := Scene{At: noon, Snapshot: api.Snapshot{Node: "n0", Ready: true, Pools: []api.Pool{{Name: "p"}}}}
 	for i := range nodes {
-		s.Snapshot.Members = append(s.Snapshot.Members, speaker.Member{Name: fmt.Sprintf("n%d", i), State: "alive", Ready: true, Health: "ready"})
+		s.Snapshot.Members = append(s.Snapshot.Members, api.Member{Name: fmt.Sprintf("n%d", i), State: "alive", Ready: true, Health: "ready"})
 	}
 	ip := netip.MustParseAddr("198.18.64.0")
 	for i := range n {
 		ip = ip.Next()
-		s.Snapshot.VIPs = append(s.Snapshot.VIPs, speaker.VIP{IP: ip.String(), Services: []string{fmt.Sprintf("a/s%d", i)}, Owner: fmt.Sprintf("n%d", i%nodes), Since: noon.Add(-time.Hour)})
+		s.Snapshot.VIPs = append(s.Snapshot.VIPs, api.VIP{IP: ip.String(), Services: []string{fmt.Sprintf("a/s%d", i)}, Owner: fmt.Sprintf("n%d", i%nodes), Since: noon.Add(-time.Hour)})
 	}
 	return s
 }
 
 // render is a page as a document.
-func render(t *testing.T, s Scene, q Query, who *speaker.Who) string {
+func render(t *testing.T, s Scene, q Query, who *api.Who) string {
 	t.Helper()
 	var b strings.Builder
 	if err := NewIndex(s).Render(&b, q, who); err != nil {
@@ -100,16 +101,15 @@ func TestHead(t *testing.T) {
 	t.Parallel()
 	doc := parse(t, render(t, night(), Query{}, nil))
 	want := []string{
-		"1 thing is wrong, 3 to look at", "3 addresses · 2 of 3 members ready · 0 of 1 others see the same",
+		"1 thing is wrong, 2 to look at", "3 addresses · 2 of 3 members ready · 0 of 1 others see the same",
 		"198.18.64.1 a stranger answers too", "find it",
-		"node n3 nothing reaches n3",
+		"node n3 nothing reaches n3", "ask it why: `starling status --node n3`",
 		"node n2 sees 1 address otherwise: 198.18.64.3 at n1, where this speaker sees n2", "compare the pages of both: which one has old news, or does not reach the others?",
-		"pool q is nearly full: 1 000 addresses are left", "add addresses to the pool before a Service has to wait",
 	}
 	if diff := cmp.Diff(want, lines(one(t, doc, "head"), "h1", "p")); diff != "" {
 		t.Errorf("head (-want +got):\n%s", diff)
 	}
-	if got := words(first(doc, "title")); got != "✕ 1 thing is wrong, 3 to look at – starling on n1" {
+	if got := words(first(doc, "title")); got != "✕ 1 thing is wrong, 2 to look at – starling on n1" {
 		t.Errorf("title %q", got)
 	}
 	if got := lines(one(t, doc, "pools"), "li"); !cmp.Equal(got, []string{"a/late for pool p: pool p is full"}) {
@@ -131,9 +131,9 @@ func TestChanges(t *testing.T) {
 func TestExplanation(t *testing.T) {
 	t.Parallel()
 	s := night()
-	who := speaker.Who{
-		IP: "198.18.64.3", Words: "n2 announces it", VIP: &s.Snapshot.VIPs[2], Conflict: &speaker.Conflict{Words: "so does another", Todo: "find it"},
-		Ranking: []speaker.Candidate{
+	who := api.Who{
+		IP: "198.18.64.3", Words: "n2 announces it", VIP: &s.Snapshot.VIPs[2], Conflict: &api.Conflict{Words: "so does another", Todo: "find it"},
+		Ranking: []api.Candidate{
 			{Node: "n2", Score: "ff", Eligible: true, Role: "announcer"},
 			{Node: "n1", Score: "0f", Eligible: true, Role: "next"},
 			{Node: "n3", Score: "f0", Reason: "dead"},
@@ -156,14 +156,14 @@ func TestNothing(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		in   speaker.Snapshot
+		in   api.Snapshot
 		q    Query
 		want []string
 	}{
-		{"just started", speaker.Snapshot{}, Query{}, []string{
+		{"just started", api.Snapshot{}, Query{}, []string{
 			"no addresses yet: name a pool first", "has not joined the mesh yet", "no pools yet", "nobody else was heard", "No address has moved",
 		}},
-		{"no Service", speaker.Snapshot{Ready: true, Pools: []speaker.Pool{{Name: "p"}}}, Query{}, []string{
+		{"no Service", api.Snapshot{Ready: true, Pools: []api.Pool{{Name: "p"}}}, Query{}, []string{
 			"Ready, and no addresses yet", "create a Service of type LoadBalancer", "no other view known",
 		}},
 		{"a filter that finds nothing", many(3, 1).Snapshot, Query{Words: "zzz"}, []string{"All is well", "No address is like that."}},
@@ -182,28 +182,33 @@ func TestNothing(t *testing.T) {
 func TestEscapes(t *testing.T) {
 	t.Parallel()
 	const evil = `"><img src=x onerror=alert(1)><script>alert(1)</script></script></style>`
-	vip := speaker.VIP{IP: evil, Services: []string{evil}, Pool: evil, Owner: evil, Next: evil, Reason: evil, From: evil, Change: evil, Since: noon}
-	conflict := speaker.Conflict{IP: evil, Kind: evil, MAC: evil, Node: evil, Words: evil, Todo: evil}
+	vip := api.VIP{IP: evil, Services: []string{evil}, Pool: evil, Owner: evil, Next: evil, Reason: evil, From: evil, Change: evil, Since: noon}
+	conflict := api.Conflict{IP: evil, Kind: evil, MAC: evil, Node: evil, Words: evil, Todo: evil}
 	s := Scene{
 		At: noon,
-		Snapshot: speaker.Snapshot{
+		Snapshot: api.Snapshot{
 			Node: evil, Version: evil,
-			Members: []speaker.Member{
+			Members: []api.Member{
 				{Name: evil, Addr: evil, State: evil, Health: evil, Unfit: evil, Segments: []string{evil}, Version: evil},
 				{Name: "n2", Tier: evil},
 			},
-			VIPs:      []speaker.VIP{vip, {IP: "198.18.64.1", Owner: "n2"}},
-			Pools:     []speaker.Pool{{Name: evil, Ranges: []string{evil}, Rules: []string{evil}}},
-			Waiting:   []speaker.Waiting{{Service: evil, Pool: evil, Reason: evil}},
-			Conflicts: []speaker.Conflict{conflict},
-			Findings:  []speaker.Finding{{Level: evil, About: evil, Words: evil, Todo: evil}, {About: "node " + evil}},
+			VIPs:      []api.VIP{vip, {IP: "198.18.64.1", Owner: "n2"}},
+			Pools:     []api.Pool{{Name: evil, Ranges: []string{evil}, Rules: []string{evil}}},
+			Waiting:   []api.Waiting{{Service: evil, Pool: evil, Reason: evil}},
+			Conflicts: []api.Conflict{conflict},
+			Conditions: []health.Condition{
+				{Code: evil, Severity: evil, Subject: health.Subject{Kind: evil, Name: evil}, Words: evil, Advice: evil},
+				{Subject: health.Node(evil)},
+				{Subject: health.Address(evil)},
+				{Subject: health.Pool(evil)},
+			},
 		},
 		Views: []View{
 			{Node: "n2", Page: "javascript:alert(1)", Silent: evil},
 			{Node: evil, Differs: []Difference{{IP: "198.18.64.1", Here: evil, There: evil, Known: true, Heard: true}}},
 		},
 	}
-	who := &speaker.Who{IP: "198.18.64.1", Words: evil, VIP: &vip, Conflict: &conflict, Ranking: []speaker.Candidate{{Node: evil, Score: evil, Reason: evil}}}
+	who := &api.Who{IP: "198.18.64.1", Words: evil, VIP: &vip, Conflict: &conflict, Ranking: []api.Candidate{{Node: evil, Score: evil, Reason: evil}}}
 	q := Query{Words: "198", Address: "198.18.64.1"}
 	pieces, err := NewIndex(s).Parts(q, who)
 	if err != nil {

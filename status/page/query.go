@@ -84,7 +84,7 @@ func (q Query) find(rows []row) []*row {
 	return r
 }
 
-// in tells whether the row belongs to a tab.
+// in reports whether the row belongs to a tab.
 func (r *row) in(show string) bool {
 	switch show {
 	case "wrong":
@@ -95,7 +95,7 @@ func (r *row) in(show string) bool {
 	return true
 }
 
-// has tells whether each word occurs in the row.
+// has reports whether each word occurs in the row.
 func (r *row) has(words []string) bool {
 	if len(words) == 0 {
 		return true

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 func TestParseQuery(t *testing.T) {
@@ -52,7 +52,7 @@ func TestParseQuery(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	t.Parallel()
-	scene := Scene{At: noon, Snapshot: speaker.Snapshot{VIPs: []speaker.VIP{
+	scene := Scene{At: noon, Snapshot: api.Snapshot{VIPs: []api.VIP{
 		{IP: "198.18.64.1", Services: []string{"shop/Web"}, Pool: "red", Owner: "n2", Next: "n1", Since: noon.Add(-freshFor)},
 		{IP: "198.18.64.2", Services: []string{"mail/web"}, Pool: "blue", Owner: "n1", Reason: "highest score", Since: noon.Add(-freshFor + 1)},
 		{IP: "2001:db8::1", Services: []string{"a/b", "z/dns"}, Pool: "blue", Reason: "no serving endpoint", Since: noon.Add(-freshFor * 2)},

@@ -5,17 +5,21 @@ import (
 	"io"
 	"strings"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
 )
 
 // Who prints who announces an address, and what speaks for and against each node.
-func (p Printer) Who(out io.Writer, a speaker.Who) error {
+func (p Printer) Who(out io.Writer, a api.Who) error {
 	return output(out, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\n", clean(a.Words))
 		if v := a.VIP; v != nil {
 			fmt.Fprintf(w, "  service  %s\n", clean(strings.Join(v.Services, " ")))
 			fmt.Fprintf(w, "  pool     %s\n", orDash(clean(v.Pool)))
+			fmt.Fprintf(w, "  on       %s\n", orDash(clean(strings.Join(v.Interfaces, " "))))
 			fmt.Fprintf(w, "  since    %s: %s\n", orDash(p.since(v.Since)), clean(v.Change))
+			if v.Todo != "" {
+				fmt.Fprintf(w, "  to do    %s\n", clean(v.Todo))
+			}
 		}
 		if c := a.Conflict; c != nil {
 			fmt.Fprintf(w, "  %s: %s\n    to do: %s\n", p.paint("error", "conflict"), clean(c.Words), clean(c.Todo))
@@ -34,7 +38,7 @@ func (p Printer) Who(out io.Writer, a speaker.Who) error {
 }
 
 // Leases prints what Services hold, one line for each address.
-func (p Printer) Leases(out io.Writer, list []speaker.Lease) error {
+func (p Printer) Leases(out io.Writer, list []api.Lease) error {
 	return output(out, func(w io.Writer) {
 		if len(list) == 0 {
 			fmt.Fprintln(w, "no Service holds an address")

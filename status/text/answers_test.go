@@ -10,8 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/doctor"
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/health"
 )
 
 func TestAnswers(t *testing.T) {
@@ -22,11 +23,11 @@ func TestAnswers(t *testing.T) {
 		want  string
 	}{
 		{"who", func(w io.Writer) error {
-			return Printer{Now: now}.Who(w, speaker.Who{
+			return Printer{Now: now}.Who(w, api.Who{
 				Node: "n3", Words: "n1 announces 198.18.64.1: highest score of 2 eligible",
-				VIP:      &speaker.VIP{Services: []string{"a/web", "b/web"}, Pool: "default", Since: now.Add(-time.Minute), Change: "n2 was lost"},
-				Conflict: &speaker.Conflict{Words: "somebody else has it", Todo: "find it"},
-				Ranking: []speaker.Candidate{
+				VIP:      &api.VIP{Services: []string{"a/web", "b/web"}, Pool: "default", Since: now.Add(-time.Minute), Change: "n2 was lost", Interfaces: []string{"eth0", "eth1"}},
+				Conflict: &api.Conflict{Words: "somebody else has it", Todo: "find it"},
+				Ranking: []api.Candidate{
 					{Node: "n1", Score: "ffff000000000001", Eligible: true, Role: "announcer"},
 					{Node: "n3", Score: "0000000000000001", Eligible: true, Role: "next"},
 					{Node: "n2", Score: "ffffffffffffffff", Reason: "dead"},
@@ -35,6 +36,7 @@ func TestAnswers(t *testing.T) {
 		}, `n1 announces 198.18.64.1: highest score of 2 eligible
   service  a/web b/web
   pool     default
+  on       eth0 eth1
   since    60s: n2 was lost
   conflict: somebody else has it
     to do: find it
@@ -47,9 +49,9 @@ RANKING AS n3 SEES IT
 `},
 		{"no leases", func(w io.Writer) error { return Printer{}.Leases(w, nil) }, "no Service holds an address\n"},
 		{"leases", func(w io.Writer) error {
-			return Printer{Wide: true}.Leases(w, []speaker.Lease{
-				{Service: "a/b", By: "uid", Holder: "n1", IPs: []speaker.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}, {IP: "2001:db8::1", Pool: "p", State: "claimed"}}},
-				{Service: "c/d", By: "other", Foreign: true, Holder: "x", Mistake: "odd", IPs: []speaker.LeaseItem{{IP: "198.18.64.2", State: "shown"}}},
+			return Printer{Wide: true}.Leases(w, []api.Lease{
+				{Service: "a/b", By: "uid", Holder: "n1", IPs: []api.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}, {IP: "2001:db8::1", Pool: "p", State: "claimed"}}},
+				{Service: "c/d", By: "other", Foreign: true, Holder: "x", Mistake: "odd", IPs: []api.LeaseItem{{IP: "198.18.64.2", State: "shown"}}},
 			})
 		}, `  SERVICE  ADDRESS      STATE    POOL  WRITTEN BY  REMARK                                                  INSTALLATION
   a/b      198.18.64.1  bound    p     n1          -                                                       uid
@@ -83,15 +85,26 @@ TO DO
   clock: apart
     synchronise
 `},
+		{"a node", func(w io.Writer) error {
+			vip := api.VIP{IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n1", Since: now.Add(-time.Hour), Reason: "highest score of 2 eligible", Interfaces: []string{"eth0"}}
+			next := api.VIP{IP: "198.18.64.2", Services: []string{"a/c"}, Pool: "p", Owner: "n2"}
+			return Printer{Now: now}.Node(w, "n1", "ready", []api.VIP{vip}, []api.VIP{next})
+		}, `n1 (ready) announces 1 address and is next in line for 1
+
+  ADDRESS      ROLE       SINCE  POOL  SERVICE  INTERFACE  REASON
+  198.18.64.1  announcer  60m    p     a/b      eth0       highest score of 2 eligible
+  198.18.64.2  next       -      p     a/c      -          after n2
+`},
+		{"a node without addresses", func(w io.Writer) error { return Printer{}.Node(w, "n1", "dead", nil, nil) }, "n1 (dead) announces 0 addresses and is next in line for 0\n"},
 		{"pools, and who waits", func(w io.Writer) error {
-			return Printer{}.Pools(w, speaker.Snapshot{
-				Pools:   []speaker.Pool{{Name: "p", Ranges: []string{"198.18.64.0/31"}, Size: 2, Used: 2, Waiting: 1}},
-				Waiting: []speaker.Waiting{{Service: "a/b", Pool: "p", Reason: `pool "p" has no free IPv4 address`}},
+			return Printer{}.Pools(w, api.Snapshot{
+				Pools:   []api.Pool{{Name: "p", Ranges: []string{"198.18.64.0/31"}, Size: 2, Used: 2, Waiting: 1}},
+				Waiting: []api.Waiting{{Service: "a/b", Pool: "p", Reason: `pool "p" has no free IPv4 address`}},
 			})
 		}, `
 POOLS
-  NAME  USED  FREE  WAITING  RANGES          RULES
-  p     2     0     1        198.18.64.0/31  -
+  NAME  FAMILY  USED  FREE  WAITING  RANGES          RULES
+  p     -       2     0     1        198.18.64.0/31  -
 
 WAITING
   SERVICE  POOL  REASON
@@ -117,12 +130,12 @@ func TestStatusWide(t *testing.T) {
 	s := busy()
 	s.Members, s.VIPs, s.Pools, s.Conflicts = s.Members[:2], s.VIPs[:1], nil, nil
 	s.VIPs[0].Change = "n1 was lost"
-	s.Findings = []speaker.Finding{{Level: "error", Words: "missing NET_RAW", Todo: "add it"}, {Level: "warning", Words: "odd"}}
-	s.Interfaces = []speaker.Interface{{Name: "eth0", MAC: "02:00:00:00:00:01", Prefixes: []string{"198.18.0.0/24"}, Used: true}, {Name: "lo", Reason: "loopback"}}
-	s.Keys = speaker.Keys{Held: []string{"0a0b0c0d"}, State: "all hold the same key"}
+	s.Conditions = []health.Condition{health.New(health.NoNetRaw, health.Node("n1"), "missing NET_RAW").Do("add it"), {Severity: health.Warning, Words: "odd"}}
+	s.Interfaces = []api.Interface{{Name: "eth0", MAC: "02:00:00:00:00:01", Prefixes: []string{"198.18.0.0/24"}, Used: true}, {Name: "lo", Reason: "loopback"}}
+	s.Keys = api.Keys{Held: []string{"0a0b0c0d"}, State: "all hold the same key"}
 	s.Activity.Writes = map[string]uint64{"ok": 3, "conflict": 1, "gone": 0}
 	want := `As n1 sees it, starling v0.1.0, not ready
-  error: missing NET_RAW
+  error (no-net-raw): missing NET_RAW
     to do: add it
   warning: odd
 
@@ -132,8 +145,8 @@ MEMBERS
   n2    draining   1          1s    0.25 ms     v0.1.0   198.18.0.0/24 2001:db8::/64  198.18.0.2:7927  draining  -
 
 ADDRESSES
-  ADDRESS      ANNOUNCER  NEXT  SINCE  POOL     SERVICE      REASON                       CHANGE
-  198.18.64.1  n2         n1    5m     default  a/web b/web  highest score of 2 eligible  n1 was lost
+  ADDRESS      ANNOUNCER  NEXT  SINCE  POOL     SERVICE      INTERFACE  REASON                       CHANGE
+  198.18.64.1  n2         n1    5m     default  a/web b/web  eth0 eth1  highest score of 2 eligible  n1 was lost
 
 POOLS
   no pools yet: put your addresses into the ConfigMap starling

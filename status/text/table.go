@@ -25,7 +25,7 @@ func colourOf(word string) string {
 		return green
 	case "dead", "none", "error", "fail", "not ready", "stranger":
 		return red
-	case "draining", "returning", "on the wire", "left", "warning", "warn", "claimed", "shown", "cordoned", "member", "node":
+	case "draining", "returning", "on the wire", "left", "warning", "warn", "claimed", "shown", "cordoned", "no kube-proxy", "member", "node":
 		return yellow
 	}
 	return plain

@@ -15,7 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-lb/starling/speaker"
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
 )
 
 // Printer says how to print.
@@ -33,11 +34,11 @@ func output(out io.Writer, f func(io.Writer)) error {
 }
 
 // Status prints a snapshot, and what other speakers find besides.
-func (p Printer) Status(out io.Writer, s speaker.Snapshot, elsewhere []speaker.Told) error {
+func (p Printer) Status(out io.Writer, s api.Snapshot, elsewhere []api.Reported) error {
 	return output(out, func(w io.Writer) {
 		p.head(w, s)
 		for _, t := range elsewhere {
-			p.finding(w, t.Finding, " on "+t.By())
+			p.condition(w, t.Condition, " on "+t.By())
 		}
 		p.members(w, s)
 		p.addresses(w, s)
@@ -50,28 +51,33 @@ func (p Printer) Status(out io.Writer, s speaker.Snapshot, elsewhere []speaker.T
 }
 
 // head says whose view this is, and what to look at.
-func (p Printer) head(w io.Writer, s speaker.Snapshot) {
+func (p Printer) head(w io.Writer, s api.Snapshot) {
 	state := "ready"
 	if !s.Ready {
 		state = "not ready"
 	}
 	fmt.Fprintf(w, "As %s sees it, starling %s, %s\n", orDash(s.Node), orDash(s.Version), p.paint(state, state))
-	list := s.Findings
-	if len(list) == 0 { // of a speaker that is starting
-		for _, r := range slices.Concat(s.Reasons, s.Problems) {
-			list = append(list, speaker.Finding{Level: "error", Words: r})
+	list := s.Conditions
+	if len(list) == 0 { // of an earlier release
+		for _, f := range s.Findings {
+			list = append(list, health.Condition{Severity: health.Severity(f.Level), Words: f.Words, Advice: f.Todo})
 		}
 	}
-	for _, f := range list {
-		p.finding(w, f, "")
+	for _, c := range list {
+		p.condition(w, c, "")
 	}
 }
 
-// finding prints what is wrong, on which nodes if it is not this one, and what to do.
-func (p Printer) finding(w io.Writer, f speaker.Finding, on string) {
-	fmt.Fprintf(w, "  %s%s: %s\n", p.paint(f.Level, clean(f.Level)), clean(on), clean(f.Words))
-	if f.Todo != "" {
-		fmt.Fprintf(w, "    to do: %s\n", clean(f.Todo))
+// condition prints what is wrong, on which nodes if it is not this one, and what to do.
+func (p Printer) condition(w io.Writer, c health.Condition, on string) {
+	level := string(c.Severity)
+	code := ""
+	if p.Wide && c.Code != "" {
+		code = fmt.Sprintf(" (%s)", clean(string(c.Code)))
+	}
+	fmt.Fprintf(w, "  %s%s%s: %s\n", p.paint(level, clean(level)), clean(on), code, clean(c.Words))
+	if c.Advice != "" {
+		fmt.Fprintf(w, "    to do: %s\n", clean(c.Advice))
 	}
 }
 
@@ -91,7 +97,7 @@ func (p Printer) pick(cells []string, wide ...string) []string {
 	return cells
 }
 
-func (p Printer) members(w io.Writer, s speaker.Snapshot) {
+func (p Printer) members(w io.Writer, s api.Snapshot) {
 	fmt.Fprint(w, "\nMEMBERS\n")
 	if len(s.Members) == 0 {
 		fmt.Fprintln(w, "  none: this speaker has not joined the mesh yet")
@@ -114,23 +120,23 @@ func RoundTrip(seconds float64) string {
 	return fmt.Sprintf("%.2f ms", seconds*1000)
 }
 
-func (p Printer) addresses(w io.Writer, s speaker.Snapshot) {
+func (p Printer) addresses(w io.Writer, s api.Snapshot) {
 	fmt.Fprint(w, "\nADDRESSES\n")
 	if len(s.VIPs) == 0 {
 		fmt.Fprintln(w, "  "+NoAddresses(s.Pools))
 		return
 	}
-	t := p.table(w, p.pick([]string{"ADDRESS", "ANNOUNCER", "NEXT", "SINCE", "POOL", "SERVICE", "REASON"}, "CHANGE")...)
+	t := p.table(w, p.pick([]string{"ADDRESS", "ANNOUNCER", "NEXT", "SINCE", "POOL", "SERVICE", "INTERFACE", "REASON"}, "CHANGE")...)
 	for _, v := range s.VIPs {
 		t.row(p.pick([]string{
-			v.IP, cmp.Or(v.Owner, "none"), v.Next, p.since(v.Since), v.Pool, strings.Join(v.Services, " "), v.Reason,
+			v.IP, cmp.Or(v.Owner, "none"), v.Next, p.since(v.Since), v.Pool, strings.Join(v.Services, " "), strings.Join(v.Interfaces, " "), v.Reason,
 		}, v.Change)...)
 	}
 	t.end()
 }
 
 // NoAddresses says why there are none and what would make one.
-func NoAddresses(pools []speaker.Pool) string {
+func NoAddresses(pools []api.Pool) string {
 	for _, p := range pools {
 		if p.Waiting > 0 {
 			return "no addresses yet: Services wait for one; `kubectl describe service` says why"
@@ -146,18 +152,24 @@ func NoAddresses(pools []speaker.Pool) string {
 const NoPools = "no pools yet: put your addresses into the ConfigMap starling"
 
 // Pools prints the pools of a snapshot and who waits for an address.
-func (p Printer) Pools(out io.Writer, s speaker.Snapshot) error {
+func (p Printer) Pools(out io.Writer, s api.Snapshot) error {
 	return output(out, func(w io.Writer) { p.pools(w, s) })
 }
 
-func (p Printer) pools(w io.Writer, s speaker.Snapshot) {
+func (p Printer) pools(w io.Writer, s api.Snapshot) {
 	fmt.Fprint(w, "\nPOOLS\n")
 	if len(s.Pools) == 0 {
 		fmt.Fprintln(w, "  "+NoPools)
 	} else {
-		t := p.table(w, "NAME", "USED", "FREE", "WAITING", "RANGES", "RULES")
+		t := p.table(w, "NAME", "FAMILY", "USED", "FREE", "WAITING", "RANGES", "RULES")
 		for _, q := range s.Pools {
-			t.row(q.Name, fmt.Sprint(q.Used), fmt.Sprint(Free(q)), fmt.Sprint(q.Waiting), strings.Join(q.Ranges, " "), strings.Join(q.Rules, "; "))
+			families := q.Families
+			if len(families) == 0 { // of an earlier release
+				families = []api.FamilyUse{{Size: q.Size, Used: q.Used, Free: q.Size - min(q.Used, q.Size)}}
+			}
+			for _, f := range families {
+				t.row(q.Name, f.Family, fmt.Sprint(f.Used), Free(f), fmt.Sprint(q.Waiting), strings.Join(q.Ranges, " "), strings.Join(q.Rules, "; "))
+			}
 		}
 		t.end()
 	}
@@ -172,13 +184,19 @@ func (p Printer) pools(w io.Writer, s speaker.Snapshot) {
 	t.end()
 }
 
-// Free is how many addresses of the pool nobody holds.
-func Free(p speaker.Pool) uint64 {
-	return p.Size - min(p.Used, p.Size)
+// many is from how many on nobody counts the free addresses of a pool.
+const many = 1_000_000_000
+
+// Free is how many addresses nobody holds, for people: not to the last one of a /64.
+func Free(f api.FamilyUse) string {
+	if f.Free >= many {
+		return ">10^9"
+	}
+	return fmt.Sprint(f.Free)
 }
 
 // conflicts are printed only when there are some: nobody misses them otherwise.
-func (p Printer) conflicts(w io.Writer, list []speaker.Conflict) {
+func (p Printer) conflicts(w io.Writer, list []api.Conflict) {
 	if len(list) == 0 {
 		return
 	}
@@ -191,7 +209,7 @@ func (p Printer) conflicts(w io.Writer, list []speaker.Conflict) {
 }
 
 // node prints what concerns the speaker's own node alone.
-func (p Printer) node(w io.Writer, s speaker.Snapshot) {
+func (p Printer) node(w io.Writer, s api.Snapshot) {
 	fmt.Fprintf(w, "\nINTERFACES OF %s\n", orDash(s.Node))
 	t := p.table(w, "NAME", "USED", "MAC", "NETWORKS", "WHY NOT")
 	for _, i := range s.Interfaces {

@@ -12,7 +12,7 @@
 //   - A watch from a version that is compacted gets 410, a list at a version yet to come 504.
 //
 // Faults are switched on by method: watches can be cut, torn in the middle of an event, held back or expired, requests
-// refused or delayed, the server stopped, restarted and restored from a backup.
+// refused or delayed, the server stopped, restarted, restored from a backup and written past the versions that it had.
 //
 // There is no authentication, no admission, no defaulting and no validation beyond what is listed above.
 package apitest

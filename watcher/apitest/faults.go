@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -140,11 +143,24 @@ func (s *Server) Backup() Backup {
 	return Backup{s.store.version, maps.Clone(s.store.objects)}
 }
 
-// Restore sets the server back to an earlier state, versions included, and ends all watches.
+// Restore sets the server back to an earlier state, versions included, and ends all watches. What is written from then on
+// has versions that others had before: see WritePast.
 func (s *Server) Restore(b Backup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.store = &store{version: b.version, floor: b.version, made: s.store.made, objects: maps.Clone(b.objects)}
 	s.faults.epoch, s.faults.torn = s.faults.epoch+1, false
 	s.changed()
+}
+
+// WritePast writes what concerns nobody until the version is beyond the given one, so that it says nothing any more about
+// whether the server was restored.
+func (s *Server) WritePast(version uint64) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "writer"}}
+	if _, there := Get(s, pod); !there {
+		s.Create(pod)
+	}
+	for s.Version() <= version {
+		Edit(s, pod, "", func(p *corev1.Pod) { p.Labels = map[string]string{"at": strconv.FormatUint(s.store.version, 10)} })
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,9 +39,11 @@ func kinds() []kind {
 		{"services", "Service", core, true, func() Object { return new(corev1.Service) }, func() runtime.Object { return new(corev1.ServiceList) }},
 		{"nodes", "Node", core, false, func() Object { return new(corev1.Node) }, func() runtime.Object { return new(corev1.NodeList) }},
 		{"secrets", "Secret", core, true, func() Object { return new(corev1.Secret) }, func() runtime.Object { return new(corev1.SecretList) }},
+		{"configmaps", "ConfigMap", core, true, func() Object { return new(corev1.ConfigMap) }, func() runtime.Object { return new(corev1.ConfigMapList) }},
 		{"pods", "Pod", core, true, func() Object { return new(corev1.Pod) }, func() runtime.Object { return new(corev1.PodList) }},
 		{"events", "Event", core, true, func() Object { return new(corev1.Event) }, func() runtime.Object { return new(corev1.EventList) }},
 		{"namespaces", "Namespace", core, false, func() Object { return new(corev1.Namespace) }, func() runtime.Object { return new(corev1.NamespaceList) }},
+		{"daemonsets", "DaemonSet", appsv1.SchemeGroupVersion, true, func() Object { return new(appsv1.DaemonSet) }, func() runtime.Object { return new(appsv1.DaemonSetList) }},
 		{
 			"endpointslices", "EndpointSlice", discoveryv1.SchemeGroupVersion, true,
 			func() Object { return new(discoveryv1.EndpointSlice) }, func() runtime.Object { return new(discoveryv1.EndpointSliceList) },
@@ -83,7 +86,7 @@ func findKind(path string) (k kind, namespace, name, sub string, ok bool) {
 
 func codecs() serializer.CodecFactory {
 	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme} {
 		if err := add(s); err != nil {
 			panic(err)
 		}

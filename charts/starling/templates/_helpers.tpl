@@ -7,10 +7,18 @@ app.kubernetes.io/name: starling
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{/* The ConfigMap of the pools: the one made of them, or the user's own. */}}
+{{- define "starling.poolsConfigMap" -}}
+{{- if and .Values.poolsConfigMap .Values.pools }}
+{{- fail "give either pools or poolsConfigMap: the pools are written here, or they are in a ConfigMap of your own" }}
+{{- end }}
+{{- .Values.poolsConfigMap | default "starling" }}
+{{- end }}
+
 {{/* Arguments of "starling run"; what is as by default is left out. */}}
 {{- define "starling.args" -}}
 - run
-- --config=/etc/starling/starling.yaml
+- --config-map={{ include "starling.poolsConfigMap" . }}
 - --state-dir=/var/lib/starling
 {{- with .Values.loadBalancerClass }}
 - {{ printf "--lb-class=%s" . | quote }}
@@ -21,8 +29,14 @@ app.kubernetes.io/name: starling
 {{- if ne .Values.failureDetection "default" }}
 - --failure-detection={{ .Values.failureDetection }}
 {{- end }}
+{{- if ne .Values.restartGrace "0s" }}
+- --restart-grace={{ .Values.restartGrace }}
+{{- end }}
 {{- if .Values.ignoreExcludeLabel }}
 - --ignore-exclude-label
+{{- end }}
+{{- if .Values.metricsPerAddress }}
+- --metrics-per-address
 {{- end }}
 {{- if ne .Values.log.level "info" }}
 - --log-level={{ .Values.log.level }}

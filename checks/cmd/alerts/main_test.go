@@ -20,7 +20,7 @@ func save(t *testing.T, node, metrics string) string {
 }
 
 func TestRun(t *testing.T) {
-	well := "# HELP starling_ready 1 if this node may own addresses.\n# TYPE starling_ready gauge\nstarling_ready 1\nstarling_conflicts{kind=\"stranger\"} 0\n"
+	well := "# HELP starling_ready 1 if this node may own addresses.\n# TYPE starling_ready gauge\nstarling_ready 1\nstarling_conditions{code=\"address-taken\",severity=\"error\"} 0\n"
 	for name, tt := range map[string]struct {
 		n1, n2 string
 		want   []string
@@ -28,11 +28,11 @@ func TestRun(t *testing.T) {
 		"all is well": {well, well, nil},
 		"a stranger on one node": {
 			well, strings.Replace(well, "} 0", "} 1", 1),
-			[]string{"StarlingTwoAnswers\t1 addresses are answered for by somebody else as well (stranger)\t", "Find that machine"},
+			[]string{"StarlingTwoAnswers\t1 addresses are answered for by somebody else as well (address-taken)\t", "Find that machine"},
 		},
-		"labels of the scrape":  {well, "starling_config_last_reload_successful 0\n", []string{"StarlingConfigRejected\tThe configuration has a mistake on n2\t"}},
+		"labels of the scrape":  {well, "starling_conditions{code=\"config-rejected\",severity=\"error\"} 1\n", []string{"StarlingConfigRejected\tThe configuration or the gossip keys on n2 have a mistake (config-rejected)\t"}},
 		"labels of the metric":  {"starling_mesh_trouble{reason=\"key\",peer=\"192.0.2.1\"} 1\n", well, []string{"StarlingKeyMismatch\t192.0.2.1 uses another gossip key\t"}},
-		"one that waits a time": {"starling_addresses_without_owner 4\n", well, nil},
+		"one that waits a time": {"starling_conditions{code=\"no-endpoint\",severity=\"warning\"} 1\n", well, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

@@ -40,6 +40,7 @@ func (o *options) parts() []part {
 	return []part{
 		{name: "three", nodes: 3, measure: o.three},
 		{name: "planned", nodes: 3, measure: o.planned},
+		{name: "connections", nodes: 3, measure: o.connections},
 		{name: "five", nodes: 5, measure: o.rows("silent death of one of 5", (*faulter).silentDeath)},
 		{name: "gossip", nodes: 3, measure: unwatched(o.rows("silent death of one of 3 by gossip", (*faulter).silentDeath))},
 		{name: "gossip5", nodes: 5, measure: unwatched(o.rows("silent death of one of 5 by gossip", (*faulter).silentDeath))},
@@ -224,15 +225,27 @@ func (f *faulter) deleted(ctx context.Context) (time.Duration, error) {
 		if err := f.c.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, meta.DeleteOptions{}); err != nil {
 			return err
 		}
-		if err := f.moved(ctx, owner); err != nil {
-			return err
-		}
-		return f.healthy(ctx)
+		return f.replaced(ctx, owner, pod)
 	}, nil)
 }
 
-// killed ends the announcing process; its node goes on serving those who know the way, so what counts is how
-// soon another one says that the address is here now.
+// replaced waits until a node has another pod, and all are well.
+func (f *faulter) replaced(ctx context.Context, n *cluster.Node, pod string) error {
+	err := cluster.Until(ctx, cluster.PodTime, "new pod on "+n.Name, func(ctx context.Context) error {
+		now, err := starling.PodOn(ctx, f.c, n)
+		if err == nil && now == pod {
+			err = fmt.Errorf("%s is still there", pod)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return f.healthy(ctx)
+}
+
+// killed ends the announcing process. Its node goes on serving those who know the way, so what counts is how soon
+// somebody answers who asks for the address.
 func (f *faulter) killed(ctx context.Context) (time.Duration, error) {
 	owner, err := f.prepare(ctx)
 	if err != nil {
@@ -246,23 +259,28 @@ func (f *faulter) killed(ctx context.Context) (time.Duration, error) {
 	if err := owner.Signal(starling.Name, syscall.SIGKILL); err != nil {
 		return 0, err
 	}
-	if err := f.moved(ctx, owner); err != nil {
+	err = cluster.Until(ctx, 15*time.Second, "an answer", func(ctx context.Context) error {
+		macs, err := f.watcher.Who(ctx, 10*time.Millisecond, f.ip)
+		if err == nil && len(macs) == 0 {
+			err = errors.New("nobody answers")
+		}
+		return err
+	})
+	if err != nil {
 		return 0, err
 	}
-	// Else a speaker that is killed again and again lets others go first for longer and longer.
-	if _, err := owner.Run(ctx, "rm", "-f", "/var/lib/starling/returns.json"); err != nil {
-		return 0, err
+	var took time.Duration
+	for _, claim := range f.watcher.Claims(f.ip) {
+		if claim.At.After(begun) {
+			took = claim.At.Sub(begun)
+			break
+		}
 	}
 	// A new pod at once: of one that is killed again and again, kubelet waits longer and longer with the next start.
 	if err := f.c.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, *meta.NewDeleteOptions(0)); err != nil {
 		return 0, err
 	}
-	for _, claim := range f.watcher.Claims(f.ip) {
-		if claim.At.After(begun) && claim.MAC != owner.MAC.String() {
-			return claim.At.Sub(begun), nil
-		}
-	}
-	return 0, fmt.Errorf("nobody claimed %s after %s was killed", f.ip, owner.Name)
+	return took, f.replaced(ctx, owner, pod)
 }
 
 // client asks the address by TCP every 5 ms.

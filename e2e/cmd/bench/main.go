@@ -57,7 +57,8 @@ const usage = `bench leases [PART...]             how soon Services get addresse
 bench faults [OPTION...] [PART...] how long an address is silent
     -rounds N                      of each fault (10)
     three                          silent death, SIGTERM, SIGKILL on 3 nodes, and keepalived with adverts every 1 s and 0.1 s
-    planned                        drain and uncordon, rolling update of all speakers on 3 nodes
+    planned                        a condition that says a node is drained, rolling update of all speakers on 3 nodes
+    connections                    what restarts of speakers do to 1,000 connections that are held
     five                           silent death of one of 5 nodes
     gossip                         silent death of one of 3 nodes whose hosts are not watched (--wire-watch=false)
     gossip5                        the same of 5 nodes

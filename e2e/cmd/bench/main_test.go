@@ -13,7 +13,7 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	every := []string{"three", "planned", "five", "gossip", "gossip5", "half", "twenty", "calm", "random"}
+	every := []string{"three", "planned", "connections", "five", "gossip", "gossip5", "half", "twenty", "calm", "random"}
 	for _, tt := range []struct {
 		name string
 		args []string

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/starling-lb/starling/e2e/cluster"
-	"github.com/starling-lb/starling/e2e/starling"
 	"github.com/starling-lb/starling/e2e/step"
 )
 
@@ -17,34 +16,36 @@ func (o *options) planned(ctx context.Context, p *step.Printer, c *cluster.Clust
 	}
 	defer f.watcher.Close()
 	f.head(o.rounds)
-	if err := f.row(ctx, "starling: drain and uncordon", f.drained); err != nil {
+	if err := f.row(ctx, "starling: a node is to be drained, and is not", f.drained); err != nil {
 		return err
 	}
 	return f.row(ctx, "starling: rolling update of all speakers", f.updated)
 }
 
-// drained takes the announcer out of service, and back.
+// drained says that the announcer's node is drained, by its condition, and then that it is not.
 func (f *faulter) drained(ctx context.Context) (time.Duration, error) {
 	owner, err := f.prepare(ctx)
 	if err != nil {
 		return 0, err
 	}
-	uncordon := func() error {
-		_, err := f.c.Kubectl(context.WithoutCancel(ctx), "", "uncordon", owner.Name)
+	say := func(status string) error {
+		_, err := f.c.Kubectl(context.WithoutCancel(ctx), "", "patch", "node", owner.Name, "--subresource=status", "--type=strategic", "-p",
+			`{"status":{"conditions":[{"type":"DrainInProgress","status":"`+status+`","reason":"Bench","message":"bench"}]}}`)
 		return err
 	}
+	back := func() error { return say("False") }
 	return f.planned(ctx, func() error {
-		if _, err := f.c.Kubectl(ctx, "", "drain", "--ignore-daemonsets", owner.Name); err != nil {
+		if err := say("True"); err != nil {
 			return err
 		}
 		if err := f.moved(ctx, owner); err != nil {
 			return err
 		}
-		if err := uncordon(); err != nil {
+		if err := back(); err != nil {
 			return err
 		}
 		return f.returned(ctx, owner)
-	}, uncordon)
+	}, back)
 }
 
 // returned waits until the node answers again, alone.
@@ -63,13 +64,5 @@ func (f *faulter) updated(ctx context.Context) (time.Duration, error) {
 	if _, err := f.prepare(ctx); err != nil {
 		return 0, err
 	}
-	return f.planned(ctx, func() error {
-		set := "daemonset/" + starling.Name
-		for _, args := range [][]string{{"restart", set}, {"status", "--timeout=2m", set}} {
-			if _, err := f.c.Kubectl(ctx, "", append([]string{"-n", starling.Namespace, "rollout"}, args...)...); err != nil {
-				return err
-			}
-		}
-		return f.healthy(ctx)
-	}, nil)
+	return f.planned(ctx, func() error { return f.rolled(ctx) }, nil)
 }

@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"cmp"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/netip"
@@ -63,12 +64,18 @@ func serveTCP(l net.Listener) error {
 }
 
 // answer waits shortly for an HTTP request, so that plain clients, which send nothing, are answered at once
-// when they close their side.
+// when they close their side. A client that says HOLD gets back what it sends, as long as it likes.
 func answer(c net.Conn) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-	text := line(c.RemoteAddr())
-	if request, err := bufio.NewReader(c).ReadString('\n'); err == nil && strings.Contains(request, "HTTP/") {
+	text, in := line(c.RemoteAddr()), bufio.NewReader(c)
+	request, err := in.ReadString('\n')
+	if err == nil && request == "HOLD\n" {
+		_ = c.SetDeadline(time.Time{})
+		_, _ = io.Copy(c, in)
+		return
+	}
+	if err == nil && strings.Contains(request, "HTTP/") {
 		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", len(text))
 	}
 	fmt.Fprint(c, text)

@@ -1,0 +1,132 @@
+package claims
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/starling-lb/starling/probe"
+)
+
+// handing is an address on its way to another node. It is answered until the successor says that it
+// has it, so that no packet finds nobody.
+type handing struct {
+	heir       string
+	ask, until time.Time
+	questions  []probe.Question // to the heir
+}
+
+// beginHanding has an address handed over, or notes that another node is to have it.
+func (m *Machine) beginHanding(ip netip.Addr, heir string, now time.Time) {
+	h := m.handing[ip]
+	if h == nil {
+		limit := m.Timing.Limit
+		if m.members.Draining {
+			limit = m.Timing.Drain
+		}
+		h = &handing{ask: now.Add(m.Timing.AskHeir), until: now.Add(limit)}
+		m.handing[ip], m.ready.Changed = h, true
+	}
+	if h.heir != heir {
+		m.dropAll(h)
+		m.askNobody(ip)
+		h.heir = heir
+	}
+	for r := range m.all(ip) { // the successor may be faster than the news of it
+		if r.fresh(m.Timing.Fresh, now) && m.Rules[HandingOver][m.claimant(ip, r.mac)]&Finish != 0 && m.succeeds(ip, r.mac) {
+			m.ask(ip, r, now)
+		}
+	}
+}
+
+// endHanding ends the hand-over of an address, if there is one.
+func (m *Machine) endHanding(ip netip.Addr) {
+	if h := m.handing[ip]; h != nil {
+		m.dropAll(h)
+		m.askNobody(ip)
+		delete(m.handing, ip)
+		m.ready.Changed = true
+	}
+}
+
+// dropAll ends the questions of a hand-over.
+func (m *Machine) dropAll(h *handing) {
+	for _, q := range h.questions {
+		m.drop(q)
+	}
+	h.questions = nil
+}
+
+// handOver falls silent for an address once the successor replied that it has it, or the limit has
+// passed. The limit is for nodes that do not hear each other. A successor that replies on the wire, but
+// not for the address, sees things differently: it does not take it, so this node keeps it, unless it is
+// leaving.
+func (m *Machine) handOver(ip netip.Addr, now time.Time) {
+	h := m.handing[ip]
+	if h == nil {
+		return
+	}
+	taken := slices.ContainsFunc(h.questions, func(q probe.Question) bool { return q.Kind() == probe.Owner && m.replies(q) })
+	for r := range m.all(ip) {
+		if r.ask != nil {
+			m.answered(ip, r, now)
+			taken = taken || r.ask != nil && r.ask.holds
+		}
+	}
+	if taken || !now.Before(h.until) && (m.members.Draining || !m.refused(ip, h)) {
+		m.endHanding(ip)
+		m.become(ip, Watching, now)
+		return
+	}
+	if now.Before(h.until) {
+		m.judgeAt(h.until)
+	}
+	if now.Before(h.ask) {
+		m.judgeAt(h.ask)
+		return
+	}
+	if h.questions == nil {
+		for _, mac := range m.macs[h.heir] {
+			h.questions = append(h.questions, m.question(ip, mac), probe.Question{MAC: m.heard.text(mac)})
+		}
+		for _, q := range h.questions {
+			m.add(q, now)
+		}
+	}
+}
+
+// succeeds reports whether a station may take over an address that is handed over: the successor, or a
+// member that outranks this node and keeps it anyway. It is asked when it is heard, for it may be handing
+// the address over as well, and have announced it a moment before.
+func (m *Machine) succeeds(ip netip.Addr, mac MAC) bool {
+	h := m.handing[ip]
+	return h != nil && (m.members.Names[mac] == h.heir || m.claimant(ip, mac) == Higher)
+}
+
+// refused reports whether the successor is there and has not the address, and no other member was
+// heard to have it.
+func (m *Machine) refused(ip netip.Addr, h *handing) bool {
+	there, silent := false, true
+	for _, q := range h.questions {
+		if q.Kind() == probe.Owner {
+			a, _ := m.asker.Answer(q)
+			silent = silent && a.Silent
+		} else {
+			there = there || m.replies(q)
+		}
+	}
+	last, known := m.last(ip)
+	return there && silent && (!known || m.claimant(ip, last.mac) == Stranger)
+}
+
+// replies reports whether a question is replied to.
+func (m *Machine) replies(q probe.Question) bool {
+	a, _ := m.asker.Answer(q)
+	return !a.Last.IsZero() && !a.Silent
+}
+
+// Handing are the addresses that are handed over and still answered, sorted.
+func (m *Machine) Handing() []netip.Addr {
+	return slices.SortedFunc(maps.Keys(m.handing), netip.Addr.Compare)
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCheck(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: starling}\ndata:\n"
+	for _, tt := range []struct {
+		name, text string
+		out, err   string
+	}{
+		{"sound", "pools:\n- {name: a, ranges: [198.18.64.0/30]}\n- {name: b, ranges: [\"2001:db8::/64\"]}\n", "f.yaml: no mistakes; pools: a, b\n", ""},
+		{
+			"all at once", "pools:\n- {name: a, ranges: [198.18.64.9-198.18.64.1]}\n- {name: b, rang: 1}\n", "",
+			"starling: f.yaml: line 2: pool \"a\": range \"198.18.64.9-198.18.64.1\": reversed: the first address is above the last one\n" +
+				"starling: f.yaml: line 3: pools[1]: unknown key \"rang\"; known are autoAssign, avoidBuggyIPs, exclude, interfaces, keep, name, namespaceSelectors, namespaces, nodeSelectors, nodeWeights, priority, ranges, revokeAfter, serviceSelectors, shareAcrossNamespaces\n",
+		},
+		{"empty", "", "", "starling: f.yaml: no key \"pools\" (an empty list is written as pools: [])\n"},
+		{
+			"in a ConfigMap", "kind: Namespace\n---\n" + object + "  starling.yaml: |\n    pools: []\n    pols: []\n", "",
+			"starling: f.yaml: ConfigMap starling: starling.yaml: line 2: configuration: unknown key \"pols\"; known are pools\n",
+		},
+		{"the only entry", object + "  mine: 'pools: [{name: a, ranges: [198.18.64.0/30]}]'\n", "f.yaml: ConfigMap starling: mine: no mistakes; pools: a\n", ""},
+		{"no entry", object + "  a: x\n  b: x\n", "", "starling: f.yaml: ConfigMap starling has no entry starling.yaml\n"},
+		{"no ConfigMap", "kind: Service\n", "", "starling: f.yaml: there is no ConfigMap in it\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile("f.yaml", []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			code, out, errOut := called(t, "starling", "check", "f.yaml")
+			if diff := cmp.Diff([]string{tt.out, tt.err}, []string{out, errOut}); diff != "" {
+				t.Errorf("printed (-want +got):\n%s", diff)
+			}
+			if want := map[bool]int{true: exitOK, false: exitUsage}[tt.err == ""]; code != want {
+				t.Errorf("exit code %d, want %d", code, want)
+			}
+		})
+	}
+}
+
+func TestCheckNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, _, errOut := called(t, "starling", "check")
+	if want := "starling: name a FILE, as in starling check pools.yaml\nstarling: see \"starling check --help\"\n"; code != exitUsage || errOut != want {
+		t.Errorf("exit code %d, %q, want %q", code, errOut, want)
+	}
+	code, _, errOut = called(t, "starling", "check", filepath.Join("no", "file"))
+	if want := "starling: open no/file: no such file or directory\n"; code != exitUsage || errOut != want {
+		t.Errorf("exit code %d, %q, want %q", code, errOut, want)
+	}
+}

@@ -1,0 +1,137 @@
+package attack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/starling"
+)
+
+// announcers are the nodes whose speakers have addresses.
+func announcers() []*cluster.Node { return shared.Nodes[:3] }
+
+// witness is the node that announces nothing.
+func witness() *cluster.Node { return shared.Nodes[3] }
+
+// get asks the speaker of a node from the node itself, as kubelet does.
+func get(ctx context.Context, n *cluster.Node, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // As long as kubelet waits.
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, starling.URL(n)+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: n.Dial}}
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s of %s: %s: %s", path, n.Name, answer.Status, bytes.TrimSpace(text))
+	}
+	return text, err
+}
+
+func statusOf(ctx context.Context, n *cluster.Node) (*starling.Status, error) {
+	text, err := get(ctx, n, "/api/v1/status")
+	if err != nil {
+		return nil, err
+	}
+	var s starling.Status
+	return &s, json.Unmarshal(text, &s)
+}
+
+// calm waits until every speaker sees all members alive and ready, and none that may have addresses lets others go first.
+func calm(t *testing.T) {
+	t.Helper()
+	until(t, 75*time.Second, "calm", func(ctx context.Context) error {
+		var errs []error
+		for _, n := range shared.Nodes {
+			errs = append(errs, sees(ctx, n))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// sees returns nil when the speaker of the node sees all nodes as good members.
+func sees(ctx context.Context, n *cluster.Node) error {
+	s, err := statusOf(ctx, n)
+	if err != nil {
+		return err
+	}
+	good := 0
+	for _, m := range s.Members {
+		if strings.HasPrefix(m.Name, "n") && m.State == "alive" && m.Ready && (!m.Returning || m.Name == witness().Name) {
+			good++
+		}
+	}
+	if good != len(shared.Nodes) {
+		return fmt.Errorf("%s sees %+v", n.Name, s.Members)
+	}
+	return nil
+}
+
+func until(t *testing.T, limit time.Duration, what string, ok func(context.Context) error) {
+	t.Helper()
+	if err := cluster.Until(t.Context(), limit, what, ok); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// owners are the nodes that announce the addresses, as the first speaker sees it.
+func owners(t *testing.T) map[string]string {
+	t.Helper()
+	s, err := statusOf(t.Context(), shared.Nodes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := map[string]string{}
+	for _, ip := range vips {
+		of[ip.String()] = s.Owner(ip.String())
+	}
+	return of
+}
+
+// moves is how many changes of owners a speaker has seen.
+func moves(t *testing.T, n *cluster.Node) int {
+	t.Helper()
+	text, err := get(t.Context(), n, "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := starling.Total(string(text), "starling_ownership_changes_total")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+// settled waits until nothing has moved for a second.
+func settled(t *testing.T) {
+	t.Helper()
+	last, since := -1, time.Now()
+	until(t, 20*time.Second, "rest", func(context.Context) error {
+		now := 0
+		for _, n := range announcers() {
+			now += moves(t, n)
+		}
+		if now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) < time.Second {
+			return fmt.Errorf("addresses have moved %v ago", time.Since(since))
+		}
+		return nil
+	})
+}

@@ -1,0 +1,203 @@
+// Package liveness runs the machine of package peers: it carries events to it and takes away what it
+// wants sent. It has a goroutine of its own, so that no death is noticed later because the loop is busy.
+// The loop reads what is believed, and is woken when that changes.
+package liveness
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/probe"
+)
+
+// idle is how long the goroutine sleeps at most.
+const idle = 5 * time.Second
+
+// Mesh is the membership by gossip, and the messages between members.
+type Mesh interface {
+	Members() []mesh.Member
+	Send([]peers.Message)      // to all others
+	Messages() []peers.Message // of others, since the last call
+	Changed() <-chan struct{}  // also for new messages
+}
+
+// Wire asks other nodes on their networks.
+type Wire interface {
+	Send([]probe.Question) // once
+	Replies() []any        // what came back since the last call: probe.Reply, probe.Located
+	Replied() <-chan struct{}
+}
+
+// Config is what a node needs.
+type Config struct {
+	Peers    peers.Config
+	Now      func() time.Time // the clock, monotonic as that of time.Now; nil: time.Now
+	Mesh     Mesh
+	Wire     Wire
+	Returned func(peers.Return) // is told each return of this node, and must not block; nil: nobody
+	Log      zerolog.Logger
+	Registry prometheus.Registerer // nil: no metrics
+}
+
+// Liveness is the machine with its goroutine. All methods may be called from any goroutine.
+type Liveness struct {
+	cfg     Config
+	metrics *metrics
+	changed chan struct{} // capacity 1: what is believed, or the mesh
+	again   chan struct{} // capacity 1: the goroutine is to look when it must wake
+
+	mu      sync.Mutex // guards all following fields
+	machine *peers.Peers
+	members []mesh.Member
+	now     time.Time // of the last step
+	wake    time.Time
+}
+
+// New makes one; Run starts it.
+func New(c Config) *Liveness {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Liveness{
+		cfg: c, metrics: newMetrics(c.Registry), machine: peers.New(c.Peers),
+		changed: make(chan struct{}, 1), again: make(chan struct{}, 1),
+	}
+}
+
+// Run carries events until ctx ends.
+func (l *Liveness) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		gossip := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.cfg.Mesh.Changed():
+			gossip = true
+		case <-l.cfg.Wire.Replied():
+		case <-l.again:
+		case <-timer.C:
+		}
+		if gossip {
+			l.Gossip(l.cfg.Now())
+			poke(l.changed) // also for what is not about members
+		} else {
+			l.Step(l.cfg.Now())
+		}
+		timer.Reset(l.rest())
+	}
+}
+
+// Changed is sent to when what is believed changes, or anything of the mesh.
+func (l *Liveness) Changed() <-chan struct{} { return l.changed }
+
+// Gossip takes the members from the mesh and gives them to the machine, with other events.
+func (l *Liveness) Gossip(now time.Time, events ...peers.Event) {
+	members := l.cfg.Mesh.Members()
+	l.mu.Lock()
+	l.members = members
+	l.mu.Unlock()
+	l.Step(now, append([]peers.Event{mesh.Gossip(members)}, events...)...)
+}
+
+// Step gives the machine events, and what came from mesh and wire meanwhile, and does what it says.
+func (l *Liveness) Step(now time.Time, events ...peers.Event) {
+	for _, r := range l.cfg.Wire.Replies() {
+		events = append(events, r)
+	}
+	for _, m := range l.cfg.Mesh.Messages() {
+		events = append(events, m)
+	}
+	ready, last := l.advance(now, events)
+	if len(ready.Probes) > 0 {
+		l.cfg.Wire.Send(ready.Probes)
+	}
+	if len(ready.Messages) > 0 {
+		l.cfg.Mesh.Send(ready.Messages)
+	}
+	for _, n := range ready.Notes {
+		l.note(n, last)
+	}
+	if ready.Changed {
+		poke(l.changed)
+	}
+}
+
+// advance gives the machine events, and says what follows and when this node came back last.
+func (l *Liveness) advance(now time.Time, events []peers.Event) (peers.Ready, peers.Return) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Before(l.now) { // a turn of the loop began a while ago
+		now = l.now
+	}
+	l.now = now
+	for _, e := range events {
+		l.machine.Step(e, now)
+	}
+	ready := l.machine.Ready(now)
+	if !ready.Wake.IsZero() && (l.wake.IsZero() || ready.Wake.Before(l.wake)) {
+		poke(l.again)
+	}
+	l.wake = ready.Wake
+	return ready, l.machine.Snapshot().Return
+}
+
+// rest is how long the goroutine may sleep.
+func (l *Liveness) rest() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wake.IsZero() {
+		return idle
+	}
+	return l.wake.Sub(l.cfg.Now())
+}
+
+// Believed is what the machine believes, with the members of gossip and the answers that the loop
+// asked for.
+func (l *Liveness) Believed() (peers.Snapshot, []mesh.Member, map[probe.Question]probe.Answer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.machine.Snapshot(), l.members, l.machine.Answers()
+}
+
+// LastReply is when a node last replied on the wire; zero: never.
+func (l *Liveness) LastReply(name string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.machine.LastReply(name)
+}
+
+// note logs and counts what a person may want to know.
+func (l *Liveness) note(n peers.Note, last peers.Return) {
+	switch n.What {
+	case peers.Gone:
+		l.metrics.deaths.Inc()
+		return
+	case peers.Silent:
+		l.metrics.alarms.Inc()
+	case peers.Away:
+		l.metrics.absences.Inc()
+	case peers.Died:
+		l.metrics.givenUp.Inc()
+	case peers.Returned:
+		if l.cfg.Returned != nil {
+			l.cfg.Returned(last)
+		}
+		return
+	}
+	l.cfg.Log.Info().Str("node", n.Peer).Msg(string(n.What))
+}
+
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

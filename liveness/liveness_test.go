@@ -1,0 +1,139 @@
+package liveness
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/probe"
+)
+
+// network is a mesh and a wire on which nobody replies.
+type network struct {
+	changed, replied chan struct{}
+
+	mu      sync.Mutex // guards all following fields
+	members []mesh.Member
+	asked   []probe.Question
+	sent    []peers.Message
+	got     []peers.Message
+}
+
+func (n *network) Members() []mesh.Member { n.mu.Lock(); defer n.mu.Unlock(); return n.members }
+func (n *network) Send(m []peers.Message) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sent = append(n.sent, m...)
+}
+func (n *network) Changed() <-chan struct{} { return n.changed }
+func (n *network) Replied() <-chan struct{} { return n.replied }
+func (n *network) Replies() []any           { return nil }
+func (n *network) Messages() []peers.Message {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	got := n.got
+	n.got = nil
+	return got
+}
+
+// wire sends probes where the mesh sends messages.
+type wire struct{ *network }
+
+func (w wire) Send(q []probe.Question) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = append(w.asked, q...)
+}
+
+// gossip makes the members others.
+func (n *network) gossip(members ...mesh.Member) {
+	n.mu.Lock()
+	n.members = members
+	n.mu.Unlock()
+	poke(n.changed)
+}
+
+// TestDeath: a peer that gossip declares dead is probed, and is dead when it does not reply, without anybody's help. Each
+// change is said once.
+func TestDeath(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		segment := []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}
+		n := &network{changed: make(chan struct{}, 1), replied: make(chan struct{}, 1)}
+		reg := prometheus.NewRegistry()
+		l := New(Config{
+			Peers: peers.Config{Self: "n1", Rhythms: probe.Standard()}, Mesh: n, Wire: wire{n}, Log: zerolog.Nop(), Registry: reg,
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { l.Run(ctx) })
+		l.Step(time.Now(), peers.Self{Networks: segment, MACs: []string{"02:00:00:00:00:01"}})
+
+		peer := mesh.Member{Name: "n2", State: mesh.Alive, Since: time.Now(), Meta: mesh.Meta{Ready: true, Segments: segment, MACs: []string{"02:00:00:00:00:02"}}}
+		n.gossip(peer)
+		state := func(want peers.State) {
+			t.Helper()
+			synctest.Wait()
+			believed, _, _ := l.Believed()
+			if len(believed.Peers) != 1 || believed.Peers[0].State != want {
+				t.Fatalf("believes %+v, want %s", believed.Peers, want)
+			}
+		}
+		state(peers.Alive)
+		drain(l.Changed())
+
+		n.mu.Lock()
+		n.asked = nil
+		n.mu.Unlock()
+		peer.State, peer.Since = mesh.Dead, time.Now()
+		n.gossip(peer)
+		time.Sleep(time.Second)
+		state(peers.Dead)
+		if n.mu.Lock(); len(n.asked) == 0 {
+			t.Error("nobody asked the wire")
+		}
+		n.mu.Unlock()
+		if len(l.Changed()) != 1 {
+			t.Error("the death woke nobody")
+		}
+		want := "# HELP starling_member_deaths_total Members that this speaker declared dead, by gossip and the wire together. Other nodes then announce their addresses.\n# TYPE starling_member_deaths_total counter\nstarling_member_deaths_total 1\n"
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "starling_member_deaths_total"); err != nil {
+			t.Error(err)
+		}
+		stop()
+		running.Wait()
+	})
+}
+
+func drain(c <-chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
+// TestReturn: who wants to know of returns is given each, and its log line is left to them.
+func TestReturn(t *testing.T) {
+	t.Parallel()
+	var returns []peers.Return
+	n := &network{}
+	l := New(Config{Peers: peers.Config{Self: "n1", Rhythms: probe.Standard()}, Mesh: n, Wire: wire{n}, Log: zerolog.Nop(), Returned: func(r peers.Return) { returns = append(returns, r) }})
+	l.note(peers.Note{Peer: "n1", What: peers.Returned}, peers.Return{})
+	l.note(peers.Note{Peer: "n2", What: peers.Silent}, peers.Return{})
+	if len(returns) != 1 {
+		t.Errorf("%d returns, want 1", len(returns))
+	}
+	if got := testutil.ToFloat64(l.metrics.alarms); got != 1 {
+		t.Errorf("%v alarms counted, want 1", got)
+	}
+}

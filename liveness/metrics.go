@@ -1,0 +1,27 @@
+package liveness
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	alarms   prometheus.Counter
+	givenUp  prometheus.Counter
+	deaths   prometheus.Counter
+	absences prometheus.Counter
+}
+
+// newMetrics registers unless the registry is nil.
+func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "starling_" + name, Help: help})
+	}
+	m := &metrics{
+		deaths:   counter("member_deaths_total", "Members that this speaker declared dead, by gossip and the wire together. Other nodes then announce their addresses."),
+		alarms:   counter("wire_alarms_total", "Watched hosts whose kernel stopped replying on the wire."),
+		absences: counter("member_absences_total", "Members whose speakers this one found to be away while their hosts were there."),
+		givenUp:  counter("wire_deaths_total", "Members declared dead because they stopped replying on the wire, before gossip noticed."),
+	}
+	if r != nil {
+		r.MustRegister(m.alarms, m.givenUp, m.deaths, m.absences)
+	}
+	return m
+}

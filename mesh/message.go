@@ -1,0 +1,101 @@
+package mesh
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/memberlist"
+
+	"github.com/starling-lb/starling/peers"
+)
+
+// maxInbox bounds the messages that wait to be read: the oldest are dropped. Who means it says it
+// again.
+const maxInbox = 1024
+
+// messages are those of other members that wait to be read, and those of this one to be sent.
+type messages struct {
+	mu  sync.Mutex // Guards all following fields.
+	in  []peers.Message
+	out []peers.Message
+}
+
+// heard notes a message of another member.
+func (q *messages) heard(m peers.Message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.in) >= maxInbox {
+		q.in = slices.Delete(q.in, 0, 1)
+	}
+	q.in = append(q.in, m)
+}
+
+// send notes messages to send.
+func (q *messages) send(m []peers.Message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.out = append(q.out, m...)
+}
+
+// take empties one of the two.
+func (q *messages) take(which *[]peers.Message) []peers.Message {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := *which
+	*which = nil
+	return out
+}
+
+// encodeAlarm is messageAlarm, the order of the message, the name of the sender, a zero byte and the name
+// of the member that it is about.
+func encodeAlarm(m peers.Message, o order) []byte {
+	return slices.Concat([]byte{messageAlarm}, o.bytes(), []byte(m.By), []byte{0}, []byte(m.About))
+}
+
+func decodeAlarm(b []byte) (m peers.Message, o order, ok bool) {
+	o, names, _ := parseOrder(b)
+	x, y, ok := bytes.Cut(names, []byte{0})
+	return peers.Message{By: string(x), About: string(y)}, o, ok && len(x) > 0 && len(y) > 0
+}
+
+// Send sends messages to all other members directly, once; they may be lost. It does not wait until
+// that is done.
+func (m *Mesh) Send(out []peers.Message) {
+	m.messages.send(out)
+	poke(m.spoken)
+}
+
+// Messages returns the messages of other members since the last call, in order of arrival. Changed
+// receives for new ones.
+func (m *Mesh) Messages() []peers.Message { return m.messages.take(&m.messages.in) }
+
+// alarm takes a message of another member. It is called by memberlist's receive
+// loop.
+func (m *Mesh) alarm(content []byte) {
+	x, o, ok := decodeAlarm(content)
+	switch {
+	case !ok || x.By == m.cfg.Name:
+	case !m.table.alarmed(x.By, o):
+		m.see(trouble{kind: kindOld, who: x.By})
+	default:
+		m.messages.heard(x)
+		m.signal()
+	}
+}
+
+// spread sends the messages that are due to all others that are alive.
+func (m *Mesh) spread(list *memberlist.Memberlist) {
+	words := m.messages.take(&m.messages.out)
+	if len(words) == 0 {
+		return
+	}
+	others := m.table.company().others
+	for _, w := range words {
+		b := encodeAlarm(w, m.table.nextAlarm())
+		for addr, name := range others {
+			// Best effort: see Send.
+			_ = list.SendToAddress(memberlist.Address{Addr: addr.String(), Name: name}, b)
+		}
+	}
+}

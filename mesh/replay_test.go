@@ -1,0 +1,70 @@
+package mesh
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/starling-lb/starling/peers"
+)
+
+// TestSaidAgain: what a member said before counts once, and what its earlier process said not at all,
+// however often it is sent again; each time is counted.
+func TestSaidAgain(t *testing.T) {
+	alarm := func(by string, o order) []byte { return encodeAlarm(peers.Message{By: by, About: "n3"}, o) }
+	drains := encodeNews("n2", ordered(Meta{Draining: true}.encode(), order{4, 9}))
+	for name, tt := range map[string]struct {
+		messages [][]byte
+		alarms   int
+		old      float64
+	}{
+		"an alarm":                        {[][]byte{alarm("n2", order{5, 1})}, 1, 0},
+		"the same again":                  {[][]byte{alarm("n2", order{5, 1}), alarm("n2", order{5, 1}), alarm("n2", order{5, 1})}, 1, 2},
+		"two, and the first again":        {[][]byte{alarm("n2", order{5, 1}), alarm("n2", order{5, 2}), alarm("n2", order{5, 1})}, 2, 1},
+		"of an earlier process":           {[][]byte{alarm("n2", order{4, 9})}, 0, 1},
+		"of a process not known yet":      {[][]byte{alarm("n2", order{6, 1}), alarm("n2", order{5, 2})}, 1, 1},
+		"of another member":               {[][]byte{alarm("n2", order{5, 1}), alarm("n4", order{5, 1})}, 2, 0},
+		"draining, of an earlier process": {[][]byte{drains, drains}, 0, 2},
+		"goodbye of an earlier process":   {[][]byte{goodbye("n2", order{4, 9}), goodbye("n2", order{4, 9})}, 0, 2},
+		"goodbye":                         {[][]byte{goodbye("n2", order{5, 3})}, 0, 0},
+		"goodbye without order":           {[][]byte{append([]byte{messageGoodbye}, "n2"...)}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := New(Config{Name: "n1", Bind: addrNo(1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			says := ordered(Meta{Ready: true}.encode(), order{5, 3})
+			m.table.alive("n2", addrNo(2), says, time.Now())
+			for _, b := range tt.messages {
+				(hooks{m}).NotifyMsg(b)
+			}
+			if got := len(m.Messages()); got != tt.alarms {
+				t.Errorf("%d alarms, want %d", got, tt.alarms)
+			}
+			if got := testutil.ToFloat64(m.metrics.rejected.WithLabelValues("old")); got != tt.old {
+				t.Errorf("%v old, want %v", got, tt.old)
+			}
+			if got := m.Members()[1].Meta; !got.Ready || got.Draining {
+				t.Errorf("n2 says %+v", got)
+			}
+			state, _ := m.table.gone("n2", time.Now())
+			if left := name == "goodbye"; left != (state == Left) {
+				t.Errorf("n2 is %s", state)
+			}
+		})
+	}
+}
+
+// TestAlarmsAreInOrder: those of one process are newer each, and those of the next one too.
+func TestAlarmsAreInOrder(t *testing.T) {
+	tab := newTable("n1", addrNo(1), Meta{}.encode(), time.UnixMilli(5000))
+	got := []order{tab.nextAlarm(), tab.nextAlarm()}
+	tab.outlive(ordered(Meta{}.encode(), order{9000, 1}))
+	got = append(got, tab.nextAlarm())
+	if diff := cmp.Diff([]order{{5000, 1}, {5000, 2}, {9001, 3}}, got, cmp.AllowUnexported(order{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

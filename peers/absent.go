@@ -1,0 +1,92 @@
+package peers
+
+import "time"
+
+// absence is the time in which the speaker of a peer is away: it is about to end, has ended, or has
+// begun and was not ready yet. Its host goes on forwarding, so it keeps its addresses, and another
+// node answers for them with its MAC.
+type absence struct {
+	since   time.Time
+	grace   time.Duration
+	word    Word // its last before that
+	hearsay bool // this node began later, and only others know it: it lasts as long as they say so
+}
+
+// absent reports whether a peer whose speaker is not heard, or says that it is away, keeps its
+// addresses. Whether its host is there, the host watch finds out.
+func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
+	a := p.absences[m.Name]
+	switch {
+	case p.without(SpeakerAway), m.State != Dead && !m.Word.Away, m.Word.Draining:
+		return false
+	case a == nil:
+		if a = p.begins(m, now); a == nil {
+			return false
+		}
+		p.absences[m.Name] = a
+		p.note(m.Name, Away)
+	case now.Sub(a.since) >= a.grace, a.hearsay && !m.Missed:
+		p.known[m.Name] = true
+		return false
+	}
+	p.wakeAt(a.since.Add(a.grace))
+	q.State, q.Since, q.Word, q.Reason = Absent, a.since, a.word, "its speaker is away, and its host is there"
+	return true
+}
+
+// begins is the absence of a peer that begins now; nil: it does not. Of one that this node has never
+// known otherwise, others say so.
+func (p *Peers) begins(m *Member, now time.Time) *absence {
+	if !p.mayBeAbsent(m) {
+		return nil
+	}
+	if word := p.ready[m.Name]; word != nil {
+		return &absence{since: now, grace: m.Grace, word: *word}
+	}
+	if p.known[m.Name] || !m.Missed {
+		return nil
+	}
+	word := m.Word
+	word.Ready, word.Away = true, false
+	return &absence{since: now, grace: m.Grace, word: word, hearsay: true}
+}
+
+// mayBeAbsent reports whether all others are sure to keep the addresses of a peer for it. What they go
+// by, they all know alike by gossip.
+func (p *Peers) mayBeAbsent(m *Member) bool {
+	if p.cfg.Pace <= 0 || m.Grace <= 0 || len(m.MACs) == 0 {
+		return false
+	}
+	watched := Share(p.me.Networks, m.Networks)
+	for i := range p.gossip {
+		o := &p.gossip[i]
+		if o.State != Alive || o.Name == p.self || o.Name == m.Name {
+			continue
+		}
+		if !o.Deputy {
+			return false
+		}
+		watched = watched || Share(o.Networks, m.Networks)
+	}
+	return watched
+}
+
+// remember notes who could be absent from now on, and who is so no more.
+func (p *Peers) remember(list []Peer) {
+	was := p.absences
+	p.ready, p.absences = make(map[string]*Word, len(list)), make(map[string]*absence)
+	for i := range list {
+		switch q := &list[i]; {
+		case q.State.Up() && q.Word.Ready && !q.Word.Draining && !q.Word.Away:
+			p.ready[q.Name], p.known[q.Name] = &q.Word, true
+		case q.State == Absent, was[q.Name] != nil && !p.lost[q.Name].IsZero(): // it may be heard again
+			p.absences[q.Name] = was[q.Name]
+		}
+	}
+}
+
+// held reports whether a peer takes this node for absent, and so keeps its addresses for it.
+func (p *Peers) held() bool {
+	m := p.member(p.self)
+	return m != nil && m.Missed
+}

@@ -1,0 +1,181 @@
+package peers
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/probe"
+)
+
+// maxWatched is how many hosts one node watches, whatever their number.
+const maxWatched = 16
+
+// watched are the members whose hosts this node is to watch, of all that gossip reaches or that are
+// absent: those for whose name fewer than so many others on their networks rank higher.
+func watched(members []Member, self string, own []netip.Prefix, watchers int) []string {
+	var r []string
+	for i := range members {
+		m := &members[i]
+		if m.Name == self || m.State != Alive && m.State != Absent || !Share(m.Networks, own) {
+			continue
+		}
+		mine, higher := owner.ScoreKey(self, m.Name), 0
+		for j := range members {
+			o := &members[j]
+			if o.Name == self || i == j || o.State != Alive {
+				continue
+			}
+			if s := owner.ScoreKey(o.Name, m.Name); (s > mine || s == mine && o.Name < self) && Share(o.Networks, m.Networks) {
+				if higher++; higher == watchers {
+					break
+				}
+			}
+		}
+		if higher < watchers && len(r) < maxWatched {
+			r = append(r, m.Name)
+		}
+	}
+	return r
+}
+
+// Share reports whether two nodes have a network in common.
+func Share(a, b []netip.Prefix) bool {
+	return slices.ContainsFunc(a, func(p netip.Prefix) bool { return slices.Contains(b, p) })
+}
+
+// fellows counts the nodes that have a network in common with m, this one included.
+func (p *Peers) fellows(m *Member) int {
+	n := 0
+	if Share(p.me.Networks, m.Networks) {
+		n++
+	}
+	for i := range p.gossip {
+		if o := &p.gossip[i]; o.Name != m.Name && o.Name != p.self && o.State == Alive && Share(o.Networks, m.Networks) {
+			n++
+		}
+	}
+	return n
+}
+
+// chooseWatched brings the watched hosts up to the members. Most steps change nothing of them.
+func (p *Peers) chooseWatched(list []Peer) {
+	members := p.withAbsent(list)
+	if p.chosen != nil && slices.Equal(p.chosenFor, p.me.Networks) && slices.EqualFunc(p.chosen, members, func(a, b Member) bool {
+		return a.Name == b.Name && a.State == b.State && slices.Equal(a.Networks, b.Networks)
+	}) {
+		return
+	}
+	p.chosen, p.chosenFor, p.watches = members, p.me.Networks, watched(members, p.self, p.me.Networks, p.cfg.Timing.Watchers)
+}
+
+// withAbsent is what gossip has of the members, with those that are absent as such.
+func (p *Peers) withAbsent(list []Peer) []Member {
+	members := p.gossip
+	for i := range list {
+		if q := &list[i]; q.State == Absent {
+			if &members[0] == &p.gossip[0] {
+				members = slices.Clone(members)
+			}
+			for j := range members {
+				if members[j].Name == q.Name {
+					members[j].State = Absent
+				}
+			}
+		}
+	}
+	return members
+}
+
+// watchedAbsent are the absent peers whose hosts this node watches, sorted, but for those of hearsay:
+// nodes must not go on believing something because of each other.
+func (p *Peers) watchedAbsent(list []Peer) (names []string) {
+	for i := range list {
+		if q := &list[i]; q.State == Absent && !p.absences[q.Name].hearsay && slices.Contains(p.watches, q.Name) {
+			names = append(names, q.Name)
+		}
+	}
+	return names
+}
+
+// asker is who asks a question: hosts of absent peers are watched more closely.
+func (p *Peers) asker(x probe.Question) *probe.Asker {
+	if p.close.Asks(x) {
+		return p.close
+	}
+	return p.own
+}
+
+// answer is what became of a question of this package.
+func (p *Peers) answer(x probe.Question) probe.Answer {
+	a, _ := p.asker(x).Answer(x)
+	return a
+}
+
+// doubts reports whether a station that replied before has missed some questions, or one that never
+// did so many that it is silent.
+func (p *Peers) doubts(x probe.Question) bool {
+	a := p.answer(x)
+	return p.asker(x).Doubts(x) || a.Silent && a.Last.IsZero()
+}
+
+// hostProbes ask the kernel of a member's host for those of its addresses that are on networks of
+// this node.
+func (p *Peers) hostProbes(m *Member) []probe.Question {
+	known := []netip.Addr{m.Addr.Addr()}
+	for _, mac := range m.MACs {
+		known = append(known, p.stations[mac].Addrs...)
+	}
+	var r []probe.Question
+	for _, network := range p.me.Networks {
+		if i := slices.IndexFunc(known, network.Contains); i >= 0 {
+			for _, mac := range m.MACs {
+				r = append(r, probe.Question{IP: known[i], MAC: mac, Host: true})
+			}
+		}
+	}
+	return r
+}
+
+// speakerProbes ask at each MAC whether a speaker is there.
+func speakerProbes(macs []string) []probe.Question {
+	r := make([]probe.Question, len(macs))
+	for i, mac := range macs {
+		r[i] = probe.Question{MAC: mac}
+	}
+	return r
+}
+
+// verdict of several probes to one node.
+type verdict uint8
+
+const (
+	open    verdict = iota // nothing is certain yet
+	silent                 // nobody replies
+	present                // somebody does
+)
+
+// verdictOf sums up the answers to probes: one reply is enough to be present, and all must be
+// silent for silence.
+func (p *Peers) verdictOf(probes []probe.Question) verdict {
+	mute := 0
+	for _, x := range probes {
+		switch a := p.answer(x); {
+		case a.Silent:
+			mute++
+		case !a.Last.IsZero():
+			return present
+		}
+	}
+	if mute < len(probes) || mute == 0 {
+		return open
+	}
+	return silent
+}
+
+// replied are the probes that were ever replied to.
+func (p *Peers) replied(probes []probe.Question) []probe.Question {
+	return slices.DeleteFunc(slices.Clone(probes), func(x probe.Question) bool {
+		return p.answer(x).Last.IsZero()
+	})
+}

@@ -1,0 +1,157 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/starling-lb/starling/health"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/proxy"
+)
+
+// Reasons of events on Nodes, which tell what concerns more than one Service.
+const (
+	// GossipBlocked tells on a Node that other nodes do not reach its gossip port, though it lives, and what to do.
+	GossipBlocked = "GossipBlocked"
+	// GossipKeyMismatch tells on a Node that its gossip, or what peers that are no nodes send to it, is encrypted with another key than that of the others, and what to do.
+	GossipKeyMismatch = "GossipKeyMismatch"
+	// OtherCluster tells on a Node that speakers of another cluster send gossip to it, and what to do; one node reports it for all.
+	OtherCluster = "OtherCluster"
+	// SpeakerLost tells on a Node that neither gossip nor the wire reaches its speaker, and what to do.
+	SpeakerLost = "SpeakerLost"
+	// KubeProxyMissing tells on a Node that kube-proxy does not run there, although it did or other nodes have one, and what to do.
+	KubeProxyMissing = "KubeProxyMissing"
+	// PoolOverlapsNodes tells on a Node that a pool contains its address, and what to do.
+	PoolOverlapsNodes = "PoolOverlapsNodes"
+	// ConfigMissing tells on a Node that the ConfigMap of the configuration does not exist, and what to do; one node reports it for all.
+	ConfigMissing = "ConfigMissing"
+	// ConfigRejected tells on a Node that the configuration or the gossip's keys have a mistake, such as pools that overlap, and are not in force there; one node reports it for all that have the same.
+	ConfigRejected = "ConfigRejected"
+)
+
+// FaultKey is a condition of a node, or that no Service is to blame for, which is told by an event on a Node. Those who tell the
+// same agree by reason and about, whatever Node they put it on, and the API server keeps one of them: see watcher.Event.
+type FaultKey struct {
+	Node          string // on whose Node it is told
+	reason, about string
+}
+
+// Once is the name of what several tell.
+func (f FaultKey) Once() string { return f.reason + " " + f.about }
+
+// Fault is a condition that is to be told so, as this node sees it now.
+type Fault struct {
+	FaultKey
+	health.Condition
+	everywhere bool // all that sees lists see it too, unless something is wrong with them
+	early      bool // more may be known soon
+}
+
+// faulty is a condition as a fault on a node.
+func faulty(node, about string, c health.Condition) Fault {
+	return Fault{FaultKey: FaultKey{node, c.Code.Rule().Event, about}, Condition: c}
+}
+
+// Faults are what this node has to tell of.
+func (w *World) Faults() []Fault {
+	var list []Fault
+	dead, unreached := w.unreached()
+	strange, datagrams := map[string]health.Condition{}, map[string]bool{}
+	foreign := map[health.Code][]health.Condition{}
+	for _, c := range w.Peers {
+		about := c.Subject
+		_, known := unreached[about.Name]
+		switch {
+		case c.Code == health.GossipNoFamily:
+			unreached[about.Name] = c
+		case c.Code == health.GossipUDPBlocked && !known:
+			unreached[about.Name], datagrams[about.Name] = c, true
+		case c.Code == health.GossipKeyMismatch && about.Kind == health.KindNode:
+			strange[about.Name] = c
+		case c.Code == health.GossipKeyMismatch, c.Code == health.OtherCluster:
+			foreign[c.Code] = append(foreign[c.Code], c)
+		}
+	}
+	list = append(list, w.between(dead)...)
+	if i := w.isolated(); i != nil {
+		f := faulty(w.Self, w.Self, i.Condition)
+		f.early = i.Code == health.GossipUDPBlocked
+		list, unreached = append(list, f), nil
+	}
+	for _, f := range w.between(unreached) {
+		if datagrams[f.about] || len(datagrams) == len(unreached) { // before gossip gives somebody up, datagrams fail
+			f.early, f.everywhere = true, false
+		}
+		list = append(list, f)
+	}
+	for _, f := range w.between(strange) {
+		f.everywhere = false // it knocks at some
+		list = append(list, f)
+	}
+	for _, code := range slices.Sorted(maps.Keys(foreign)) { // one for all peers: their addresses may be forged
+		c := health.New(code, health.Node(w.Self), health.Some(Words(foreign[code]), 3))
+		list = append(list, faulty(w.Self, "peers", c))
+	}
+	for _, m := range w.Members {
+		if m.Meta.NoProxy && m.Up() || m.Name == w.Self && w.ProxyLost {
+			f := faulty(m.Name, m.Name, proxy.Missing(m.Name, m.Meta.NoProxy, ""))
+			f.everywhere = m.Meta.NoProxy
+			list = append(list, f)
+		}
+	}
+	for _, c := range w.Overlap.Found {
+		f := faulty(w.Overlap.NodeOf[c.Subject.Name], c.Subject.Name, c)
+		f.everywhere = true
+		list = append(list, f)
+	}
+	for _, c := range w.Mistakes {
+		list = append(list, faulty(w.Self, c.Words, c))
+	}
+	return list
+}
+
+// unreached says of each node that nothing reaches, or only the wire, that it is so.
+func (w *World) unreached() (dead, blocked map[string]health.Condition) {
+	dead, blocked = map[string]health.Condition{}, map[string]health.Condition{}
+	for _, m := range w.Members {
+		switch m.State {
+		case mesh.Dead:
+			dead[m.Name], _ = w.verdict(m)
+		case mesh.OnWire:
+			blocked[m.Name], _ = w.verdict(m)
+		}
+	}
+	return dead, blocked
+}
+
+// between puts faults between nodes of one kind, which both sides see, on those of the smaller side: the conditions are by the
+// node of the other side. Of equal halves each tells of the other, and where nobody reaches anybody all tell of themselves.
+func (w *World) between(found map[string]health.Condition) []Fault {
+	others := slices.Sorted(maps.Keys(found))
+	if len(others) == 0 {
+		return nil
+	}
+	reason, mine := found[others[0]].Code.Rule().Event, 0
+	for _, m := range w.Members {
+		if _, other := found[m.Name]; !other && hears(m, reason) {
+			mine++
+		}
+	}
+	if mine < len(others) {
+		said := make([]string, len(others))
+		for i, name := range others {
+			said[i] = found[name].Words
+		}
+		c := found[others[0]]
+		c.Subject, c.Words = health.Node(w.Self), fmt.Sprintf("%s sees: %s", w.Self, strings.Join(said[:min(len(said), 3)], "; "))
+		return []Fault{faulty(w.Self, w.Self, c)}
+	}
+	list := make([]Fault, len(others))
+	for i, name := range others {
+		list[i] = faulty(name, name, found[name])
+		list[i].everywhere = true
+	}
+	return list
+}

@@ -1,0 +1,131 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/health"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/proxy"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// member is a member as status shows it.
+func member(m mesh.Member) api.Member {
+	r := api.Member{
+		Name: m.Name, State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining, Returning: m.Meta.Returning, NoProxy: m.Meta.NoProxy,
+		Segments: Texts(m.Meta.Segments), Keys: slices.Clone(m.Meta.Keys), Version: m.Meta.Version, Since: m.Since,
+	}
+	r.Addr = m.Addr.String()
+	r.Health = r.Condition()
+	return r
+}
+
+// Texts are prefixes as text.
+func Texts(prefixes []netip.Prefix) []string {
+	var out []string
+	for _, p := range prefixes {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// members puts together what gossip, the wire and Kubernetes say of each member.
+func (w *World) members(l Look) []api.Member {
+	if w.Now.IsZero() {
+		return nil
+	}
+	var pings map[string]mesh.Ping
+	if l.Pings != nil {
+		pings = l.Pings()
+	}
+	voters := map[string]owner.Node{}
+	for _, n := range w.Voters.Nodes() {
+		voters[n.Name] = n
+	}
+	announces := map[string]int{}
+	for i := range w.VIPs {
+		announces[w.Seat(i).Verdict.Owner]++
+	}
+	list := make([]api.Member, 0, len(w.Members))
+	for _, m := range w.Members {
+		r, p := member(m), pings[m.Name]
+		r.RoundTrip, r.LastSeen = p.RoundTrip.Seconds(), p.Seen
+		if at := l.LastReply(m.Name); at.After(r.LastSeen) {
+			r.LastSeen = at
+		}
+		if m.Name == w.Self {
+			r.LastSeen = w.Now
+		}
+		r.Announces, r.Unfit = announces[m.Name], voters[m.Name].Unfit
+		if r.Unfit == "" {
+			r.Tier = voters[m.Name].Tier.String()
+		}
+		if c, wrong := w.verdict(m); wrong {
+			r.Verdict, r.Todo = c.Words, c.Advice
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// verdict is what is wrong with a member, if anything.
+func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
+	is := func(code health.Code, format string, args ...any) (health.Condition, bool) {
+		return health.New(code, health.Node(m.Name), fmt.Sprintf(format, args...)), true
+	}
+	switch {
+	case m.State == mesh.OnWire:
+		c = blocked(w.Gossip, []mesh.Member{m}, w.Now)[0]
+		if i := w.isolated(); i != nil {
+			c = c.Do(i.Advice)
+		}
+		return c, true
+	case m.State == mesh.Absent:
+		return is(health.SpeakerAway, "the speaker of %s is away: the node keeps its addresses until %s, and other nodes answer for them",
+			m.Name, m.Since.Add(m.Meta.Grace).UTC().Format(time.TimeOnly))
+	case m.State == mesh.Dead:
+		return is(health.NodeLost, "neither gossip nor the wire reaches %s", m.Name)
+	case m.State == mesh.Left && slices.Contains(w.speakerless().Unselected, m.Name):
+		return Speakerless{Unselected: []string{m.Name}}.Conditions()[0], true
+	case m.State == mesh.Left:
+		return is(health.SpeakerStopped, "the speaker of %s was stopped", m.Name)
+	case m.Name != w.Self && m.Meta.Config != w.Meta.Config:
+		return is(health.ConfigDiffers, "%s has other pools or another class in force than %s", m.Name, w.Self)
+	case m.Name != w.Self && !m.Meta.Ready:
+		return is(health.NodeNotReady, "%s is not ready", m.Name)
+	case m.Name != w.Self && m.Meta.NoProxy:
+		return proxy.Missing(m.Name, true, ""), true
+	case m.Meta.OutOfTouch():
+		return is(health.NodeOutOfTouch, "%s has lost the API server: it announces, but learns of no change", m.Name)
+	}
+	i, known := slices.BinarySearchFunc(w.Cluster.Nodes, m.Name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
+	switch {
+	case !known:
+	case w.Cluster.Nodes[i].Going != "":
+		return is(health.NodeGoing, "%s is about to go (%s), so others go first", m.Name, w.Cluster.Nodes[i].Going)
+	case w.Cluster.Nodes[i].Cordoned:
+		return is(health.NodeCordoned, "%s is cordoned: it keeps its addresses, and hands them over when its speaker ends", m.Name)
+	case w.Cluster.Nodes[i].NetworkUnavailable:
+		return is(health.NetworkUnavailable, "Kubernetes says that the network of %s is unavailable", m.Name)
+	}
+	return health.Condition{}, false
+}
+
+// unwell are the members with which something is wrong, but for what the loop says of all of them at once: those that only
+// the wire reaches, those with another configuration, and those that are to be none.
+func (w *World) unwell() []health.Condition {
+	var list []health.Condition
+	for _, m := range w.Members {
+		c, wrong := w.verdict(m)
+		if wrong && m.State != mesh.OnWire && c.Code != health.ConfigDiffers && c.Code != health.NoSpeaker {
+			list = append(list, c)
+		}
+	}
+	return list
+}

@@ -1,0 +1,159 @@
+package speaker
+
+import (
+	"time"
+
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// absences: speakers are away while their hosts forward: for a minute nothing moves, and another one
+// answers with the owner's MAC. Gossip finds out about a crash after 0.5 s.
+func absences() []scenario {
+	const grace = time.Minute
+	keeps := func(name string, nodes int, run func(s *scene)) scenario {
+		return scenario{name, nodes, func(s *scene) {
+			for _, n := range s.others("") {
+				s.restart(n, grace)
+			}
+			s.pass(10 * time.Second)
+			s.web()
+			run(s)
+		}}
+	}
+	return []scenario{
+		keeps("a speaker restarts", 3, func(s *scene) {
+			s.still("restart", 0, func() {
+				s.leaves(s.top)
+				s.pass(2 * time.Second)
+				if v := s.speakers[s.third].speaker.Snapshot().VIPs[0]; v.Owner != s.top || v.AnsweredBy != s.second {
+					s.t.Errorf("status shows that %s has it and %s answers: %s", v.Owner, v.AnsweredBy, v.Reason)
+				}
+				s.begin(s.top)
+				s.pass(10 * time.Second)
+			})
+			if !s.owns(s.top)() {
+				s.t.Errorf("%v answer in the end", s.owners(s.ip))
+			}
+		}),
+		keeps("a speaker crashes and is back", 3, func(s *scene) {
+			s.still("crash", 510*ms, func() {
+				s.kill(s.top)
+				s.within("it is absent", 510*ms, s.sees(s.second, s.top, mesh.State(peers.Absent)))
+				s.pass(5 * time.Second)
+				s.begin(s.top)
+				s.pass(10 * time.Second)
+			})
+		}),
+		keeps("a process is stopped and continued, and others kept its addresses", 3, func(s *scene) {
+			s.still("stop", 510*ms, func() { s.freeze(s.top); s.pass(10 * time.Second); s.thaw(s.top); s.pass(10 * time.Second) })
+		}),
+		keeps("a host dies whose speaker is away", 3, func(s *scene) {
+			s.leaves(s.top)
+			s.pass(5 * time.Second)
+			s.limit("death", 100*ms, 0, func() { s.set(s.top, func(b *node) { b.up = false }); s.pass(3 * time.Second) })
+			if !s.owns(s.second)() {
+				s.t.Errorf("%v answer in the end", s.owners(s.ip))
+			}
+		}),
+		keeps("a speaker does not come back", 3, func(s *scene) {
+			s.leaves(s.top)
+			s.pass(grace - 5*time.Second)
+			if !s.owns(s.top)() {
+				s.t.Errorf("%v answer within the grace", s.owners(s.ip))
+			}
+			s.limit("end of the grace", 0, 0, func() { s.pass(10 * time.Second) })
+			if !s.owns(s.second)() {
+				s.t.Errorf("%v answer after the grace", s.owners(s.ip))
+			}
+		}),
+		keeps("a deputy ends as well", 4, func(s *scene) {
+			s.still("two restarts", 0, func() {
+				s.leaves(s.top)
+				s.pass(2 * time.Second)
+				s.leaves(s.second)
+				s.pass(2 * time.Second)
+				s.begin(s.second)
+				s.pass(5 * time.Second)
+				s.begin(s.top)
+				s.pass(10 * time.Second)
+			})
+		}),
+		keeps("a node is cordoned, and its speaker ends", 3, func(s *scene) {
+			s.still("cordon", 0, func() {
+				s.setNode(s.top, func(n *watcher.Node) { n.Cordoned = true })
+				s.pass(10 * time.Second)
+			})
+			s.limit("end", 0, 5*ms, func() { s.leaves(s.top); s.pass(3 * time.Second) })
+			if !s.owns(s.second)() {
+				s.t.Errorf("%v answer in the end", s.owners(s.ip))
+			}
+		}),
+		keeps("a speaker restarts while gossip is blocked", 3, func(s *scene) {
+			names := s.others("")
+			between(names, names, s.block)
+			s.pass(10 * time.Second)
+			// Who is back does not learn that others kept its addresses, and is returning.
+			s.limit("restart", 0, 5*ms, func() { s.leaves(s.top); s.pass(3 * time.Second); s.begin(s.top); s.pass(10 * time.Second) })
+		}),
+		{"a member sees it otherwise while a speaker is away", 3, func(s *scene) { s.otherwise(grace, false) }},
+		{"a member of higher rank sees it otherwise while a speaker is away", 3, func(s *scene) { s.otherwise(grace, true) }},
+		keeps("a stranger claims it while a speaker is away", 3, func(s *scene) {
+			s.leaves(s.top)
+			s.pass(2 * time.Second)
+			s.claim(s.ip, strangeMAC)
+			s.within("it is reported", 205*ms, func() bool { return len(s.conflicts(s.second)) > 0 })
+		}),
+		keeps("all speakers are restarted one after the other", 4, func(s *scene) {
+			s.still("rolling restart", 0, func() {
+				for _, n := range s.others("") {
+					s.leaves(n)
+					s.pass(2 * time.Second)
+					s.begin(n)
+					s.pass(5 * time.Second)
+				}
+			})
+		}),
+	}
+}
+
+// restart starts a speaker anew that asks for a grace.
+func (s *scene) restart(name string, grace time.Duration) {
+	s.rules.grace = grace
+	s.leaves(name)
+	s.begin(name)
+	s.pass(time.Second)
+}
+
+// otherwise has a node elect itself, and answer, while another one is the deputy of who is away: the
+// deputy gives way, whether it outranks that node or not.
+func (s *scene) otherwise(grace time.Duration, higher bool) {
+	for _, n := range s.others("") {
+		s.restart(n, grace)
+	}
+	s.pass(10 * time.Second)
+	s.web(local)
+	claimant := s.third
+	if higher {
+		claimant = s.second
+		s.setNode(claimant, func(n *watcher.Node) { n.Going = "DrainInProgress" })
+	}
+	s.leaves(s.top)
+	s.pass(2 * time.Second)
+	s.limit("views differ", 0, 10*ms, func() { s.believe(claimant, claimant); s.pass(5 * time.Second) })
+	if !s.owns(claimant)() {
+		s.t.Errorf("%v answer in the end", s.owners(s.ip))
+	}
+}
+
+// still runs f, during which one MAC alone answers for the address, always the same, but for a gap.
+func (s *scene) still(what string, gap time.Duration, f func()) {
+	x := s.meter(s.ip, f)
+	if x.longest > gap || x.double > 0 {
+		s.t.Errorf("%s: no answer for %s, allowed %s; two for %s", what, x.longest, gap, x.double)
+	}
+	if x.others(s.top) {
+		s.t.Errorf("%s: it moved: %v answered", what, x.seen)
+	}
+}

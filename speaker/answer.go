@@ -1,0 +1,161 @@
+package speaker
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/elect"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/probe"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// speak tells the wire which addresses are this node's, and who is to have those that are it no more.
+// Where none may be comes first, so that no address is for an instant answered there.
+func (s *Speaker) speak(w *world) {
+	s.deputise(w)
+	heirs := s.heirs(w)
+	s.settle(w)
+	s.live.Step(w.Now, w.wanted())
+	s.cfg.Wire.Meet(s.company(w))
+	s.cfg.Wire.Confine(w.limits())
+	s.handing = s.cfg.Wire.Assign(claims.Assignment{Own: s.answer, Watched: s.watch, Heirs: heirs, Absent: s.deputy})
+}
+
+// settle notes which addresses are this node's by election. The lists that the wire was given stay the same as long as
+// nothing moves.
+func (s *Speaker) settle(w *world) {
+	if s.mine != nil && len(w.elected) == 0 && len(w.gone) == 0 {
+		return
+	}
+	if s.mine == nil {
+		s.mine = make(map[netip.Addr]bool)
+		for i, v := range w.VIPs {
+			s.own(v.IP, w.seats[i].Elected.Owner == s.cfg.Node)
+		}
+	}
+	for ip := range w.gone {
+		s.own(ip, false)
+	}
+	for _, i := range w.elected {
+		s.own(w.VIPs[i].IP, w.seats[i].Elected.Owner == s.cfg.Node)
+	}
+	all := make([]netip.Addr, len(w.VIPs)) // room for both lists, which are not changed any more
+	s.answer, s.watch = all[:0:len(s.mine)], all[len(s.mine):len(s.mine)]
+	for _, v := range w.VIPs {
+		if s.mine[v.IP] {
+			s.answer = append(s.answer, v.IP)
+		} else {
+			s.watch = append(s.watch, v.IP)
+		}
+	}
+}
+
+// own notes whether an address is this node's.
+func (s *Speaker) own(ip netip.Addr, mine bool) {
+	if mine {
+		s.mine[ip] = true
+	} else {
+		delete(s.mine, ip)
+	}
+}
+
+// maxUnknown is how many stations that nobody knows are probed at a time.
+const maxUnknown = 64
+
+// wanted are the probes that this turn asks for: those about addresses, and whether a speaker is at
+// an unknown station that announces one.
+func (w *world) wanted() peers.Wanted {
+	unknown := map[string]bool{}
+	for _, mac := range w.Wire.Heard {
+		if w.Names[mac] == "" && len(unknown) < maxUnknown {
+			unknown[mac] = true
+		}
+	}
+	for mac := range unknown {
+		w.ask = append(w.ask, probe.Question{MAC: mac})
+	}
+	return w.ask
+}
+
+// company is what the wire is to know of the other nodes.
+func (s *Speaker) company(w *world) arpd.Company {
+	word := w.Meta.Word()
+	if s.barred(w) {
+		word.Ready = false
+	}
+	return arpd.Company{
+		Heals: w.believed.Heals, Peers: others(w.Names, s.cfg.Node), Gone: gone(w.Members), Draining: w.draining,
+		Speakers: w.believed.Unnamed, Say: word.Code(),
+	}
+}
+
+// others are the MACs that are another node's, with its name.
+func others(names map[string]string, self string) map[string]string {
+	r := make(map[string]string, len(names))
+	for mac, name := range names {
+		if name != self {
+			r[mac] = name
+		}
+	}
+	return r
+}
+
+// barred tells whether Kubernetes does not want this node to announce.
+func (s *Speaker) barred(w *world) bool {
+	return slices.ContainsFunc(w.Cluster.Nodes, func(n watcher.Node) bool {
+		return n.Name == s.cfg.Node && elect.Barred(n, s.cfg.IgnoreExclude) != ""
+	})
+}
+
+// heirs names the new owner of each address that this node was elected for until now and that another
+// live node is elected for, as long as the wire still answers for it: see package claims. An address
+// that nobody holds any more, or nobody may own, has none and is silent at once.
+func (s *Speaker) heirs(w *world) map[netip.Addr]string {
+	r := map[netip.Addr]string{}
+	add := func(i int) {
+		if heir := w.seats[i].Elected.Owner; heir != s.cfg.Node && w.up(heir) {
+			r[w.VIPs[i].IP] = heir
+		}
+	}
+	for _, i := range w.elected {
+		if s.mine[w.VIPs[i].IP] {
+			add(i)
+		}
+	}
+	for _, ip := range s.handing {
+		if i, bound := w.Find(ip); bound {
+			add(i)
+		}
+	}
+	return r
+}
+
+// up reports whether the speaker of a node is there. Who is away says nothing: its deputy answers at once.
+func (w *world) up(node string) bool {
+	return slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.Name == node && m.Up() })
+}
+
+// drained tells whether a leaving speaker may fall silent: every address has been handed over, or there
+// is nobody to take it. One that will be back waits until deputies answer.
+func (s *Speaker) drained(w *world) bool {
+	if w.leaving {
+		return w.believed.Held || !w.Now.Before(s.drain.Add(awayLimit))
+	}
+	return w.draining && len(s.handing) == 0
+}
+
+// gone are the members that take no part, and since when.
+func gone(members []mesh.Member) map[string]time.Time {
+	r := map[string]time.Time{}
+	for _, m := range members {
+		if !m.Owns() {
+			r[m.Name] = m.Since
+		}
+	}
+	return r
+}

@@ -1,0 +1,81 @@
+package speaker
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/starling-lb/starling/elect"
+	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/watcher"
+)
+
+// A speaker that ends and is to be back within the grace moves nothing: it says that it is away, and
+// the others go on electing its node. The deputy of an address, which is who would own it if no
+// endpoints mattered and the node was not there, answers with the owner's MAC until the speaker is
+// ready again. Two speakers that answer with the same MAC are one answer, so a deputy may begin too
+// early, and end too late.
+
+// awayLimit is how long a speaker that ends answers on if no other says that it has noticed.
+const awayLimit = 500 * time.Millisecond
+
+// First is what a speaker says of itself before the loop does, with its grace: it begins, and is as
+// away as its predecessor.
+func First(grace time.Duration) mesh.Meta { return mesh.Meta{Away: true, Deputy: true, Grace: grace} }
+
+// parts decides how this speaker ends: for a node that goes, or whose addresses nobody would keep, by
+// handing over; else it just says that it is away.
+func (s *Speaker) parts(w *world) {
+	if s.drain.IsZero() {
+		return
+	}
+	w.leaving = s.cfg.Grace > 0 && s.cfg.Pace > 0 && !s.goes(w) && w.deputies()
+	w.draining = !w.leaving
+}
+
+// goes reports whether the node is about to go, and not its speaker alone.
+func (s *Speaker) goes(w *world) bool {
+	return slices.ContainsFunc(w.Cluster.Nodes, func(n watcher.Node) bool {
+		return n.Name == w.Self && (n.Cordoned || n.Going != "" || n.Ending != "" || elect.Barred(n, s.cfg.IgnoreExclude) != "")
+	})
+}
+
+// deputies reports whether there is another speaker on a network of this node, and all know how to answer for an absent
+// node.
+func (w *world) deputies() bool {
+	ready := false
+	for i := range w.Members {
+		m := &w.Members[i]
+		if m.Name == w.Self || m.State != mesh.Alive {
+			continue
+		}
+		if !m.Meta.Deputy {
+			return false
+		}
+		ready = ready || m.Meta.Ready && !m.Meta.Away && peers.Share(m.Meta.Segments, segments(w.Wire))
+	}
+	return ready
+}
+
+// deputise finds who answers for the addresses of nodes whose speakers are away, this node among them.
+func (s *Speaker) deputise(w *world) {
+	if s.deputy = nil; !slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.State == mesh.Absent }) {
+		return
+	}
+	s.deputy, w.Deputies = map[netip.Addr]string{}, elect.Deputies(w.Voters, w.Members, w.VIPs, w.seats)
+	for i, v := range w.VIPs {
+		if w.Deputies[v.IP] == w.Self {
+			s.deputy[v.IP] = w.seats[i].Verdict().Owner
+		}
+	}
+	w.Deputised = len(s.deputy)
+}
+
+// hashes are names as metadata tell them.
+func hashes(names []string) (out []uint32) {
+	for _, n := range names {
+		out = append(out, mesh.ShortName(n))
+	}
+	return out
+}

@@ -1,0 +1,72 @@
+package speaker
+
+import (
+	"slices"
+	"time"
+)
+
+// returns: a node that comes back lets others go first for 3 s, twice as long each time within five
+// minutes, up to a minute. Contact with the API server is unsure after 30 s and lost after 60 s.
+func returns() []scenario {
+	return []scenario{
+		{"a link is back", 3, func(s *scene) {
+			s.web()
+			s.pass(6 * time.Minute) // the start of a speaker is a return as well
+			s.flap()
+			s.back(3 * time.Second)
+			s.pass(200 * time.Second)
+			s.flap()
+			s.back(6 * time.Second)
+			for _, held := range []int{12, 24, 48, 60} {
+				s.flap()
+				s.back(time.Duration(held) * time.Second)
+			}
+		}},
+		{"the owner is away from the API server", 3, func(s *scene) {
+			s.web(local)
+			s.set(s.top, silent(time.Now()))
+			s.pass(55 * time.Second)
+			if !s.owns(s.top)() {
+				s.t.Errorf("%v answer after 55 s", s.owners(s.ip))
+			}
+			s.within("it is passed over", 11*time.Second, s.owns(s.second))
+		}},
+		{"all are away from the API server", 3, func(s *scene) {
+			s.web(local)
+			all := []string{s.top, s.second, s.third}
+			s.limit("away and back", 0, 0, func() {
+				for _, n := range all {
+					s.set(n, silent(time.Now()))
+					s.pass(5 * time.Second)
+				}
+				s.pass(3 * time.Minute)
+				slices.Reverse(all)
+				for _, n := range all {
+					s.set(n, silent(time.Time{}))
+					s.pass(5 * time.Second)
+				}
+				s.pass(time.Minute)
+			})
+		}},
+	}
+}
+
+// flap takes the owner away for ten seconds, by its link.
+func (s *scene) flap() {
+	between([]string{s.top}, s.others(s.top), s.block)
+	s.set(s.top, func(b *node) { b.up = false })
+	s.pass(10 * time.Second)
+	s.set(s.top, func(b *node) { b.up = true })
+	between([]string{s.top}, s.others(s.top), s.unblock)
+}
+
+// back: who had the address before has it again after it was held, and not sooner.
+func (s *scene) back(held time.Duration) {
+	s.pass(held - 700*ms)
+	if !s.owns(s.second)() {
+		s.t.Errorf("%v answer %s after the return, want %s", s.owners(s.ip), held-700*ms, s.second)
+	}
+	s.within("it has it again", 1200*ms, s.owns(s.top))
+}
+
+func silent(since time.Time) func(b *node) { return func(b *node) { b.silent = since } }
