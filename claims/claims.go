@@ -12,8 +12,7 @@
 //	owner that     remember                 ask it as well; the       remember
 //	yields                                  first that replied
 //	                                        keeps the address
-//	handing over   ask, if it is the        ask; done if it           remember
-//	               successor; done if it    replies
+//	handing over   ask it: done when it     the same                  remember
 //	               replies
 //	deputy         ask it: yield while it   the same                  after 0.2 s a conflict:
 //	               replies                                            report it
@@ -136,7 +135,6 @@ const (
 	Report                      // after the grace it is a conflict; defend once in DefendInterval
 	Again                       // a tentative address may be about to be let go of: probe it again, and soon
 	Taken                       // somebody has the tentative address
-	Finish                      // ask a successor whether it has the address, and fall silent when it does
 )
 
 // Rules are the table: what is done about a claim.
@@ -146,7 +144,7 @@ type Rules [roles][claimants]Action
 func Table() Rules {
 	return Rules{
 		Owner:       {Lower: Remember | Defend, Higher: Remember | Defend | Ask, Stranger: Remember | Report},
-		HandingOver: {Lower: Remember | Finish, Higher: Remember | Finish, Stranger: Remember},
+		HandingOver: {Lower: Remember | Ask, Higher: Remember | Ask, Stranger: Remember},
 		Deputy:      {Lower: Remember | Ask, Higher: Remember | Ask, Stranger: Remember | Report},
 		Watching:    {Lower: Remember, Higher: Remember, Stranger: Remember},
 		Tentative:   {Lower: Again, Higher: Again, Stranger: Taken},

@@ -108,7 +108,7 @@ func (e Members) step(m *Machine, now time.Time) {
 			if _, member := e.Names[r.mac]; r.fight != nil && r.member != member {
 				m.end(r)
 			}
-			if r.ask != nil && m.action(ip, r.mac)&Ask == 0 && !m.succeeds(ip, r.mac) {
+			if r.ask != nil && m.action(ip, r.mac)&Ask == 0 {
 				m.unask(ip, r)
 			}
 		}

@@ -9,8 +9,9 @@ import (
 	"github.com/starling-lb/starling/probe"
 )
 
-// handing is an address on its way to another node. It is answered until the successor says that it
-// has it, so that no packet finds nobody.
+// handing is an address on its way to another node. It is answered until the successor, or another
+// member that claims it, replies that it has it, so that no packet finds nobody. A claim alone is not
+// enough: that member may be handing the address over as well, and have announced it a moment before.
 type handing struct {
 	heir       string
 	ask, until time.Time
@@ -34,7 +35,7 @@ func (m *Machine) beginHanding(ip netip.Addr, heir string, now time.Time) {
 		h.heir = heir
 	}
 	for r := range m.all(ip) { // the successor may be faster than the news of it
-		if r.fresh(m.Timing.Fresh, now) && m.Rules[HandingOver][m.claimant(ip, r.mac)]&Finish != 0 && m.succeeds(ip, r.mac) {
+		if r.fresh(m.Timing.Fresh, now) && m.Rules[HandingOver][m.claimant(ip, r.mac)]&Ask != 0 {
 			m.ask(ip, r, now)
 		}
 	}
@@ -94,14 +95,6 @@ func (m *Machine) handOver(ip netip.Addr, now time.Time) {
 			m.add(q, now)
 		}
 	}
-}
-
-// succeeds reports whether a station may take over an address that is handed over: the successor, or a
-// member that outranks this node and keeps it anyway. It is asked when it is heard, for it may be handing
-// the address over as well, and have announced it a moment before.
-func (m *Machine) succeeds(ip netip.Addr, mac MAC) bool {
-	h := m.handing[ip]
-	return h != nil && (m.members.Names[mac] == h.heir || m.claimant(ip, mac) == Higher)
 }
 
 // refused reports whether the successor is there and has not the address, and no other member was

@@ -247,7 +247,7 @@ func (m *Machine) claimed(ip netip.Addr, mac MAC, action Action, now time.Time) 
 	if action&Report != 0 {
 		m.dispute(ip, r, now)
 	}
-	if action&Ask != 0 || action&Finish != 0 && m.succeeds(ip, mac) {
+	if action&Ask != 0 {
 		m.ask(ip, r, now)
 	}
 }
