@@ -2,10 +2,10 @@ package arpd
 
 import (
 	"encoding/binary"
-	"hash/fnv"
 	"net/netip"
 
 	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/probe"
 )
 
 // The presence address is what a speaker is asked for when the question is only
@@ -25,9 +25,7 @@ const (
 
 // presenceOf is the presence address of a cluster.
 func presenceOf(cluster string) uint32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(cluster)) // cannot fail
-	p := h.Sum32() & presenceMask
+	p := probe.Hash(cluster) & presenceMask
 	if p == 0 { // 0.0.0.0 is another thing
 		p = wordMask + 1
 	}

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -64,14 +65,14 @@ type What string
 
 // The notes.
 const (
-	Silent   What = "host is silent"                                                  // the host watch suspects it
-	Accused  What = "a peer suspects us"                                              // the peer is who does
-	Died     What = "peer declared dead: no ARP/NDP reply, confirmed by another node" // against the word of gossip
-	Revived  What = "peer alive again"                                                // the end of that
-	Gone     What = "dead"                                                            // it counts as dead from now on, for whatever reason
-	Away     What = "its speaker is away"                                             // it is absent from now on
-	Returned What = "this node has come back"                                         // the peer is this node
-	CutOff   What = "this node hears no peers"                                        // the same
+	Silent   What = "host is silent"                                            // the host watch suspects it
+	Accused  What = "a peer suspects us"                                        // the peer is who does
+	Died     What = "peer declared dead: no reply by ARP or neighbor discovery" // against the word of gossip
+	Revived  What = "peer alive again"                                          // the end of that
+	Gone     What = "dead"                                                      // it counts as dead from now on, for whatever reason
+	Away     What = "its speaker is away"                                       // it is absent from now on
+	Returned What = "this node has come back"                                   // the peer is this node
+	CutOff   What = "this node hears no peers"                                  // the same
 )
 
 // Ready is what follows from the events up to now.
@@ -302,6 +303,7 @@ func (p *Peers) evaluate(now time.Time) {
 	p.close.Set(closely, p.cfg.Rhythms.Close.Steady, now)
 	p.remember(list)
 	p.count(list)
+	p.forgetGone(list)
 	p.evaluateSelf(list, now)
 	next := Snapshot{
 		Peers: list, Names: p.names, Unnamed: p.unnamed(), Returning: now.Before(p.hold.until), Until: p.hold.until,
@@ -348,6 +350,24 @@ func (p *Peers) count(list []Peer) {
 		}
 	}
 	p.dead = dead
+}
+
+// forgetGone keeps nothing about who is no peer any more: gossip forgets members that died long ago.
+func (p *Peers) forgetGone(list []Peer) {
+	named := make(map[string]bool, len(list))
+	for i := range list {
+		named[list[i].Name] = true
+	}
+	keepOnly(p.suspicions, named)
+	keepOnly(p.suspected, named)
+	keepOnly(p.refuted, named)
+	keepOnly(p.lost, named)
+	keepOnly(p.absences, named)
+	keepOnly(p.known, named)
+}
+
+func keepOnly[V any](m map[string]V, names map[string]bool) {
+	maps.DeleteFunc(m, func(name string, _ V) bool { return !names[name] })
 }
 
 // presenceProbes ask for the speakers that gossip does not reach, and, while this node is not fit or

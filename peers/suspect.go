@@ -200,7 +200,7 @@ func (p *Peers) confirm(q *Peer, m *Member, now time.Time) (probes []probe.Quest
 	if m.State == Left {
 		q.State = Left
 	}
-	q.Reason = "no reply by ARP or neighbor discovery, as another node confirms"
+	q.Reason = "its host does not reply to ARP or neighbor discovery"
 	return probes
 }
 

@@ -202,3 +202,35 @@ func TestVerdictOf(t *testing.T) {
 		})
 	}
 }
+
+// TestForgetsWhoIsGone: nothing is kept about a peer that gossip has forgotten, so memory does not grow
+// with the names that a cluster had.
+func TestForgetsWhoIsGone(t *testing.T) {
+	var last *Peers
+	replayed(t, `> grace 1s
+> self fit
+> gossip n2 n3
+> replies n2=host+speaker n3=host+speaker
+> run 1s
+> suspect n2 by n3
+> refute n2
+> replies n3=host+speaker
+> suspect n2 by n3
+> gossip n2=dead n3
+> run 5s
+> gossip n3
+> run 10s
+`, func(r *rig) { last = r.Peers })
+	for name, has := range map[string]bool{
+		"suspicions": last.suspicions["n2"] != nil, "suspected": last.suspected["n2"] != nil,
+		"refuted": !last.refuted["n2"].IsZero(), "lost": !last.lost["n2"].IsZero(),
+		"absences": last.absences["n2"] != nil, "known": last.known["n2"],
+	} {
+		if has {
+			t.Errorf("n2 is still in %s", name)
+		}
+	}
+	if !last.known["n3"] {
+		t.Error("n3 is forgotten")
+	}
+}
