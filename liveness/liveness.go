@@ -22,7 +22,7 @@ const idle = 5 * time.Second
 // Mesh is the membership by gossip, and the messages between members.
 type Mesh interface {
 	Members() []mesh.Member
-	Send([]peers.Message)      // to all others
+	Send([]peers.Message)      // each to one other member or to all
 	Messages() []peers.Message // of others, since the last call
 	Changed() <-chan struct{}  // also for new messages
 }

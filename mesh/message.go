@@ -59,8 +59,8 @@ func decodeAlarm(b []byte) (m peers.Message, o order, ok bool) {
 	return peers.Message{By: string(x), About: string(y)}, o, ok && len(x) > 0 && len(y) > 0
 }
 
-// Send sends messages to all other members directly, once; they may be lost. It does not wait until
-// that is done.
+// Send sends messages directly, once, each to one other member or to all; they may be lost. It does not
+// wait until that is done.
 func (m *Mesh) Send(out []peers.Message) {
 	m.messages.send(out)
 	poke(m.spoken)
@@ -84,7 +84,7 @@ func (m *Mesh) alarm(content []byte) {
 	}
 }
 
-// spread sends the messages that are due to all others that are alive.
+// spread sends the messages that are due to those of the others that are alive and meant.
 func (m *Mesh) spread(list *memberlist.Memberlist) {
 	words := m.messages.take(&m.messages.out)
 	if len(words) == 0 {
@@ -94,6 +94,9 @@ func (m *Mesh) spread(list *memberlist.Memberlist) {
 	for _, w := range words {
 		b := encodeAlarm(w, m.table.nextAlarm())
 		for addr, name := range others {
+			if w.To != "" && w.To != name {
+				continue
+			}
 			// Best effort: see Send.
 			_ = list.SendToAddress(memberlist.Address{Addr: addr.String(), Name: name}, b)
 		}

@@ -89,11 +89,12 @@
 // # Suspect and refute
 //
 // Who suspects a peer, or hears Suspect, probes its kernel and speaker at once. It believes in the
-// death when both are silent and one other node suspects the peer. So the verdicts
-// of all are ready when that of the watchers is, and the suspect has the time of two probes to
-// answer Refute to all, which ends the suspicion. It then announces its addresses again, since
-// neighbors may have been told otherwise. The messages are those of SWIM (Das, Gupta, Motivala:
-// SWIM, DSN 2002), sent directly rather than gossiped.
+// death when both are silent and one other node suspects the peer, and says Suspect to that one in
+// return: of the three that watch a host two may be dead as well. So the verdicts of all are ready
+// when that of the watchers is, and the suspect has the time of two probes to answer Refute to all,
+// which ends the suspicion. It then announces its addresses again, since neighbors may have been
+// told otherwise. The messages are those of SWIM (Das, Gupta, Motivala: SWIM, DSN 2002), sent
+// directly rather than gossiped.
 //
 // # Probes
 //

@@ -1,15 +1,19 @@
 package peers
 
 import (
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/starling-lb/starling/probe"
 )
 
-// Message goes to every peer directly, once, and may be lost. Where both names are the same it is
+// Message goes directly to a peer, once, and may be lost. Where About and By are the same it is
 // Refute, by a peer that was suspected; else Suspect.
-type Message struct{ About, By string }
+type Message struct {
+	About, By string
+	To        string // "" is every peer. It is not part of what is sent.
+}
 
 // accusation is the time in which others suspect this node.
 type accusation struct {
@@ -36,7 +40,7 @@ func (p *Peers) hear(m Message, now time.Time) bool {
 		return true
 	}
 	if m.About == p.self {
-		p.out.Messages = append(p.out.Messages, Message{p.self, p.self})
+		p.out.Messages = append(p.out.Messages, Message{About: p.self, By: p.self})
 		p.accuse(m.By, now)
 		return true
 	}
@@ -49,7 +53,7 @@ func (p *Peers) hear(m Message, now time.Time) bool {
 	by[m.By] = now
 	fresh := !known || now.Sub(last) >= p.cfg.Timing.SuspectMemory
 	if fresh && p.gone(m.About) {
-		p.out.Messages = append(p.out.Messages, Message{About: m.About, By: p.self})
+		p.out.Messages = append(p.out.Messages, Message{About: m.About, By: p.self, To: m.By})
 	}
 	return fresh
 }
@@ -183,6 +187,9 @@ func (p *Peers) confirm(q *Peer, m *Member, now time.Time) (probes []probe.Quest
 	case since.IsZero():
 		p.lost[m.Name] = now
 		p.note(m.Name, Died)
+		if near {
+			p.agree(m.Name)
+		}
 		q.Word, p.known[m.Name] = m.Word, true
 	case p.revives(q, heard, since, now):
 		delete(p.lost, m.Name)
@@ -202,6 +209,17 @@ func (p *Peers) confirm(q *Peer, m *Member, now time.Time) (probes []probe.Quest
 	}
 	q.Reason = "its host does not reply to ARP or neighbor discovery"
 	return probes
+}
+
+// agree tells those that suspect a peer that this node believes in its death. Of the three that watch a
+// host two may be dead as well, and the third would wait for somebody who agrees.
+func (p *Peers) agree(name string) {
+	if s := p.suspicions[name]; s != nil && s.sent > 0 {
+		return // every peer knows it
+	}
+	for _, by := range slices.Sorted(maps.Keys(p.suspected[name])) {
+		p.out.Messages = append(p.out.Messages, Message{About: name, By: p.self, To: by})
+	}
 }
 
 // revives reports whether a peer that this node took for dead by the host watch is not. The host of one
@@ -247,7 +265,7 @@ func (p *Peers) vouch(m *Member, probes []probe.Question, now time.Time) {
 		return
 	}
 	delete(p.suspected, m.Name)
-	p.out.Messages = append(p.out.Messages, Message{m.Name, m.Name})
+	p.out.Messages = append(p.out.Messages, Message{About: m.Name, By: m.Name})
 }
 
 // believed reports whether own probes and the suspicion of others make a death: near says whether

@@ -291,7 +291,11 @@ func (r *rig) turn() time.Time {
 			r.write("send refute")
 			continue
 		}
-		r.write("send suspect %s", m.About)
+		to := ""
+		if m.To != "" {
+			to = " to " + m.To
+		}
+		r.write("send suspect %s%s", m.About, to)
 	}
 	for _, n := range ready.Notes {
 		if n.What != Gone {

@@ -97,6 +97,37 @@ func TestHalfDiesTogether(t *testing.T) {
 	})
 }
 
+// TestHalfOfTwentyDies: of the three nodes that watch a host two may be dead as well. The third hears of
+// those that believe it.
+func TestHalfOfTwentyDies(t *testing.T) {
+	for _, grace := range []time.Duration{0, time.Minute} {
+		t.Run(grace.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newModel(t, "default=198.18.64.0/24")
+				m.rules.grace = grace
+				defer m.end()
+				for i := range 20 {
+					m.start(fmt.Sprintf("n%d", i+10))
+				}
+				m.pass(time.Second)
+				var ips []string
+				for i := range 40 {
+					name := fmt.Sprint("web", i)
+					m.create(name, nil, m.others("")...)
+					ips = append(ips, m.bound(name))
+				}
+				m.pass(10 * time.Second)
+				for _, n := range m.others("")[:10] {
+					m.dies(n, slowGossip)
+				}
+				m.until("one answer for each address", 400*time.Millisecond, func() bool {
+					return !slices.ContainsFunc(ips, func(ip string) bool { return len(m.owners(ip)) != 1 })
+				})
+			})
+		})
+	}
+}
+
 // TestAlarmsAreLost: each is told several times.
 func TestAlarmsAreLost(t *testing.T) {
 	clusters(t, []int{3, 5}, func(m *model, _ []string, ip, top string) {

@@ -69,7 +69,7 @@ func (m *model) thaw(name string) {
 	})
 }
 
-// Send sends messages to all who can hear this node.
+// Send sends messages to those that are meant and can hear this node.
 func (b *modelMesh) Send(out []peers.Message) {
 	(*node)(b).awake()
 	b.m.mu.Lock()
@@ -77,7 +77,7 @@ func (b *modelMesh) Send(out []peers.Message) {
 	from := (*node)(b)
 	for _, x := range out {
 		for _, o := range b.m.speakers {
-			if o == from || !b.m.hears(o, from) || b.m.lossy() {
+			if o == from || x.To != "" && x.To != o.name || !b.m.hears(o, from) || b.m.lossy() {
 				continue
 			}
 			b.m.later(func() {
