@@ -29,7 +29,7 @@ app.kubernetes.io/name: starling
 {{- if ne .Values.failureDetection "default" }}
 - --failure-detection={{ .Values.failureDetection }}
 {{- end }}
-{{- if ne .Values.restartGrace "0s" }}
+{{- if ne .Values.restartGrace "1m" }}
 - --restart-grace={{ .Values.restartGrace }}
 {{- end }}
 {{- if .Values.ignoreExcludeLabel }}
