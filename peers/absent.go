@@ -35,15 +35,17 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 }
 
 // begins is the absence of a peer that begins now; nil: it does not. Of one that this node has never
-// known otherwise, others say so.
+// known otherwise, others say so, and of all while this node was stopped a moment ago: an absence that it
+// learns of only now may be over for the others.
 func (p *Peers) begins(m *Member, now time.Time) *absence {
 	if !p.mayBeAbsent(m) {
 		return nil
 	}
-	if word := p.ready[m.Name]; word != nil {
+	stopped := !p.stopped.IsZero() && now.Sub(p.stopped) < p.cfg.Timing.Against
+	if word := p.ready[m.Name]; word != nil && !stopped {
 		return &absence{since: now, grace: m.Grace, word: *word}
 	}
-	if p.known[m.Name] || !m.Missed {
+	if p.known[m.Name] && !stopped || !m.Missed {
 		return nil
 	}
 	word := m.Word

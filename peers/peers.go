@@ -126,6 +126,7 @@ type Peers struct {
 	ready      map[string]*Word                // of peers that could own addresses, the same
 	absences   map[string]*absence             // of peers that are absent
 	known      map[string]bool                 // peers that were ready, or whose absence has ended
+	stopped    time.Time                       // end of the last stop of this process
 	accused    accusation
 	contact    contact
 	touch      Contact // its value
@@ -175,6 +176,7 @@ func (p *Peers) Step(e Event, now time.Time) {
 	case Message:
 		p.dirty = p.hear(e, now) || p.dirty
 	case Stopped:
+		p.stopped = now
 		if p.dirty = true; e.Length >= p.cfg.Grace {
 			p.hold.fit = false
 		}

@@ -109,7 +109,7 @@ func (p *Peers) hostWatch(list []Peer, now time.Time) (probes, closely []probe.Q
 			continue
 		}
 		away := q.State == Absent
-		for _, x := range append(p.watchHost(q, m, now), p.confirm(q, m, now)...) {
+		for _, x := range append(p.watchHost(q, m, now), p.confirm(q, m, list, now)...) {
 			if away && x.Host {
 				closely = append(closely, x)
 			} else {
@@ -162,7 +162,7 @@ func (p *Peers) watchHost(q *Peer, m *Member, now time.Time) (probes []probe.Que
 }
 
 // confirm judges a member that is suspected by anybody, and makes it dead or alive again.
-func (p *Peers) confirm(q *Peer, m *Member, now time.Time) (probes []probe.Question) {
+func (p *Peers) confirm(q *Peer, m *Member, list []Peer, now time.Time) (probes []probe.Question) {
 	s, since, witnesses := p.suspicions[m.Name], p.lost[m.Name], p.witnesses(m.Name, now)
 	if (s == nil || s.refuted) && witnesses == 0 && since.IsZero() {
 		return nil
@@ -182,7 +182,7 @@ func (p *Peers) confirm(q *Peer, m *Member, now time.Time) (probes []probe.Quest
 		s.refuted = true // its kernel answers nobody any more, its speaker does
 	}
 	switch {
-	case since.IsZero() && !p.believed(heard, near, witnesses, p.fellows(m)) && !p.alone(q, s, now):
+	case since.IsZero() && !p.believed(heard, near, witnesses, p.fellows(m, list)) && !p.alone(q, s, now):
 		return probes
 	case since.IsZero():
 		p.lost[m.Name] = now

@@ -22,7 +22,7 @@ type Timing struct {
 	// Alone is how long the host of an absent peer is silent until this node needs nobody who agrees.
 	Alone time.Duration
 	// Against is how long a peer is dead against the word of gossip, which should have found the same
-	// by then.
+	// by then, and how long after a stop of its process this node may not have heard all.
 	Against time.Duration
 	// Watchers is how many peers watch one host.
 	Watchers int

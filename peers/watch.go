@@ -44,14 +44,15 @@ func Share(a, b []netip.Prefix) bool {
 	return slices.ContainsFunc(a, func(p netip.Prefix) bool { return slices.Contains(b, p) })
 }
 
-// fellows counts the nodes that have a network in common with m, this one included.
-func (p *Peers) fellows(m *Member) int {
+// fellows counts the nodes that have a network in common with m and whose speakers are there, this one
+// included. Those that gossip does not reach count as well: they may hear a host that this node does not.
+func (p *Peers) fellows(m *Member, list []Peer) int {
 	n := 0
 	if Share(p.me.Networks, m.Networks) {
 		n++
 	}
-	for i := range p.gossip {
-		if o := &p.gossip[i]; o.Name != m.Name && o.Name != p.self && o.State == Alive && Share(o.Networks, m.Networks) {
+	for i := range list {
+		if o := p.member(list[i].Name); o != nil && o.Name != m.Name && list[i].State.Up() && Share(o.Networks, m.Networks) {
 			n++
 		}
 	}

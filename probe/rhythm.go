@@ -46,7 +46,7 @@ type Rhythms struct {
 //	Speaker   100 ms   5      15 ms   1 s             3      100 ms  1 s
 //	Owner     100 ms   3      15 ms   1 s             3      15 ms   1 s
 //	Discover           3      15 ms   1 s, 60 times
-//	Close     15 ms    3      15 ms   10 s            5      15 ms   1 s
+//	Close     15 ms    3      15 ms   250 ms          5      15 ms   250 ms
 //
 // A host that replied before is doubtful after two tries: who watches it then asks its speaker, too.
 //
@@ -75,8 +75,8 @@ func Standard() Rhythms {
 		},
 		Close: Rhythm{
 			Steady: hurry,
-			New:    Pace{Tries: 3, Miss: hurry, Silent: 10 * time.Second},
-			Known:  Pace{Tries: 5, Miss: hurry, Silent: time.Second, Doubt: 2},
+			New:    Pace{Tries: 3, Miss: hurry, Silent: 250 * time.Millisecond},
+			Known:  Pace{Tries: 5, Miss: hurry, Silent: 250 * time.Millisecond, Doubt: 2},
 		},
 		Discover: Rhythm{New: Pace{Tries: 3, Miss: hurry, Silent: time.Second}},
 		Calls:    60, Flood: 4, SilentMax: 10 * time.Second, Rate: 4000,

@@ -135,7 +135,7 @@ func (b *node) turn(do claims.Ready, now time.Time) {
 		b.card.schedule.Restart(now)
 	}
 	for _, c := range do.Fresh {
-		if b.m.isNode(c.MAC) {
+		if b.m.speaks(c.MAC) {
 			b.m.strangers++
 		}
 	}

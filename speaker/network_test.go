@@ -32,11 +32,12 @@ func hardware(mac string) claims.MAC {
 // macOf is the MAC of a node.
 func macOf(name string) string { return fmt.Sprintf("02:00:00:00:00:%02s", name[1:]) }
 
-// isNode reports whether a MAC is that of a node. The lock is held.
-func (m *model) isNode(mac string) bool {
+// speaks reports whether a MAC is that of a node whose speaker runs. Of another one a node that began later
+// may know nothing. The lock is held.
+func (m *model) speaks(mac string) bool {
 	for _, b := range m.speakers {
 		if b.mac == mac {
-			return true
+			return b.ice == nil && !b.ended
 		}
 	}
 	return false
