@@ -16,19 +16,8 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// TestSpeakersAway gives all speakers a grace: nodes keep their addresses while their speakers are away.
+// TestSpeakersAway ends and stops speakers: their nodes keep the addresses.
 func TestSpeakersAway(t *testing.T) {
-	grace := func(value string) {
-		t.Helper()
-		set := "daemonset/" + starling.Name
-		for _, args := range [][]string{{"set", "env", set, "STARLING_RESTART_GRACE" + value}, {"rollout", "status", "--timeout=3m", set}} {
-			if out, err := shared.Kubectl(context.WithoutCancel(t.Context()), "", append([]string{"-n", starling.Namespace}, args...)...); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-		}
-	}
-	t.Cleanup(func() { grace("-") })
-	grace("=1m")
 	t.Run("killed", killed)
 	t.Run("frozen", frozen)
 	t.Run("the host dies as well", bothDie)
@@ -157,13 +146,7 @@ func replaced(t *testing.T) {
 // deletePod stops the speaker of the announcer, and returns when there is a new pod.
 func (s *watched) deletePod(t *testing.T) {
 	t.Helper()
-	pod, err := starling.PodOn(t.Context(), shared, s.owner)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := shared.Kube.CoreV1().Pods(starling.Namespace).Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	pod := s.stopPod(t)
 	until(t, 30*time.Second, "new pod", func(ctx context.Context) error {
 		now, err := starling.PodOn(ctx, shared, s.owner)
 		if err == nil && now == pod {
@@ -171,6 +154,19 @@ func (s *watched) deletePod(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// stopPod stops the speaker of the announcer, and returns the name of its pod.
+func (s *watched) stopPod(t *testing.T) (pod string) {
+	t.Helper()
+	pod, err := starling.PodOn(t.Context(), shared, s.owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shared.Kube.CoreV1().Pods(starling.Namespace).Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return pod
 }
 
 // others are the nodes but for the announcer.

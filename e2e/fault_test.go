@@ -4,16 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"syscall"
 	"testing"
 	"time"
 
 	core "k8s.io/api/core/v1"
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/probe"
-	"github.com/starling-lb/starling/e2e/starling"
 	"github.com/starling-lb/starling/e2e/workload"
 )
 
@@ -127,131 +124,6 @@ func TestLinkLossIPv6(t *testing.T) {
 	s.served(t, fmt.Sprintf("link of %s lost, taken over by %s", s.owner.Name, next.Name), sudden)
 	heal(t, s.owner)
 	s.returned(t)
-	allReady(t)
-}
-
-// TestSpeakerKilled ends the announcing process at once. The node still forwards for clients that know the way;
-// for others it matters how soon somebody else says that the address is here now.
-func TestSpeakerKilled(t *testing.T) {
-	s := watchService(t, "kill", "tcp")
-	killed := time.Now()
-	if err := s.owner.Signal("starling", syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	next := s.moved(t)
-	if took := s.claimed(t, next).Sub(killed); took > sudden {
-		t.Errorf("%s claimed the address after %v", next.Name, took)
-	} else {
-		t.Logf("%s claimed the address %v after the speaker of %s was killed", next.Name, took.Round(time.Millisecond), s.owner.Name)
-	}
-	s.served(t, "speaker killed", sudden)
-	s.returned(t)
-	allReady(t)
-}
-
-// claimed returns when the node first said that it has the address.
-func (s *watched) claimed(t *testing.T, n *cluster.Node) time.Time {
-	t.Helper()
-	for _, c := range s.watcher.Claims(s.ip) {
-		if c.MAC == n.MAC.String() {
-			return c.At
-		}
-	}
-	t.Fatalf("%s never claimed %s", n.Name, s.ip)
-	return time.Time{}
-}
-
-// TestSpeakerFrozen stops the announcing process without ending it, and lets it go on when another has taken
-// over: it wakes up believing that nothing has happened.
-func TestSpeakerFrozen(t *testing.T) {
-	s := watchService(t, "freeze", "udp")
-	thaw := func() error { return s.owner.Signal("starling", syscall.SIGCONT) }
-	t.Cleanup(func() {
-		if err := thaw(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := s.owner.Signal("starling", syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	s.moved(t)
-	if err := thaw(); err != nil {
-		t.Fatal(err)
-	}
-	s.returned(t)
-	allReady(t)
-	settled(t, s.watcher, s.ip)
-	s.served(t, "speaker of "+s.owner.Name+" frozen for a while", sudden)
-}
-
-// TestSpeakerFrozenForAMoment stops the announcing process for longer than gossip bears and for less than the others wait for
-// one that has not ended: gossip gives it up, nobody else does, and nobody takes its address.
-func TestSpeakerFrozenForAMoment(t *testing.T) {
-	const moment = 600 * time.Millisecond
-	s := watchService(t, "moment", "tcp")
-	t.Cleanup(func() {
-		if err := s.owner.Signal("starling", syscall.SIGCONT); err != nil {
-			t.Error(err)
-		}
-	})
-	gossip, verdicts := deaths(t, "starling_mesh_deaths_total"), deaths(t, "starling_member_deaths_total")
-	begun := time.Now()
-	for round := 0; deaths(t, "starling_mesh_deaths_total") == gossip; round++ {
-		if round == 5 {
-			t.Fatalf("gossip bore %d times that %s was stopped for %v, so this proves nothing", round, s.owner.Name, moment)
-		}
-		for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
-			if err := s.owner.Signal("starling", signal); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(moment)
-		}
-		allReady(t)
-	}
-	if n := deaths(t, "starling_member_deaths_total") - verdicts; n > 0 {
-		t.Errorf("%d speakers gave %s up", n, s.owner.Name)
-	}
-	for _, c := range s.watcher.Claims(s.ip) {
-		if c.At.After(begun) && c.MAC != s.owner.MAC.String() {
-			t.Errorf("%s claimed the address %v after %s was stopped", c.MAC, c.At.Sub(begun), s.owner.Name)
-		}
-	}
-	s.served(t, fmt.Sprintf("speaker of %s frozen for %v", s.owner.Name, moment), sudden)
-}
-
-// deaths is what the speakers of some nodes, none for all, have counted together by this metric.
-func deaths(t *testing.T, metric string, nodes ...*cluster.Node) (sum int) {
-	t.Helper()
-	if len(nodes) == 0 {
-		nodes = shared.Nodes
-	}
-	for _, n := range nodes {
-		text, err := starling.MetricsOf(t.Context(), shared, n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		count, err := starling.Total(text, metric)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum += count
-	}
-	return sum
-}
-
-// TestSpeakerDeleted stops the announcing pod as a rolling update does, and sees its successor return.
-func TestSpeakerDeleted(t *testing.T) {
-	s := watchService(t, "stop", "udp")
-	pod, err := starling.PodOn(t.Context(), shared, s.owner)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := shared.Kube.CoreV1().Pods(starling.Namespace).Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	next := s.moved(t)
-	s.returned(t)
-	s.undisturbed(t, fmt.Sprintf("speaker of %s stopped, taken over by %s, and returned", s.owner.Name, next.Name))
 	allReady(t)
 }
 
