@@ -55,7 +55,6 @@ type Liveness struct {
 	mu      sync.Mutex // guards all following fields
 	machine *peers.Peers
 	members []mesh.Member
-	now     time.Time // of the last step
 	wake    time.Time
 }
 
@@ -86,10 +85,10 @@ func (l *Liveness) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		if gossip {
-			l.Gossip(l.cfg.Now())
+			l.Gossip()
 			poke(l.changed) // also for what is not about members
 		} else {
-			l.Step(l.cfg.Now())
+			l.Step()
 		}
 		timer.Reset(l.rest())
 	}
@@ -99,23 +98,23 @@ func (l *Liveness) Run(ctx context.Context) {
 func (l *Liveness) Changed() <-chan struct{} { return l.changed }
 
 // Gossip takes the members from the mesh and gives them to the machine, with other events.
-func (l *Liveness) Gossip(now time.Time, events ...peers.Event) {
+func (l *Liveness) Gossip(events ...peers.Event) {
 	members := l.cfg.Mesh.Members()
 	l.mu.Lock()
 	l.members = members
 	l.mu.Unlock()
-	l.Step(now, append([]peers.Event{mesh.Gossip(members)}, events...)...)
+	l.Step(append([]peers.Event{mesh.Gossip(members)}, events...)...)
 }
 
 // Step gives the machine events, and what came from mesh and wire meanwhile, and does what it says.
-func (l *Liveness) Step(now time.Time, events ...peers.Event) {
+func (l *Liveness) Step(events ...peers.Event) {
 	for _, r := range l.cfg.Wire.Replies() {
 		events = append(events, r)
 	}
 	for _, m := range l.cfg.Mesh.Messages() {
 		events = append(events, m)
 	}
-	ready, last := l.advance(now, events)
+	ready, last := l.advance(events)
 	if len(ready.Probes) > 0 {
 		l.cfg.Wire.Send(ready.Probes)
 	}
@@ -131,13 +130,10 @@ func (l *Liveness) Step(now time.Time, events ...peers.Event) {
 }
 
 // advance gives the machine events, and says what follows and when this node came back last.
-func (l *Liveness) advance(now time.Time, events []peers.Event) (peers.Ready, peers.Return) {
+func (l *Liveness) advance(events []peers.Event) (peers.Ready, peers.Return) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now.Before(l.now) { // a turn of the loop began a while ago
-		now = l.now
-	}
-	l.now = now
+	now := l.cfg.Now() // and not of when the events were taken: the process may have been stopped since
 	for _, e := range events {
 		l.machine.Step(e, now)
 	}

@@ -77,7 +77,7 @@ func TestDeath(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { l.Run(ctx) })
-		l.Step(time.Now(), peers.Self{Networks: segment, MACs: []string{"02:00:00:00:00:01"}})
+		l.Step(peers.Self{Networks: segment, MACs: []string{"02:00:00:00:00:01"}})
 
 		peer := mesh.Member{Name: "n2", State: mesh.Alive, Since: time.Now(), Meta: mesh.Meta{Ready: true, Segments: segment, MACs: []string{"02:00:00:00:00:02"}}}
 		n.gossip(peer)

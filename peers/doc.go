@@ -62,7 +62,7 @@
 // after about half a second, and then it is Absent. Where (c) does not hold, its open port gives it
 // 0.4 s more, and after that it is Dead. When it goes on it is Wire after its next reply, at most a
 // second later (silent speakers are asked once a second), or Alive again by gossip. After a stop
-// that is longer than its grace ([Stopped]) it is returning, see below. Package claims says what
+// that is longer than its grace it is returning, see below. Package claims says what
 // becomes of its addresses.
 //
 // # Absent

@@ -46,9 +46,6 @@ type (
 	Nodes []Node
 	// Wanted are the probes that the caller wants beside those of this package.
 	Wanted []probe.Question
-	// Stopped says that the process did not run for so long. If that is longer than the grace, peers
-	// have its addresses: like a start, the end of that is a return.
-	Stopped struct{ Length time.Duration }
 )
 
 // Event is one of those above, a [Self], a [Message], a [probe.Reply] or a [probe.Located].
@@ -127,6 +124,8 @@ type Peers struct {
 	absences   map[string]*absence             // of peers that are absent
 	known      map[string]bool                 // peers that were ready, or whose absence has ended
 	stopped    time.Time                       // end of the last stop of this process
+	ran        time.Time                       // when it did something last
+	due        time.Time                       // when it is to at the latest; zero: at once
 	accused    accusation
 	contact    contact
 	touch      Contact // its value
@@ -153,6 +152,7 @@ func New(c Config) *Peers {
 
 // Step takes an event. What follows from it, Ready says.
 func (p *Peers) Step(e Event, now time.Time) {
+	p.run(now)
 	switch e := e.(type) {
 	case Gossip:
 		p.met = e
@@ -175,12 +175,20 @@ func (p *Peers) Step(e Event, now time.Time) {
 		}
 	case Message:
 		p.dirty = p.hear(e, now) || p.dirty
-	case Stopped:
-		p.stopped = now
-		if p.dirty = true; e.Length >= p.cfg.Grace {
+	}
+}
+
+// run notes that this process runs, and whether it was stopped before: then it comes later than it was
+// to. If that is longer than the grace, peers have its addresses: like a start, the end of that is a
+// return.
+func (p *Peers) run(now time.Time) {
+	if late := !p.due.IsZero() && now.Sub(p.due) >= p.cfg.Timing.Late; late {
+		p.stopped, p.dirty = now, true
+		if now.Sub(p.ran) >= p.cfg.Grace {
 			p.hold.fit = false
 		}
 	}
+	p.due, p.ran = time.Time{}, now
 }
 
 // admit makes those members peers that Kubernetes has a Node for.
@@ -210,9 +218,9 @@ func (p *Peers) become(me Self, now time.Time) {
 	p.touch = touch
 }
 
-// maxRest is the longest time between two evaluations, for what ends by time alone and does not hurry:
-// stations and suspicions that are forgotten.
-const maxRest = 5 * time.Second
+// maxRest is the longest time between two evaluations: for what ends by time alone and does not hurry,
+// as stations that are forgotten, and so that a stop of the process is noticed.
+const maxRest = time.Second
 
 // rejoined forgets what was said of members that gossip has again.
 func (p *Peers) rejoined(members []Member) {
@@ -252,6 +260,7 @@ func (p *Peers) reply(r probe.Reply, now time.Time) {
 
 // Ready returns what follows from the events and the time, and forgets it.
 func (p *Peers) Ready(now time.Time) Ready {
+	p.run(now)
 	send, _, verdict := p.own.Next(now)
 	closely, _, doubt := p.close.Next(now)
 	send = append(send, closely...)
@@ -267,7 +276,7 @@ func (p *Peers) Ready(now time.Time) Ready {
 	out := p.out
 	out.Probes = append(send, wanted...)
 	out.Wake = wake.Earlier(wake.Earlier(p.wake, p.close.Wake()), wake.Earlier(p.own.Wake(), p.asked.Wake()))
-	p.out = Ready{}
+	p.out, p.due = Ready{}, out.Wake
 	return out
 }
 

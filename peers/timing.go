@@ -24,6 +24,9 @@ type Timing struct {
 	// Against is how long a peer is dead against the word of gossip, which should have found the same
 	// by then, and how long after a stop of its process this node may not have heard all.
 	Against time.Duration
+	// Late is how much later than it was to the process must come to have been stopped. Others may have
+	// its addresses by then.
+	Late time.Duration
 	// Watchers is how many peers watch one host.
 	Watchers int
 	// Unsure and Out are times without contact with the API server, see [Contact]. Steady is how long
@@ -44,7 +47,7 @@ const Provisional = 400 * time.Millisecond
 func Times() Timing {
 	return Timing{
 		Doubt: 200 * time.Millisecond, Open: Provisional,
-		Suspects: 5, FirstSuspect: 50 * time.Millisecond, SuspectMemory: time.Second, Alone: 500 * time.Millisecond, Against: 10 * time.Second,
+		Suspects: 5, FirstSuspect: 50 * time.Millisecond, SuspectMemory: time.Second, Alone: 500 * time.Millisecond, Against: 10 * time.Second, Late: time.Second,
 		Watchers: 3,
 		Unsure:   30 * time.Second, Out: 60 * time.Second, Steady: 30 * time.Second,
 		Hold: 3 * time.Second, MaxHold: time.Minute, HoldMemory: 5 * time.Minute,

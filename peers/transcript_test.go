@@ -171,7 +171,6 @@ func (r *rig) do(words []string) error {
 			return err
 		}
 		r.now = r.now.Add(d)
-		r.Step(Stopped{d}, r.now)
 	case "run":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {

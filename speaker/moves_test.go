@@ -105,12 +105,14 @@ func TestMovesAreLogged(t *testing.T) {
 
 // TestManyMovesAreOneLine: the death of a node with thousands of addresses does not bury the log.
 func TestManyMovesAreOneLine(t *testing.T) {
-	s, _ := stillSpeaker(t, 1000)
+	s, w := stillSpeaker(t, 1000)
 	book := &logbook{}
 	s.log = zerolog.New(book)
-	now := time.Now()
-	s.turn(now)
-	s.turn(now.Add(time.Minute))
+	w.at = time.Now()
+	for range 10 {
+		s.turn(w.at)
+		w.at = w.at.Add(500 * time.Millisecond)
+	}
 	if got := book.since(t, 0, "announcing", "reason"); len(got) == 0 || len(got) > 4 {
 		t.Errorf("%d lines of 1000 addresses: %q", len(got), got)
 	}

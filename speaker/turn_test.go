@@ -27,6 +27,7 @@ import (
 
 // still is a world in which nothing happens but what a benchmark lets happen.
 type still struct {
+	at       time.Time // by its clock; zero: the real one
 	members  []mesh.Member
 	changes  watcher.Changes
 	cluster  watcher.State
@@ -196,14 +197,22 @@ func stillSpeaker(b testing.TB, count int) (*Speaker, *still) {
 		w.changes.Put = append(w.changes.Put, s)
 		w.cluster.Endpoints[s.Key()] = everywhere("n1")
 	}
+	w.at = time.Now().Add(-500 * time.Millisecond) // everybody was asked a moment ago
 	s := New(Config{
+		Now: func() time.Time {
+			if w.at.IsZero() {
+				return time.Now()
+			}
+			return w.at
+		},
 		Node: "n1", Installation: "here", Mesh: w, Wire: stillWire{w}, Cluster: stillCluster{w}, API: w, Settings: w, Log: zerolog.Nop(),
 	})
-	asked := time.Now().Add(-time.Minute) // everybody was asked a minute ago
-	s.live.Step(asked, peers.Self{MACs: []string{mac1}})
-	for i := range 10 {
-		s.live.Step(asked.Add(time.Duration(i) * 50 * time.Millisecond))
+	s.live.Step(peers.Self{MACs: []string{mac1}})
+	for range 10 {
+		s.live.Step()
+		w.at = w.at.Add(50 * time.Millisecond)
 	}
+	w.at = time.Time{}
 	return s, w
 }
 

@@ -55,9 +55,9 @@ func (s *Speaker) look(now time.Time) *world {
 	w.edited, w.listed = edited(changes), changes.Reset
 	s.table.Apply(changes.Reset, changes.Put, changes.Deleted, now)
 	w.Cluster, w.Wire, w.Pools = s.cfg.Cluster.State(), s.cfg.Wire.State(), s.cfg.Settings.Pools()
-	s.wake(w.Wire.Stop, now)
+	s.wake(w.Wire.Stop)
 	w.VIPs = s.table.VIPs(s.terms(w))
-	s.live.Gossip(now, nodesOf(w.Cluster.Nodes))
+	s.live.Gossip(nodesOf(w.Cluster.Nodes))
 	own := segments(w.Wire)
 	w.believe(s.live, own)
 	if s.cfg.Proxy != nil {
@@ -70,7 +70,7 @@ func (s *Speaker) look(now time.Time) *world {
 	if s.cfg.Proxy != nil {
 		s.forward.Follow(w.proxy, now, ready && s.judged && len(s.reasons) == 0, w.othersForward())
 	}
-	s.live.Step(now, s.self(w, own))
+	s.live.Step(s.self(w, own))
 	w.believe(s.live, own)
 	rules := s.rules(w.Pools)
 	s.agree(w, rules)
@@ -255,13 +255,12 @@ const awayAfter = time.Second
 
 // wake looks whether the process was stopped for so long that it must begin
 // anew: it answers for nothing then, so there is nothing to hand over either.
-func (s *Speaker) wake(stop arpd.Stop, now time.Time) {
+func (s *Speaker) wake(stop arpd.Stop) {
 	if stop.End.Equal(s.stopped) {
 		return
 	}
 	s.stopped = stop.End
 	if stop.Length >= awayAfter {
-		s.live.Step(now, peers.Stopped{Length: stop.Length})
 		s.mine, s.handing = nil, nil
 	}
 }
