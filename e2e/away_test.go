@@ -16,6 +16,8 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
+const absences = "starling_member_absences_total"
+
 // TestSpeakersAway ends and stops speakers: their nodes keep the addresses.
 func TestSpeakersAway(t *testing.T) {
 	t.Run("killed", killed)
@@ -64,7 +66,6 @@ func (s *watched) unmoved(t *testing.T, since time.Time) {
 // not know the way are told by another speaker.
 func killed(t *testing.T) {
 	s := watchService(t, "kill-away", "tcp")
-	const absences = "starling_member_absences_total"
 	away, dead, killed := deaths(t, absences, s.others()...), deaths(t, "starling_member_deaths_total", s.others()...), time.Now()
 	if err := s.owner.Signal("starling", syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/starling"
-	"github.com/starling-lb/starling/e2e/workload"
 )
 
 // TestKeyRotation replaces the key of the gossip by the command, as a user does, while a client asks.
@@ -42,7 +42,7 @@ func TestKeyRotation(t *testing.T) {
 }
 
 // TestRestartWithoutAPIServer ends the announcing speaker while the API server is away: it comes back with what it
-// kept, the keys among it, and announces again.
+// kept, the keys among it, and nothing moves meanwhile.
 func TestRestartWithoutAPIServer(t *testing.T) {
 	s := watchService(t, "noapi-restart", "udp")
 	ctx := context.WithoutCancel(t.Context())
@@ -67,29 +67,30 @@ func TestRestartWithoutAPIServer(t *testing.T) {
 		}
 	}
 	t.Cleanup(start)
-	killed := time.Now()
+	away, killed := deaths(t, absences, s.others()...), time.Now()
 	if err := s.owner.Signal("starling", syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	s.moved(t)
-	// Those who heard the API server last go first, until nobody has for half a minute.
-	until(t, 2*time.Minute, "return of "+s.owner.Name, func(ctx context.Context) error {
-		n, err := workload.Owner(ctx, shared, s.watcher, s.ip)
-		if err == nil && n != s.owner {
-			err = fmt.Errorf("%s announces", n.Name)
+	until(t, 15*time.Second, "absence of "+s.owner.Name, func(context.Context) error {
+		if deaths(t, absences, s.others()...) == away {
+			return errors.New("nobody missed it")
 		}
-		return err
+		return nil
 	})
-	t.Logf("without API server, %s announces again %v after its speaker was killed", s.owner.Name, time.Since(killed).Round(time.Millisecond))
-	for _, n := range shared.Nodes {
-		status, err := starling.StatusOf(t.Context(), shared, n)
-		if err != nil {
-			t.Fatal(err)
+	until(t, time.Minute, "speakers that see each other", func(ctx context.Context) error {
+		for _, n := range shared.Nodes {
+			status, err := starling.StatusOf(ctx, shared, n)
+			if err != nil {
+				return err
+			}
+			if got := alive(status); len(got) != len(shared.Nodes) {
+				return fmt.Errorf("%s sees %v alive", n.Name, got)
+			}
 		}
-		if got := alive(status); len(got) != len(shared.Nodes) {
-			t.Errorf("%s sees %v alive", n.Name, got)
-		}
-	}
+		return nil
+	})
+	settled(t, s.watcher, s.ip)
+	s.unmoved(t, killed)
 	start()
 	until(t, time.Minute, "speakers that have found the API server", func(ctx context.Context) error {
 		return starling.WaitReady(ctx, shared, time.Minute)
@@ -97,7 +98,7 @@ func TestRestartWithoutAPIServer(t *testing.T) {
 	if words := logsSince(t, s.owner, killed); !strings.Contains(words, "started with the last known gossip keys") {
 		t.Errorf("the speaker of %s did not start from its copy of the keys:\n%s", s.owner.Name, words)
 	}
-	s.served(t, "speaker killed without API server", sudden)
+	s.undisturbed(t, "speaker killed without API server")
 	allReady(t)
 }
 

@@ -90,6 +90,18 @@ func absences() []scenario {
 				s.t.Errorf("%v answer in the end", s.owners(s.ip))
 			}
 		}),
+		keeps("a node is selected no more, and its speaker ends", 3, func(s *scene) {
+			s.mu.Lock()
+			s.placement = &watcher.Placement{NodeSelector: map[string]string{"edge": "yes"}}
+			s.mu.Unlock()
+			for _, name := range s.others(s.top) {
+				s.setNode(name, func(n *watcher.Node) { n.Labels = map[string]string{"edge": "yes"} })
+			}
+			s.limit("end", 0, 5*ms, func() { s.leaves(s.top); s.pass(3 * time.Second) })
+			if !s.owns(s.second)() {
+				s.t.Errorf("%v answer in the end", s.owners(s.ip))
+			}
+		}),
 		keeps("a speaker restarts while gossip is blocked", 3, func(s *scene) {
 			names := s.others("")
 			between(names, names, s.block)

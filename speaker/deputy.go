@@ -34,10 +34,11 @@ func (s *Speaker) parts(w *world) {
 	w.draining = !w.leaving
 }
 
-// goes reports whether the node is about to go, and not its speaker alone.
+// goes reports whether the node is about to go, and not its speaker alone, or is to have none any more.
 func (s *Speaker) goes(w *world) bool {
 	return slices.ContainsFunc(w.Cluster.Nodes, func(n watcher.Node) bool {
-		return n.Name == w.Self && (n.Cordoned || n.Going != "" || n.Ending != "" || elect.Barred(n, s.cfg.IgnoreExclude) != "")
+		unselected := w.Cluster.Placement != nil && !w.Cluster.Placement.Selects(n)
+		return n.Name == w.Self && (n.Cordoned || n.Going != "" || n.Ending != "" || unselected || elect.Barred(n, s.cfg.IgnoreExclude) != "")
 	})
 }
 
