@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -132,7 +133,7 @@ func sweep(all []int) (open []int) {
 	var b [1]byte
 	for _, fd := range all {
 		n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		if n > 0 || err == unix.EAGAIN {
+		if n > 0 || errors.Is(err, unix.EAGAIN) {
 			open = append(open, fd)
 			continue
 		}
