@@ -1,10 +1,12 @@
 package mesh
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/starling-lb/starling/peers"
@@ -67,4 +69,37 @@ func TestAlarmsAreInOrder(t *testing.T) {
 	if diff := cmp.Diff([]order{{5000, 1}, {5000, 2}, {9001, 3}}, got, cmp.AllowUnexported(order{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// FuzzDirect gives any direct message to a member that knows another one: it brings at most one alarm, and changes nothing
+// about itself or about who is there.
+func FuzzDirect(f *testing.F) {
+	says := ordered(Meta{Ready: true}.encode(), order{5, 3})
+	f.Add(encodeAlarm(peers.Message{By: "n2", About: "n3"}, order{5, 4}))
+	f.Add(encodeNews("n2", ordered(Meta{Draining: true}.encode(), order{5, 4})))
+	f.Add(encodeNews("n1", ordered(Meta{Draining: true}.encode(), order{9, 4})))
+	f.Add(goodbye("n2", order{5, 4}))
+	f.Add(goodbye("n9", order{}))
+	f.Add([]byte{messageGoodbye})
+	f.Add([]byte{9, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := New(Config{Name: "n1", Bind: addrNo(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.table.alive("n2", addrNo(2), says, time.Now())
+		self := m.Members()[0]
+		hooks{m}.NotifyMsg(b)
+		hooks{m}.NotifyMsg(b)
+		if got := m.Messages(); len(got) > 1 && got[0].By == "n2" {
+			t.Errorf("%q: %d alarms of n2 from one", b, len(got))
+		}
+		got := m.Members()
+		if diff := cmp.Diff(self, got[0], cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+			t.Errorf("%q changed this member (-want +got):\n%s", b, diff)
+		}
+		if len(got) != 2 || got[1].Name != "n2" || got[1].State != Alive {
+			t.Errorf("%q: members are %+v", b, got)
+		}
+	})
 }

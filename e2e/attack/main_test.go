@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -23,7 +24,8 @@ import (
 )
 
 const (
-	services = 16
+	services = 500 // What a status shows when the port is attacked.
+	pool     = "198.18.64.0/22"
 	label    = "node.kubernetes.io/exclude-from-external-load-balancers"
 )
 
@@ -83,46 +85,48 @@ func start(ctx context.Context, p *step.Printer, dir string) error {
 		return err
 	}
 	return p.Do(fmt.Sprintf("speakers are ready, %d Services have addresses", services), func() error {
-		if err := product.RunProcesses(ctx, shared, starling.Pool{Name: "default", Ranges: []string{cluster.Pool4}}); err != nil {
+		if err := product.RunProcesses(ctx, shared, starling.Pool{Name: "default", Ranges: []string{pool}}); err != nil {
 			return err
 		}
-		return expose(ctx)
+		vips, err = expose(ctx, "web", services, asIs)
+		return err
 	})
 }
 
-// expose makes the Services and waits until all have an address.
-func expose(ctx context.Context) error {
-	for i := range services {
-		if err := create(ctx, i); err != nil {
-			return err
-		}
+// expose makes so many Services, some at a time, and waits until all have an address. A function may change each.
+func expose(ctx context.Context, name string, size int, change func(i int, s *core.Service)) ([]netip.Addr, error) {
+	const width = 16
+	ips, errs := make([]netip.Addr, size), make([]error, width)
+	var tasks sync.WaitGroup
+	for task := range width {
+		tasks.Go(func() {
+			for i := task; i < size && errs[task] == nil; i += width {
+				ips[i], errs[task] = create(ctx, numbered(name, i), func(s *core.Service) { change(i, s) })
+			}
+		})
 	}
-	for i := range services {
-		ips, err := workload.Addresses(ctx, shared, name(i), 1)
-		if err != nil {
-			return err
-		}
-		vips = append(vips, ips...)
-	}
-	return nil
+	tasks.Wait()
+	return ips, errors.Join(errs...)
 }
 
-func name(i int) string { return fmt.Sprintf("web-%d", i) }
+func numbered(name string, i int) string { return fmt.Sprintf("%s-%d", name, i) }
 
-func create(ctx context.Context, i int) error {
+// asIs changes nothing.
+func asIs(int, *core.Service) {}
+
+// create makes a Service with an endpoint on every node, and waits for its address.
+func create(ctx context.Context, name string, change func(*core.Service)) (netip.Addr, error) {
 	slice := &discovery.EndpointSlice{
-		ObjectMeta:  meta.ObjectMeta{Name: name(i), Labels: map[string]string{discovery.LabelServiceName: name(i)}},
+		ObjectMeta:  meta.ObjectMeta{Name: name, Labels: map[string]string{discovery.LabelServiceName: name}},
 		AddressType: discovery.AddressTypeIPv4,
 	}
 	for _, n := range shared.Nodes {
 		slice.Endpoints = append(slice.Endpoints, discovery.Endpoint{Addresses: []string{n.IP4.String()}, NodeName: &n.Name})
 	}
 	if _, err := shared.Kube.DiscoveryV1().EndpointSlices(workload.Namespace).Create(ctx, slice, meta.CreateOptions{}); err != nil {
-		return err
+		return netip.Addr{}, err
 	}
-	s := workload.Service(name(i), name(i), func(s *core.Service) { s.Spec.Selector = nil })
-	_, err := shared.Kube.CoreV1().Services(workload.Namespace).Create(ctx, s, meta.CreateOptions{})
-	return err
+	return workload.Expose(ctx, shared, name, func(s *core.Service) { s.Spec.Selector = nil }, change)
 }
 
 // finish removes the cluster; what it leaves behind is a failure like any other.

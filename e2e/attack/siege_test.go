@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,15 +24,15 @@ func announcers() []*cluster.Node { return shared.Nodes[:3] }
 // witness is the node that announces nothing.
 func witness() *cluster.Node { return shared.Nodes[3] }
 
-// get asks the speaker of a node from the node itself, as kubelet does.
-func get(ctx context.Context, n *cluster.Node, path string) ([]byte, error) {
+// get asks the speaker of a node from another one or from the node itself, as kubelet does.
+func get(ctx context.Context, from, n *cluster.Node, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // As long as kubelet waits.
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, starling.URL(n)+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: n.Dial}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: from.Dial}}
 	answer, err := client.Do(request)
 	if err != nil {
 		return nil, err
@@ -44,7 +46,7 @@ func get(ctx context.Context, n *cluster.Node, path string) ([]byte, error) {
 }
 
 func statusOf(ctx context.Context, n *cluster.Node) (*starling.Status, error) {
-	text, err := get(ctx, n, "/api/v1/status")
+	text, err := get(ctx, n, n, "/api/v1/status")
 	if err != nil {
 		return nil, err
 	}
@@ -55,13 +57,16 @@ func statusOf(ctx context.Context, n *cluster.Node) (*starling.Status, error) {
 // calm waits until every speaker sees all members alive and ready, and none that may have addresses lets others go first.
 func calm(t *testing.T) {
 	t.Helper()
-	until(t, 75*time.Second, "calm", func(ctx context.Context) error {
-		var errs []error
-		for _, n := range shared.Nodes {
-			errs = append(errs, sees(ctx, n))
-		}
-		return errors.Join(errs...)
-	})
+	until(t, 75*time.Second, "calm", joined)
+}
+
+// joined returns nil when every speaker sees all nodes as good members.
+func joined(ctx context.Context) error {
+	var errs []error
+	for _, n := range shared.Nodes {
+		errs = append(errs, sees(ctx, n))
+	}
+	return errors.Join(errs...)
 }
 
 // sees returns nil when the speaker of the node sees all nodes as good members.
@@ -89,30 +94,45 @@ func until(t *testing.T, limit time.Duration, what string, ok func(context.Conte
 	}
 }
 
-// owners are the nodes that announce the addresses, as the first speaker sees it.
-func owners(t *testing.T) map[string]string {
+// ownedBy are the addresses that a node announces, as the witness sees it.
+func ownedBy(t *testing.T, n *cluster.Node) (owned []netip.Addr) {
 	t.Helper()
-	s, err := statusOf(t.Context(), shared.Nodes[0])
+	s, err := statusOf(t.Context(), witness())
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := map[string]string{}
-	for _, ip := range vips {
-		of[ip.String()] = s.Owner(ip.String())
+	for _, v := range s.VIPs {
+		if ip := netip.MustParseAddr(v.IP); v.Owner == n.Name && slices.Contains(vips, ip) {
+			owned = append(owned, ip)
+		}
 	}
-	return of
+	return owned
 }
 
-// moves is how many changes of owners a speaker has seen.
-func moves(t *testing.T, n *cluster.Node) int {
+// count is a metric of a node's speaker: one series, or the sum of all.
+func count(t *testing.T, n *cluster.Node, metric string) int {
 	t.Helper()
-	text, err := get(t.Context(), n, "/metrics")
+	text, err := get(t.Context(), n, n, "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := starling.Total(string(text), "starling_ownership_changes_total")
+	if strings.Contains(metric, "{") {
+		_, rest, _ := strings.Cut(string(text), "\n"+metric+" ")
+		value, _, _ := strings.Cut(rest, "\n")
+		text, metric = []byte("x "+value), "x"
+	}
+	sum, err := starling.Total(string(text), metric)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return sum
+}
+
+// moves is how many changes of owners the announcers have seen, those of new addresses left out.
+func moves(t *testing.T) (sum int) {
+	t.Helper()
+	for _, n := range announcers() {
+		sum += count(t, n, "starling_ownership_changes_total") - count(t, n, `starling_ownership_changes_total{reason="new"}`)
 	}
 	return sum
 }
@@ -122,10 +142,7 @@ func settled(t *testing.T) {
 	t.Helper()
 	last, since := -1, time.Now()
 	until(t, 20*time.Second, "rest", func(context.Context) error {
-		now := 0
-		for _, n := range announcers() {
-			now += moves(t, n)
-		}
+		now := moves(t)
 		if now != last {
 			last, since = now, time.Now()
 		}
