@@ -40,6 +40,7 @@ type Config struct {
 	Now      func() time.Time // the clock, monotonic as that of time.Now; nil: time.Now
 	Mesh     Mesh
 	Wire     Wire
+	Earlier  []mesh.Member      // that an earlier process of this node knew a moment ago, sorted by name
 	Returned func(peers.Return) // is told each return of this node, and must not block; nil: nobody
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: no metrics
@@ -51,6 +52,7 @@ type Liveness struct {
 	metrics *metrics
 	changed chan struct{} // capacity 1: what is believed, or the mesh
 	again   chan struct{} // capacity 1: the goroutine is to look when it must wake
+	recall  recall
 
 	mu      sync.Mutex // guards all following fields
 	machine *peers.Peers
@@ -66,7 +68,7 @@ func New(c Config) *Liveness {
 	}
 	return &Liveness{
 		cfg: c, metrics: newMetrics(c.Registry), machine: peers.New(c.Peers),
-		changed: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), again: make(chan struct{}, 1), recall: recall{c.Earlier, c.Now()},
 	}
 }
 
@@ -100,7 +102,7 @@ func (l *Liveness) Changed() <-chan struct{} { return l.changed }
 
 // Gossip takes the members from the mesh and gives them to the machine, with other events.
 func (l *Liveness) Gossip(now time.Time, events ...peers.Event) {
-	members := l.cfg.Mesh.Members()
+	members := l.recall.join(l.cfg.Mesh.Members(), now)
 	l.mu.Lock()
 	l.members = members
 	l.mu.Unlock()

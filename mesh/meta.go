@@ -68,9 +68,17 @@ type Meta struct {
 // new of its node: a speaker that begins does not know its interfaces yet.
 func (m Meta) After(was Meta) Meta {
 	if m.Away && len(was.MACs) > 0 {
-		m.Segments, m.MACs, m.Mute, m.Config, m.Proxy = was.Segments, was.MACs, was.Mute, was.Config, was.Proxy
+		m.Segments, m.MACs, m.Mute, m.Config, m.Proxy, m.NoProxy = was.Segments, was.MACs, was.Mute, was.Config, was.Proxy, was.NoProxy
 	}
 	return m
+}
+
+// OfNode is what m says that is true of the node as well while its speaker is away.
+func (m Meta) OfNode() Meta {
+	return Meta{
+		Ready: m.Ready, Returning: m.Returning, Proxy: m.Proxy, NoProxy: m.NoProxy, Deputy: m.Deputy, Grace: m.Grace,
+		Config: m.Config, Segments: m.Segments, MACs: m.MACs, Mute: m.Mute,
+	}
 }
 
 // The encoding is one version byte, then fields: tag, length, value. A field

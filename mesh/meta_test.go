@@ -175,9 +175,9 @@ func TestMetaGarbage(t *testing.T) {
 
 // TestMetaOfABeginning: a speaker that begins tells no interfaces at first. The network of its node is as it was.
 func TestMetaOfABeginning(t *testing.T) {
-	well := Meta{Ready: true, Segments: prefixes("198.18.0.0/16"), MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Config: 7, Proxy: true}
+	well := Meta{Ready: true, Segments: prefixes("198.18.0.0/16"), MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Config: 7, Proxy: true, NoProxy: true}
 	begins := Meta{Away: true, Deputy: true, Mute: []uint32{1, 2}, Grace: time.Minute}
-	want := Meta{Away: true, Deputy: true, Grace: time.Minute, Segments: well.Segments, MACs: well.MACs, Mute: well.Mute, Config: 7, Proxy: true}
+	want := Meta{Away: true, Deputy: true, Grace: time.Minute, Segments: well.Segments, MACs: well.MACs, Mute: well.Mute, Config: 7, Proxy: true, NoProxy: true}
 	if diff := cmp.Diff(want, begins.After(well), cmpPrefix()); diff != "" {
 		t.Errorf("after the other one (-want +got):\n%s", diff)
 	}
@@ -186,6 +186,24 @@ func TestMetaOfABeginning(t *testing.T) {
 		if len(m.Segments)+len(m.MACs) > 0 {
 			t.Errorf("%s: %+v", name, m)
 		}
+	}
+}
+
+// TestMetaOfNode: of all that a member says, what holds while its speaker is away is what a speaker that begins
+// would have after it, and what an election needs.
+func TestMetaOfNode(t *testing.T) {
+	said := Meta{
+		Ready: true, Returning: true, Proxy: true, NoProxy: true, Deputy: true, Grace: time.Minute, Absent: []uint32{3}, Version: "v1", Config: 7,
+		Segments: prefixes("198.18.0.0/16"), APIAge: time.Minute, MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Keys: []string{"61626364"},
+		Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:7927")},
+	}
+	want := said
+	want.Absent, want.Version, want.APIAge, want.Keys, want.Addrs = nil, "", 0, nil, nil
+	if diff := cmp.Diff(want, said.OfNode(), cmpPrefix()); diff != "" {
+		t.Errorf("of the node (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(Meta{Away: true}.After(said), Meta{Away: true}.After(said.OfNode()), cmpPrefix()); diff != "" {
+		t.Errorf("after that (-want +got):\n%s", diff)
 	}
 }
 

@@ -79,7 +79,7 @@ func Gossip(members []Member) peers.Gossip {
 		r[i] = peers.Member{
 			Name: m.Name, Addr: m.Addr, State: peers.State(m.State), Since: m.Since, Open: m.Listens, Word: m.Meta.Word(),
 			Networks: m.Meta.Segments, MACs: m.Meta.MACs,
-			Grace: m.Meta.Grace, Deputy: m.Meta.Deputy, Missed: missed[ShortName(m.Name)],
+			Grace: m.Meta.Grace, Deputy: m.Meta.Deputy, Missed: missed[ShortName(m.Name)], Recalled: m.Recalled,
 		}
 	}
 	return r

@@ -9,7 +9,7 @@ type absence struct {
 	since   time.Time
 	grace   time.Duration
 	word    Word // its last before that
-	hearsay bool // this node began later, and only others know it: it lasts as long as they say so
+	hearsay bool // this process began later: it lasts as long as others, or an earlier one, say so
 }
 
 // absent reports whether a peer whose speaker is not heard, or says that it is away, keeps its
@@ -25,7 +25,7 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 		}
 		p.absences[m.Name] = a
 		p.note(m.Name, Away)
-	case now.Sub(a.since) >= a.grace, a.hearsay && !m.Missed:
+	case now.Sub(a.since) >= a.grace, a.hearsay && !m.Missed && !m.Recalled:
 		p.known[m.Name] = true
 		return false
 	}
@@ -34,8 +34,8 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 	return true
 }
 
-// begins is the absence of a peer that begins now; nil: it does not. Of one that this node has never
-// known otherwise, others say so.
+// begins is the absence of a peer that begins now; nil: it does not. Of one that this process has never
+// known otherwise, others say so, or an earlier process did.
 func (p *Peers) begins(m *Member, now time.Time) *absence {
 	if !p.mayBeAbsent(m) {
 		return nil
@@ -43,7 +43,7 @@ func (p *Peers) begins(m *Member, now time.Time) *absence {
 	if word := p.ready[m.Name]; word != nil {
 		return &absence{since: now, grace: m.Grace, word: *word}
 	}
-	if p.known[m.Name] || !m.Missed {
+	if p.known[m.Name] || !m.Missed && !m.Recalled {
 		return nil
 	}
 	word := m.Word
@@ -89,4 +89,10 @@ func (p *Peers) remember(list []Peer) {
 func (p *Peers) held() bool {
 	m := p.member(p.self)
 	return m != nil && m.Missed
+}
+
+// kept reports whether no other node can have taken the addresses of this one while its speaker was away.
+func (p *Peers) kept() bool {
+	m := p.member(p.self)
+	return m != nil && (m.Missed || m.Recalled)
 }

@@ -75,6 +75,11 @@
 // returning. A node that started later takes their word that a peer is absent. Who is not back
 // within the grace is dead, or has left.
 //
+// When all speakers restart at once, those that come first find nobody to take a word from. So a node
+// also takes those for absent that an earlier process of its own knew a moment ago ([Member].Recalled),
+// for their grace from when this process began; and it is not returning itself. That
+// ends when it meets a process that the earlier one knew, which has seen everything since.
+//
 // # Host watch
 //
 // Every peer is watched by the three others on its networks that rank highest for its name

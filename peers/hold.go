@@ -23,10 +23,10 @@ type Return struct {
 }
 
 // returning judges anew: fit says whether the node could own addresses, steady whether another node
-// can that is not returning itself, held that others kept its addresses for it, so that it never was
+// can that is not returning itself, kept that its addresses were kept for it, so that it never was
 // gone. The second result reports whether this is a new return.
-func (h *hold) returning(now time.Time, fit, steady, held bool) (returning, fresh bool) {
-	if fresh = fit && !h.fit && !held; fresh {
+func (h *hold) returning(now time.Time, fit, steady, kept bool) (returning, fresh bool) {
+	if fresh = fit && !h.fit && !kept; fresh {
 		if ago := now.Sub(h.At); !h.At.IsZero() && ago >= 0 && ago <= h.times.HoldMemory {
 			h.Count++
 		} else {

@@ -326,7 +326,7 @@ func (p *Peers) evaluateSelf(list []Peer, now time.Time) {
 	steady := slices.ContainsFunc(list, func(q Peer) bool {
 		return q.State.Up() && q.Word.Ready && !q.Word.Draining && !q.Word.Returning && !q.Word.NoProxy
 	})
-	returning, fresh := p.hold.returning(now, p.me.Fit && !p.me.Behind && !p.cutOff, steady, p.held())
+	returning, fresh := p.hold.returning(now, p.me.Fit && !p.me.Behind && !p.cutOff, steady, p.kept())
 	if fresh {
 		p.note(p.self, Returned)
 	}

@@ -191,7 +191,7 @@ func (r *rig) gossipOf(words []string) {
 	for _, w := range words {
 		name, what, _ := strings.Cut(w, "=")
 		if name == "n1" {
-			members[0].Missed = what == "missed"
+			members[0].Missed, members[0].Recalled = what == "missed", what == "recalled"
 			continue
 		}
 		m := Member{
@@ -219,6 +219,8 @@ func (r *rig) gossipOf(words []string) {
 				m.Word.Away = true
 			case "missed":
 				m.Missed = true
+			case "recalled":
+				m.Recalled = true
 			case "earlier-release":
 				m.Grace, m.Deputy = 0, false
 			}

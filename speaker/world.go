@@ -94,6 +94,7 @@ func (s *Speaker) look(now time.Time) *world {
 	s.cfg.Mesh.SetMeta(meta)
 	w.Peers = w.Located(s.cfg.Mesh.Conditions())
 	w.Meta, w.Members = meta, withSelf(w.Members, s.cfg.Node, meta)
+	s.remember(w)
 	w.Voters, w.writers = elect.Electorates(w.Members, w.Cluster.Nodes, s.cfg.IgnoreExclude)
 	w.scopes = elect.Confine(w.rules, w.Members, w.labels)
 	w.Scope, w.Seat = w.scopes.Of, func(i int) report.Seat { return shown(w.seats[i]) }
