@@ -49,7 +49,9 @@ type Member struct {
 	State     string    `json:"state"`              // "alive", "dead", "left", or "wire": not reached by gossip, alive on the wire
 	Ready     bool      `json:"ready"`              // as it says of itself
 	Draining  bool      `json:"draining"`           // about to leave
-	Returning bool      `json:"returning"`          // came back a moment ago, others go first
+	Returning bool      `json:"returning"`          // came back, and others go first
+	Hold      string    `json:"hold"`               // what a returning one waits for, in words; "" nothing
+	HeldUntil time.Time `json:"heldUntil,omitzero"` // when that ends; no time: never by time alone
 	NoProxy   bool      `json:"noKubeProxy"`        // kube-proxy of the node does not run, others go first
 	Segments  []string  `json:"segments"`           // L2 networks of the node as prefixes
 	Keys      []string  `json:"keys"`               // fingerprints of its gossip keys, the one that encrypts first

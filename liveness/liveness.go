@@ -41,7 +41,7 @@ type Config struct {
 	Mesh     Mesh
 	Wire     Wire
 	Earlier  []mesh.Member      // that an earlier process of this node knew a moment ago, sorted by name
-	Returned func(peers.Return) // is told each return of this node, and must not block; nil: nobody
+	Returned func(peers.Return) // is told each return of this node, and the end of a hold before its time, and must not block; nil: nobody
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: no metrics
 }
@@ -188,11 +188,13 @@ func (l *Liveness) note(n peers.Note, last peers.Return) {
 		l.metrics.absences.Inc()
 	case peers.Died:
 		l.metrics.givenUp.Inc()
-	case peers.Returned:
+	case peers.Returned, peers.Released:
 		if l.cfg.Returned != nil {
 			l.cfg.Returned(last)
 		}
-		return
+		if n.What == peers.Returned {
+			return
+		}
 	}
 	l.cfg.Log.Info().Str("node", n.Peer).Msg(string(n.What))
 }

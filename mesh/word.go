@@ -39,7 +39,7 @@ func (m Meta) OutOfTouch() bool { return m.APIAge >= outAge }
 
 // Word is what a node says of itself by its metadata, in the words of package peers.
 func (m Meta) Word() peers.Word {
-	w := peers.Word{Ready: m.Ready, Draining: m.Draining, Returning: m.Returning, NoProxy: m.NoProxy, Away: m.Away}
+	w := peers.Word{Ready: m.Ready, Draining: m.Draining, Returning: m.Returning, NoProxy: m.NoProxy, Away: m.Away, Recent: m.Recent}
 	switch {
 	case m.OutOfTouch():
 		w.Contact = peers.OutOfTouch

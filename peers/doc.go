@@ -111,7 +111,7 @@
 // # This node
 //
 // The node itself has three properties that it says to its peers. It is returning for a while
-// after it became ready, was stopped or was cut off, and lets others go first (see [hold]). Its
-// contact with the API server is one of three values with slack between them (see [contact]).
-// And it takes itself for cut off while all its peers, at least two, are dead.
+// after it became ready, was stopped or was cut off, and lets others go first (see [hold]); the
+// while is Timing.Hold. Its contact with the API server is one of three values with slack between
+// them (see [contact]). And it takes itself for cut off while all its peers, at least two, are dead.
 package peers

@@ -47,6 +47,7 @@ type Word struct {
 	Returning bool
 	NoProxy   bool // its kube-proxy is missing, so others go first
 	Away      bool // its speaker is about to end and to come back, or was not ready yet
+	Recent    bool // it came back less than Timing.Recent ago, held or not; a reply has no room for it
 	Contact   Contact
 }
 

@@ -22,9 +22,29 @@ func member(m mesh.Member) api.Member {
 		Segments: Texts(m.Meta.Segments), Keys: slices.Clone(m.Meta.Keys), Version: m.Meta.Version, Since: m.Since,
 	}
 	r.Addr = m.Addr.String()
+	if m.Meta.Returning {
+		r.Hold = hold(m)
+		if m.Meta.Until.Before(mesh.Forever) {
+			r.HeldUntil = m.Meta.Until
+		}
+	}
 	r.Health = r.Condition()
 	return r
 }
+
+// hold says what a node waits for that came back.
+func hold(m mesh.Member) string {
+	switch until := m.Meta.Until; {
+	case until.IsZero(): // only heard on the wire
+		return "others go first for a while"
+	case until.Before(mesh.Forever):
+		return "others go first until " + until.UTC().Format(time.TimeOnly)
+	}
+	return "others go first until it is the only node that can, or until starling return " + m.Name
+}
+
+// longHold is how long a hold must go on to be worth a condition.
+const longHold = 5 * time.Second
 
 // Texts are prefixes as text.
 func Texts(prefixes []netip.Prefix) []string {
@@ -103,6 +123,8 @@ func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
 		return proxy.Missing(m.Name, true, ""), true
 	case m.Meta.OutOfTouch():
 		return is(health.NodeOutOfTouch, "%s has lost the API server: it announces, but learns of no change", m.Name)
+	case m.Meta.Returning && m.Meta.Until.Sub(w.Now) > longHold:
+		return is(health.NodeReturning, "%s came back: %s", m.Name, hold(m))
 	}
 	i, known := slices.BinarySearchFunc(w.Cluster.Nodes, m.Name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
 	switch {

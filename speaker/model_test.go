@@ -51,6 +51,7 @@ type model struct {
 	writes    int
 	started   uint64                   // speakers
 	memories  map[string][]mesh.Member // what each speaker has remembered
+	returns   map[string]peers.Return  // what each has said of its last one
 	refused   int                      // writes that came too late
 	made      []mesh.Member            // up by somebody who has the gossip key
 	deaf      map[link]bool            // by gossip
@@ -141,8 +142,8 @@ func newModel(t testing.TB, pools ...string) *model {
 	return &model{
 		t: t, rules: standard(), pools: compiled, latency: time.Millisecond,
 		services: map[watcher.Key]watcher.Service{}, endpoints: map[watcher.Key]watcher.Endpoints{}, speakers: map[string]*node{},
-		memories: map[string][]mesh.Member{},
-		deaf:     map[link]bool{}, split: map[link]bool{}, lossy: func() bool { return false },
+		memories: map[string][]mesh.Member{}, returns: map[string]peers.Return{},
+		deaf: map[link]bool{}, split: map[link]bool{}, lossy: func() bool { return false },
 	}
 }
 
@@ -194,7 +195,10 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	}
 	m.started++
 	m.speakers[name], b.epoch = b, m.started
-	earlier := m.memories[name]
+	earlier, held := m.memories[name], peers.Return{}
+	if last := m.returns[name]; last.Held(b.now()) {
+		held = peers.Return{Until: last.Until.Round(0), Asked: last.Asked}
+	}
 	b.met()
 	b.forget()
 	m.measure()
@@ -203,7 +207,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, Trial: 200 * time.Millisecond, Now: b.now,
 		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without,
 		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
-		Earlier: earlier, Remember: b.remember, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
+		Earlier: earlier, Remember: b.remember, LastReturn: held, Returned: b.returned, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
@@ -238,6 +242,13 @@ func (b *node) remember(list []mesh.Member) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	b.m.memories[b.name] = list
+}
+
+// returned is the file in which a speaker keeps its last return, of which a planned end leaves the hold.
+func (b *node) returned(r peers.Return) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.m.returns[b.name] = r
 }
 
 // begin starts a speaker on a known node that finds its interface a moment later, as real ones do.

@@ -52,13 +52,7 @@ func returns() []scenario {
 }
 
 // flap takes the owner away for ten seconds, by its link.
-func (s *scene) flap() {
-	between([]string{s.top}, s.others(s.top), s.block)
-	s.set(s.top, func(b *node) { b.up = false })
-	s.pass(10 * time.Second)
-	s.set(s.top, func(b *node) { b.up = true })
-	between([]string{s.top}, s.others(s.top), s.unblock)
-}
+func (s *scene) flap() { s.flaps(s.top) }
 
 // back: who had the address before has it again after it was held, and not sooner.
 func (s *scene) back(held time.Duration) {

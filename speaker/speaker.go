@@ -133,7 +133,7 @@ type Config struct {
 	Remember func([]mesh.Member)
 
 	LastReturn peers.Return       // of an earlier process of this node that ended without being asked to
-	Returned   func(peers.Return) // is told each return, and must not block; nil: nobody
+	Returned   func(peers.Return) // is told each return and each early end of a hold, and must not block; nil: nobody
 	Rhythms    probe.Rhythms      // of questions to other nodes; zero: the standard ones
 	Timing     peers.Timing       // of what is believed about other nodes; zero: the standard one
 	Without    peers.Rows         // of the table of package peers: rules that are left out

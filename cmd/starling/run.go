@@ -248,6 +248,7 @@ func (p *process) speakerConfig(w *watcher.Watcher, cluster string, m *mesh.Mesh
 		Installation:  cluster,
 		Class:         p.cfg.class,
 		Grace:         p.cfg.grace,
+		Timing:        timing(p.cfg.hold),
 		Pace:          p.cfg.wire.pace(p.cfg.detection),
 		IgnoreExclude: p.cfg.ignoreExclude,
 		Trial:         p.cfg.wire.trial,
@@ -266,6 +267,13 @@ func (p *process) speakerConfig(w *watcher.Watcher, cluster string, m *mesh.Mesh
 		Registry:      p.registry,
 		PerAddress:    p.cfg.perAddress,
 	}
+}
+
+// timing is the standard one but for the hold of a node that comes back.
+func timing(hold time.Duration) peers.Timing {
+	t := peers.Times()
+	t.Hold = hold
+	return t
 }
 
 // proxyServers puts the addresses of the node where they are meant.
