@@ -52,6 +52,8 @@ type Member struct {
 	Returning bool      `json:"returning"`          // came back, and others go first
 	Hold      string    `json:"hold"`               // what a returning one waits for, in words; "" nothing
 	HeldUntil time.Time `json:"heldUntil,omitzero"` // when that ends; no time: never by time alone
+	Away      string    `json:"away"`               // until when an absent one keeps its addresses, and who answers for them, in words; "" it is not absent
+	KeepsTill time.Time `json:"keepsUntil,omitzero"`
 	NoProxy   bool      `json:"noKubeProxy"`        // kube-proxy of the node does not run, others go first
 	Segments  []string  `json:"segments"`           // L2 networks of the node as prefixes
 	Keys      []string  `json:"keys"`               // fingerprints of its gossip keys, the one that encrypts first

@@ -378,7 +378,7 @@ var rules = []Rule{
 		Advice: "nothing; to move its addresses back at once, which ends the connections through them: starling return NAME",
 	},
 	{Code: SpeakerStopped, Severity: Information, About: on(KindNode), Meaning: "The speaker of the node was stopped properly."},
-	{Code: SpeakerAway, Severity: Information, About: on(KindNode), Meaning: "The speaker of the node is being restarted, or has crashed, and its host is there. The node keeps its addresses for --restart-grace, and other nodes answer for them."},
+	{Code: SpeakerAway, Severity: Information, About: on(KindNode), Event: "SpeakerAway", Meaning: "The speaker of the node is being restarted, or has crashed, and its host is there. The node keeps its addresses for --restart-grace, and other nodes answer for them."},
 	{Code: NoSpeaker, Severity: Information, About: on(KindNode), Meaning: "The node runs no speaker, mostly because the DaemonSet does not select it."},
 }
 

@@ -186,6 +186,10 @@ func (l *Liveness) note(n peers.Note, last peers.Return) {
 		l.metrics.alarms.Inc()
 	case peers.Away:
 		l.metrics.absences.Inc()
+	case peers.Late:
+		l.metrics.moved.WithLabelValues(late).Inc()
+	case peers.Lost:
+		l.metrics.moved.WithLabelValues(lost).Inc()
 	case peers.Died:
 		l.metrics.givenUp.Inc()
 	case peers.Returned, peers.Released:

@@ -1,6 +1,9 @@
 package peers
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // absence is the time in which the speaker of a peer is away: it is about to end, has ended, or has
 // begun and was not ready yet. Its host goes on forwarding, so it keeps its addresses, and another
@@ -10,6 +13,7 @@ type absence struct {
 	grace   time.Duration
 	word    Word // its last before that
 	hearsay bool // this process began later: it lasts as long as others, or an earlier one, say so
+	noted   bool // of hearsay only as soon as this node could own addresses: until then it meets nobody
 }
 
 // absent reports whether a peer whose speaker is not heard, or says that it is away, keeps its
@@ -24,7 +28,6 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 			return false
 		}
 		p.absences[m.Name] = a
-		p.note(m.Name, Away)
 	case now.Sub(a.since) >= a.grace, a.hearsay && !m.Missed && !m.Recalled:
 		p.known[m.Name] = true
 		return false
@@ -71,6 +74,23 @@ func (p *Peers) mayBeAbsent(m *Member) bool {
 	return watched
 }
 
+// noteMoves notes whose absence has ended otherwise than by the return of its speaker.
+func (p *Peers) noteMoves(list []Peer) {
+	for i := range p.last.Peers {
+		was := &p.last.Peers[i]
+		if a := p.absences[was.Name]; was.State != Absent || a == nil || !a.noted {
+			continue
+		}
+		switch moved := slices.ContainsFunc(list, func(q Peer) bool { return q.Name == was.Name && !q.State.Owns() }); {
+		case !moved:
+		case p.lost[was.Name].IsZero():
+			p.note(was.Name, Late)
+		default:
+			p.note(was.Name, Lost)
+		}
+	}
+}
+
 // remember notes who could be absent from now on, and who is so no more.
 func (p *Peers) remember(list []Peer) {
 	was := p.absences
@@ -81,6 +101,10 @@ func (p *Peers) remember(list []Peer) {
 			p.ready[q.Name], p.known[q.Name] = &q.Word, true
 		case q.State == Absent, was[q.Name] != nil && !p.lost[q.Name].IsZero(): // it may be heard again
 			p.absences[q.Name] = was[q.Name]
+		}
+		if a := p.absences[list[i].Name]; a != nil && !a.noted && list[i].State == Absent && (p.me.Fit || !a.hearsay) {
+			a.noted = true
+			p.note(list[i].Name, Away)
 		}
 	}
 }

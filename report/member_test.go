@@ -1,12 +1,15 @@
 package report
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/health"
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/owner"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -76,6 +79,34 @@ func TestHold(t *testing.T) {
 	} {
 		if got := w.heldBack(&api.Who{Ranking: ranking}); got != words {
 			t.Errorf("who says %q, want %q", got, words)
+		}
+	}
+}
+
+// TestAway: until when an absent node keeps its addresses, and who answers for them.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	m := mesh.Member{Name: "n4", State: mesh.Absent, Since: began, Meta: mesh.Meta{Grace: 90 * time.Second}}
+	for _, tt := range []struct {
+		owner string
+		by    []string
+		want  string
+	}{
+		{"n4", []string{"n2", "n2"}, "keeps its addresses until 12:01:30, and n2 answers for them"},
+		{"n4", []string{"n3", "n2", "n3"}, "keeps its addresses until 12:01:30, and n2, n3 answer for them"},
+		{"n4", []string{""}, "keeps its addresses until 12:01:30"},
+		{"n5", []string{"n2"}, "keeps its addresses until 12:01:30"},
+		{"n4", nil, "keeps its addresses until 12:01:30"},
+	} {
+		w := &World{Deputies: map[netip.Addr]string{}, Seat: func(int) Seat { return Seat{Verdict: owner.Verdict{Owner: tt.owner}} }}
+		for i, by := range tt.by {
+			ip := netip.AddrFrom4([4]byte{198, 18, 64, byte(i)})
+			w.VIPs = append(w.VIPs, lease.VIP{IP: ip})
+			w.Deputies[ip] = by
+		}
+		if got := w.away(m); got != tt.want {
+			t.Errorf("%s has them, %q answer: %q, want %q", tt.owner, tt.by, got, tt.want)
 		}
 	}
 }
