@@ -46,7 +46,7 @@ func (p *Peers) begins(m *Member, now time.Time) *absence {
 	if word := p.ready[m.Name]; word != nil {
 		return &absence{since: now, grace: m.Grace, word: *word}
 	}
-	if p.known[m.Name] || !m.Missed && !m.Recalled {
+	if p.known[m.Name] || !m.Missed && (!m.Recalled || p.without(AwayBefore)) {
 		return nil
 	}
 	word := m.Word

@@ -68,4 +68,5 @@ const (
 	NeverMet                      // Wire, unknown to gossip
 	SpeakerAway                   // Absent
 	NodeNamed                     // no peer, for want of a Node of its name
+	AwayBefore                    // Absent, as an earlier process of this node knew it
 )

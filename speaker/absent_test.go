@@ -110,6 +110,15 @@ func absences() []scenario {
 			s.claim(s.ip, strangeMAC)
 			s.within("it is reported", 205*ms, func() bool { return len(s.conflicts(s.second)) > 0 })
 		}),
+		keeps("all speakers restart at once", 3, func(s *scene) {
+			x := s.meter(s.ip, func() {
+				s.restarts([]string{s.second, s.third, s.top}, pauses)
+				s.pass(10 * time.Second)
+			})
+			if x.double > 0 || x.others(s.top) || x.longest > 3*time.Second {
+				s.t.Errorf("%v answered, nobody for %s, two for %s", x.seen, x.longest, x.double)
+			}
+		}),
 		keeps("all speakers are restarted one after the other", 4, func(s *scene) {
 			s.still("rolling restart", 0, func() {
 				for _, n := range s.others("") {
