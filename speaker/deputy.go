@@ -46,7 +46,7 @@ func (s *Speaker) goes(w *world) bool {
 // node. Where no other is ready at all, nobody could take the addresses: when all speakers restart at once,
 // each recalls who was there.
 func (w *world) deputies() bool {
-	near, any := false, false
+	near := false
 	for i := range w.Members {
 		m := &w.Members[i]
 		if m.Name == w.Self || m.State != mesh.Alive {
@@ -55,11 +55,9 @@ func (w *world) deputies() bool {
 		if !m.Meta.Deputy {
 			return false
 		}
-		if m.Meta.Ready && !m.Meta.Away {
-			any, near = true, near || peers.Share(m.Meta.Segments, segments(w.Wire))
-		}
+		near = near || m.Meta.Ready && !m.Meta.Away && peers.Share(m.Meta.Segments, segments(w.Wire))
 	}
-	return near || !any
+	return near || w.alone()
 }
 
 // alone reports whether no other speaker is ready, so that nobody is waited for.
