@@ -106,7 +106,7 @@ func (w *World) members(l Look) []api.Member {
 			r.Tier = voters[m.Name].Tier.String()
 		}
 		if m.State == mesh.Absent {
-			r.Away, r.KeepsTill = w.away(m), m.Since.Add(m.Meta.Grace)
+			r.Away, r.KeepsUntil = w.away(m), m.Since.Add(m.Meta.Grace)
 		}
 		if c, wrong := w.verdict(m); wrong {
 			r.Verdict, r.Todo = c.Words, c.Advice

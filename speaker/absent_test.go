@@ -181,8 +181,8 @@ func TestAbsenceIsSeen(t *testing.T) {
 		m.pass(2 * time.Second)
 		got := m.member("n1", "n5")
 		until := ended.Add(time.Minute).UTC()
-		if got.State != api.Absent || !strings.HasPrefix(got.Away, "keeps its addresses until "+until.Format(time.TimeOnly)+", and n") || got.KeepsTill.Sub(until) > time.Second {
-			t.Errorf("status says %q until %v, want %v", got.Away, got.KeepsTill, until)
+		if got.State != api.Absent || !strings.HasPrefix(got.Away, "keeps its addresses until "+until.Format(time.TimeOnly)+", and n") || got.KeepsUntil.Sub(until) > time.Second {
+			t.Errorf("status says %q until %v, want %v", got.Away, got.KeepsUntil, until)
 		}
 		if !strings.Contains(got.Verdict, got.Away) {
 			t.Errorf("the verdict is %q", got.Verdict)
@@ -206,8 +206,8 @@ func TestAbsenceIsSeen(t *testing.T) {
 			if moved := m.value(n, "starling_member_absences_moved_total"); moved != 1 {
 				t.Errorf("%s has counted %v absences that ended in a move", n, moved)
 			}
-			if got := m.member(n, "n5"); got.Away != "" || !got.KeepsTill.IsZero() {
-				t.Errorf("%s shows %q until %v", n, got.Away, got.KeepsTill)
+			if got := m.member(n, "n5"); got.Away != "" || !got.KeepsUntil.IsZero() {
+				t.Errorf("%s shows %q until %v", n, got.Away, got.KeepsUntil)
 			}
 		}
 	})
