@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -23,11 +24,27 @@ func TestHoldNever(t *testing.T) {
 			}
 		}
 	}
-	t.Cleanup(func() { hold("-"); allReady(t) })
+	t.Cleanup(func() { hold("-") })
 	hold("=never")
 	s := watchService(t, "hold-never", "tcp")
 	cut(t, s.owner)
 	next := s.moved(t)
+	until(t, 15*time.Second, s.owner.Name+" is cut off, and knows it", func(ctx context.Context) error {
+		out, err := s.owner.Run(ctx, product.Binary, "status", "-o", "json")
+		if err != nil {
+			return err
+		}
+		var own starling.Status
+		if err := json.Unmarshal([]byte(out), &own); err != nil {
+			return err
+		}
+		for _, n := range s.others() {
+			if state := own.State(n.Name); state != "dead" {
+				return fmt.Errorf("it takes %s for %s", n.Name, state)
+			}
+		}
+		return nil
+	})
 	heal(t, s.owner)
 	waits := func(what string) {
 		t.Helper()
