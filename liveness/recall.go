@@ -8,8 +8,8 @@ import (
 	"github.com/starling-lb/starling/mesh"
 )
 
-// recallMemory is for how long members are shown that an earlier process of this node knew and this one
-// has not met: as long as the mesh shows those that are gone.
+// recallMemory is for how long after their grace members are shown that an earlier process of this node knew
+// and this one has not met: as long as the mesh shows those that are gone.
 const recallMemory = 5 * time.Minute
 
 // recall is what an earlier process of this node knew of the members a moment ago, this node among them.
@@ -25,12 +25,15 @@ type recall struct {
 
 // join adds the members of before to those of gossip, which are sorted. The list that it is given stays as it is.
 func (r *recall) join(members []mesh.Member, now time.Time) []mesh.Member {
-	if len(r.earlier) == 0 || now.Sub(r.begun) >= recallMemory {
+	if len(r.earlier) == 0 {
 		return members
 	}
 	members = slices.Clone(members)
-	known := r.known(members)
+	known, since := r.known(members), now.Sub(r.begun)
 	for _, e := range r.earlier {
+		if since >= e.Meta.Grace+recallMemory {
+			continue
+		}
 		i, met := find(members, e.Name)
 		if !met {
 			members = slices.Insert(members, i, mesh.Member{Name: e.Name, Addr: e.Addr, State: mesh.Left, Since: r.begun, Meta: e.Meta})
@@ -38,7 +41,7 @@ func (r *recall) join(members []mesh.Member, now time.Time) []mesh.Member {
 		}
 		m := &members[i]
 		m.Meta = m.Meta.After(e.Meta)
-		m.Recalled = !known && now.Sub(r.begun) < e.Meta.Grace
+		m.Recalled = !known && since < e.Meta.Grace
 	}
 	return members
 }

@@ -43,6 +43,7 @@ func TestRecall(t *testing.T) {
 		m.Meta.Segments, m.Meta.MACs, m.Meta.Proxy = old.Segments, old.MACs, old.Proxy
 	}
 	away := func(m *mesh.Member) { m.Meta.Away = true }
+	patient := func(m *mesh.Member) { m.Meta.Grace = time.Hour }
 	self := begun("n1")
 	list := func(all ...mesh.Member) []mesh.Member { return all }
 	for _, tt := range []struct {
@@ -76,7 +77,9 @@ func TestRecall(t *testing.T) {
 		{"one is new", list(ready("n3", before)), list(self, ready("n2", now)), 0, list(self, ready("n2", now), with(with(ready("n3", before), gone), recalled))},
 		{"within the grace", list(ready("n2", before)), list(self), time.Minute - 1, list(self, with(with(ready("n2", before), gone), recalled))},
 		{"after the grace", list(ready("n2", before)), list(self), time.Minute, list(self, with(ready("n2", before), gone))},
-		{"long after that", list(ready("n2", before)), list(self), recallMemory, list(self)},
+		{"some minutes later", list(ready("n2", before)), list(self), time.Minute + recallMemory - 1, list(self, with(ready("n2", before), gone))},
+		{"long after that", list(ready("n2", before)), list(self), time.Minute + recallMemory, list(self)},
+		{"a long grace", list(with(ready("n2", before), patient)), list(self), time.Hour - 1, list(self, with(with(with(ready("n2", before), patient), gone), recalled))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := recall{tt.earlier, start}
