@@ -25,13 +25,15 @@ type recall struct {
 
 // join adds the members of before to those of gossip, which are sorted. The list that it is given stays as it is.
 func (r *recall) join(members []mesh.Member, now time.Time) []mesh.Member {
-	if len(r.earlier) == 0 {
+	since := now.Sub(r.begun)
+	over := func(e mesh.Member) bool { return since >= e.Meta.Grace+recallMemory }
+	if !slices.ContainsFunc(r.earlier, func(e mesh.Member) bool { return !over(e) }) {
 		return members
 	}
+	known := r.known(members)
 	members = slices.Clone(members)
-	known, since := r.known(members), now.Sub(r.begun)
 	for _, e := range r.earlier {
-		if since >= e.Meta.Grace+recallMemory {
+		if over(e) {
 			continue
 		}
 		i, met := find(members, e.Name)
