@@ -57,6 +57,13 @@ var faults = []struct {
 		50*time.Second + 150*time.Second, "Addresses move again and again",
 	},
 	{
+		"StarlingAbsenceMoved", `
+  starling_member_absences_moved_total{namespace="s",pod="a",reason="late"} 0x9 2x60
+  starling_member_absences_moved_total{namespace="s",pod="b",reason="late"} 0x9 2x60
+  starling_member_absences_moved_total{namespace="s",pod="a",reason="lost"} 3x80`,
+		50 * time.Second, "Addresses moved because a speaker was away (late)",
+	},
+	{
 		"StarlingPoolNearlyFull", `
   starling_pool_addresses{namespace="s",pod="a",pool="lan",family="IPv4"} 40x80
   starling_pool_addresses_in_use{namespace="s",pod="a",pool="lan",family="IPv4"} 35x9 37x60

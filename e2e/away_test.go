@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ func TestSpeakersAway(t *testing.T) {
 	t.Run("the host dies as well", bothDie)
 	t.Run("replaced", replaced)
 	t.Run("upgraded", upgraded)
+	t.Run("all replaced at once", allReplaced)
 }
 
 // stays waits until the other speakers take that of the announcer for away, and a deputy answers, with the announcer's
@@ -201,4 +203,46 @@ func upgraded(t *testing.T) {
 		t.Errorf("%d of %d connections were cut", report.Cut, report.Connections)
 	}
 	s.undisturbed(t, "upgrade of all speakers")
+}
+
+// allReplaced restarts all speakers at once. The first one back finds nobody who knows which nodes are away: it
+// knows from its own state file, so that no address moves and no connection that is held is cut.
+func allReplaced(t *testing.T) {
+	s := watchService(t, "held-all", "tcp")
+	at := map[netip.Addr]*cluster.Node{s.ip: s.owner}
+	for i := range 6 {
+		ip := expose(t, fmt.Sprintf("all-%d", i))
+		settled(t, s.watcher, ip)
+		at[ip] = owner(t, s.watcher, ip)
+	}
+	held, err := probe.Hold(t.Context(), probe.Config{Dial: shared.Client.Dial, Address: net.JoinHostPort(s.ip.String(), "80")}, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := "daemonset/" + starling.Name
+	unavailable := func(n string) {
+		t.Helper()
+		patch := `{"spec":{"updateStrategy":{"rollingUpdate":{"maxUnavailable":` + n + `}}}}`
+		if out, err := shared.Kubectl(context.WithoutCancel(t.Context()), "", "-n", starling.Namespace, "patch", set, "--patch", patch); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	t.Cleanup(func() { unavailable("1") })
+	unavailable(`"100%"`)
+	begun := time.Now()
+	s.kubectl(t, "-n", starling.Namespace, "rollout", "restart", set)
+	s.kubectl(t, "-n", starling.Namespace, "rollout", "status", "--timeout=3m", set)
+	allReady(t)
+	for ip, n := range at {
+		settled(t, s.watcher, ip)
+		(&watched{watcher: s.watcher, ip: ip, owner: n}).unmoved(t, begun)
+		if now := owner(t, s.watcher, ip); now != n {
+			t.Errorf("%s was at %s and is at %s", ip, n.Name, now.Name)
+		}
+	}
+	report := held.Stop()
+	t.Logf("all speakers restarted at once in %v: %s", time.Since(begun).Round(time.Second), report)
+	if report.Cut > 0 {
+		t.Errorf("%d of %d connections were cut", report.Cut, report.Connections)
+	}
 }

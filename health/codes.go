@@ -59,6 +59,7 @@ const (
 	NodeOutOfTouch     Code = "node-out-of-touch"
 	NodeCordoned       Code = "node-cordoned"
 	NodeGoing          Code = "node-going"
+	NodeReturning      Code = "node-returning"
 	NetworkUnavailable Code = "network-unavailable"
 	SpeakerStopped     Code = "speaker-stopped"
 	SpeakerAway        Code = "speaker-away"
@@ -372,8 +373,12 @@ var rules = []Rule{
 	{Code: GossipGivenUp, Severity: Information, About: on(KindNode), Local: true, After: settled, Event: "GossipBlocked", Meaning: "Gossip has just declared the node dead; it has a moment to refute that.", Advice: waitSecond},
 	{Code: NodeCordoned, Severity: Information, About: on(KindNode), Meaning: "The node is cordoned. It keeps its addresses, and hands them over when its speaker ends.", Advice: "kubectl uncordon NAME, when it may work again"},
 	{Code: NodeGoing, Severity: Information, About: on(KindNode), Meaning: "A condition of the node says that it is drained, shut down or maintained, so others go first."},
+	{
+		Code: NodeReturning, Severity: Information, About: on(KindNode), Meaning: "The node came back, and other nodes go first for its --hold-down.",
+		Advice: "nothing; to move its addresses back at once, which ends the connections through them: starling return NAME",
+	},
 	{Code: SpeakerStopped, Severity: Information, About: on(KindNode), Meaning: "The speaker of the node was stopped properly."},
-	{Code: SpeakerAway, Severity: Information, About: on(KindNode), Meaning: "The speaker of the node is being restarted, or has crashed, and its host is there. The node keeps its addresses for --restart-grace, and other nodes answer for them."},
+	{Code: SpeakerAway, Severity: Information, About: on(KindNode), Event: "SpeakerAway", Meaning: "The speaker of the node is being restarted, or has crashed, and its host is there. The node keeps its addresses for --restart-grace, and other nodes answer for them."},
 	{Code: NoSpeaker, Severity: Information, About: on(KindNode), Meaning: "The node runs no speaker, mostly because the DaemonSet does not select it."},
 }
 

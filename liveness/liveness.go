@@ -40,7 +40,8 @@ type Config struct {
 	Now      func() time.Time // the clock, monotonic as that of time.Now; nil: time.Now
 	Mesh     Mesh
 	Wire     Wire
-	Returned func(peers.Return) // is told each return of this node, and must not block; nil: nobody
+	Earlier  []mesh.Member      // that an earlier process of this node knew a moment ago, sorted by name
+	Returned func(peers.Return) // is told each return of this node, and the end of a hold before its time, and must not block; nil: nobody
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: no metrics
 }
@@ -51,6 +52,7 @@ type Liveness struct {
 	metrics *metrics
 	changed chan struct{} // capacity 1: what is believed, or the mesh
 	again   chan struct{} // capacity 1: the goroutine is to look when it must wake
+	recall  recall
 
 	mu      sync.Mutex // guards all following fields
 	machine *peers.Peers
@@ -65,7 +67,7 @@ func New(c Config) *Liveness {
 	}
 	return &Liveness{
 		cfg: c, metrics: newMetrics(c.Registry), machine: peers.New(c.Peers),
-		changed: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), again: make(chan struct{}, 1), recall: recall{c.Earlier, c.Now()},
 	}
 }
 
@@ -99,7 +101,7 @@ func (l *Liveness) Changed() <-chan struct{} { return l.changed }
 
 // Gossip takes the members from the mesh and gives them to the machine, with other events.
 func (l *Liveness) Gossip(events ...peers.Event) {
-	members := l.cfg.Mesh.Members()
+	members := l.recall.join(l.cfg.Mesh.Members(), l.cfg.Now())
 	l.mu.Lock()
 	l.members = members
 	l.mu.Unlock()
@@ -180,13 +182,19 @@ func (l *Liveness) note(n peers.Note, last peers.Return) {
 		l.metrics.alarms.Inc()
 	case peers.Away:
 		l.metrics.absences.Inc()
+	case peers.Late:
+		l.metrics.moved.WithLabelValues(late).Inc()
+	case peers.Lost:
+		l.metrics.moved.WithLabelValues(lost).Inc()
 	case peers.Died:
 		l.metrics.givenUp.Inc()
-	case peers.Returned:
+	case peers.Returned, peers.Released:
 		if l.cfg.Returned != nil {
 			l.cfg.Returned(last)
 		}
-		return
+		if n.What == peers.Returned {
+			return
+		}
 	}
 	l.cfg.Log.Info().Str("node", n.Peer).Msg(string(n.What))
 }

@@ -122,7 +122,8 @@ func drain(c <-chan struct{}) {
 	}
 }
 
-// TestReturn: who wants to know of returns is given each, and its log line is left to them.
+// TestReturn: who wants to know of returns is given each, with the early end of a hold. Absences that end in a move are
+// counted by what ended them.
 func TestReturn(t *testing.T) {
 	t.Parallel()
 	var returns []peers.Return
@@ -130,8 +131,15 @@ func TestReturn(t *testing.T) {
 	l := New(Config{Peers: peers.Config{Self: "n1", Rhythms: probe.Standard()}, Mesh: n, Wire: wire{n}, Log: zerolog.Nop(), Returned: func(r peers.Return) { returns = append(returns, r) }})
 	l.note(peers.Note{Peer: "n1", What: peers.Returned}, peers.Return{})
 	l.note(peers.Note{Peer: "n2", What: peers.Silent}, peers.Return{})
-	if len(returns) != 1 {
-		t.Errorf("%d returns, want 1", len(returns))
+	l.note(peers.Note{Peer: "n1", What: peers.Released}, peers.Return{})
+	if len(returns) != 2 {
+		t.Errorf("%d returns, want 2", len(returns))
+	}
+	for _, what := range []peers.What{peers.Late, peers.Lost, peers.Late} {
+		l.note(peers.Note{Peer: "n2", What: what}, peers.Return{})
+	}
+	if late, lost := testutil.ToFloat64(l.metrics.moved.WithLabelValues(late)), testutil.ToFloat64(l.metrics.moved.WithLabelValues(lost)); late != 2 || lost != 1 {
+		t.Errorf("%v moves counted because a speaker was late and %v because its host was lost, want 2 and 1", late, lost)
 	}
 	if got := testutil.ToFloat64(l.metrics.alarms); got != 1 {
 		t.Errorf("%v alarms counted, want 1", got)

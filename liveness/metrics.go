@@ -2,11 +2,18 @@ package liveness
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// Reasons of moves.
+const (
+	late = "late"
+	lost = "lost"
+)
+
 type metrics struct {
 	alarms   prometheus.Counter
 	givenUp  prometheus.Counter
 	deaths   prometheus.Counter
 	absences prometheus.Counter
+	moved    *prometheus.CounterVec
 }
 
 // newMetrics registers unless the registry is nil.
@@ -18,10 +25,17 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		deaths:   counter("member_deaths_total", "Members that this speaker declared dead, by gossip and the wire together. Other nodes then announce their addresses."),
 		alarms:   counter("wire_alarms_total", "Watched hosts whose kernel stopped replying on the wire."),
 		absences: counter("member_absences_total", "Members whose speakers this one found to be away while their hosts were there."),
-		givenUp:  counter("wire_deaths_total", "Members declared dead because they stopped replying on the wire, before gossip noticed."),
+		moved: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "starling_member_absences_moved_total",
+			Help: "Absences of members that ended with their addresses at other nodes, by reason: late, the speaker was not back within --restart-grace; lost, the host is gone.",
+		}, []string{"reason"}),
+		givenUp: counter("wire_deaths_total", "Members declared dead because they stopped replying on the wire, before gossip noticed."),
+	}
+	for _, reason := range []string{late, lost} {
+		m.moved.WithLabelValues(reason)
 	}
 	if r != nil {
-		r.MustRegister(m.alarms, m.givenUp, m.deaths, m.absences)
+		r.MustRegister(m.alarms, m.givenUp, m.deaths, m.absences, m.moved)
 	}
 	return m
 }

@@ -56,7 +56,7 @@ func TestBeforeRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.SetMeta(Meta{Ready: true})
-	want := []Member{{Name: "n1", Addr: addrNo(1), State: Alive, Meta: Meta{Ready: true}, Since: m.Members()[0].Since}}
+	want := []Member{{Name: "n1", Addr: addrNo(1), State: Alive, Meta: Meta{Ready: true}, Since: m.Members()[0].Since, Epoch: m.Members()[0].Epoch}}
 	if diff := cmp.Diff(want, m.Members(), cmpPrefix()); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}

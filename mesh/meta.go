@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,6 +21,11 @@ type Meta struct {
 	Draining bool
 	// Returning: the node came back a moment ago, others shall go first.
 	Returning bool
+	// Until is when that ends by the clock of the member, to be shown, in whole seconds; [Forever]: not by
+	// time. Zero is not told.
+	Until time.Time
+	// Recent: the node came back less than half a minute ago, held or not.
+	Recent bool
 	// Proxy: kube-proxy answers on the node.
 	Proxy bool
 	// NoProxy: kube-proxy of the node does not run, though others have one: these go first.
@@ -64,13 +70,25 @@ type Meta struct {
 	Addrs []netip.AddrPort
 }
 
+// Forever is the latest time that metadata can tell.
+var Forever = time.Unix(math.MaxUint32, 0)
+
 // After is what is known of a member that said was before, and says m now. One that is away says nothing
 // new of its node: a speaker that begins does not know its interfaces yet.
 func (m Meta) After(was Meta) Meta {
 	if m.Away && len(was.MACs) > 0 {
 		m.Segments, m.MACs, m.Mute, m.Config, m.Proxy = was.Segments, was.MACs, was.Mute, was.Config, was.Proxy
+		m.NoProxy, m.Returning = was.NoProxy, was.Returning
 	}
 	return m
+}
+
+// OfNode is what m says that is true of the node as well while its speaker is away.
+func (m Meta) OfNode() Meta {
+	return Meta{
+		Ready: m.Ready, Returning: m.Returning, Proxy: m.Proxy, NoProxy: m.NoProxy, Deputy: m.Deputy, Grace: m.Grace,
+		Config: m.Config, Segments: m.Segments, MACs: m.MACs, Mute: m.Mute,
+	}
 }
 
 // The encoding is one version byte, then fields: tag, length, value. A field
@@ -94,7 +112,7 @@ const (
 )
 
 const (
-	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy, 4 no proxy, 5 away, 6 deputy.
+	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy, 4 no proxy, 5 away, 6 deputy, 7 recent.
 	tagConfig                   // Eight bytes, big endian.
 	tagAge                      // Two bytes, big endian, in steps of 30 s.
 	tagVersion                  // Text, UTF-8.
@@ -108,6 +126,7 @@ const (
 	tagAddr6                    // The same for IPv6, 18 bytes each.
 	tagGrace                    // Two bytes, big endian, in seconds.
 	tagAbsent                   // As Mute.
+	tagUntil                    // Four bytes, big endian, in seconds since 1970.
 )
 
 const (
@@ -118,6 +137,7 @@ const (
 	flagNoProxy
 	flagAway
 	flagDeputy
+	flagRecent
 )
 
 var errMeta = errors.New("metadata is malformed")
@@ -151,6 +171,9 @@ func (m Meta) encode() []byte {
 		out = binary.BigEndian.AppendUint16(append(out, tagGrace, 2), uint16(s))
 	}
 	out = append(out, hashField(tagAbsent, m.Absent)...)
+	if s := min(m.Until.Unix(), Forever.Unix()); s > 0 {
+		out = binary.BigEndian.AppendUint32(append(out, tagUntil, 4), uint32(s))
+	}
 	out = append(out, addrFields(m.Addrs)...)
 	for _, p := range tidy(m.Segments) {
 		f := segmentField(p)
@@ -183,6 +206,9 @@ func (m Meta) flags() (f byte) {
 	}
 	if m.Deputy {
 		f |= flagDeputy
+	}
+	if m.Recent {
+		f |= flagRecent
 	}
 	return f
 }
@@ -274,7 +300,7 @@ func (m *Meta) set(tag byte, value []byte) error {
 	case tag == tagFlags && len(value) > 0:
 		m.Ready, m.Draining, m.Returning = value[0]&flagReady != 0, value[0]&flagDraining != 0, value[0]&flagReturning != 0
 		m.Proxy, m.NoProxy = value[0]&flagProxy != 0, value[0]&flagNoProxy != 0
-		m.Away, m.Deputy = value[0]&flagAway != 0, value[0]&flagDeputy != 0
+		m.Away, m.Deputy, m.Recent = value[0]&flagAway != 0, value[0]&flagDeputy != 0, value[0]&flagRecent != 0
 	case tag == tagConfig && len(value) == 8:
 		m.Config = binary.BigEndian.Uint64(value)
 	case tag == tagAge && len(value) == 2:
@@ -305,7 +331,9 @@ func (m *Meta) set(tag byte, value []byte) error {
 		m.Addrs = append(m.Addrs, parseAddrs(value, 4)...)
 	case tag == tagAddr6 && len(value)%18 == 0:
 		m.Addrs = append(m.Addrs, parseAddrs(value, 16)...)
-	case tag < tagFlags || tag == tagOrder || tag > tagAbsent:
+	case tag == tagUntil && len(value) == 4:
+		m.Until = time.Unix(int64(binary.BigEndian.Uint32(value)), 0)
+	case tag < tagFlags || tag == tagOrder || tag > tagUntil:
 		return nil // A later release's field.
 	default:
 		return errMeta

@@ -162,6 +162,7 @@ func TestMetaGarbage(t *testing.T) {
 		{"nine fingerprints", "\x01\x08\x24" + strings.Repeat("abcd", 9), Meta{Keys: slices.Repeat([]string{"61626364"}, 8)}},
 		{"no MAC", string(good) + "\x07\x00", Meta{Ready: true, Version: "v1"}},
 		{"group address", string(good) + "\x07\x06\xff\xff\xff\xff\xff\xff", Meta{Ready: true, Version: "v1"}},
+		{"end of a hold of three bytes", string(good) + "\x0f\x03\x01\x02\x03", Meta{}},
 		{"too long", string(good) + strings.Repeat("\x0a\x00", 260), Meta{}},
 	}
 	for _, tt := range tests {
@@ -175,9 +176,9 @@ func TestMetaGarbage(t *testing.T) {
 
 // TestMetaOfABeginning: a speaker that begins tells no interfaces at first. The network of its node is as it was.
 func TestMetaOfABeginning(t *testing.T) {
-	well := Meta{Ready: true, Segments: prefixes("198.18.0.0/16"), MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Config: 7, Proxy: true}
+	well := Meta{Ready: true, Segments: prefixes("198.18.0.0/16"), MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Config: 7, Proxy: true, NoProxy: true, Returning: true}
 	begins := Meta{Away: true, Deputy: true, Mute: []uint32{1, 2}, Grace: time.Minute}
-	want := Meta{Away: true, Deputy: true, Grace: time.Minute, Segments: well.Segments, MACs: well.MACs, Mute: well.Mute, Config: 7, Proxy: true}
+	want := Meta{Away: true, Deputy: true, Grace: time.Minute, Segments: well.Segments, MACs: well.MACs, Mute: well.Mute, Config: 7, Proxy: true, NoProxy: true, Returning: true}
 	if diff := cmp.Diff(want, begins.After(well), cmpPrefix()); diff != "" {
 		t.Errorf("after the other one (-want +got):\n%s", diff)
 	}
@@ -186,6 +187,24 @@ func TestMetaOfABeginning(t *testing.T) {
 		if len(m.Segments)+len(m.MACs) > 0 {
 			t.Errorf("%s: %+v", name, m)
 		}
+	}
+}
+
+// TestMetaOfNode: of all that a member says, what holds while its speaker is away is what a speaker that begins
+// would have after it, and what an election needs.
+func TestMetaOfNode(t *testing.T) {
+	said := Meta{
+		Ready: true, Returning: true, Proxy: true, NoProxy: true, Deputy: true, Grace: time.Minute, Absent: []uint32{3}, Version: "v1", Config: 7,
+		Segments: prefixes("198.18.0.0/16"), APIAge: time.Minute, MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Keys: []string{"61626364"},
+		Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:7927")},
+	}
+	want := said
+	want.Absent, want.Version, want.APIAge, want.Keys, want.Addrs = nil, "", 0, nil, nil
+	if diff := cmp.Diff(want, said.OfNode(), cmpPrefix()); diff != "" {
+		t.Errorf("of the node (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(Meta{Away: true}.After(said), Meta{Away: true}.After(said.OfNode()), cmpPrefix()); diff != "" {
+		t.Errorf("after that (-want +got):\n%s", diff)
 	}
 }
 
@@ -199,6 +218,8 @@ func TestMetaRoundTrip(t *testing.T) {
 			NoProxy:   rapid.Bool().Draw(t, "no proxy"),
 			Away:      rapid.Bool().Draw(t, "away"),
 			Deputy:    rapid.Bool().Draw(t, "deputy"),
+			Recent:    rapid.Bool().Draw(t, "recent"),
+			Until:     []time.Time{{}, time.Unix(1, 0), time.Unix(1<<31, 0), Forever}[rapid.IntRange(0, 3).Draw(t, "until")],
 			Grace:     time.Duration(rapid.IntRange(0, 3600).Draw(t, "grace")) * time.Second,
 			Version:   rapid.StringN(0, -1, 64).Draw(t, "version"),
 			Config:    rapid.Uint64().Draw(t, "config"),

@@ -29,6 +29,10 @@ type Member struct {
 	// gossip port after that. Its process was there, then, and stopped or slow.
 	// False is no news: the answer may be on its way, or a firewall between.
 	Listens bool
+	Epoch   uint64 // Of its process: another one has another.
+	// Recalled: an earlier process of this node knew the member, and nobody is there who knows better. The
+	// mesh does not say so.
+	Recalled bool
 }
 
 const (
@@ -240,6 +244,7 @@ func (e *entry) says(meta []byte) bool {
 		return false
 	}
 	e.raw, e.order, e.Meta = string(meta), orderOf(meta), decodeMeta(meta).After(e.Meta)
+	e.Epoch = e.order.epoch
 	return true
 }
 

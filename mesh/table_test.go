@@ -27,6 +27,9 @@ func TestTable(t *testing.T) {
 		return Member{Name: name, Addr: addr, State: s, Meta: m, Since: at(since)}
 	}
 	self := member("n1", addrNo(1), Alive, Meta{}, 0)
+	self.Epoch = uint64(epoch.UnixMilli())
+	dead := self
+	dead.State, dead.Since = Dead, at(1)
 	tests := []struct {
 		name  string
 		steps []step
@@ -95,7 +98,7 @@ func TestTable(t *testing.T) {
 		{
 			"the alive and self are never forgotten",
 			[]step{{"alive", "n2", a2, "", 1, "changed came"}, {"gone", "n1", a2, "", 1, "dead"}, {"expire", "", a2, "", 9999, ""}},
-			[]Member{member("n1", addrNo(1), Dead, Meta{}, 1), member("n2", a2, Alive, Meta{}, 1)},
+			[]Member{dead, member("n2", a2, Alive, Meta{}, 1)},
 		},
 	}
 	for _, tt := range tests {

@@ -39,7 +39,7 @@ func (m Meta) OutOfTouch() bool { return m.APIAge >= outAge }
 
 // Word is what a node says of itself by its metadata, in the words of package peers.
 func (m Meta) Word() peers.Word {
-	w := peers.Word{Ready: m.Ready, Draining: m.Draining, Returning: m.Returning, NoProxy: m.NoProxy, Away: m.Away}
+	w := peers.Word{Ready: m.Ready, Draining: m.Draining, Returning: m.Returning, NoProxy: m.NoProxy, Away: m.Away, Recent: m.Recent}
 	switch {
 	case m.OutOfTouch():
 		w.Contact = peers.OutOfTouch
@@ -79,7 +79,7 @@ func Gossip(members []Member) peers.Gossip {
 		r[i] = peers.Member{
 			Name: m.Name, Addr: m.Addr, State: peers.State(m.State), Since: m.Since, Open: m.Listens, Word: m.Meta.Word(),
 			Networks: m.Meta.Segments, MACs: m.Meta.MACs,
-			Grace: m.Meta.Grace, Deputy: m.Meta.Deputy, Missed: missed[ShortName(m.Name)],
+			Grace: m.Meta.Grace, Deputy: m.Meta.Deputy, Missed: missed[ShortName(m.Name)], Recalled: m.Recalled,
 		}
 	}
 	return r

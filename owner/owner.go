@@ -81,7 +81,7 @@ func (t Tier) String() string {
 	case Going:
 		return "about to go"
 	case Returning:
-		return "back for a moment only"
+		return "recently returned"
 	case Draining:
 		return "draining"
 	}

@@ -219,7 +219,7 @@ func TestRanking(t *testing.T) {
 
 func TestTierString(t *testing.T) {
 	for tier, want := range map[Tier]string{
-		Normal: "normal", OutOfTouch: "out of touch with the API server", Going: "about to go", Draining: "draining", Returning: "back for a moment only", 7: "tier 7",
+		Normal: "normal", OutOfTouch: "out of touch with the API server", Going: "about to go", Draining: "draining", Returning: "recently returned", 7: "tier 7",
 		NoProxy: "without kube-proxy", NoProxy + Going: "without kube-proxy, about to go", 2 * NoProxy: "tier 16",
 	} {
 		if got := tier.String(); got != want {

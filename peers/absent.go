@@ -1,6 +1,9 @@
 package peers
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // absence is the time in which the speaker of a peer is away: it is about to end, has ended, or has
 // begun and was not ready yet. Its host goes on forwarding, so it keeps its addresses, and another
@@ -9,7 +12,8 @@ type absence struct {
 	since   time.Time
 	grace   time.Duration
 	word    Word // its last before that
-	hearsay bool // this node began later, and only others know it: it lasts as long as they say so
+	hearsay bool // this process began later: it lasts as long as others, or an earlier one, say so
+	noted   bool // of hearsay only as soon as this node could own addresses: until then it meets nobody
 }
 
 // absent reports whether a peer whose speaker is not heard, or says that it is away, keeps its
@@ -24,8 +28,7 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 			return false
 		}
 		p.absences[m.Name] = a
-		p.note(m.Name, Away)
-	case now.Sub(a.since) >= a.grace, a.hearsay && !m.Missed:
+	case now.Sub(a.since) >= a.grace, a.hearsay && !m.Missed && !m.Recalled:
 		p.known[m.Name] = true
 		return false
 	}
@@ -34,9 +37,9 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 	return true
 }
 
-// begins is the absence of a peer that begins now; nil: it does not. Of one that this node has never
-// known otherwise, others say so, and of all while this node was stopped a moment ago: an absence that it
-// learns of only now may be over for the others.
+// begins is the absence of a peer that begins now; nil: it does not. Of one that this process has never
+// known otherwise, others say so, or an earlier process did. Of all others say so while this process was
+// stopped a moment ago: an absence that it learns of only now may be over for them.
 func (p *Peers) begins(m *Member, now time.Time) *absence {
 	if !p.mayBeAbsent(m) {
 		return nil
@@ -45,7 +48,7 @@ func (p *Peers) begins(m *Member, now time.Time) *absence {
 	if word := p.ready[m.Name]; word != nil && !stopped {
 		return &absence{since: now, grace: m.Grace, word: *word}
 	}
-	if p.known[m.Name] && !stopped || !m.Missed {
+	if p.known[m.Name] && !stopped || !m.Missed && (!m.Recalled || p.without(AwayBefore)) {
 		return nil
 	}
 	word := m.Word
@@ -73,6 +76,23 @@ func (p *Peers) mayBeAbsent(m *Member) bool {
 	return watched
 }
 
+// noteMoves notes whose absence has ended otherwise than by the return of its speaker.
+func (p *Peers) noteMoves(list []Peer) {
+	for i := range p.last.Peers {
+		was := &p.last.Peers[i]
+		if a := p.absences[was.Name]; was.State != Absent || a == nil || !a.noted {
+			continue
+		}
+		switch moved := slices.ContainsFunc(list, func(q Peer) bool { return q.Name == was.Name && !q.State.Owns() }); {
+		case !moved:
+		case p.lost[was.Name].IsZero():
+			p.note(was.Name, Late)
+		default:
+			p.note(was.Name, Lost)
+		}
+	}
+}
+
 // remember notes who could be absent from now on, and who is so no more.
 func (p *Peers) remember(list []Peer) {
 	was := p.absences
@@ -84,6 +104,10 @@ func (p *Peers) remember(list []Peer) {
 		case q.State == Absent, was[q.Name] != nil && !p.lost[q.Name].IsZero(): // it may be heard again
 			p.absences[q.Name] = was[q.Name]
 		}
+		if a := p.absences[list[i].Name]; a != nil && !a.noted && list[i].State == Absent && (p.me.Fit || !a.hearsay) {
+			a.noted = true
+			p.note(list[i].Name, Away)
+		}
 	}
 }
 
@@ -91,4 +115,10 @@ func (p *Peers) remember(list []Peer) {
 func (p *Peers) held() bool {
 	m := p.member(p.self)
 	return m != nil && m.Missed
+}
+
+// kept reports whether no other node can have taken the addresses of this one while its speaker was away.
+func (p *Peers) kept() bool {
+	m := p.member(p.self)
+	return m != nil && (m.Missed || m.Recalled)
 }

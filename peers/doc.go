@@ -75,6 +75,11 @@
 // returning. A node that started later takes their word that a peer is absent. Who is not back
 // within the grace is dead, or has left.
 //
+// When all speakers restart at once, those that come first find nobody to take a word from. So a node
+// also takes those for absent that an earlier process of its own knew a moment ago ([Member].Recalled),
+// for their grace from when this process began; and it is not returning itself. That
+// ends when it meets a process that the earlier one knew, which has seen everything since.
+//
 // # Host watch
 //
 // Every peer is watched by the three others on its networks that rank highest for its name
@@ -106,7 +111,7 @@
 // # This node
 //
 // The node itself has three properties that it says to its peers. It is returning for a while
-// after it became ready, was stopped or was cut off, and lets others go first (see [hold]). Its
-// contact with the API server is one of three values with slack between them (see [contact]).
-// And it takes itself for cut off while all its peers, at least two, are dead.
+// after it became ready, was stopped or was cut off, and lets others go first (see [hold]); the
+// while is Timing.Hold. Its contact with the API server is one of three values with slack between
+// them (see [contact]). And it takes itself for cut off while all its peers, at least two, are dead.
 package peers

@@ -74,7 +74,7 @@ func TestHold(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := hold{times: new(Times())}
 			for _, l := range tt.looks {
-				if got, _ := h.returning(epoch.Add(l.at), l.fit, l.steady, false); got != l.want {
+				if got, _, _ := h.returning(epoch.Add(l.at), status{fit: l.fit, steady: l.steady, long: l.steady}); got != l.want {
 					t.Errorf("after %s: returning %v, want %v", l.at, got, l.want)
 				}
 			}
@@ -106,7 +106,7 @@ func TestHoldOutlivesTheProcess(t *testing.T) {
 			var told []Return
 			h := hold{times: new(Times()), Return: tt.last}
 			look := func(now time.Time) bool {
-				held, fresh := h.returning(now, true, true, false)
+				held, fresh, _ := h.returning(now, status{fit: true, steady: true, long: true})
 				if fresh {
 					told = append(told, h.Return)
 				}
@@ -115,12 +115,120 @@ func TestHoldOutlivesTheProcess(t *testing.T) {
 			if !look(epoch) {
 				t.Error("not held at all")
 			}
-			if got := h.until.Sub(epoch); got != tt.held {
+			if got := h.Until.Sub(epoch); got != tt.held {
 				t.Errorf("held for %s, want %s", got, tt.held)
 			}
 			look(epoch.Add(time.Second))
-			if diff := cmp.Diff([]Return{{At: epoch, Count: tt.counts}}, told); diff != "" {
+			if diff := cmp.Diff([]Return{{At: epoch, Count: tt.counts, Until: epoch.Add(tt.held)}}, told); diff != "" {
 				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestHoldLengths: the first hold is as long as was asked for, and further ones are never shorter, nor longer than a minute
+// because of that.
+func TestHoldLengths(t *testing.T) {
+	for _, tt := range []struct {
+		hold time.Duration
+		want []time.Duration
+	}{
+		{0, []time.Duration{0, 0, 0}},
+		{time.Second, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute}},
+		{45 * time.Second, []time.Duration{45 * time.Second, time.Minute, time.Minute}},
+		{time.Minute, []time.Duration{time.Minute, time.Minute}},
+		{time.Hour, []time.Duration{time.Hour, time.Hour}},
+		{Never, []time.Duration{Never, Never, Never}},
+	} {
+		times := Times()
+		times.Hold = tt.hold
+		for count, want := range tt.want {
+			h := hold{times: &times, Return: Return{Count: count}}
+			if got := h.length(); got != want {
+				t.Errorf("%v, return %d: %v, want %v", tt.hold, count, got, want)
+			}
+		}
+	}
+}
+
+// TestHoldGoesOn in a process that takes over from one that was held, if the addresses were kept for it.
+func TestHoldGoesOn(t *testing.T) {
+	const hour = time.Hour
+	for _, tt := range []struct {
+		name   string
+		hold   time.Duration
+		last   time.Duration // until then from now
+		status status
+		want   time.Duration
+	}{
+		{"kept", hour, 20 * time.Minute, status{fit: true, steady: true, kept: true}, 20 * time.Minute},
+		{"kept, and all others have come back", hour, 20 * time.Minute, status{fit: true, steady: true, kept: true}, 20 * time.Minute},
+		{"kept, and it was over", hour, -time.Second, status{fit: true, steady: true, long: true, kept: true}, 0},
+		{"kept, and there was none", hour, 0, status{fit: true, steady: true, long: true, kept: true}, 0},
+		{"kept, and alone", hour, 20 * time.Minute, status{fit: true, kept: true}, 0},
+		{"kept, and the clock was set back", hour, 9999 * hour, status{fit: true, steady: true, long: true, kept: true}, hour},
+		{"kept, and the flag has changed", 3 * time.Second, Never, status{fit: true, steady: true, long: true, kept: true}, 3 * time.Second},
+		{"never", Never, Never, status{fit: true, steady: true, long: true, kept: true}, Never},
+		{"not kept", hour, 20 * time.Minute, status{fit: true, steady: true, long: true}, hour},
+		{"not kept, and all others have come back", hour, 0, status{fit: true, steady: true}, 3 * time.Second},
+		{"not kept, never, and all others have come back", Never, 0, status{fit: true, steady: true}, 3 * time.Second},
+		{"not kept, short, and all others have come back", time.Second, 0, status{fit: true, steady: true}, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			times := Times()
+			times.Hold = tt.hold
+			last := Return{}
+			if tt.last != 0 {
+				last.Until = epoch.Add(tt.last)
+			}
+			h := newHold(&times, last)
+			if held, _, _ := h.returning(epoch, status{steady: true, long: true, kept: tt.status.kept}); held {
+				t.Error("held before it is fit")
+			}
+			held, fresh, _ := h.returning(epoch, tt.status)
+			if held != (tt.want > 0) || held && h.Until.Sub(epoch) != tt.want || fresh == tt.status.kept {
+				t.Errorf("held %v until %v, fresh %v, want %v", held, h.Until.Sub(epoch), fresh, tt.want)
+			}
+		})
+	}
+}
+
+// TestHoldEndsByHand: another value than there was when the hold began ends it. What is not known yet is no value, and
+// neither is none.
+func TestHoldEndsByHand(t *testing.T) {
+	type look struct {
+		asked  string
+		synced bool
+		want   bool // held
+	}
+	for _, tt := range []struct {
+		name  string
+		last  *Return // of the process before; nil: it comes back
+		looks []look
+	}{
+		{"nobody asks", nil, []look{{"", true, true}, {"", true, true}}},
+		{"somebody asks", nil, []look{{"", true, true}, {"a", true, false}, {"a", true, false}}},
+		{"somebody asked before", nil, []look{{"a", true, true}, {"a", true, true}, {"b", true, false}}},
+		{"that is removed, and back", nil, []look{{"a", true, true}, {"", true, true}, {"a", true, true}}},
+		{"it is not known at first", nil, []look{{"", false, true}, {"a", true, true}, {"b", true, false}}},
+		{"it is not known later", nil, []look{{"a", true, true}, {"old", false, true}, {"a", true, true}}},
+		{"asked as before", &Return{Asked: "a"}, []look{{"a", true, true}, {"b", true, false}}},
+		{"asked while no process ran", &Return{Asked: "a"}, []look{{"b", true, false}}},
+		{"asked for the first time while no process ran", &Return{}, []look{{"b", true, false}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			times, last, kept := Times(), Return{}, tt.last != nil
+			times.Hold = Never
+			if kept {
+				last = *tt.last
+				last.Until = epoch.Add(Never)
+			}
+			h := newHold(&times, last)
+			for i, l := range tt.looks {
+				now := epoch.Add(time.Duration(i) * time.Hour)
+				if got, _, over := h.returning(now, status{true, true, true, kept, l.synced, l.asked}); got != l.want || over && l.want {
+					t.Errorf("look %d: held %v, over %v, want %v", i+1, got, over, l.want)
+				}
 			}
 		})
 	}

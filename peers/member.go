@@ -37,6 +37,7 @@ type Member struct {
 	Grace    time.Duration  // for so long it keeps its addresses while its speaker is away
 	Deputy   bool           // it knows of that, and can answer for a node that is away
 	Missed   bool           // another member that gossip reaches takes it for absent
+	Recalled bool           // an earlier process of this node knew it as ready, and nobody knows better
 }
 
 // Word is what a peer says of itself: in its metadata, or in its reply to a Speaker probe.
@@ -46,6 +47,7 @@ type Word struct {
 	Returning bool
 	NoProxy   bool // its kube-proxy is missing, so others go first
 	Away      bool // its speaker is about to end and to come back, or was not ready yet
+	Recent    bool // it came back less than Timing.Recent ago, held or not; a reply has no room for it
 	Contact   Contact
 }
 

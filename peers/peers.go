@@ -36,6 +36,8 @@ type Self struct {
 	Behind   bool           // its kube-proxy is missing: like a return when it ends
 	Only     bool           // Kubernetes knows no other node
 	Contact  time.Time      // when the API server was last heard
+	Asked    string         // how somebody asks for the end of a hold, by a new value; "" nobody ever did
+	Synced   bool           // that is as Kubernetes has it
 }
 
 // The events of Step. The sets are whole.
@@ -62,14 +64,17 @@ type What string
 
 // The notes.
 const (
-	Silent   What = "host is silent"                                            // the host watch suspects it
-	Accused  What = "a peer suspects us"                                        // the peer is who does
-	Died     What = "peer declared dead: no reply by ARP or neighbor discovery" // against the word of gossip
-	Revived  What = "peer alive again"                                          // the end of that
-	Gone     What = "dead"                                                      // it counts as dead from now on, for whatever reason
-	Away     What = "its speaker is away"                                       // it is absent from now on
-	Returned What = "this node has come back"                                   // the peer is this node
-	CutOff   What = "this node hears no peers"                                  // the same
+	Silent   What = "host is silent"                                                 // the host watch suspects it
+	Accused  What = "a peer suspects us"                                             // the peer is who does
+	Died     What = "peer declared dead: no reply by ARP or neighbor discovery"      // against the word of gossip
+	Revived  What = "peer alive again"                                               // the end of that
+	Gone     What = "dead"                                                           // it counts as dead from now on, for whatever reason
+	Away     What = "its speaker is away"                                            // it is absent from now on
+	Late     What = "its speaker was not back in time, so its addresses move"        // its absence has ended
+	Lost     What = "its host is gone as well as its speaker, so its addresses move" // the same
+	Returned What = "this node has come back"                                        // the peer is this node
+	Released What = "the hold-down of this node ends before its time"                // the same
+	CutOff   What = "this node hears no peers"                                       // the same
 )
 
 // Ready is what follows from the events up to now.
@@ -88,6 +93,7 @@ type Snapshot struct {
 	Unnamed    []string          // MACs at which a speaker replied that is of no node known, sorted
 	Returning  bool              // this node is
 	Until      time.Time         // end of that
+	Recent     bool              // it came back less than Timing.Recent ago
 	Held       bool              // a peer takes this node for absent
 	Absent     []string          // peers that are, and whose hosts this node watches, sorted
 	Contact    Contact           // of this node with the API server
@@ -144,7 +150,7 @@ type Peers struct {
 func New(c Config) *Peers {
 	c.Timing = cmp.Or(c.Timing, Times())
 	return &Peers{
-		cfg: c, self: c.Self, own: probe.NewAsker(c.Rhythms), close: probe.NewAsker(c.Rhythms.Closer()), asked: probe.NewAsker(c.Rhythms), hold: hold{times: &c.Timing, Return: c.LastReturn}, contact: contact{times: &c.Timing},
+		cfg: c, self: c.Self, own: probe.NewAsker(c.Rhythms), close: probe.NewAsker(c.Rhythms.Closer()), asked: probe.NewAsker(c.Rhythms), hold: newHold(&c.Timing, c.LastReturn), contact: contact{times: &c.Timing},
 		stations: map[string]Station{}, suspicions: map[string]*suspicion{}, suspected: map[string]map[string]time.Time{},
 		refuted: map[string]time.Time{}, lost: map[string]time.Time{}, dead: map[string]bool{}, ready: map[string]*Word{}, absences: map[string]*absence{}, known: map[string]bool{}, names: map[string]string{},
 	}
@@ -312,12 +318,14 @@ func (p *Peers) evaluate(now time.Time) {
 	probes, closely := p.hostWatch(list, now)
 	p.own.Set(append(probes, p.presenceProbes()...), p.cfg.Pace, now)
 	p.close.Set(closely, p.cfg.Rhythms.Close.Steady, now)
+	p.noteMoves(list)
 	p.remember(list)
 	p.count(list)
 	p.forgetGone(list)
 	p.evaluateSelf(list, now)
+	_, recent := p.hold.recent(now)
 	next := Snapshot{
-		Peers: list, Names: p.names, Unnamed: p.unnamed(), Returning: now.Before(p.hold.until), Until: p.hold.until,
+		Peers: list, Names: p.names, Unnamed: p.unnamed(), Returning: p.hold.Held(now), Until: p.hold.Until, Recent: recent,
 		Held: p.held(), Absent: p.watchedAbsent(list), Contact: p.touch, Discovered: p.discovered, Heals: p.heals, Return: p.hold.Return,
 	}
 	if !reflect.DeepEqual(next, p.last) {
@@ -334,15 +342,26 @@ func (p *Peers) evaluateSelf(list []Peer, now time.Time) {
 	if p.cutOff = cutOff(list, was, p.cfg.Timing.CutOff); p.cutOff && !was {
 		p.note(p.self, CutOff)
 	}
-	steady := slices.ContainsFunc(list, func(q Peer) bool {
-		return q.State.Up() && q.Word.Ready && !q.Word.Draining && !q.Word.Returning && !q.Word.NoProxy
+	steady, long := false, false
+	for i := range list {
+		if q := &list[i]; q.State.Owns() && q.Word.Ready && !q.Word.Draining && !q.Word.Returning && !q.Word.NoProxy {
+			steady, long = true, long || !q.Word.Recent
+		}
+	}
+	returning, fresh, over := p.hold.returning(now, status{
+		fit: p.me.Fit && !p.me.Behind && !p.cutOff, steady: steady, long: long, kept: p.kept(), synced: p.me.Synced, asked: p.me.Asked,
 	})
-	returning, fresh := p.hold.returning(now, p.me.Fit && !p.me.Behind && !p.cutOff, steady, p.held())
 	if fresh {
 		p.note(p.self, Returned)
 	}
+	if over {
+		p.note(p.self, Released)
+	}
 	if returning {
-		p.wakeAt(p.hold.until)
+		p.wakeAt(p.hold.Until)
+	}
+	if until, recent := p.hold.recent(now); recent {
+		p.wakeAt(until)
 	}
 }
 

@@ -32,9 +32,12 @@ type Timing struct {
 	// Unsure and Out are times without contact with the API server, see [Contact]. Steady is how long
 	// contact must last without a break to count again.
 	Unsure, Out, Steady time.Duration
-	// Hold is how long a node that has come back lets others go first. Each further return within
-	// HoldMemory doubles it, up to MaxHold.
+	// Hold is how long a node that has come back lets others go first: 0 not at all, Never until it is
+	// the only one. Each further return within HoldMemory doubles it, up to MaxHold if that is longer.
 	Hold, MaxHold, HoldMemory time.Duration
+	// Recent is how long a node that has come back itself keeps no other one waiting for longer than
+	// ShortHold: they boot together, and what it has it has not had for long.
+	Recent, ShortHold time.Duration
 	// CutOff is how many peers must be dead, and none left, for a node to take itself for the one that
 	// is cut off. Where only one other was, nobody can tell which of the two it is.
 	CutOff int
@@ -50,7 +53,7 @@ func Times() Timing {
 		Suspects: 5, FirstSuspect: 50 * time.Millisecond, SuspectMemory: time.Second, Alone: 500 * time.Millisecond, Against: 10 * time.Second, Late: time.Second,
 		Watchers: 3,
 		Unsure:   30 * time.Second, Out: 60 * time.Second, Steady: 30 * time.Second,
-		Hold: 3 * time.Second, MaxHold: time.Minute, HoldMemory: 5 * time.Minute,
+		Hold: 3 * time.Second, MaxHold: time.Minute, HoldMemory: 5 * time.Minute, Recent: 30 * time.Second, ShortHold: 3 * time.Second,
 		CutOff: 2,
 	}
 }
@@ -68,4 +71,5 @@ const (
 	NeverMet                      // Wire, unknown to gossip
 	SpeakerAway                   // Absent
 	NodeNamed                     // no peer, for want of a Node of its name
+	AwayBefore                    // Absent, as an earlier process of this node knew it
 )

@@ -20,7 +20,8 @@ import (
 // TestTranscripts runs the transcripts of testdata, which read as the protocol: a line that begins with
 // > is an event, the lines below it are what followed. UPDATE_TRANSCRIPTS=1 writes them anew.
 //
-//	> self [fit] [only] [networks=none]   what n1, this node, is
+//	> self [fit] [only] [networks=none] [asked=TEXT]   what n1, this node, is
+//	> hold never                          how long n1 lets others go first
 //	> grace 1m                            members keep the addresses of each other for so long
 //	> gossip n2 n3=dead n4=left n5=nomac  members; several words are joined by +: dead+open
 //	> nodes n2 n3                         those of Kubernetes
@@ -126,8 +127,12 @@ var (
 func (r *rig) do(words []string) error {
 	switch words[0] {
 	case "self":
-		me := Self{MACs: []string{macOf("n1")}, Networks: []netip.Prefix{home}, Contact: r.now}
+		me := Self{MACs: []string{macOf("n1")}, Networks: []netip.Prefix{home}, Contact: r.now, Synced: true}
 		for _, w := range words[1:] {
+			if value, is := strings.CutPrefix(w, "asked="); is {
+				me.Asked = value
+				continue
+			}
 			switch w {
 			case "fit":
 				me.Fit = true
@@ -142,6 +147,11 @@ func (r *rig) do(words []string) error {
 			}
 		}
 		r.Step(me, r.now)
+	case "hold":
+		r.hold.times.Hold = Never
+		if words[1] != "never" {
+			return fmt.Errorf("unknown %q", words[1])
+		}
 	case "grace":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {
@@ -190,7 +200,7 @@ func (r *rig) gossipOf(words []string) {
 	for _, w := range words {
 		name, what, _ := strings.Cut(w, "=")
 		if name == "n1" {
-			members[0].Missed = what == "missed"
+			members[0].Missed, members[0].Recalled = what == "missed", what == "recalled"
 			continue
 		}
 		m := Member{
@@ -216,8 +226,14 @@ func (r *rig) gossipOf(words []string) {
 				m.Word.Draining = true
 			case "away":
 				m.Word.Away = true
+			case "returning":
+				m.Word.Returning = true
+			case "recent":
+				m.Word.Recent = true
 			case "missed":
 				m.Missed = true
+			case "recalled":
+				m.Recalled = true
 			case "earlier-release":
 				m.Grace, m.Deputy = 0, false
 			}

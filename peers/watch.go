@@ -88,11 +88,12 @@ func (p *Peers) withAbsent(list []Peer) []Member {
 	return members
 }
 
-// watchedAbsent are the absent peers whose hosts this node watches, sorted, but for those of hearsay:
-// nodes must not go on believing something because of each other.
+// watchedAbsent are the absent peers whose hosts this node watches, sorted, but for those that it knows
+// from others alone: nodes must not go on believing something because of each other.
 func (p *Peers) watchedAbsent(list []Peer) (names []string) {
 	for i := range list {
-		if q := &list[i]; q.State == Absent && !p.absences[q.Name].hearsay && slices.Contains(p.watches, q.Name) {
+		q := &list[i]
+		if q.State == Absent && (!p.absences[q.Name].hearsay || p.member(q.Name).Recalled) && slices.Contains(p.watches, q.Name) {
 			names = append(names, q.Name)
 		}
 	}

@@ -19,6 +19,8 @@ const (
 	GossipKeyMismatch = "GossipKeyMismatch"
 	// OtherCluster tells on a Node that speakers of another cluster send gossip to it, and what to do; one node reports it for all.
 	OtherCluster = "OtherCluster"
+	// SpeakerAway tells on a Node that its speaker has been away for some seconds, until when the node keeps its addresses, and who answers for them.
+	SpeakerAway = "SpeakerAway"
 	// SpeakerLost tells on a Node that neither gossip nor the wire reaches its speaker, and what to do.
 	SpeakerLost = "SpeakerLost"
 	// KubeProxyMissing tells on a Node that kube-proxy does not run there, although it did or other nodes have one, and what to do.
@@ -95,6 +97,12 @@ func (w *World) Faults() []Fault {
 		list = append(list, faulty(w.Self, "peers", c))
 	}
 	for _, m := range w.Members {
+		if m.State == mesh.Absent {
+			c, _ := w.verdict(m)
+			f := faulty(m.Name, m.Name, c)
+			f.everywhere, f.early = true, true // it may be back soon
+			list = append(list, f)
+		}
 		if m.Meta.NoProxy && m.Up() || m.Name == w.Self && w.ProxyLost {
 			f := faulty(m.Name, m.Name, proxy.Missing(m.Name, m.Meta.NoProxy, ""))
 			f.everywhere = m.Meta.NoProxy

@@ -22,9 +22,48 @@ func member(m mesh.Member) api.Member {
 		Segments: Texts(m.Meta.Segments), Keys: slices.Clone(m.Meta.Keys), Version: m.Meta.Version, Since: m.Since,
 	}
 	r.Addr = m.Addr.String()
+	if m.Meta.Returning {
+		r.Hold = hold(m)
+		if m.Meta.Until.Before(mesh.Forever) {
+			r.HeldUntil = m.Meta.Until
+		}
+	}
 	r.Health = r.Condition()
 	return r
 }
+
+// hold says what a node waits for that came back.
+func hold(m mesh.Member) string {
+	switch until := m.Meta.Until; {
+	case until.IsZero(): // only heard on the wire
+		return "others go first for a while"
+	case until.Before(mesh.Forever):
+		return "others go first until " + until.UTC().Format(time.TimeOnly)
+	}
+	return "others go first until it is the only node that can, or until starling return " + m.Name
+}
+
+// away says until when an absent node keeps its addresses, and who answers for them.
+func (w *World) away(m mesh.Member) string {
+	words := "keeps its addresses until " + m.Since.Add(m.Meta.Grace).UTC().Format(time.TimeOnly)
+	var deputies []string
+	for i := range w.VIPs {
+		if by := w.Deputies[w.VIPs[i].IP]; by != "" && w.Seat(i).Verdict.Owner == m.Name {
+			deputies = append(deputies, by)
+		}
+	}
+	slices.Sort(deputies)
+	switch deputies = slices.Compact(deputies); len(deputies) {
+	case 0:
+		return words
+	case 1:
+		return words + ", and " + deputies[0] + " answers for them"
+	}
+	return words + ", and " + health.Some(deputies, 3) + " answer for them"
+}
+
+// longHold is how long a hold must go on to be worth a condition.
+const longHold = 5 * time.Second
 
 // Texts are prefixes as text.
 func Texts(prefixes []netip.Prefix) []string {
@@ -66,6 +105,9 @@ func (w *World) members(l Look) []api.Member {
 		if r.Unfit == "" {
 			r.Tier = voters[m.Name].Tier.String()
 		}
+		if m.State == mesh.Absent {
+			r.Away, r.KeepsUntil = w.away(m), m.Since.Add(m.Meta.Grace)
+		}
 		if c, wrong := w.verdict(m); wrong {
 			r.Verdict, r.Todo = c.Words, c.Advice
 		}
@@ -87,8 +129,7 @@ func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
 		}
 		return c, true
 	case m.State == mesh.Absent:
-		return is(health.SpeakerAway, "the speaker of %s is away: the node keeps its addresses until %s, and other nodes answer for them",
-			m.Name, m.Since.Add(m.Meta.Grace).UTC().Format(time.TimeOnly))
+		return is(health.SpeakerAway, "the speaker of %s is away: the node %s", m.Name, w.away(m))
 	case m.State == mesh.Dead:
 		return is(health.NodeLost, "neither gossip nor the wire reaches %s", m.Name)
 	case m.State == mesh.Left && slices.Contains(w.speakerless().Unselected, m.Name):
@@ -103,6 +144,8 @@ func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
 		return proxy.Missing(m.Name, true, ""), true
 	case m.Meta.OutOfTouch():
 		return is(health.NodeOutOfTouch, "%s has lost the API server: it announces, but learns of no change", m.Name)
+	case m.Meta.Returning && m.Meta.Until.Sub(w.Now) > longHold:
+		return is(health.NodeReturning, "%s came back: %s", m.Name, hold(m))
 	}
 	i, known := slices.BinarySearchFunc(w.Cluster.Nodes, m.Name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
 	switch {

@@ -57,8 +57,23 @@ func (w *World) Who(ip netip.Addr) api.Who {
 		}
 	}
 	r.Ranking = ranking(&r, w.Voters.Ranking(candidate))
-	r.Words = answer(&r)
+	r.Words = answer(&r) + w.heldBack(&r)
 	return r
+}
+
+// heldBack names the nodes that would announce an address, were they not held back.
+func (w *World) heldBack(r *api.Who) (words string) {
+	for _, c := range r.Ranking {
+		if c.Role == "announcer" || !c.Eligible {
+			break
+		}
+		for _, m := range w.Members {
+			if m.Name == c.Node && m.Meta.Returning {
+				words += fmt.Sprintf("; %s ranks higher, but came back: %s", m.Name, hold(m))
+			}
+		}
+	}
+	return words
 }
 
 func (w *World) addresses() []api.VIP {

@@ -1,10 +1,15 @@
 package speaker
 
 import (
+	"slices"
+	"strings"
+	"testing"
 	"time"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/report"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -117,6 +122,15 @@ func absences() []scenario {
 			s.claim(s.ip, strangeMAC)
 			s.within("it is reported", 205*ms, func() bool { return len(s.conflicts(s.second)) > 0 })
 		}),
+		keeps("all speakers restart at once", 3, func(s *scene) {
+			x := s.meter(s.ip, func() {
+				s.restarts([]string{s.second, s.third, s.top}, pauses)
+				s.pass(10 * time.Second)
+			})
+			if x.double > 0 || x.others(s.top) || x.longest > 3*time.Second {
+				s.t.Errorf("%v answered, nobody for %s, two for %s", x.seen, x.longest, x.double)
+			}
+		}),
 		keeps("all speakers are restarted one after the other", 4, func(s *scene) {
 			s.still("rolling restart", 0, func() {
 				for _, n := range s.others("") {
@@ -168,4 +182,62 @@ func (s *scene) still(what string, gap time.Duration, f func()) {
 	if x.others(s.top) {
 		s.t.Errorf("%s: it moved: %v answered", what, x.seen)
 	}
+}
+
+// TestAbsenceIsSeen: status says until when a node keeps its addresses and who answers for them; an event does so after
+// some seconds, once. When the grace is over it is counted that addresses moved.
+func TestAbsenceIsSeen(t *testing.T) {
+	eight(t, func(m *model, at map[string]string, _ func(f func()) []*meter) {
+		ended := time.Now()
+		m.leaves("n5")
+		m.pass(2 * time.Second)
+		got := m.member("n1", "n5")
+		until := ended.Add(time.Minute).UTC()
+		if got.State != api.Absent || !strings.HasPrefix(got.Away, "keeps its addresses until "+until.Format(time.TimeOnly)+", and n") || got.KeepsUntil.Sub(until) > time.Second {
+			t.Errorf("status says %q until %v, want %v", got.Away, got.KeepsUntil, until)
+		}
+		if !strings.Contains(got.Verdict, got.Away) {
+			t.Errorf("the verdict is %q", got.Verdict)
+		}
+		if told := m.told(report.SpeakerAway); len(told) > 0 {
+			t.Errorf("an event after two seconds: %q", told)
+		}
+		m.pass(10 * time.Second)
+		told := m.told(report.SpeakerAway)
+		slices.Sort(told)
+		if told = slices.Compact(told); len(told) != 1 || !strings.HasPrefix(told[0], "n5: the speaker of n5 is away: the node "+got.Away) {
+			t.Errorf("events: %q", told)
+		}
+		for _, e := range m.events {
+			if e.Reason == report.SpeakerAway && e.Warning {
+				t.Errorf("a warning: %s", e.Message)
+			}
+		}
+		m.pass(time.Minute)
+		for _, n := range []string{"n1", "n2", "n3", "n4"} {
+			if moved := m.value(n, "starling_member_absences_moved_total"); moved != 1 {
+				t.Errorf("%s has counted %v absences that ended in a move", n, moved)
+			}
+			if got := m.member(n, "n5"); got.Away != "" || !got.KeepsUntil.IsZero() {
+				t.Errorf("%s shows %q until %v", n, got.Away, got.KeepsUntil)
+			}
+		}
+	})
+}
+
+// value is the sum of a metric of a speaker.
+func (m *model) value(name, metric string) (sum float64) {
+	m.t.Helper()
+	families, err := m.speakers[name].registry.Gather()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, x := range f.GetMetric() {
+			if f.GetName() == metric {
+				sum += x.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
 }

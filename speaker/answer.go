@@ -141,10 +141,10 @@ func (w *world) up(node string) bool {
 }
 
 // drained tells whether a leaving speaker may fall silent: every address has been handed over, or there
-// is nobody to take it. One that will be back waits until deputies answer.
+// is nobody to take it. One that will be back waits until deputies answer, if there is any.
 func (s *Speaker) drained(w *world) bool {
 	if w.leaving {
-		return w.believed.Held || !w.Now.Before(s.drain.Add(awayLimit))
+		return w.believed.Held || w.alone() || !w.Now.Before(s.drain.Add(awayLimit))
 	}
 	return w.draining && len(s.handing) == 0
 }

@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -43,9 +44,10 @@ func (s *Speaker) goes(w *world) bool {
 }
 
 // deputies reports whether there is another speaker on a network of this node, and all know how to answer for an absent
-// node.
+// node. Where no other is ready at all, nobody could take the addresses: when all speakers restart at once,
+// each recalls who was there.
 func (w *world) deputies() bool {
-	ready := false
+	near := false
 	for i := range w.Members {
 		m := &w.Members[i]
 		if m.Name == w.Self || m.State != mesh.Alive {
@@ -54,9 +56,35 @@ func (w *world) deputies() bool {
 		if !m.Meta.Deputy {
 			return false
 		}
-		ready = ready || m.Meta.Ready && !m.Meta.Away && peers.Share(m.Meta.Segments, segments(w.Wire))
+		near = near || m.Meta.Ready && !m.Meta.Away && peers.Share(m.Meta.Segments, segments(w.Wire))
 	}
-	return ready
+	return near || w.alone()
+}
+
+// alone reports whether no other speaker is ready, so that nobody is waited for.
+func (w *world) alone() bool {
+	return !slices.ContainsFunc(w.Members, func(m mesh.Member) bool {
+		return m.Name != w.Self && m.Up() && m.Meta.Ready && !m.Meta.Away
+	})
+}
+
+// remember tells which members may be taken for absent by a later process of this node that meets none
+// of them: those that own addresses now, this node among them. While it is not ready itself there are
+// none, and when its end has begun they stay as they were.
+func (s *Speaker) remember(w *world) {
+	if s.cfg.Remember == nil || !s.drain.IsZero() {
+		return
+	}
+	var list []mesh.Member
+	for _, m := range w.Members {
+		if x := m.Meta; len(w.Lacks) == 0 && m.Owns() && x.Ready && !x.Draining && x.Grace > 0 && len(x.MACs) > 0 {
+			list = append(list, mesh.Member{Name: m.Name, Addr: m.Addr, Epoch: m.Epoch, Meta: x.OfNode()})
+		}
+	}
+	if !reflect.DeepEqual(list, s.members) {
+		s.members = list
+		s.cfg.Remember(list)
+	}
 }
 
 // deputise finds who answers for the addresses of nodes whose speakers are away, this node among them.

@@ -204,5 +204,5 @@ func (s *Speaker) warn(keys []lease.Key, c health.Condition) { s.event(keys, war
 
 // warning is the event of a condition: what is the case and what to do about it.
 func warning(c health.Condition) watcher.Event {
-	return watcher.Event{Warning: true, Reason: c.Code.Rule().Event, Message: c.String(), Code: c.Code}
+	return watcher.Event{Warning: c.Severity != health.Information, Reason: c.Code.Rule().Event, Message: c.String(), Code: c.Code}
 }

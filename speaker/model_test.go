@@ -49,11 +49,14 @@ type model struct {
 	speakers  map[string]*node
 	events    []toldEvent
 	writes    int
-	refused   int           // writes that came too late
-	made      []mesh.Member // up by somebody who has the gossip key
-	deaf      map[link]bool // by gossip
-	split     map[link]bool // on the wire
-	lossy     func() bool   // whether an alarm is lost
+	started   uint64                   // speakers
+	memories  map[string][]mesh.Member // what each speaker has remembered
+	returns   map[string]peers.Return  // what each has said of its last one
+	refused   int                      // writes that came too late
+	made      []mesh.Member            // up by somebody who has the gossip key
+	deaf      map[link]bool            // by gossip
+	split     map[link]bool            // on the wire
+	lossy     func() bool              // whether an alarm is lost
 	meters    []*meter
 	strangers int                   // nodes of the cluster that were taken for strangers
 	stations  map[netip.Addr]string // what answers for addresses beside the nodes, by MAC
@@ -73,6 +76,7 @@ type node struct {
 	name    string
 	mac     string
 	hw      claims.MAC // the same
+	epoch   uint64     // of the process
 	speaker *Speaker
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -138,6 +142,7 @@ func newModel(t testing.TB, pools ...string) *model {
 	return &model{
 		t: t, rules: standard(), pools: compiled, latency: time.Millisecond,
 		services: map[watcher.Key]watcher.Service{}, endpoints: map[watcher.Key]watcher.Endpoints{}, speakers: map[string]*node{},
+		memories: map[string][]mesh.Member{}, returns: map[string]peers.Return{},
 		deaf: map[link]bool{}, split: map[link]bool{}, lossy: func() bool { return false },
 	}
 }
@@ -182,10 +187,19 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 		edit(b)
 	}
 	if old := m.speakers[name]; old != nil {
+		if time.Since(old.since) > m.rules.grace {
+			delete(m.memories, name)
+		}
 		m.replaced = append(m.replaced, old)
 		b.meta = b.meta.After(old.meta)
 	}
-	m.speakers[name] = b
+	m.started++
+	m.speakers[name], b.epoch = b, m.started
+	earlier, held := m.memories[name], peers.Return{}
+	if last := m.returns[name]; last.Held(b.now()) {
+		held = peers.Return{Until: last.Until.Round(0), Asked: last.Asked}
+	}
+	b.met()
 	b.forget()
 	m.measure()
 	m.mu.Unlock()
@@ -193,7 +207,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, Trial: 200 * time.Millisecond, Now: b.now,
 		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without,
 		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
-		Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
+		Earlier: earlier, Remember: b.remember, LastReturn: held, Returned: b.returned, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
@@ -209,6 +223,32 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 		m.mu.Unlock()
 	}()
 	return b
+}
+
+// met is that a process that begins knows nobody who has ended, and others know it. The lock is held.
+func (b *node) met() {
+	for name, o := range b.m.speakers {
+		if o.ended || o.killed {
+			b.lost[name] = mesh.Member{}
+		}
+		if known, lost := o.lost[b.name]; lost && known.Name == "" && !b.m.deaf[link{name, b.name}] {
+			delete(o.lost, b.name)
+		}
+	}
+}
+
+// remember is the file in which a speaker keeps the members.
+func (b *node) remember(list []mesh.Member) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.m.memories[b.name] = list
+}
+
+// returned is the file in which a speaker keeps its last return, of which a planned end leaves the hold.
+func (b *node) returned(r peers.Return) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.m.returns[b.name] = r
 }
 
 // begin starts a speaker on a known node that finds its interface a moment later, as real ones do.
@@ -548,7 +588,7 @@ func (b *modelMesh) Members() []mesh.Member {
 	for name, o := range b.m.speakers {
 		v, ok := b.lost[name]
 		if !ok {
-			v = mesh.Member{Name: name, Addr: netip.AddrPortFrom(b.m.address(name), 7927), State: o.state, Since: o.since, Meta: o.meta, Listens: o.state == mesh.Dead && o.listens}
+			v = mesh.Member{Name: name, Addr: netip.AddrPortFrom(b.m.address(name), 7927), State: o.state, Since: o.since, Meta: o.meta, Epoch: o.epoch, Listens: o.state == mesh.Dead && o.listens}
 		}
 		if v.Name != "" {
 			v.Since = (*node)(b).stamp(v.Since)

@@ -84,6 +84,7 @@ func weakerPeers() []weakening {
 		without("Wire when gossip says dead", "a process dies while gossip", peers.DeadReplies),
 		without("Wire when gossip says left", "a member that left", peers.LeftReplies),
 		without("Wire when gossip never met it", "a node that gossip never met", peers.NeverMet),
+		without("Absent, as an earlier process knew it", "all speakers restart at once", peers.AwayBefore),
 		without("a Node for each peer", "somebody makes members up", peers.NodeNamed),
 		without("Absent when the speaker is away", "a speaker restarts", peers.SpeakerAway),
 		none("the time for the wire's verdict", "a process dies while gossip", func(r *rules) *time.Duration { return &r.peers.Doubt }),
@@ -101,6 +102,9 @@ func weakerPeers() []weakening {
 		slower("hold", "a link is back", func(r *rules) *time.Duration { return &r.peers.Hold }),
 		slower("longest hold", "a link is back", func(r *rules) *time.Duration { return &r.peers.MaxHold }),
 		none("memory of returns", "a link is back", func(r *rules) *time.Duration { return &r.peers.HoldMemory }),
+		none("a recent return", "all boot", func(r *rules) *time.Duration { return &r.peers.Recent }),
+		slower("a recent return", "all boot", func(r *rules) *time.Duration { return &r.peers.Recent }),
+		slower("hold among nodes that boot", "all boot", func(r *rules) *time.Duration { return &r.peers.ShortHold }),
 		{"no node is cut off", "a link is back", func(r *rules) { r.peers.CutOff = 100 }},
 		{"times by the wall clock", "a clock jumps", func(r *rules) { r.wall = true }},
 	}

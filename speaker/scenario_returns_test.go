@@ -3,6 +3,8 @@ package speaker
 import (
 	"slices"
 	"time"
+
+	"github.com/starling-lb/starling/peers"
 )
 
 // returns: a node that comes back lets others go first for 3 s, twice as long each time within five
@@ -20,6 +22,30 @@ func returns() []scenario {
 			for _, held := range []int{12, 24, 48, 60} {
 				s.flap()
 				s.back(time.Duration(held) * time.Second)
+			}
+		}},
+		{"all boot, and nodes that come back are held for good", 3, func(s *scene) {
+			all := s.others("")
+			s.rules.peers.Hold = peers.Never
+			for _, n := range all {
+				s.leaves(n)
+			}
+			s.pass(2 * time.Second)
+			for _, n := range all {
+				s.begin(n)
+				s.pass(time.Second)
+			}
+			s.pass(3 * time.Second)
+			for _, n := range all {
+				if m := s.member(all[0], n); !m.Ready || m.Returning {
+					s.t.Errorf("%s is ready %v, returning %v", n, m.Ready, m.Returning)
+				}
+			}
+			s.pass(35 * time.Second)
+			s.start("n9")
+			s.pass(time.Minute)
+			if !s.member(all[0], "n9").Returning {
+				s.t.Errorf("who is much later than the others does not let them go first")
 			}
 		}},
 		{"the owner is away from the API server", 3, func(s *scene) {
@@ -52,13 +78,7 @@ func returns() []scenario {
 }
 
 // flap takes the owner away for ten seconds, by its link.
-func (s *scene) flap() {
-	between([]string{s.top}, s.others(s.top), s.block)
-	s.set(s.top, func(b *node) { b.up = false })
-	s.pass(10 * time.Second)
-	s.set(s.top, func(b *node) { b.up = true })
-	between([]string{s.top}, s.others(s.top), s.unblock)
-}
+func (s *scene) flap() { s.flaps(s.top) }
 
 // back: who had the address before has it again after it was held, and not sooner.
 func (s *scene) back(held time.Duration) {

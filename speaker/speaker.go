@@ -127,8 +127,13 @@ type Config struct {
 
 	Pace time.Duration // between two questions to a host that is watched; 0: none is
 
+	// Earlier are the members that an earlier process of this node knew a moment ago, sorted by name, and Remember
+	// is given those that a later one is to know. It must not block. nil: nobody.
+	Earlier  []mesh.Member
+	Remember func([]mesh.Member)
+
 	LastReturn peers.Return       // of an earlier process of this node that ended without being asked to
-	Returned   func(peers.Return) // is told each return, and must not block; nil: nobody
+	Returned   func(peers.Return) // is told each return and each early end of a hold, and must not block; nil: nobody
 	Rhythms    probe.Rhythms      // of questions to other nodes; zero: the standard ones
 	Timing     peers.Timing       // of what is believed about other nodes; zero: the standard one
 	Without    peers.Rows         // of the table of package peers: rules that are left out
@@ -198,6 +203,7 @@ type Speaker struct {
 	drain   time.Time                    // when the end began, zero before
 	begun   bool                         // was ready once
 	deputy  map[netip.Addr]string        // addresses that are answered for a node whose speaker is away
+	members []mesh.Member                // remembered last
 	judged  bool                         // reasons are those of a turn
 	reasons []string                     // why not ready, in words, as of the last turn
 }
@@ -232,7 +238,7 @@ func New(cfg Config) *Speaker {
 		Peers: peers.Config{
 			Self: cfg.Node, Grace: cfg.Grace, Pace: cfg.Pace, LastReturn: cfg.LastReturn, Rhythms: cmp.Or(cfg.Rhythms, probe.Standard()), Timing: cfg.Timing, Without: cfg.Without,
 		},
-		Now: cfg.Now, Mesh: cfg.Mesh, Wire: cfg.Wire, Returned: cfg.Returned, Log: cfg.Log, Registry: cfg.Registry,
+		Now: cfg.Now, Mesh: cfg.Mesh, Wire: cfg.Wire, Earlier: cfg.Earlier, Returned: cfg.Returned, Log: cfg.Log, Registry: cfg.Registry,
 	})
 	return s
 }

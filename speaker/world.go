@@ -78,6 +78,8 @@ func (s *Speaker) look(now time.Time) *world {
 		Ready:     ready,
 		Draining:  w.draining,
 		Returning: w.believed.Returning,
+		Until:     until(w.believed),
+		Recent:    w.believed.Recent,
 		Version:   s.cfg.Version,
 		Config:    rules,
 		Segments:  own,
@@ -94,6 +96,7 @@ func (s *Speaker) look(now time.Time) *world {
 	s.cfg.Mesh.SetMeta(meta)
 	w.Peers = w.Located(s.cfg.Mesh.Conditions())
 	w.Meta, w.Members = meta, withSelf(w.Members, s.cfg.Node, meta)
+	s.remember(w)
 	w.Voters, w.writers = elect.Electorates(w.Members, w.Cluster.Nodes, s.cfg.IgnoreExclude)
 	w.scopes = elect.Confine(w.rules, w.Members, w.labels)
 	w.Scope, w.Seat = w.scopes.Of, func(i int) report.Seat { return shown(w.seats[i]) }
@@ -101,6 +104,14 @@ func (s *Speaker) look(now time.Time) *world {
 	s.overlap.Of(w.Pools, w.Cluster.Nodes)
 	w.Overlap = s.overlap
 	return w
+}
+
+// until is when this node is held no longer, for others to show.
+func until(p peers.Snapshot) time.Time {
+	if !p.Returning {
+		return time.Time{}
+	}
+	return time.Unix(min(p.Until.Unix(), mesh.Forever.Unix()), 0)
 }
 
 // othersForward reports whether another live member has a kube-proxy.
@@ -217,6 +228,15 @@ func named(nodes []watcher.Node, name string) bool {
 	return known || len(nodes) == 0
 }
 
+// asked is how somebody asks that a node is held no longer.
+func asked(nodes []watcher.Node, name string) string {
+	i, known := slices.BinarySearchFunc(nodes, name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
+	if !known {
+		return ""
+	}
+	return nodes[i].Return
+}
+
 // nodesOf are the nodes of Kubernetes, in the words of package peers.
 func nodesOf(nodes []watcher.Node) peers.Nodes {
 	r := make(peers.Nodes, len(nodes))
@@ -230,6 +250,7 @@ func nodesOf(nodes []watcher.Node) peers.Nodes {
 func (s *Speaker) self(w *world, own []netip.Prefix) peers.Self {
 	return peers.Self{
 		Networks: own, MACs: macs(w.Wire), Fit: len(w.Lacks) == 0, Behind: s.forward.Behind, Contact: w.Cluster.LastContact,
+		Asked: asked(w.Cluster.Nodes, s.cfg.Node), Synced: w.Cluster.Synced,
 		Only: len(w.Cluster.Nodes) == 1 && w.Cluster.Nodes[0].Name == s.cfg.Node,
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/starling-lb/starling/watcher/kube"
 )
 
 // A Node is what starling needs to know of a Kubernetes Node.
@@ -23,6 +25,7 @@ type Node struct {
 	Going              string            // the condition by which the node is about to go, as DrainInProgress; "" none
 	Ending             string            // why it goes when its speaker ends: "shutting down", "out of service"; "" it stays
 	MachineID          string            // of the operating system, "" unknown
+	Return             string            // the annotation by which somebody asked last that it is held no longer
 	Taints             []Taint           // that keep pods of a DaemonSet away, unless these tolerate them
 }
 
@@ -47,6 +50,7 @@ func fromNode(o *corev1.Node) Node {
 		Labels:    internMap(o.Labels),
 		Cordoned:  o.Spec.Unschedulable,
 		Excluded:  excluded,
+		Return:    o.Annotations[kube.ReturnAnnotation],
 		MachineID: intern(o.Status.NodeInfo.MachineID),
 		Taints:    taints(o.Spec.Taints),
 		Going:     going(o.Status.Conditions),

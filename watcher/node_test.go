@@ -45,6 +45,13 @@ func TestFromNode(t *testing.T) {
 			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, MachineID: "0123456789abcdef0123456789abcdef"},
 		},
 		{
+			name: "asked to return",
+			edit: func(n *corev1.Node) {
+				n.Annotations = map[string]string{"starling-lb.io/return": "2026-01-01T00:00:00Z", "other": "x"}
+			},
+			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Return: "2026-01-01T00:00:00Z"},
+		},
+		{
 			name: "cordoned",
 			edit: func(n *corev1.Node) { n.Spec.Unschedulable = true },
 			want: Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Cordoned: true},

@@ -107,6 +107,7 @@ func valuesOf(flag string) []string {
 		"output":            formats(),
 		"color":             {"auto", "always", "never"},
 		"failure-detection": {"fast", "default", "calm"},
+		"hold-down":         {"never"},
 		"kube-proxy-health": {"auto", "none"},
 		"log-level":         {"debug", "info", "warn", "error"},
 		"log-format":        {"json", "console"},
@@ -127,6 +128,8 @@ func (l line) operands(ctx context.Context) (found []choice, files bool) {
 	switch l.path[0].Name {
 	case "who":
 		return l.ask(ctx, whoChoices), false
+	case "return":
+		return l.ask(ctx, nodeChoices), false
 	case "completion":
 		return plainChoices(shells()), false
 	case "check", "convert":

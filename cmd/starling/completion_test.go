@@ -49,6 +49,7 @@ func TestComplete(t *testing.T) {
 		{"an address", []string{"who", "--kubeconfig", file, "198"}, []string{"198.18.64.1"}, false},
 		{"a Service", []string{"who", "--kubeconfig", file, "a"}, []string{"a/b"}, false},
 		{"a node too", []string{"who", "--kubeconfig", file, "n"}, []string{"n1"}, false},
+		{"a node that is held", []string{"return", "--kubeconfig", file, "n"}, []string{"n1"}, false},
 		{"a shell", []string{"completion", "z"}, []string{"zsh"}, false},
 		{"nothing", []string{"pools", ""}, nil, false},
 		{"no cluster", []string{"who", "--kubeconfig", "/nonexistent", ""}, nil, false},

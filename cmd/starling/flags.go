@@ -19,6 +19,7 @@ import (
 
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
 )
 
 const (
@@ -44,6 +45,7 @@ type config struct {
 	class                       string
 	detection                   mesh.Detection
 	grace                       time.Duration // of a speaker that is away
+	hold                        time.Duration // of a node that comes back
 	stateDir                    string
 	proxy                       []string // where kube-proxy may answer, "" for the node's own address
 	ignoreExclude               bool
@@ -81,6 +83,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve only Services with this loadBalancerClass", DefaultText: "only Services without a class"},
 		&cli.StringFlag{Name: "failure-detection", EnvVars: env("FAILURE_DETECTION"), Value: "default", Usage: "how soon to declare a silent node dead: fast, default or calm"},
 		&cli.DurationFlag{Name: "restart-grace", EnvVars: env("RESTART_GRACE"), Value: time.Minute, Usage: "keep the addresses of a node for this `DURATION` while its speaker is restarted and its host lives; 0: a speaker that stops hands them over at once"},
+		&cli.StringFlag{Name: "hold-down", EnvVars: env("HOLD_DOWN"), Value: "3s", Usage: "let other nodes go first for this `DURATION` when this node comes back; 0: not at all; never: until it is the only one, or starling return ends that"},
 		&cli.StringFlag{Name: "kube-proxy-health", EnvVars: env("KUBE_PROXY_HEALTH"), Value: "auto", Usage: "kube-proxy health endpoint to wait for before announcing: auto (port 10256 of the node, if any node has it), none or `URL`; nodes without an answer announce last"},
 		&cli.StringFlag{Name: "state-dir", EnvVars: env("STATE_DIR"), Usage: "keep the last known state in `FOLDER`, gossip keys included, to start without the API server", DefaultText: "none"},
 		&cli.BoolFlag{Name: "ignore-exclude-label", EnvVars: env("IGNORE_EXCLUDE_LABEL"), Usage: "announce also from nodes labeled node.kubernetes.io/exclude-from-external-load-balancers"},
@@ -158,12 +161,29 @@ func parseConfig(c *cli.Context) (config, error) {
 	check("failure-detection", err)
 	cfg.grace, err = parseGrace(c.Duration("restart-grace"))
 	check("restart-grace", err)
+	cfg.hold, err = parseHold(c.String("hold-down"))
+	check("hold-down", err)
 	cfg.wire = parseWire(c, check)
 	cfg.level, err = parseLevel(c.String("log-level"))
 	check("log-level", err)
 	cfg.console, err = parseFormat(c.String("log-format"))
 	check("log-format", err)
 	return cfg, errors.Join(errs...)
+}
+
+// parseHold is how long a node that comes back lets others go first.
+func parseHold(text string) (time.Duration, error) {
+	if text == "never" {
+		return peers.Never, nil
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%q is neither a time, such as 3s or 10m, nor never", text)
+	case d < 0:
+		return 0, fmt.Errorf("%v is negative: use 0 to let no other node go first", d)
+	}
+	return d, nil
 }
 
 // graceMost is the longest grace that can be asked for.

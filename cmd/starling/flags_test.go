@@ -15,6 +15,7 @@ import (
 
 	"github.com/starling-lb/starling/claims"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/peers"
 )
 
 // TestBadInput: every mistake is one line that names it, the exit code is 2,
@@ -57,6 +58,10 @@ func TestBadInput(t *testing.T) {
 		{"kube-proxy with a path", []string{"--kube-proxy-health", "http://127.0.0.1:10256/healthz"}, []string{"--kube-proxy-health: "}},
 		{"probe", []string{"--probe", "slow"}, []string{`--probe: "slow"`}},
 		{"grace", []string{"--restart-grace", "2h"}, []string{"--restart-grace: 2h0m0s"}},
+		{"hold of no length", []string{"--hold-down", "soon"}, []string{`--hold-down: "soon" is neither a time`}},
+		{"hold of many years", []string{"--hold-down", "9999999h"}, []string{`--hold-down: "9999999h" is neither a time`}},
+		{"empty hold", []string{"--hold-down="}, []string{`--hold-down: "" is neither a time`}},
+		{"negative hold", []string{"--hold-down=-3s"}, []string{"--hold-down: -3s is negative"}},
 		{"negative grace", []string{"--restart-grace", "-1s"}, []string{"--restart-grace: -1s"}},
 		{"grace of a moment", []string{"--restart-grace", "20ms"}, []string{"--restart-grace: 20ms"}},
 		{"refresh", []string{"--refresh-period", "10ms"}, []string{"--refresh-period: 10ms"}},
@@ -175,6 +180,22 @@ func TestWireFlags(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestHoldDown(t *testing.T) {
+	for value, want := range map[string]time.Duration{"": 3 * time.Second, "0": 0, "0s": 0, "1h30m": 90 * time.Minute, "8760h": 8760 * time.Hour, "never": peers.Never} {
+		args := []string{"--hold-down", value}
+		if value == "" {
+			args = nil
+		}
+		cfg := parsed(t, args...)
+		if cfg.hold != want || timing(cfg.hold).Hold != want {
+			t.Errorf("%q: %v and %v, want %v", value, cfg.hold, timing(cfg.hold).Hold, want)
+		}
+	}
+	if diff := cmp.Diff(peers.Times(), timing(parsed(t).hold)); diff != "" {
+		t.Errorf("without the flag the timing is not the one that is tested (-want +got):\n%s", diff)
 	}
 }
 

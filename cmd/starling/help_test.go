@@ -78,7 +78,7 @@ func TestValuesAreReal(t *testing.T) {
 			}
 		}
 	}
-	if len(offered) != 7 {
+	if len(offered) != 8 {
 		t.Errorf("values of %v are offered", offered)
 	}
 	if !slices.Contains(formats(), "table") {

@@ -1,7 +1,7 @@
 // Command starling gives Services of type LoadBalancer an external IP on a
 // layer 2 network. `starling run` is the speaker that runs on every node,
 // `starling status`, `who`, `pools`, `leases`, `events` and `doctor` ask running
-// speakers, `starling check` reads a configuration file, `starling key` replaces
+// speakers, `starling return` ends the hold-down of a node, `starling check` reads a configuration file, `starling key` replaces
 // the key of the gossip, and `starling convert` reads MetalLB's configuration.
 // Called kubectl-starling the program is a plugin of kubectl.
 //
@@ -114,7 +114,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		SliceFlagSeparator: ";", // a pool has commas of its own
 		Flags:              []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "print the version of this program"}},
 		Commands: []*cli.Command{
-			runCommand(), statusCommand(), whoCommand(), poolsCommand(), leasesCommand(), eventsCommand(), doctorCommand(),
+			runCommand(), statusCommand(), whoCommand(), poolsCommand(), leasesCommand(), eventsCommand(), doctorCommand(), returnCommand(),
 			checkCommand(), keyCommand(), convertCommand(), completionCommand(), versionCommand(),
 		},
 		Action: printVersion, // the only flag is --version

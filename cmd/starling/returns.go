@@ -17,16 +17,16 @@ import (
 
 // returnsName is the file in --state-dir that says when this node came back last, so that a speaker that
 // crashes again and again lets others go first for longer each time. An end that was asked for, as by an
-// update, removes it: such a speaker does not flap.
+// update, removes it: such a speaker does not flap. Only a hold that has not ended stays, for the next process.
 const returnsName = "returns.json"
 
 type returnFile struct {
 	dir string // "" for none
 	log zerolog.Logger
 
-	mu    sync.Mutex // Guards all following fields, and writing.
-	ended bool       // Nothing is written any more.
-	last  time.Time  // What was written came back then.
+	mu    sync.Mutex   // Guards all following fields, and writing.
+	ended bool         // Nothing is written any more.
+	last  peers.Return // What was read or written.
 }
 
 func (f *returnFile) path() string { return filepath.Join(f.dir, returnsName) }
@@ -47,27 +47,34 @@ func (f *returnFile) read() (r peers.Return) {
 		f.log.Warn().Err(fmt.Errorf("read %s: %w", f.path(), err)).Msg("cannot read the node's return times")
 		return peers.Return{}
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = r
 	return r
 }
 
 // write replaces the file. An error is logged: the file is a convenience.
 func (f *returnFile) write(r peers.Return) {
-	text, err := json.Marshal(r)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dir == "" || f.ended || r.At.Before(f.last) {
+	if f.dir == "" || f.ended || r.At.Before(f.last.At) {
 		return
 	}
-	f.last = r.At
-	if err == nil {
-		err = replaceFile(f.path(), append(text, '\n'))
-	}
-	if err != nil {
+	f.last = r
+	if err := f.replace(r); err != nil {
 		f.log.Warn().Err(err).Msg("cannot save the node's return time")
 	}
 }
 
-// forget removes the file for good.
+func (f *returnFile) replace(r peers.Return) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return replaceFile(f.path(), append(text, '\n'))
+}
+
+// forget removes the file for good, or leaves a hold that has not ended in it.
 func (f *returnFile) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,7 +82,13 @@ func (f *returnFile) forget() {
 	if f.dir == "" {
 		return
 	}
-	if err := os.Remove(f.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	var err error
+	if f.last.Held(time.Now()) {
+		err = f.replace(peers.Return{Until: f.last.Until, Asked: f.last.Asked})
+	} else if err = os.Remove(f.path()); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
 		f.log.Warn().Err(err).Msg("cannot save the planned stop; the next start counts as one after a crash")
 	}
 }

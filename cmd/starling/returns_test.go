@@ -61,6 +61,42 @@ func TestReturnFileOutlivesACrash(t *testing.T) {
 	}
 }
 
+// TestReturnFileKeepsAHold through an end that was asked for, as long as it lasts: returns are not counted then. What
+// was read counts like what was written.
+func TestReturnFileKeepsAHold(t *testing.T) {
+	soon, past := time.Now().Add(time.Hour).Round(0).UTC(), time.Now().Add(-time.Hour).Round(0).UTC()
+	held := lastReturn()
+	held.Until, held.Asked = soon, "monday"
+	over := held
+	over.Until = past
+	for _, tt := range []struct {
+		name string
+		last peers.Return
+		want peers.Return
+	}{
+		{"it goes on", held, peers.Return{Until: soon, Asked: "monday"}},
+		{"it was over", over, peers.Return{}},
+		{"there was none", lastReturn(), peers.Return{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &returnFile{dir: t.TempDir(), log: zerolog.Nop()}
+			f.write(tt.last)
+			next := &returnFile{dir: f.dir, log: zerolog.Nop()}
+			next.read()
+			next.forget()
+			if got := f.read(); got != tt.want {
+				t.Errorf("read %+v, want %+v", got, tt.want)
+			}
+			again := &returnFile{dir: t.TempDir(), log: zerolog.Nop()}
+			again.write(tt.last)
+			again.forget()
+			if got := again.read(); got != tt.want {
+				t.Errorf("after one process read %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestReturnFileWithoutFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	f := &returnFile{log: zerolog.Nop()}

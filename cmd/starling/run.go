@@ -67,6 +67,7 @@ type process struct {
 	journal  *journal
 	doctor   *doctor.Examiner
 	returns  *returnFile
+	members  *memberFile
 	speaker  atomic.Pointer[speaker.Speaker] // nil until the loop is made
 	mesh     atomic.Pointer[mesh.Mesh]       // nil until it is made
 	waiting  atomic.Pointer[string]          // what the start waits for
@@ -74,7 +75,7 @@ type process struct {
 
 func newProcess(cfg config, set *settings, client *kube.Client, keys *keyring, log zerolog.Logger) *process {
 	p := &process{cfg: cfg, settings: set, client: client, keys: keys, log: log, registry: prometheus.NewRegistry(), journal: &journal{}}
-	p.returns = &returnFile{dir: cfg.stateDir, log: log}
+	p.returns, p.members = &returnFile{dir: cfg.stateDir, log: log}, newMemberFile(cfg.stateDir, log)
 	p.doctor = examiner(cfg.node, p.snapshot)
 	keys.wake = set.signal
 	p.registry.MustRegister(set.collectors()...)
@@ -220,6 +221,9 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 	)
 	p.speaker.Store(s)
 	p.mesh.Store(m)
+	if p.cfg.grace > 0 {
+		t.start("members", p.members.run(p.cfg.grace/2)) // half as old as it may be, should this process crash
+	}
 	t.start("arpd", wire.Run)
 	t.start("mesh", m.Run)
 	t.start("keys", func(ctx context.Context) error {
@@ -244,9 +248,12 @@ func (p *process) speakerConfig(w *watcher.Watcher, cluster string, m *mesh.Mesh
 		Installation:  cluster,
 		Class:         p.cfg.class,
 		Grace:         p.cfg.grace,
+		Timing:        timing(p.cfg.hold),
 		Pace:          p.cfg.wire.pace(p.cfg.detection),
 		IgnoreExclude: p.cfg.ignoreExclude,
 		Trial:         p.cfg.wire.trial,
+		Earlier:       p.members.read(),
+		Remember:      p.members.remember,
 		LastReturn:    p.returns.read(),
 		Returned:      func(r peers.Return) { go p.returns.write(r) }, // the loop does not wait for a disk
 		Mesh:          m,
@@ -260,6 +267,13 @@ func (p *process) speakerConfig(w *watcher.Watcher, cluster string, m *mesh.Mesh
 		Registry:      p.registry,
 		PerAddress:    p.cfg.perAddress,
 	}
+}
+
+// timing is the standard one but for the hold of a node that comes back.
+func timing(hold time.Duration) peers.Timing {
+	t := peers.Times()
+	t.Hold = hold
+	return t
 }
 
 // proxyServers puts the addresses of the node where they are meant.

@@ -128,6 +128,8 @@ func noAddress(s api.Snapshot, name string) error {
 type placed struct {
 	Node      string    `json:"node"`
 	Health    string    `json:"health"`
+	Away      string    `json:"away"` // until when it keeps its addresses while its speaker is away, "" it is not
+	Hold      string    `json:"hold"` // what it waits for if it came back, "" nothing
 	Announces []api.VIP `json:"announces"`
 	NextFor   []api.VIP `json:"nextFor"`
 }
@@ -146,7 +148,7 @@ func (v view) whoNode(ctx context.Context, name string) error {
 		}
 		return fmt.Errorf("%s knows no node %q%s", s.Node, name, cmp.Or(didYouMean(name, names), "; its members are "+strings.Join(names, ", ")))
 	}
-	a := placed{Node: name, Health: s.Members[i].Health, Announces: []api.VIP{}, NextFor: []api.VIP{}}
+	a := placed{Node: name, Health: s.Members[i].Health, Hold: s.Members[i].Hold, Away: s.Members[i].Away, Announces: []api.VIP{}, NextFor: []api.VIP{}}
 	for _, vip := range s.VIPs {
 		switch name {
 		case vip.Owner:
@@ -159,5 +161,7 @@ func (v view) whoNode(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("put the answer together: %w", err)
 	}
-	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Node(w, a.Node, a.Health, a.Announces, a.NextFor) })
+	return v.shower.show(body, func(p text.Printer, w io.Writer) error {
+		return p.Node(w, a.Node, cmp.Or(a.Hold, a.Away, a.Health), a.Announces, a.NextFor)
+	})
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -26,6 +28,31 @@ func TestWhoNode(t *testing.T) {
 	var list []api.Who
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 1 || list[0].IP != "198.18.64.1" {
 		t.Errorf("%+v, %v in\n%s", list, err, out)
+	}
+}
+
+// TestWhoNodeThatWaits: beside the name stands what it waits for, or until when it keeps its addresses.
+func TestWhoNodeThatWaits(t *testing.T) {
+	s := example()
+	for _, m := range []api.Member{
+		{Name: "n1", State: api.Alive, Health: "returning", Hold: "others go first until 12:00:00"},
+		{Name: "n1", State: api.Absent, Health: "absent", Away: "keeps its addresses until 12:00:00"},
+	} {
+		s.Members = []api.Member{m}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(s)
+		}))
+		defer server.Close()
+		_, out, errOut := called(t, "starling", "who", "n1", "--server", server.URL)
+		if want := "n1 (" + m.Hold + m.Away + ") announces "; !strings.HasPrefix(out, want) {
+			t.Errorf("%q, %s, want %q", out, errOut, want)
+		}
+		_, out, _ = called(t, "starling", "who", "n1", "--server", server.URL, "-o", "json")
+		var got placed
+		if err := json.Unmarshal([]byte(out), &got); err != nil || got.Hold != m.Hold || got.Away != m.Away || got.Health != m.Health {
+			t.Errorf("%+v, %v in %s", got, err, out)
+		}
 	}
 }
 

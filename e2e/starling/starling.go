@@ -214,6 +214,7 @@ type Status struct {
 		State     string   `json:"state"`
 		Ready     bool     `json:"ready"`
 		Returning bool     `json:"returning"` // It lets others go first for a while.
+		Hold      string   `json:"hold"`      // Until when, in words.
 		Segments  []string `json:"segments"`
 		Keys      []string `json:"keys"`    // Fingerprints of its gossip keys.
 		Verdict   string   `json:"verdict"` // What is wrong with it.
@@ -241,6 +242,16 @@ func (s *Status) State(member string) string {
 	for _, m := range s.Members {
 		if m.Name == member {
 			return m.State
+		}
+	}
+	return ""
+}
+
+// Hold returns what a member waits for that came back, "" nothing.
+func (s *Status) Hold(member string) string {
+	for _, m := range s.Members {
+		if m.Name == member {
+			return m.Hold
 		}
 	}
 	return ""

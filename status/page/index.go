@@ -210,6 +210,10 @@ func (m member) Trip() string {
 // Aside is what else is to be said of its condition.
 func (m member) Aside() string {
 	switch {
+	case m.Hold != "":
+		return m.Hold
+	case m.Away != "":
+		return m.Away
 	case m.Unfit != "" && m.Unfit != m.Health:
 		return m.Unfit
 	case m.Unfit == "" && m.Tier != "normal" && m.Tier != m.Health:

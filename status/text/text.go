@@ -107,7 +107,7 @@ func (p Printer) members(w io.Writer, s api.Snapshot) {
 	for _, m := range s.Members {
 		t.row(p.pick([]string{
 			m.Name, m.Condition(), fmt.Sprint(m.Announces), p.since(m.LastSeen), RoundTrip(m.RoundTrip), m.Version, strings.Join(m.Segments, " "),
-		}, m.Addr, cmp.Or(m.Unfit, m.Tier), strings.Join(m.Keys, " "))...)
+		}, m.Addr, cmp.Or(m.Unfit, m.Hold, m.Tier), strings.Join(m.Keys, " "))...)
 	}
 	t.end()
 }
