@@ -118,7 +118,8 @@ func (p *Peers) held() bool {
 }
 
 // kept reports whether no other node can have taken the addresses of this one while its speaker was away.
+// What an earlier process knew tells that for the beginning of this one alone.
 func (p *Peers) kept() bool {
 	m := p.member(p.self)
-	return m != nil && (m.Missed || m.Recalled)
+	return m != nil && (m.Missed || m.Recalled && !p.hold.begun)
 }

@@ -24,6 +24,7 @@ type hold struct {
 	Return
 	times   *Timing
 	fit     bool      // as of the last look
+	begun   bool      // was fit once
 	earlier time.Time // an earlier process was held until then
 	asked   bool      // Return.Asked is known
 	here    bool      // Return.At is of this process
@@ -81,7 +82,7 @@ func (h *hold) returning(now time.Time, s status) (returning, fresh, over bool) 
 	if !s.fit || !s.steady || h.ended(s) {
 		h.Until = time.Time{}
 	}
-	h.fit = s.fit
+	h.fit, h.begun = s.fit, h.begun || s.fit
 	return h.Held(now), fresh, !fresh && now.Before(was) && h.Until.Before(was)
 }
 

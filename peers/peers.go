@@ -91,7 +91,7 @@ type Snapshot struct {
 	Peers      []Peer            // sorted by name, without this node
 	Names      map[string]string // node by MAC, this node's included
 	Unnamed    []string          // MACs at which a speaker replied that is of no node known, sorted
-	Returning  bool              // this node is
+	Returning  bool              // this node is, or will be as soon as somebody hears it: it is cut off
 	Until      time.Time         // end of that
 	Recent     bool              // it came back less than Timing.Recent ago
 	Held       bool              // a peer takes this node for absent
@@ -325,7 +325,7 @@ func (p *Peers) evaluate(now time.Time) {
 	p.evaluateSelf(list, now)
 	_, recent := p.hold.recent(now)
 	next := Snapshot{
-		Peers: list, Names: p.names, Unnamed: p.unnamed(), Returning: p.hold.Held(now), Until: p.hold.Until, Recent: recent,
+		Peers: list, Names: p.names, Unnamed: p.unnamed(), Returning: p.hold.Held(now) || p.cutOff, Until: p.hold.Until, Recent: recent,
 		Held: p.held(), Absent: p.watchedAbsent(list), Contact: p.touch, Discovered: p.discovered, Heals: p.heals, Return: p.hold.Return,
 	}
 	if !reflect.DeepEqual(next, p.last) {

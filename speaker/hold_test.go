@@ -146,6 +146,29 @@ func TestHoldNever(t *testing.T) {
 			})
 		})
 	})
+	t.Run("its link is lost soon after all have restarted", func(t *testing.T) {
+		never(t, func(m *model, ip, top, second, third string) {
+			m.release(top)
+			m.pass(time.Minute)
+			for _, n := range []string{top, second, third} {
+				m.leaves(n)
+				m.pass(2 * time.Second)
+				m.begin(n)
+				m.pass(3 * time.Second)
+			}
+			between([]string{top}, m.others(top), m.block)
+			m.set(top, func(b *node) { b.up = false })
+			m.pass(10 * time.Second)
+			gap, double := m.during(ip, func() { // who was cut off answered all the time, and has to hear the others first
+				m.set(top, func(b *node) { b.up = true })
+				between([]string{top}, m.others(top), m.unblock)
+				m.pass(time.Minute)
+			})
+			if got := m.one(ip); got != second || gap > 0 || double > 300*time.Millisecond {
+				t.Errorf("%s answers in the end, want %s; nobody for %s, two for %s", got, second, gap, double)
+			}
+		})
+	})
 	t.Run("all restart at once, and it is the first one back", func(t *testing.T) {
 		never(t, func(m *model, ip, top, second, third string) {
 			m.restarts([]string{top, third, second}, pauses)

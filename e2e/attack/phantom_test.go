@@ -45,8 +45,9 @@ func TestPhantomAndMadeUpMembers(t *testing.T) {
 	replies := impersonate(t, at)
 	unasked := forge(presence(said, announcers()[0]), shared.Client.MAC)
 	for _, f := range unasked {
-		copy(f[6:12], shared.Client.MAC)
-		copy(f[22:32], append(slices.Clone(shared.Client.MAC), at.AsSlice()...))
+		copy(f[6:], shared.Client.MAC)
+		copy(f[22:], slices.Concat(shared.Client.MAC, at.AsSlice()))
+		copy(f[48:], hashed(phantom))
 	}
 	endUnasked := send(t, unasked, wireRate)
 	label := clusterLabel(t)
@@ -88,6 +89,13 @@ func register(t *testing.T, name string, at netip.Addr) {
 	}
 }
 
+// hashed is a name as replies have it.
+func hashed(name string) []byte {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // Cannot fail.
+	return h.Sum(nil)
+}
+
 // impersonate replies to each question for speakers, as the stranger who has an address, with all but the proof, and says
 // how often it did.
 func impersonate(t *testing.T, at netip.Addr) (replies func() int64) {
@@ -101,9 +109,7 @@ func impersonate(t *testing.T, at netip.Addr) (replies func() int64) {
 		about := [4]byte(f[38:42])
 		about[3] |= 1 // What a speaker says that is ready.
 		reply := arp(f[6:12], 2, shared.Client.MAC, at, f[6:12], netip.AddrFrom4(about))
-		name := fnv.New32a()
-		_, _ = name.Write([]byte(phantom))                                            // Cannot fail.
-		copy(reply[42:], slices.Concat(f[42:48], name.Sum(nil), []byte("a forgery"))) // The nonce, the name, the tag.
+		copy(reply[42:], slices.Concat(f[42:48], hashed(phantom), []byte("a tag..."))) // The first is the nonce.
 		if _, err := unix.Write(socket, reply); err == nil {
 			sent.Add(1)
 		}
