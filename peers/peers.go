@@ -71,6 +71,7 @@ const (
 	Revived  What = "peer alive again"                                          // the end of that
 	Gone     What = "dead"                                                      // it counts as dead from now on, for whatever reason
 	Away     What = "its speaker is away"                                       // it is absent from now on
+	Failed   What = "its speaker is away, and it does not forward"              // its absence ends
 	Returned What = "this node has come back"                                   // the peer is this node
 	CutOff   What = "this node hears no peers"                                  // the same
 )
@@ -92,6 +93,7 @@ type Snapshot struct {
 	Returning  bool              // this node is
 	Until      time.Time         // end of that
 	Held       bool              // a peer takes this node for absent
+	Drops      []Message         // of testers that say this node does not forward, sorted by tester
 	Absent     []string          // peers that are, and whose hosts this node watches, sorted
 	Contact    Contact           // of this node with the API server
 	Discovered bool              // every station of the networks was asked, and had time to reply
@@ -126,6 +128,7 @@ type Peers struct {
 	ready      map[string]*Word                // of peers that could own addresses, the same
 	absences   map[string]*absence             // of peers that are absent
 	known      map[string]bool                 // peers that were ready, or whose absence has ended
+	drops      map[string]map[string]drop      // by node and tester
 	accused    accusation
 	contact    contact
 	touch      Contact // its value
@@ -146,7 +149,7 @@ func New(c Config) *Peers {
 	return &Peers{
 		cfg: c, self: c.Self, own: probe.NewAsker(c.Rhythms), close: probe.NewAsker(c.Rhythms.Closer()), asked: probe.NewAsker(c.Rhythms), hold: hold{times: &c.Timing, Return: c.LastReturn}, contact: contact{times: &c.Timing},
 		stations: map[string]Station{}, suspicions: map[string]*suspicion{}, suspected: map[string]map[string]time.Time{},
-		refuted: map[string]time.Time{}, lost: map[string]time.Time{}, dead: map[string]bool{}, ready: map[string]*Word{}, absences: map[string]*absence{}, known: map[string]bool{}, names: map[string]string{},
+		refuted: map[string]time.Time{}, lost: map[string]time.Time{}, dead: map[string]bool{}, ready: map[string]*Word{}, absences: map[string]*absence{}, known: map[string]bool{}, drops: map[string]map[string]drop{}, names: map[string]string{},
 	}
 }
 
@@ -307,7 +310,7 @@ func (p *Peers) evaluate(now time.Time) {
 	p.evaluateSelf(list, now)
 	next := Snapshot{
 		Peers: list, Names: p.names, Unnamed: p.unnamed(), Returning: now.Before(p.hold.until), Until: p.hold.until,
-		Held: p.held(), Absent: p.watchedAbsent(list), Contact: p.touch, Discovered: p.discovered, Heals: p.heals, Return: p.hold.Return,
+		Held: p.held(), Drops: p.dropped(p.self, now), Absent: p.watchedAbsent(list), Contact: p.touch, Discovered: p.discovered, Heals: p.heals, Return: p.hold.Return,
 	}
 	if !reflect.DeepEqual(next, p.last) {
 		p.last, p.out.Changed = next, true
@@ -364,6 +367,8 @@ func (p *Peers) forgetGone(list []Peer) {
 	keepOnly(p.lost, named)
 	keepOnly(p.absences, named)
 	keepOnly(p.known, named)
+	named[p.self] = true
+	keepOnly(p.drops, named)
 }
 
 func keepOnly[V any](m map[string]V, names map[string]bool) {
