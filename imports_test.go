@@ -24,7 +24,7 @@ var rooms = map[string][]string{
 	"speaker":   {"api", "arpd", "claims", "elect", "forward", "health", "lease", "liveness", "mesh", "owner", "peers", "probe", "proxy", "report", "tentative", "wake", "watcher"},
 	"elect":     {"lease", "mesh", "owner", "watcher"},
 	"tentative": {"claims", "lease", "mesh", "probe", "wake"},
-	"liveness":  {"forward", "mesh", "peers", "probe"},
+	"liveness":  {"forward", "mesh", "peers", "probe", "wake"},
 	"status":    {"api", "doctor", "health"},
 	"doctor":    {"api", "lease", "health"},
 	"report":    {"api", "arpd", "elect", "health", "lease", "mesh", "owner", "peers", "proxy", "wake", "watcher"},

@@ -50,6 +50,7 @@ type Member struct {
 	Ready     bool      `json:"ready"`              // as it says of itself
 	Draining  bool      `json:"draining"`           // about to leave
 	Returning bool      `json:"returning"`          // came back a moment ago, others go first
+	Drops     bool      `json:"notForwarding"`      // the node does not forward what comes for addresses, others go first
 	NoProxy   bool      `json:"noKubeProxy"`        // kube-proxy of the node does not run, others go first
 	Segments  []string  `json:"segments"`           // L2 networks of the node as prefixes
 	Keys      []string  `json:"keys"`               // fingerprints of its gossip keys, the one that encrypts first
@@ -262,6 +263,8 @@ func (m Member) Condition() string {
 		return "draining"
 	case !m.Ready:
 		return "not ready"
+	case m.Drops:
+		return "not forwarding"
 	case m.NoProxy:
 		return "no kube-proxy"
 	case m.Returning:

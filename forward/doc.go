@@ -41,6 +41,9 @@
 // the endpoints must come out one way. A comparison that decides nothing is followed by a rest of five
 // seconds.
 //
+// The caller names no node as ready whose host this one does not hear: the link between the two may be
+// broken, and no other.
+//
 // A node that drops is told so again and again by its testers ([Report]), and goes behind all others.
 // It goes on being tested. If its speaker is absent, all nodes are told, and its absence ends.
 package forward

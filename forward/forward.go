@@ -79,6 +79,7 @@ type Question struct {
 type Report struct {
 	About    string
 	To       string // "" is every node
+	First    bool   // it was not found before
 	Forwards bool   // again
 	At       netip.AddrPort
 	Other    string // by which node At was answered
@@ -164,7 +165,7 @@ func (m *Machine) conclude(t *target, now time.Time) {
 		m.single(t, second, now)
 	case r.step == compare && r.proof(m.cfg.Timing.Copies) != nil:
 		at := r.proof(m.cfg.Timing.Copies)
-		t.drops, t.streak, t.say = &Report{About: t.Name, At: *at, Other: r.other.Name}, 0, now
+		t.drops, t.streak, t.say = &Report{About: t.Name, First: true, At: *at, Other: r.other.Name}, 0, now
 	default:
 		m.compare(t, now)
 	}
@@ -187,7 +188,7 @@ func (m *Machine) repeat(t *target, now time.Time) {
 	}
 	t.say = now.Add(m.pace(t))
 	r := *t.drops
-	r.To = t.told()
+	r.To, t.drops.First = t.told(), false
 	m.out.Reports = append(m.out.Reports, r)
 }
 

@@ -221,7 +221,11 @@ func (r *rig) turn() time.Time {
 		if x.Forwards {
 			r.write("tell %s: %s forwards again", to, x.About)
 		} else {
-			r.write("tell %s: %s drops .%d, which %s has answered", to, x.About, x.At.Addr().As4()[3], x.Other)
+			again := ""
+			if !x.First {
+				again = ", again"
+			}
+			r.write("tell %s%s: %s drops .%d, which %s has answered", to, again, x.About, x.At.Addr().As4()[3], x.Other)
 		}
 	}
 	return ready.Wake

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/probe"
@@ -54,6 +55,8 @@ func (w wire) Send(q []probe.Question) {
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, q...)
 }
+
+func (wire) Test([]forward.Question) {}
 
 // gossip makes the members others.
 func (n *network) gossip(members ...mesh.Member) {

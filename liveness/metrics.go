@@ -7,6 +7,7 @@ type metrics struct {
 	givenUp  prometheus.Counter
 	deaths   prometheus.Counter
 	absences prometheus.Counter
+	drops    prometheus.Counter
 }
 
 // newMetrics registers unless the registry is nil.
@@ -18,10 +19,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		deaths:   counter("member_deaths_total", "Members that this speaker declared dead, by gossip and the wire together. Other nodes then announce their addresses."),
 		alarms:   counter("wire_alarms_total", "Watched hosts whose kernel stopped replying on the wire."),
 		absences: counter("member_absences_total", "Members whose speakers this one found to be away while their hosts were there."),
+		drops:    counter("member_forwarding_failures_total", "Nodes that this speaker found not to forward what comes for addresses of Services, while another node did."),
 		givenUp:  counter("wire_deaths_total", "Members declared dead because they stopped replying on the wire, before gossip noticed."),
 	}
 	if r != nil {
-		r.MustRegister(m.alarms, m.givenUp, m.deaths, m.absences)
+		r.MustRegister(m.alarms, m.givenUp, m.deaths, m.absences, m.drops)
 	}
 	return m
 }

@@ -24,6 +24,9 @@ type Meta struct {
 	Proxy bool
 	// NoProxy: kube-proxy of the node does not run, though others have one: these go first.
 	NoProxy bool
+	// Drops: the node does not forward what comes for addresses of Services, as others have found.
+	// Then NoProxy is set as well.
+	Drops bool
 	// Away: the speaker is about to end and to come back, or has begun and was never ready yet.
 	Away bool
 	// Deputy: the member's release knows that a node keeps its addresses while its speaker is away, and
@@ -94,7 +97,7 @@ const (
 )
 
 const (
-	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy, 4 no proxy, 5 away, 6 deputy.
+	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy, 4 no proxy, 5 away, 6 deputy, 7 drops.
 	tagConfig                   // Eight bytes, big endian.
 	tagAge                      // Two bytes, big endian, in steps of 30 s.
 	tagVersion                  // Text, UTF-8.
@@ -118,6 +121,7 @@ const (
 	flagNoProxy
 	flagAway
 	flagDeputy
+	flagDrops
 )
 
 var errMeta = errors.New("metadata is malformed")
@@ -183,6 +187,9 @@ func (m Meta) flags() (f byte) {
 	}
 	if m.Deputy {
 		f |= flagDeputy
+	}
+	if m.Drops {
+		f |= flagDrops
 	}
 	return f
 }
@@ -274,7 +281,7 @@ func (m *Meta) set(tag byte, value []byte) error {
 	case tag == tagFlags && len(value) > 0:
 		m.Ready, m.Draining, m.Returning = value[0]&flagReady != 0, value[0]&flagDraining != 0, value[0]&flagReturning != 0
 		m.Proxy, m.NoProxy = value[0]&flagProxy != 0, value[0]&flagNoProxy != 0
-		m.Away, m.Deputy = value[0]&flagAway != 0, value[0]&flagDeputy != 0
+		m.Away, m.Deputy, m.Drops = value[0]&flagAway != 0, value[0]&flagDeputy != 0, value[0]&flagDrops != 0
 	case tag == tagConfig && len(value) == 8:
 		m.Config = binary.BigEndian.Uint64(value)
 	case tag == tagAge && len(value) == 2:

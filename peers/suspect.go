@@ -126,7 +126,9 @@ func (p *Peers) hostWatch(list []Peer, now time.Time) (probes, closely []probe.Q
 			continue
 		}
 		away := q.State == Absent
-		for _, x := range append(p.watchHost(q, m, now), p.confirm(q, m, now)...) {
+		watched := p.watchHost(q, m, now)
+		q.Silent = p.suspicions[m.Name] != nil
+		for _, x := range append(watched, p.confirm(q, m, now)...) {
 			if away && x.Host {
 				closely = append(closely, x)
 			} else {

@@ -23,6 +23,8 @@ const (
 	SpeakerLost = "SpeakerLost"
 	// KubeProxyMissing tells on a Node that kube-proxy does not run there, although it did or other nodes have one, and what to do.
 	KubeProxyMissing = "KubeProxyMissing"
+	// NotForwarding tells on a Node that it does not forward what comes for addresses, though other nodes do, and what to do.
+	NotForwarding = "NotForwarding"
 	// PoolOverlapsNodes tells on a Node that a pool contains its address, and what to do.
 	PoolOverlapsNodes = "PoolOverlapsNodes"
 	// ConfigMissing tells on a Node that the ConfigMap of the configuration does not exist, and what to do; one node reports it for all.
@@ -95,6 +97,12 @@ func (w *World) Faults() []Fault {
 		list = append(list, faulty(w.Self, "peers", c))
 	}
 	for _, m := range w.Members {
+		if m.Meta.Drops && m.Up() {
+			f := faulty(m.Name, m.Name, Drops(m.Name, ""))
+			f.everywhere = true
+			list = append(list, f)
+			continue
+		}
 		if m.Meta.NoProxy && m.Up() || m.Name == w.Self && w.ProxyLost {
 			f := faulty(m.Name, m.Name, proxy.Missing(m.Name, m.Meta.NoProxy, ""))
 			f.everywhere = m.Meta.NoProxy

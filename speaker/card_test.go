@@ -44,11 +44,12 @@ type rules struct {
 	announce announce.Rhythm
 	wall     bool          // the program reads the wall clock where it reads the monotonic one
 	grace    time.Duration // of a speaker that is away
+	untested bool          // nobody tests what nodes forward
 }
 
 // standard are the rules that speakers use.
 func standard() rules {
-	return rules{40 * time.Millisecond, probe.Standard(), peers.Times(), 0, claims.Standard(""), announce.Standard(), false, 0}
+	return rules{40 * time.Millisecond, probe.Standard(), peers.Times(), 0, claims.Standard(""), announce.Standard(), false, 0, false}
 }
 
 // awake waits while the process of the node is stopped.

@@ -57,6 +57,9 @@ type model struct {
 	meters    []*meter
 	strangers int                   // nodes of the cluster that were taken for strangers
 	stations  map[netip.Addr]string // what answers for addresses beside the nodes, by MAC
+	ruleless  map[string]bool       // nodes that forward nothing
+	deserted  map[netip.Addr]bool   // addresses whose endpoints accept no connections
+	begun     int                   // connections that testers began
 	clients   []*client
 	replaced  []*node // by later processes of the same node
 }
@@ -138,7 +141,7 @@ func newModel(t testing.TB, pools ...string) *model {
 	return &model{
 		t: t, rules: standard(), pools: compiled, latency: time.Millisecond,
 		services: map[watcher.Key]watcher.Service{}, endpoints: map[watcher.Key]watcher.Endpoints{}, speakers: map[string]*node{},
-		deaf: map[link]bool{}, split: map[link]bool{}, lossy: func() bool { return false },
+		deaf: map[link]bool{}, split: map[link]bool{}, ruleless: map[string]bool{}, deserted: map[netip.Addr]bool{}, lossy: func() bool { return false },
 	}
 }
 
@@ -191,7 +194,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	m.mu.Unlock()
 	b.speaker = New(Config{
 		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, Trial: 200 * time.Millisecond, Now: b.now,
-		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without,
+		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without, Testing: !m.rules.untested,
 		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
 		Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})

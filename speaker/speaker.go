@@ -50,6 +50,7 @@ import (
 	"github.com/starling-lb/starling/arpd/netif"
 	"github.com/starling-lb/starling/claims"
 	"github.com/starling-lb/starling/elect"
+	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/liveness"
@@ -133,6 +134,8 @@ type Config struct {
 	Timing     peers.Timing       // of what is believed about other nodes; zero: the standard one
 	Without    peers.Rows         // of the table of package peers: rules that are left out
 
+	Testing bool // test what other nodes forward
+
 	IgnoreExclude bool // announce also from nodes excluded by label
 
 	// Trial is how long the wire takes to find out whether a station has an
@@ -198,6 +201,8 @@ type Speaker struct {
 	drain   time.Time                    // when the end began, zero before
 	begun   bool                         // was ready once
 	deputy  map[netip.Addr]string        // addresses that are answered for a node whose speaker is away
+	tested  forward.World                // as last told
+	places  []forward.Place              // of it
 	judged  bool                         // reasons are those of a turn
 	reasons []string                     // why not ready, in words, as of the last turn
 }

@@ -85,7 +85,8 @@ func (s *Speaker) look(now time.Time) *world {
 		MACs:      macs(w.Wire),
 		Mute:      w.muted(),
 		Proxy:     s.forward.Has(w.proxy),
-		NoProxy:   s.forward.Behind,
+		NoProxy:   s.behind(w),
+		Drops:     len(w.believed.Drops) > 0,
 		Away:      w.leaving || !s.begun && !w.draining,
 		Deputy:    true,
 		Grace:     s.cfg.Grace,
@@ -102,6 +103,9 @@ func (s *Speaker) look(now time.Time) *world {
 	w.Overlap = s.overlap
 	return w
 }
+
+// behind reports whether other nodes go first, because this one has no kube-proxy or does not forward.
+func (s *Speaker) behind(w *world) bool { return s.forward.Behind || len(w.believed.Drops) > 0 }
 
 // othersForward reports whether another live member has a kube-proxy.
 func (w *world) othersForward() bool {
@@ -229,7 +233,7 @@ func nodesOf(nodes []watcher.Node) peers.Nodes {
 // self is what this node is to its peers.
 func (s *Speaker) self(w *world, own []netip.Prefix) peers.Self {
 	return peers.Self{
-		Networks: own, MACs: macs(w.Wire), Fit: len(w.Lacks) == 0, Behind: s.forward.Behind, Contact: w.Cluster.LastContact,
+		Networks: own, MACs: macs(w.Wire), Fit: len(w.Lacks) == 0, Behind: s.behind(w), Contact: w.Cluster.LastContact,
 		Only: len(w.Cluster.Nodes) == 1 && w.Cluster.Nodes[0].Name == s.cfg.Node,
 	}
 }
