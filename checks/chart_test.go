@@ -72,7 +72,7 @@ func TestChartValues(t *testing.T) {
 		{"pull secrets", "imagePullSecrets: [{name: s}]", daemonSet, "spec.template.spec.imagePullSecrets.0.name", "s"},
 		{
 			"arguments",
-			"{loadBalancerClass: l2, interfaces: [eth*, '!eth9'], failureDetection: fast, restartGrace: 90s, ignoreExcludeLabel: true, metricsPerAddress: true, log: {level: debug, format: console}, extraArgs: ['--join=n9']}",
+			"{loadBalancerClass: l2, interfaces: [eth*, '!eth9'], failureDetection: fast, restartGrace: 90s, forwardingTest: false, ignoreExcludeLabel: true, metricsPerAddress: true, log: {level: debug, format: console}, extraArgs: ['--join=n9']}",
 			daemonSet, container + ".args",
 			[]any{
 				"run", "--config-map=starling", "--state-dir=/var/lib/starling", "--lb-class=l2", "--interface=eth*", "--interface=!eth9",
