@@ -40,6 +40,7 @@ type Wire interface {
 // Config is what a node needs.
 type Config struct {
 	Peers    peers.Config
+	Tests    forward.Timing   // of what other nodes forward; zero: the standard one
 	Now      func() time.Time // the clock, monotonic as that of time.Now; nil: time.Now
 	Mesh     Mesh
 	Wire     Wire
@@ -69,7 +70,7 @@ func New(c Config) *Liveness {
 		c.Now = time.Now
 	}
 	return &Liveness{
-		cfg: c, metrics: newMetrics(c.Registry), machine: peers.New(c.Peers), tests: forward.New(forward.Config{Self: c.Peers.Self}),
+		cfg: c, metrics: newMetrics(c.Registry), machine: peers.New(c.Peers), tests: forward.New(forward.Config{Self: c.Peers.Self, Timing: c.Tests}),
 		changed: make(chan struct{}, 1), again: make(chan struct{}, 1),
 	}
 }

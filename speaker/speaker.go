@@ -134,7 +134,8 @@ type Config struct {
 	Timing     peers.Timing       // of what is believed about other nodes; zero: the standard one
 	Without    peers.Rows         // of the table of package peers: rules that are left out
 
-	Testing bool // test what other nodes forward
+	Testing bool           // test what other nodes forward
+	Tests   forward.Timing // of that; zero: the standard one
 
 	IgnoreExclude bool // announce also from nodes excluded by label
 
@@ -237,7 +238,7 @@ func New(cfg Config) *Speaker {
 		Peers: peers.Config{
 			Self: cfg.Node, Grace: cfg.Grace, Pace: cfg.Pace, LastReturn: cfg.LastReturn, Rhythms: cmp.Or(cfg.Rhythms, probe.Standard()), Timing: cfg.Timing, Without: cfg.Without,
 		},
-		Now: cfg.Now, Mesh: cfg.Mesh, Wire: cfg.Wire, Returned: cfg.Returned, Log: cfg.Log, Registry: cfg.Registry,
+		Tests: cfg.Tests, Now: cfg.Now, Mesh: cfg.Mesh, Wire: cfg.Wire, Returned: cfg.Returned, Log: cfg.Log, Registry: cfg.Registry,
 	})
 	return s
 }

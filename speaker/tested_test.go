@@ -77,7 +77,7 @@ func (m *model) desert(ip string, gone bool) {
 // forwarding: the rules of a node are gone while its speaker is well or away. Then its addresses move within 2 s, and
 // never when nobody accepts connections, whoever forwards.
 func forwarding() []scenario {
-	const found = 2 * time.Second
+	const found, foundAway = 2 * time.Second, 1150 * ms
 	calm := func(s *scene, what string, f func()) {
 		x := s.meter(s.ip, f)
 		if x.longest > 0 || x.double > 0 || x.others(s.top) {
@@ -141,7 +141,7 @@ func forwarding() []scenario {
 			s.leaves(s.top)
 			s.pass(5 * time.Second)
 			s.flush(true, s.top)
-			s.within("it moves", found, s.owns(s.second))
+			s.within("it moves", foundAway, s.owns(s.second))
 			s.pass(time.Minute)
 			if !s.owns(s.second)() {
 				s.t.Errorf("%v answer in the end", s.owners(s.ip))
@@ -152,7 +152,7 @@ func forwarding() []scenario {
 			s.kill(s.top)
 			s.pass(5 * time.Second)
 			s.flush(true, s.top)
-			s.within("it moves", found, s.owns(s.second))
+			s.within("it moves", foundAway, s.owns(s.second))
 			s.begin(s.top)
 			s.pass(20 * time.Second)
 			if !s.owns(s.second)() {
