@@ -105,7 +105,7 @@ func (h *handshakes) accepted(v *view, b []byte, n int) verdict {
 	if !ours {
 		return verdict{drop: notRequest}
 	}
-	h.inbox.put(forward.Reply{ID: x.id})
+	h.inbox.put(forward.Reply{ID: x.id, MAC: s.Src.String()})
 	reset := packet.Segment{Dst: x.by, Src: v.mac, From: s.To, To: s.From, Seq: s.Ack, Flags: packet.RST}
 	return verdict{answer: copy(b, reset.Frame())}
 }

@@ -99,7 +99,7 @@ func TestHandshake(t *testing.T) {
 			for range 2 {
 				sock.deliver(t, good.Frame())
 				synctest.Wait()
-				if got := n.Replies(); len(got) != 1 || got[0] != any(forward.Reply{ID: 7}) {
+				if got := n.Replies(); len(got) != 1 || got[0] != any(forward.Reply{ID: 7, MAC: peerHW.String()}) {
 					t.Errorf("replies %v", got)
 				}
 				want := packet.Segment{Dst: peerHW, Src: link.MAC, From: syn.From, To: syn.To, Seq: syn.Seq + 1, Flags: packet.RST}

@@ -107,40 +107,50 @@ func TestForwarding(t *testing.T) {
 	}
 	speaker := tester.speakWith(1, Config{Testing: true})
 	last := uint64(0)
-	answered := func(by int, ip netip.Addr, limit time.Duration) bool {
+	answered := func(by int, ip netip.Addr, limit time.Duration) (from string) {
 		t.Helper()
 		last++
 		speaker.Test([]forward.Question{{ID: last, MAC: hosts[by].mac("eth0").String(), To: netip.AddrPortFrom(ip, 80)}})
 		for late := time.After(limit); ; {
 			for _, r := range speaker.Replies() {
-				if r == any(forward.Reply{ID: last}) {
-					return true
+				if r, ok := r.(forward.Reply); ok && r.ID == last {
+					return r.MAC
 				}
 			}
 			select {
 			case <-speaker.Replied():
 			case <-late:
-				return false
+				return ""
 			}
 		}
 	}
+	mac := func(n int) string { return hosts[n].mac("eth0").String() }
 	for _, ip := range []netip.Addr{vip4, vip6} {
 		for by := range 2 {
-			if !answered(by+2, ip, patience) {
+			if answered(by+2, ip, patience) != mac(by+2) {
 				t.Errorf("%s by node %d is not answered", ip, by+2)
 			}
 		}
 	}
 	hosts[2].nft("flush ruleset")
 	for _, ip := range []netip.Addr{vip4, vip6} {
-		if answered(2, ip, 300*time.Millisecond) {
+		if answered(2, ip, 300*time.Millisecond) != "" {
 			t.Errorf("%s is answered without rules", ip)
 		}
-		if !answered(3, ip, patience) {
+		if answered(3, ip, patience) != mac(3) {
 			t.Errorf("%s is not answered by the node that has its rules", ip)
 		}
-		if answered(3, ip.Next(), 300*time.Millisecond) {
+		if answered(3, ip.Next(), 300*time.Millisecond) != "" {
 			t.Errorf("%s is answered, which is no address of a Service", ip.Next())
+		}
+	}
+	// A node without rules is a router: what another one announces, that one answers.
+	hosts[3].speak(1).Set([]netip.Addr{vip4, vip6})
+	for _, ip := range []netip.Addr{vip4, vip6} {
+		for late := time.Now().Add(patience); answered(2, ip, 100*time.Millisecond) != mac(3); {
+			if time.Now().After(late) {
+				t.Fatalf("%s is not routed", ip)
+			}
 		}
 	}
 	if n := backend.connections(listening); n != 1 {

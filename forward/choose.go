@@ -78,21 +78,30 @@ func (m *Machine) tests(n *Node) bool {
 	return higher < m.cfg.Timing.Testers
 }
 
-// choose are the places that n is asked for, one of each address.
+// choose are the places that n is asked for, one of each address: its own, or if it has none those of others, which
+// it may just route.
 func (m *Machine) choose(n *Node) []Place {
-	var all []Place
-	for _, p := range m.world.Places {
-		if m.suits(n, &p) && m.on(m.world.Networks, p.At.Addr()) {
-			all = append(all, p)
-		}
+	all := m.usable(n, func(p *Place) bool { return p.Owner == n.Name })
+	if len(all) == 0 {
+		all = m.usable(n, func(*Place) bool { return true })
 	}
 	slices.SortStableFunc(all, func(a, b Place) int {
 		return cmp.Or(
-			less(a.Owner == n.Name, b.Owner == n.Name), less(a.Local == nil, b.Local == nil),
+			less(a.Local == nil, b.Local == nil),
 			cmp.Compare(owner.ScoreKey(m.cfg.Self, a.At.String()), owner.ScoreKey(m.cfg.Self, b.At.String())),
 			a.At.Compare(b.At))
 	})
 	return all[:min(len(all), maxPlaces)]
+}
+
+// usable are the places of those wanted that n can be asked for, and that this node can ask for.
+func (m *Machine) usable(n *Node, wanted func(*Place) bool) (out []Place) {
+	for _, p := range m.world.Places {
+		if wanted(&p) && m.suits(n, &p) && m.on(m.world.Networks, p.At.Addr()) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // less orders what is so before what is not.

@@ -16,16 +16,17 @@
 // # Who tests whom
 //
 // Every node that could own addresses, or whose speaker is absent, is tested by the two others on its
-// networks that rank highest for its name (rendezvous hashing, package owner). kube-proxy forwards for
-// every address on every node, so a node is tested whether it announces the address or not. Each
-// tester asks once a second, and twice if the speaker is absent. It takes turns with four [Place]
-// values: first those that the node announces, and those of policy Cluster before those of policy
-// Local. A Service of policy Local is asked for only where it has an endpoint.
+// networks that rank highest for its name (rendezvous hashing, package owner). Each tester asks once a
+// second, and twice if the speaker is absent. It takes turns with four [Place] values at most: those
+// that the node announces, and if it announces none, as one that drops, those of others. Those of
+// policy Cluster go before those of policy Local. A Service of policy Local is asked for only where it
+// has an endpoint.
 //
 // # What follows
 //
 //	round         through the node   through another node       then
 //	one question  answered           (not asked)                it forwards
+//	any           routed             any                        nothing, also if it drops
 //	one question  silent             (not asked)                another question, of another address
 //	the second    silent             (not asked)                compare
 //	compare       answered           any                        it forwards
@@ -33,6 +34,10 @@
 //	compare       silent             not each, or none          compare by a second node, then rest
 //	any           silent             there is nobody            nothing
 //	(it drops)    answered           (not asked)                three rounds in a row: it forwards again
+//
+// A node without rules is still a router: it sends on what comes for an address that another node
+// announces, and that one forwards it. So an answer by the MAC of the announcer, where another node was
+// asked, is neither one nor the other: nothing follows from it.
 //
 // A comparison asks the same questions at the same time by the node and by another one, eight times
 // for each of the two addresses. The node drops only if not one of its own was answered, and all of

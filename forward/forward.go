@@ -47,8 +47,11 @@ type (
 		Nodes    []Node         // the others, sorted by name
 		Places   []Place
 	}
-	// Reply says that a question was answered.
-	Reply struct{ ID uint64 }
+	// Reply says that a question was answered, and by which station.
+	Reply struct {
+		ID  uint64
+		MAC string
+	}
 )
 
 // Node is another node.
@@ -117,9 +120,8 @@ func (m *Machine) Step(e any, now time.Time) {
 		m.world = e
 		m.retarget(now)
 	case Reply:
-		if a := m.open[e.ID]; a != nil && !a.answered && now.Before(a.of.round.end) {
-			a.answered = true
-			a.of.round.count(a)
+		if a := m.open[e.ID]; a != nil && now.Before(a.of.round.end) {
+			m.count(a, m.routed(a, e.MAC))
 		}
 	}
 }
@@ -143,7 +145,7 @@ func (m *Machine) Ready(now time.Time) Ready {
 
 // advance ends the round of a target that is decided, and begins what is due.
 func (m *Machine) advance(t *target, now time.Time) {
-	if t.round.asking() && (t.round.own > 0 || !now.Before(t.round.end)) {
+	if t.round.asking() && (t.round.decided() || !now.Before(t.round.end)) {
 		m.conclude(t, now)
 	}
 	if !t.round.asking() && t.left.IsZero() && len(t.places) > 0 && !now.Before(t.next) {
@@ -161,6 +163,8 @@ func (m *Machine) conclude(t *target, now time.Time) {
 		m.answered(t)
 	case t.drops != nil:
 		t.streak = 0
+	case r.routed > 0:
+		t.tried = 0
 	case r.step == first:
 		m.single(t, second, now)
 	case r.step == compare && r.proof(m.cfg.Timing.Copies) != nil:

@@ -150,10 +150,10 @@ func TestPlaces(t *testing.T) {
 		places   []Place
 		want     []netip.AddrPort
 	}{
-		"its own first, policy Cluster before Local": {
+		"its own alone, policy Cluster before Local": {
 			[]netip.Prefix{home},
 			[]Place{{At: vip(1), Owner: "n3"}, {At: vip(2), Owner: "n2", Local: []string{"n2"}}, {At: vip(3), Owner: "n2"}},
-			[]netip.AddrPort{vip(3), vip(2), vip(1)},
+			[]netip.AddrPort{vip(3), vip(2)},
 		},
 		"no endpoint":              {[]netip.Prefix{home}, []Place{{At: vip(1), Owner: "n3", Local: []string{"n3", "n4"}}}, nil},
 		"a family that it has not": {[]netip.Prefix{home}, []Place{{At: six, Owner: "n3"}}, nil},

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/starling-lb/starling/wake"
@@ -55,13 +56,14 @@ const (
 
 // round is some questions that are asked at the same time. Its zero value is none.
 type round struct {
-	step  step
-	end   time.Time
-	other *Node // that the target is compared with
-	ids   []uint64
-	own   int // answers by the target
-	asked []netip.AddrPort
-	by    []int // answers by the other node, for each of asked
+	step   step
+	end    time.Time
+	other  *Node // that the target is compared with
+	ids    []uint64
+	own    int // answers by the target
+	routed int // answers through it that it may just have routed to who announces the address
+	asked  []Place
+	by     []int // answers by the other node, for each of asked
 }
 
 func (r *round) asking() bool { return !r.end.IsZero() }
@@ -74,19 +76,45 @@ type ask struct {
 	answered bool
 }
 
-func (r *round) count(a *ask) {
-	if a.other {
+// decided reports whether a round need not wait for more answers. One that was routed may be followed by
+// another, through another interface.
+func (r *round) decided() bool { return r.own > 0 }
+
+// count notes an answer, the first one of those that say the same.
+func (m *Machine) count(a *ask, routed bool) {
+	r := &a.of.round
+	switch {
+	case a.answered:
+	case routed && !a.other:
+		r.routed++
+	case routed:
+	case a.other:
+		a.answered = true
 		r.by[a.place]++
-	} else {
+	default:
+		a.answered = true
 		r.own++
 	}
+}
+
+// routed reports whether an answer comes from the node that announces the address, though another one was
+// asked. That one may have no rules, and have sent the packet on as any router does.
+func (m *Machine) routed(a *ask, mac string) bool {
+	r := &a.of.round
+	asked, announcer := a.of.Name, r.asked[a.place].Owner
+	if a.other {
+		asked = r.other.Name
+	}
+	return asked != announcer && slices.ContainsFunc(m.world.Nodes, func(n Node) bool {
+		return n.Name == announcer && slices.Contains(n.MACs, mac)
+	})
 }
 
 // proof is an address of which the other node had each question answered; nil: there is none.
 func (r *round) proof(copies int) *netip.AddrPort {
 	for i, n := range r.by {
 		if n == copies {
-			return &r.asked[i]
+			return &r.asked[i].At
 		}
 	}
 	return nil
@@ -158,13 +186,13 @@ func (m *Machine) ask(t *target, p Place, other *Node) {
 	}
 	at := -1
 	for i, known := range r.asked {
-		if known == p.At {
+		if known.At == p.At {
 			at = i
 		}
 	}
 	if at < 0 {
 		at = len(r.asked)
-		r.asked, r.by = append(r.asked, p.At), append(r.by, 0)
+		r.asked, r.by = append(r.asked, p), append(r.by, 0)
 	}
 	m.last++
 	m.open[m.last] = &ask{of: t, place: at, other: other != nil}

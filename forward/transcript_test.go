@@ -22,6 +22,7 @@ import (
 //	> places n2:1 n2:2=n2+n3 n3:3                 who announces 198.18.64.X, and policy Local: who has endpoints
 //	> answers n2 n3=1+2 n4=1*5                    who has what answered, after 1 ms: all, some addresses, five
 //	                                              times of eight
+//	> routes n2                                   who has no rules: it routes to the announcer, which answers
 //	> run 3s                                      time passes
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -77,7 +78,8 @@ type rig struct {
 	now     time.Time
 	see     World
 	answers map[string]map[int]int // by node and address: how often of eight; address 0: all
-	late    []uint64               // replies on their way
+	routes  []string               // nodes without rules
+	late    []Reply                // on their way
 }
 
 var (
@@ -159,6 +161,9 @@ func (r *rig) do(words []string) error {
 			}
 		}
 		return nil
+	case "routes":
+		r.routes = words[1:]
+		return nil
 	case "run":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {
@@ -188,8 +193,8 @@ func (r *rig) run(d time.Duration) {
 			return
 		}
 		r.now = next
-		for _, id := range r.late {
-			r.Step(Reply{ID: id}, r.now)
+		for _, x := range r.late {
+			r.Step(x, r.now)
 		}
 		r.late = nil
 	}
@@ -203,7 +208,9 @@ func (r *rig) turn() time.Time {
 		n := int(q.To.Addr().As4()[3])
 		line := fmt.Sprintf("ask %s for .%d", q.MAC, n)
 		if times[line]++; (times[line]-1)%8 < max(r.answers[q.MAC][0], r.answers[q.MAC][n]) {
-			r.late = append(r.late, q.ID)
+			r.late = append(r.late, Reply{q.ID, q.MAC})
+		} else if at := r.announcer(q.To); slices.Contains(r.routes, q.MAC) && r.answers[at][0] > 0 {
+			r.late = append(r.late, Reply{q.ID, at})
 		}
 	}
 	for _, line := range slices.Sorted(maps.Keys(times)) {
@@ -229,6 +236,16 @@ func (r *rig) turn() time.Time {
 		}
 	}
 	return ready.Wake
+}
+
+// announcer is the node that announces an address.
+func (r *rig) announcer(at netip.AddrPort) string {
+	for _, p := range r.see.Places {
+		if p.At == at {
+			return p.Owner
+		}
+	}
+	return ""
 }
 
 func (r *rig) write(format string, args ...any) {
