@@ -76,7 +76,7 @@ func TestChartValues(t *testing.T) {
 			daemonSet, container + ".args",
 			[]any{
 				"run", "--config-map=starling", "--state-dir=/var/lib/starling", "--lb-class=l2", "--interface=eth*", "--interface=!eth9",
-				"--failure-detection=fast", "--restart-grace=90s", "--ignore-exclude-label", "--metrics-per-address", "--log-level=debug", "--log-format=console", "--join=n9",
+				"--failure-detection=fast", "--restart-grace=90s", "--forwarding-test=false", "--ignore-exclude-label", "--metrics-per-address", "--log-level=debug", "--log-format=console", "--join=n9",
 			},
 		},
 		{"state", "stateDir: /data", daemonSet, "spec.template.spec.volumes.0.hostPath.path", "/data"},
