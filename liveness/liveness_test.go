@@ -205,3 +205,11 @@ func TestReports(t *testing.T) {
 		running.Wait()
 	})
 }
+
+// TestMemory: what is reported of a node that is gone is repeated for as long as it is believed.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	if forward.Memory != peers.Times().DropMemory {
+		t.Errorf("reported for %s, believed for %s", forward.Memory, peers.Times().DropMemory)
+	}
+}
