@@ -21,10 +21,10 @@ var rooms = map[string][]string{
 	".":         {},
 	"api":       {"health"},
 	"cmd":       {"api", "arpd", "claims", "doctor", "health", "lease", "mesh", "metallb", "owner", "peers", "proxy", "rotate", "speaker", "status", "wake", "watcher"},
-	"speaker":   {"api", "arpd", "claims", "elect", "health", "lease", "liveness", "mesh", "owner", "peers", "probe", "proxy", "report", "tentative", "wake", "watcher"},
+	"speaker":   {"api", "arpd", "claims", "elect", "forward", "health", "lease", "liveness", "mesh", "owner", "peers", "probe", "proxy", "report", "tentative", "wake", "watcher"},
 	"elect":     {"lease", "mesh", "owner", "watcher"},
 	"tentative": {"claims", "lease", "mesh", "probe", "wake"},
-	"liveness":  {"mesh", "peers", "probe"},
+	"liveness":  {"forward", "mesh", "peers", "probe", "wake"},
 	"status":    {"api", "doctor", "health"},
 	"doctor":    {"api", "lease", "health"},
 	"report":    {"api", "arpd", "elect", "health", "lease", "mesh", "owner", "peers", "proxy", "wake", "watcher"},
@@ -32,7 +32,8 @@ var rooms = map[string][]string{
 	"owner":     {"health"},
 	"lease":     {"health"},
 	"mesh":      {"health", "peers"}, // the messages
-	"arpd":      {"claims", "health", "probe", "wake"},
+	"arpd":      {"claims", "forward", "health", "probe", "wake"},
+	"forward":   {"owner", "wake"},
 	"peers":     {"owner", "probe", "wake"},
 	"claims":    {"owner", "probe", "wake"},
 	"probe":     {"wake"},
@@ -66,7 +67,7 @@ var borders = []struct {
 
 // pure rooms, and folders of others, do no input or output and log nothing, and their answers depend on no chance. That
 // they read no clock is for the linter to hold: they need package time for its types.
-var pure = []string{"api", "arpd/announce", "arpd/packet", "claims", "elect", "health", "owner", "lease", "metallb", "peers", "probe", "report", "rotate", "tentative", "wake"}
+var pure = []string{"api", "arpd/announce", "arpd/packet", "claims", "elect", "forward", "health", "owner", "lease", "metallb", "peers", "probe", "report", "rotate", "tentative", "wake"}
 
 // impure are packages, or with a slash at the end everything below.
 var impure = []string{

@@ -54,6 +54,7 @@ type Member struct {
 	HeldUntil  time.Time `json:"heldUntil,omitzero"` // when that ends; no time: never by time alone
 	Away       string    `json:"away"`               // until when an absent one keeps its addresses, and who answers for them, in words; "" it is not absent
 	KeepsUntil time.Time `json:"keepsUntil,omitzero"`
+	Drops      bool      `json:"notForwarding"`      // the node does not forward what comes for addresses, others go first
 	NoProxy    bool      `json:"noKubeProxy"`        // kube-proxy of the node does not run, others go first
 	Segments   []string  `json:"segments"`           // L2 networks of the node as prefixes
 	Keys       []string  `json:"keys"`               // fingerprints of its gossip keys, the one that encrypts first
@@ -266,6 +267,8 @@ func (m Member) Condition() string {
 		return "draining"
 	case !m.Ready:
 		return "not ready"
+	case m.Drops:
+		return "not forwarding"
 	case m.NoProxy:
 		return "no kube-proxy"
 	case m.Returning:

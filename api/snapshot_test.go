@@ -30,7 +30,7 @@ func TestSnapshotJSON(t *testing.T) {
 			name: "lists inside of lists are never null",
 			in:   Snapshot{Members: []Member{{Name: "n1"}}, VIPs: []VIP{{IP: "198.18.64.1", Since: since}}, Pools: []Pool{{Name: "p"}}},
 			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],` +
-				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"returning":false,"hold":"","away":"","noKubeProxy":false,"segments":[],"keys":[],"version":"","health":"","verdict":"","todo":"","tier":"","unfit":"","announces":0}],` +
+				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"returning":false,"hold":"","away":"","notForwarding":false,"noKubeProxy":false,"segments":[],"keys":[],"version":"","health":"","verdict":"","todo":"","tier":"","unfit":"","announces":0}],` +
 				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","todo":"","since":"2026-01-02T03:04:05Z","answeredBy":"","from":"","cause":"","change":"","interfaces":[]}],` +
 				`"pools":[{"name":"p","ranges":[],"rules":[],"size":0,"used":0,"waiting":0,"free":0,"families":[]}],"conflicts":[],` + added + `}`,
 		},
@@ -38,7 +38,7 @@ func TestSnapshotJSON(t *testing.T) {
 			name: "full",
 			in:   full(since),
 			want: `{"node":"n1","version":"v1","ready":true,"reasons":["a"],"problems":["b"],` +
-				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"returning":false,"hold":"","away":"","noKubeProxy":false,"segments":["198.18.0.0/24"],"keys":["0a0b0c0d"],` +
+				`"members":[{"name":"n2","addr":"198.18.0.2:7927","state":"alive","ready":true,"draining":true,"returning":false,"hold":"","away":"","notForwarding":false,"noKubeProxy":false,"segments":["198.18.0.0/24"],"keys":["0a0b0c0d"],` +
 				`"version":"v1","since":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z","roundTrip":0.00025,` +
 				`"health":"draining","verdict":"odd","todo":"look","tier":"draining","unfit":"","announces":1}],` +
 				`"vips":[{"ip":"198.18.64.1","services":["a/b"],"pool":"p","owner":"n2","next":"n1","reason":"none","todo":"look","since":"2026-01-02T03:04:05Z",` +

@@ -88,8 +88,8 @@ func parseAll(texts []string) map[claims.MAC]struct{} {
 	return r
 }
 
-// Replies returns what came back for questions since the last call, in order: values of probe.Reply and
-// probe.Located.
+// Replies returns what came back for questions since the last call, in order: values of probe.Reply,
+// probe.Located and forward.Reply.
 func (r *Responder) Replies() []any { return r.inbox.take() }
 
 // Replied has something to read when Replies has. It has one reader.

@@ -57,6 +57,9 @@
 // for an address of its own instead, which its kernel answers at once however
 // slow its processes are.
 //
+// [Responder.Test] begins TCP connections by way of other nodes, as package forward asks for, and resets
+// those that are accepted.
+//
 // The owner asks for its own addresses as well, at once and then slowly, because a
 // station that has one of them may never say so by itself, see [Responder.patrol].
 //
@@ -71,6 +74,7 @@
 //	pulse, groups, port                       an interface: its readers, and how it sends
 //	inbox, responder                          the state of all, and what guards it
 //	deputy, assign, announce, send, probe     what is answered, announced and asked for
+//	handshake                                 connections that test what others forward
 //	cards, kernel, problem, follow            interfaces as they come and go
 //	company, listen, confine, patrol          what the caller and the wire say of others
 //	run, state                                start, and what the caller sees

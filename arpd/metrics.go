@@ -18,6 +18,7 @@ type metrics struct {
 	asked      prometheus.Counter
 	probes     prometheus.Counter
 	echoes     prometheus.Counter
+	handshakes prometheus.Counter
 	conflicts  *prometheus.CounterVec
 	dropped    [drops]prometheus.Counter
 	tally      *tally // nil: nothing is counted by address
@@ -35,6 +36,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		asked:      prometheus.NewCounter(counter("questions_sent_total", "Probes sent to find out whether another node's host or speaker is there, or answers for an address.")),
 		probes:     prometheus.NewCounter(counter("probes_sent_total", "Probes sent to find stations that use a free address or one of this node's.")),
 		echoes:     prometheus.NewCounter(counter("pings_answered_total", "Replies sent to ICMP echo requests for addresses of this node.")),
+		handshakes: prometheus.NewCounter(counter("handshakes_sent_total", "TCP connections begun to test whether another node forwards what comes for addresses of Services.")),
 		conflicts:  prometheus.NewCounterVec(counter("conflicts_total", "Frames in which another station claimed an address of this node, by kind: stranger, or member of the mesh."), []string{"kind"}),
 	}
 	dropped := prometheus.NewCounterVec(counter("dropped_total", "Frames that the speaker received and did not answer, or could not send, by reason."), []string{"reason"})
@@ -49,7 +51,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.responses, m.gratuitous, m.asked, m.probes, m.echoes, m.conflicts, dropped} {
+	for _, c := range []prometheus.Collector{m.requests, m.responses, m.gratuitous, m.asked, m.probes, m.echoes, m.handshakes, m.conflicts, dropped} {
 		if err := reg.Register(c); err != nil {
 			errs = append(errs, fmt.Errorf("register metric: %w", err))
 		}

@@ -46,6 +46,7 @@ func TestMetricNames(t *testing.T) {
 		"starling_layer2_dropped_total{reason=unproven}",
 		"starling_layer2_dropped_total{reason=write_failed}",
 		"starling_layer2_gratuitous_sent_total{}",
+		"starling_layer2_handshakes_sent_total{}",
 		"starling_layer2_pings_answered_total{}",
 		"starling_layer2_probes_sent_total{}",
 		"starling_layer2_questions_sent_total{}", "starling_layer2_requests_received_total{}",

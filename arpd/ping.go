@@ -37,7 +37,7 @@ func (v *view) ping4(b []byte, n int) verdict {
 		return verdict{drop: notRequest}
 	case !v.table.role(to).answers(false):
 		return verdict{drop: notOwned}
-	case sum(head) != 0 || sum(icmp) != 0:
+	case packet.InternetSum(head) != 0 || packet.InternetSum(icmp) != 0:
 		return verdict{drop: badChecksum}
 	}
 	v.turn(b)
@@ -45,10 +45,10 @@ func (v *view) ping4(b []byte, n int) verdict {
 	copy(head[16:], from.AsSlice())
 	head[8] = echoTTL
 	clear(head[10:12])
-	binary.BigEndian.PutUint16(head[10:], sum(head))
+	binary.BigEndian.PutUint16(head[10:], packet.InternetSum(head))
 	icmp[0] = echoReply
 	clear(icmp[2:4])
-	binary.BigEndian.PutUint16(icmp[2:], sum(icmp))
+	binary.BigEndian.PutUint16(icmp[2:], packet.InternetSum(icmp))
 	return verdict{answer: packet.EthLen + size, echo: true}
 }
 
@@ -101,20 +101,4 @@ func (v *view) pinged(b []byte, from netip.Addr) drop {
 func (v *view) turn(b []byte) {
 	copy(b[0:6], b[6:12])
 	copy(b[6:12], v.mac[:])
-}
-
-// sum is the internet checksum (RFC 1071) of b. It is 0 for what carries its right
-// checksum.
-func sum(b []byte) uint16 {
-	of := uint32(0)
-	for ; len(b) > 1; b = b[2:] {
-		of += uint32(binary.BigEndian.Uint16(b))
-	}
-	if len(b) == 1 {
-		of += uint32(b[0]) << 8
-	}
-	for of > 0xffff {
-		of = of>>16 + of&0xffff
-	}
-	return ^uint16(of)
 }

@@ -44,7 +44,7 @@ func pingFrame(t testing.TB, from, to netip.Addr, data string) []byte {
 	head := []byte{0x45, 0, 0, 0, 0, 1, 0x40, 0, 17, packet.ICMPv4, 0, 0}
 	binary.BigEndian.PutUint16(head[2:], uint16(ip4Len+len(body)))
 	head = append(append(head, from.AsSlice()...), to.AsSlice()...)
-	binary.BigEndian.PutUint16(head[10:], sum(head))
+	binary.BigEndian.PutUint16(head[10:], packet.InternetSum(head))
 	return append(append(f, head...), body...)
 }
 
@@ -113,8 +113,8 @@ func checkEcho(t testing.TB, question, answer []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !h.Src.Equal(question[30:34]) || !h.Dst.Equal(question[26:30]) || h.TTL != echoTTL || h.TotalLen != len(answer)-packet.EthLen || sum(answer[packet.EthLen:][:ip4Len]) != 0 || sum(answer[at:]) != 0 {
-			t.Errorf("header %v, sums %x %x", h, sum(answer[packet.EthLen:][:ip4Len]), sum(answer[at:]))
+		if !h.Src.Equal(question[30:34]) || !h.Dst.Equal(question[26:30]) || h.TTL != echoTTL || h.TotalLen != len(answer)-packet.EthLen || packet.InternetSum(answer[packet.EthLen:][:ip4Len]) != 0 || packet.InternetSum(answer[at:]) != 0 {
+			t.Errorf("header %v, sums %x %x", h, packet.InternetSum(answer[packet.EthLen:][:ip4Len]), packet.InternetSum(answer[at:]))
 		}
 	}
 	is, err := icmp.ParseMessage(protocol, answer[at:])

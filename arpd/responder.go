@@ -48,6 +48,9 @@ type Config struct {
 	// Probing is how the addresses of Probe are tried out; zero: claims.Shortened.
 	Probing claims.ACD
 
+	// Testing has Test test what other nodes forward; else it does nothing.
+	Testing bool
+
 	// PerAddress counts answers by address, too, of up to MaxTallied.
 	PerAddress bool
 
@@ -80,9 +83,10 @@ type Responder struct {
 	lookup chan packet.HW // capacity 1: a speaker whose addresses are to be found
 	looks  *rate.Limiter  // of lookups
 
-	node, cluster string // of this node, see Config
-	open          *open  // questions to speakers
-	presence      uint32 // see presenceOf
+	node, cluster string      // of this node, see Config
+	open          *open       // questions to speakers
+	begun         *handshakes // nil: see Config.Testing
+	presence      uint32      // see presenceOf
 	pulse         *pulse
 
 	mu       sync.Mutex // guards all following fields; never held across a system call but the change of a filter

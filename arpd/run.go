@@ -66,6 +66,10 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 	if cfg.AnswerPing {
 		r.spoken = append(r.spoken, pingProtocols()...)
 	}
+	if cfg.Testing {
+		r.begun = newHandshakes(r.inbox)
+		r.spoken = append(r.spoken, r.begun.protocols()...)
+	}
 	r.schedule.Jitter = jitter
 	r.listing.problems = r.diagnose()
 	return r, nil

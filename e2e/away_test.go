@@ -24,6 +24,7 @@ func TestSpeakersAway(t *testing.T) {
 	t.Run("killed", killed)
 	t.Run("frozen", frozen)
 	t.Run("the host dies as well", bothDie)
+	t.Run("the rules are gone as well", bothGone)
 	t.Run("replaced", replaced)
 	t.Run("upgraded", upgraded)
 	t.Run("all replaced at once", allReplaced)
@@ -128,6 +129,30 @@ func bothDie(t *testing.T) {
 	next := s.moved(t)
 	s.served(t, fmt.Sprintf("speaker and then the host of %s lost, taken over by %s", s.owner.Name, next.Name), sudden)
 	heal(t, s.owner)
+	if err := s.owner.Signal("starling", syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	s.returned(t)
+	allReady(t)
+}
+
+// bothGone stops the announcing process and then takes the rules of its node away: others test what it forwards, and
+// keep its addresses for it no longer.
+func bothGone(t *testing.T) {
+	s := watchService(t, "flushed-away", "tcp")
+	t.Cleanup(func() {
+		if err := s.owner.Signal("starling", syscall.SIGCONT); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.owner.Signal("starling", syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	s.stays(t)
+	restore := flush(t, s.owner)
+	next := s.moved(t)
+	s.served(t, fmt.Sprintf("speaker stopped and then the rules of %s flushed, taken over by %s", s.owner.Name, next.Name), dropsWithin)
+	restore()
 	if err := s.owner.Signal("starling", syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

@@ -128,3 +128,46 @@ func TestConfine(t *testing.T) {
 		t.Error("a pool without a rule has limits")
 	}
 }
+
+// TestDeputies: who would own an address without its owner answers for it, also if others go first for what it owns
+// itself, unless it leaves: so nothing that a deputy says of itself makes another one take its place.
+func TestDeputies(t *testing.T) {
+	t.Parallel()
+	vips := []lease.VIP{{IP: netip.MustParseAddr("198.18.64.1")}}
+	deputy := func(meta func(*mesh.Meta), of string) (owner, by string) {
+		var members []mesh.Member
+		for _, n := range []string{"n1", "n2", "n3", "n4"} {
+			m := mesh.Member{Name: n, State: mesh.Alive, Meta: mesh.Meta{Ready: true}}
+			if n == of {
+				meta(&m.Meta)
+			}
+			members = append(members, m)
+		}
+		voters, _ := Electorates(members, nil, false)
+		first := voters.Elect(candidate(vips[0])).Owner
+		for i := range members {
+			if members[i].Name == first {
+				members[i].State = mesh.Absent
+			}
+		}
+		voters, _ = Electorates(members, nil, false)
+		seat := &Seat{Candidate: candidate(vips[0]), Elected: voters.Elect(candidate(vips[0]))}
+		return first, Deputies(voters, members, vips, []*Seat{seat})[vips[0].IP]
+	}
+	first, want := deputy(func(*mesh.Meta) {}, "")
+	for name, tc := range map[string]struct {
+		meta func(*mesh.Meta)
+		same bool
+	}{
+		"does not forward": {func(m *mesh.Meta) { m.NoProxy, m.Drops = true, true }, true},
+		"returning":        {func(m *mesh.Meta) { m.Returning = true }, true},
+		"draining":         {func(m *mesh.Meta) { m.Draining = true }, false},
+		"not ready":        {func(m *mesh.Meta) { m.Ready = false }, false},
+	} {
+		if of, by := deputy(tc.meta, want); of != first || (by == want) != tc.same || by == "" {
+			t.Errorf("%s: %q answers for %s, %s did for %s", name, by, of, want, first)
+		}
+	}
+}
+
+func candidate(v lease.VIP) owner.VIP { return owner.VIP{IP: v.IP, Serving: true} }

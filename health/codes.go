@@ -31,6 +31,7 @@ const (
 	KeysRejected        Code = "gossip-keys-rejected"
 	GossipPortInUse     Code = "gossip-port-in-use"
 	KubeProxyMissing    Code = "kube-proxy-missing"
+	NotForwarding       Code = "not-forwarding"
 	KubeProxyUnhealthy  Code = "kube-proxy-unhealthy"
 	NoInterfaceForPool  Code = "no-interface-for-pool"
 	KernelHasAddress    Code = "kernel-has-address"
@@ -179,6 +180,10 @@ var rules = []Rule{
 	{
 		Code: KubeProxyMissing, Severity: Error, About: on(KindNode), Event: "KubeProxyMissing", Meaning: "kube-proxy does not run on the node, although it did or other nodes have one. These announce first.",
 		Advice: "see why kube-proxy does not run there; if the cluster is to do without one from now on, restart the speakers, or set --kube-proxy-health none", Hides: []Code{KubeProxyUnhealthy},
+	},
+	{
+		Code: NotForwarding, Severity: Error, About: on(KindNode), Event: "NotForwarding", Meaning: "The node does not forward what comes for addresses of Services, as others have tested, though other nodes do. These announce first.",
+		Advice: "see whether kube-proxy and the network plugin run on NAME and whether their rules are there: `nft list ruleset`, `iptables-save`; --forwarding-test=false ends the tests",
 	},
 	{
 		Code: GossipKeyMismatch, Severity: Error, About: on(KindNode, KindAddress), Local: true, After: settled, Event: "GossipKeyMismatch", Meaning: "Gossip arrives that is encrypted with another key.",

@@ -52,6 +52,7 @@ type Service struct {
 	Selector        string      // canonical text, equal iff the selectors are equal; "" none
 	Ingress         []string    // status.loadBalancer.ingress[], of each its ip or else its hostname
 	ExternalIPs     []string    // spec.externalIPs
+	SourceRanges    []string    // spec.loadBalancerSourceRanges
 	Writer          string      // field manager that wrote this Ingress; "" a speaker, or nobody knows
 }
 
@@ -86,5 +87,5 @@ func (s *Service) Same(o *Service) bool {
 		slices.Equal(s.Annotations, o.Annotations) && s.Labels == o.Labels &&
 		s.LoadBalancerIP == o.LoadBalancerIP && s.FamilyPolicy == o.FamilyPolicy && s.Selector == o.Selector && s.Local == o.Local &&
 		slices.Equal(s.Families, o.Families) && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Ingress, o.Ingress) &&
-		s.Writer == o.Writer && slices.Equal(s.ExternalIPs, o.ExternalIPs)
+		s.Writer == o.Writer && slices.Equal(s.ExternalIPs, o.ExternalIPs) && slices.Equal(s.SourceRanges, o.SourceRanges)
 }

@@ -1,5 +1,5 @@
-// Package liveness runs the machine of package peers: it carries events to it and takes away what it
-// wants sent. It has a goroutine of its own, so that no death is noticed later because the loop is busy.
+// Package liveness runs the machines of packages peers and forward: it carries events to them and takes
+// away what they want sent. What the one reports the other hears. It has a goroutine of its own, so that no death is noticed later because the loop is busy.
 // The loop reads what is believed, and is woken when that changes.
 package liveness
 
@@ -11,9 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/probe"
+	"github.com/starling-lb/starling/wake"
 )
 
 // idle is how long the goroutine sleeps at most.
@@ -29,14 +31,16 @@ type Mesh interface {
 
 // Wire asks other nodes on their networks.
 type Wire interface {
-	Send([]probe.Question) // once
-	Replies() []any        // what came back since the last call: probe.Reply, probe.Located
+	Send([]probe.Question)   // once
+	Test([]forward.Question) // the same
+	Replies() []any          // what came back since the last call: probe.Reply, probe.Located, forward.Reply
 	Replied() <-chan struct{}
 }
 
 // Config is what a node needs.
 type Config struct {
 	Peers    peers.Config
+	Tests    forward.Timing   // of what other nodes forward; zero: the standard one
 	Now      func() time.Time // the clock, monotonic as that of time.Now; nil: time.Now
 	Mesh     Mesh
 	Wire     Wire
@@ -56,6 +60,7 @@ type Liveness struct {
 
 	mu      sync.Mutex // guards all following fields
 	machine *peers.Peers
+	tests   *forward.Machine
 	members []mesh.Member
 	wake    time.Time
 }
@@ -66,7 +71,7 @@ func New(c Config) *Liveness {
 		c.Now = time.Now
 	}
 	return &Liveness{
-		cfg: c, metrics: newMetrics(c.Registry), machine: peers.New(c.Peers),
+		cfg: c, metrics: newMetrics(c.Registry), machine: peers.New(c.Peers), tests: forward.New(forward.Config{Self: c.Peers.Self, Timing: c.Tests}),
 		changed: make(chan struct{}, 1), again: make(chan struct{}, 1), recall: recall{c.Earlier, c.Now()},
 	}
 }
@@ -100,25 +105,28 @@ func (l *Liveness) Run(ctx context.Context) {
 func (l *Liveness) Changed() <-chan struct{} { return l.changed }
 
 // Gossip takes the members from the mesh and gives them to the machine, with other events.
-func (l *Liveness) Gossip(events ...peers.Event) {
+func (l *Liveness) Gossip(events ...any) {
 	members := l.recall.join(l.cfg.Mesh.Members(), l.cfg.Now())
 	l.mu.Lock()
 	l.members = members
 	l.mu.Unlock()
-	l.Step(append([]peers.Event{mesh.Gossip(members)}, events...)...)
+	l.Step(append([]any{mesh.Gossip(members)}, events...)...)
 }
 
-// Step gives the machine events, and what came from mesh and wire meanwhile, and does what it says.
-func (l *Liveness) Step(events ...peers.Event) {
+// Step gives the machines events, and what came from mesh and wire meanwhile, and does what it says.
+func (l *Liveness) Step(events ...any) {
 	for _, r := range l.cfg.Wire.Replies() {
 		events = append(events, r)
 	}
 	for _, m := range l.cfg.Mesh.Messages() {
 		events = append(events, m)
 	}
-	ready, last := l.advance(events)
+	ready, tests, last := l.advance(events)
 	if len(ready.Probes) > 0 {
 		l.cfg.Wire.Send(ready.Probes)
+	}
+	if len(tests.Questions) > 0 {
+		l.cfg.Wire.Test(tests.Questions)
 	}
 	if len(ready.Messages) > 0 {
 		l.cfg.Mesh.Send(ready.Messages)
@@ -126,25 +134,61 @@ func (l *Liveness) Step(events ...peers.Event) {
 	for _, n := range ready.Notes {
 		l.note(n, last)
 	}
+	for _, r := range tests.Reports {
+		l.found(r)
+	}
 	if ready.Changed {
 		poke(l.changed)
 	}
 }
 
-// advance gives the machine events, and says what follows and when this node came back last.
-func (l *Liveness) advance(events []peers.Event) (peers.Ready, peers.Return) {
+// advance gives the machines events, and says what follows and when this node came back last. What is
+// found about a node is said to it, or to all.
+func (l *Liveness) advance(events []any) (peers.Ready, forward.Ready, peers.Return) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.cfg.Now() // and not of when the events were taken: the process may have been stopped since
 	for _, e := range events {
-		l.machine.Step(e, now)
+		switch e.(type) {
+		case forward.World, forward.Reply:
+			l.tests.Step(e, now)
+		default:
+			l.machine.Step(e, now)
+		}
+	}
+	tests := l.tests.Ready(now)
+	var said []peers.Message
+	for _, r := range tests.Reports {
+		said = append(said, l.message(r))
+		l.machine.Step(said[len(said)-1], now)
 	}
 	ready := l.machine.Ready(now)
+	ready.Messages, ready.Wake = append(ready.Messages, said...), wake.Earlier(ready.Wake, tests.Wake)
 	if !ready.Wake.IsZero() && (l.wake.IsZero() || ready.Wake.Before(l.wake)) {
 		poke(l.again)
 	}
 	l.wake = ready.Wake
-	return ready, l.machine.Snapshot().Return
+	return ready, tests, l.machine.Snapshot().Return
+}
+
+// message is how a report is sent.
+func (l *Liveness) message(r forward.Report) peers.Message {
+	kind := peers.Drops
+	if r.Forwards {
+		kind = peers.Forwards
+	}
+	return peers.Message{Kind: kind, About: r.About, By: l.cfg.Peers.Self, To: r.To, At: r.At, Other: r.Other}
+}
+
+// found logs and counts what this node found about another one, once each.
+func (l *Liveness) found(r forward.Report) {
+	switch {
+	case r.Forwards:
+		l.cfg.Log.Info().Str("node", r.About).Msg("node forwards again")
+	case r.First:
+		l.metrics.drops.Inc()
+		l.cfg.Log.Warn().Str("node", r.About).Stringer("vip", r.At).Str("other", r.Other).Msg("node does not forward, and another one does")
+	}
 }
 
 // rest is how long the goroutine may sleep.

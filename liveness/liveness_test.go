@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
+	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/probe"
@@ -25,8 +26,10 @@ type network struct {
 	mu      sync.Mutex // guards all following fields
 	members []mesh.Member
 	asked   []probe.Question
+	tests   []forward.Question
 	sent    []peers.Message
 	got     []peers.Message
+	replies []any
 }
 
 func (n *network) Members() []mesh.Member { n.mu.Lock(); defer n.mu.Unlock(); return n.members }
@@ -37,7 +40,13 @@ func (n *network) Send(m []peers.Message) {
 }
 func (n *network) Changed() <-chan struct{} { return n.changed }
 func (n *network) Replied() <-chan struct{} { return n.replied }
-func (n *network) Replies() []any           { return nil }
+func (n *network) Replies() []any {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	replies := n.replies
+	n.replies = nil
+	return replies
+}
 func (n *network) Messages() []peers.Message {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -53,6 +62,12 @@ func (w wire) Send(q []probe.Question) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, q...)
+}
+
+func (w wire) Test(q []forward.Question) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tests = append(w.tests, q...)
 }
 
 // gossip makes the members others.
@@ -143,5 +158,66 @@ func TestReturn(t *testing.T) {
 	}
 	if got := testutil.ToFloat64(l.metrics.alarms); got != 1 {
 		t.Errorf("%v alarms counted, want 1", got)
+	}
+}
+
+// TestReports: what the machine of package forward asks goes out by the wire, and what it finds to the node that is
+// concerned; it is counted once, and ends.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		segment := []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}
+		n := &network{changed: make(chan struct{}, 1), replied: make(chan struct{}, 1)}
+		l := New(Config{Peers: peers.Config{Self: "n1", Rhythms: probe.Standard()}, Mesh: n, Wire: wire{n}, Log: zerolog.Nop()})
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { l.Run(ctx) })
+		for _, name := range []string{"n2", "n3"} {
+			n.members = append(n.members, mesh.Member{Name: name, State: mesh.Alive, Since: time.Now(), Meta: mesh.Meta{Ready: true, Segments: segment}})
+		}
+		poke(n.changed)
+		at := netip.MustParseAddrPort("198.18.64.1:80")
+		l.Step(time.Now(), forward.World{Networks: segment, Ready: true, Places: []forward.Place{{At: at, Owner: "n2"}}, Nodes: []forward.Node{
+			{Name: "n2", Networks: segment, MACs: []string{"n2"}, Ready: true}, {Name: "n3", Networks: segment, MACs: []string{"n3"}, Ready: true},
+		}})
+		answer := func(by string, lasts time.Duration) { // after 1 ms
+			for end := time.Now().Add(lasts); time.Now().Before(end); time.Sleep(time.Millisecond) {
+				n.mu.Lock()
+				for _, q := range n.tests {
+					if strings.Contains(by, q.MAC) {
+						n.replies = append(n.replies, forward.Reply{ID: q.ID})
+						poke(n.replied)
+					}
+				}
+				n.tests = nil
+				n.mu.Unlock()
+			}
+		}
+		answer("n2 n3", 5*time.Second)
+		if len(n.sent) > 0 {
+			t.Errorf("sent %+v though all answer", n.sent)
+		}
+		answer("n3", 4*time.Second)
+		want := peers.Message{Kind: peers.Drops, About: "n2", By: "n1", To: "n2", At: at, Other: "n3"}
+		if len(n.sent) < 2 || n.sent[0] != want || n.sent[1] != want {
+			t.Errorf("sent %+v, want %+v again and again", n.sent, want)
+		}
+		answer("n2 n3", 5*time.Second)
+		if last := n.sent[len(n.sent)-1]; last != (peers.Message{Kind: peers.Forwards, About: "n2", By: "n1", To: "n2"}) {
+			t.Errorf("sent %+v in the end", last)
+		}
+		if got := testutil.ToFloat64(l.metrics.drops); got != 1 {
+			t.Errorf("%v counted", got)
+		}
+		stop()
+		running.Wait()
+	})
+}
+
+// TestMemory: what is reported of a node that is gone is repeated for as long as it is believed.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	if forward.Memory != peers.Times().DropMemory {
+		t.Errorf("reported for %s, believed for %s", forward.Memory, peers.Times().DropMemory)
 	}
 }

@@ -14,6 +14,7 @@ type metrics struct {
 	deaths   prometheus.Counter
 	absences prometheus.Counter
 	moved    *prometheus.CounterVec
+	drops    prometheus.Counter
 }
 
 // newMetrics registers unless the registry is nil.
@@ -29,13 +30,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "starling_member_absences_moved_total",
 			Help: "Absences of members that ended with their addresses at other nodes, by reason: late, the speaker was not back within --restart-grace; lost, the host is gone.",
 		}, []string{"reason"}),
+		drops:   counter("member_forwarding_failures_total", "Nodes that this speaker found not to forward what comes for addresses of Services, while another node did."),
 		givenUp: counter("wire_deaths_total", "Members declared dead because they stopped replying on the wire, before gossip noticed."),
 	}
 	for _, reason := range []string{late, lost} {
 		m.moved.WithLabelValues(reason)
 	}
 	if r != nil {
-		r.MustRegister(m.alarms, m.givenUp, m.deaths, m.absences, m.moved)
+		r.MustRegister(m.alarms, m.givenUp, m.deaths, m.absences, m.moved, m.drops)
 	}
 	return m
 }

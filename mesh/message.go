@@ -48,15 +48,38 @@ func (q *messages) take(which *[]peers.Message) []peers.Message {
 }
 
 // encodeAlarm is messageAlarm, the order of the message, the name of the sender, a zero byte and the name
-// of the member that it is about.
+// of the member that it is about. What is no suspicion goes on: a zero byte, the kind, the name of
+// another member, a zero byte, and the address and port.
 func encodeAlarm(m peers.Message, o order) []byte {
-	return slices.Concat([]byte{messageAlarm}, o.bytes(), []byte(m.By), []byte{0}, []byte(m.About))
+	b := slices.Concat([]byte{messageAlarm}, o.bytes(), []byte(m.By), []byte{0}, []byte(m.About))
+	if m.Kind == peers.Suspect {
+		return b
+	}
+	b = append(append(b, 0, byte(m.Kind)), m.Other...)
+	b, _ = m.At.AppendBinary(append(b, 0)) // has no error to return
+	return b
 }
 
 func decodeAlarm(b []byte) (m peers.Message, o order, ok bool) {
 	o, names, _ := parseOrder(b)
-	x, y, ok := bytes.Cut(names, []byte{0})
-	return peers.Message{By: string(x), About: string(y)}, o, ok && len(x) > 0 && len(y) > 0
+	by, rest, ok := bytes.Cut(names, []byte{0})
+	about, more, tested := bytes.Cut(rest, []byte{0})
+	m = peers.Message{By: string(by), About: string(about)}
+	ok = ok && len(by) > 0 && len(about) > 0
+	if tested {
+		ok = decodeTested(&m, more) == nil && ok
+	}
+	return m, o, ok
+}
+
+// decodeTested reads what a tester says.
+func decodeTested(m *peers.Message, b []byte) error {
+	other, at, ok := bytes.Cut(b, []byte{0})
+	if !ok || len(other) == 0 || other[0] == byte(peers.Suspect) || peers.Kind(other[0]) > peers.Forwards {
+		return errMeta
+	}
+	m.Kind, m.Other = peers.Kind(other[0]), string(other[1:])
+	return m.At.UnmarshalBinary(at)
 }
 
 // Send sends messages directly, once, each to one other member or to all; they may be lost. It does not

@@ -2,12 +2,14 @@ package mesh
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/starling-lb/starling/peers"
 )
@@ -16,6 +18,15 @@ import (
 func TestMessageCode(t *testing.T) {
 	if got := string(encodeAlarm(peers.Message{About: "n3", By: "n1"}, order{0x0102, 3})); got != "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03n1\x00n3" {
 		t.Errorf("encoded as %q", got)
+	}
+	tested := peers.Message{Kind: peers.Drops, About: "n3", By: "n1", At: netip.MustParseAddrPort("198.18.64.1:80"), Other: "n2"}
+	if got := string(encodeAlarm(tested, order{0x0102, 3})[11:]); got != "n1\x00n3\x00\x01n2\x00\xc6\x12\x40\x01\x50\x00" {
+		t.Errorf("encoded as %q", got)
+	}
+	for _, m := range []peers.Message{tested, {Kind: peers.Forwards, About: "n3", By: "n1"}, {Kind: peers.Drops, About: "n3", By: "n1", At: netip.MustParseAddrPort("[2001:db8::1]:443"), Other: "n2"}} {
+		if got, _, ok := decodeAlarm(encodeAlarm(m, order{1, 2})[1:]); !ok || got != m {
+			t.Errorf("%+v becomes %+v, %v", m, got, ok)
+		}
 	}
 	for _, tt := range []struct {
 		content, by, about string
@@ -27,6 +38,11 @@ func TestMessageCode(t *testing.T) {
 		{"n1", "n1", "", false},
 		{"n1\x00", "n1", "", false},
 		{"\x00n2", "", "n2", false},
+		{"n1\x00n2\x00", "n1", "n2", false},
+		{"n1\x00n2\x00\x01n3", "n1", "n2", false},
+		{"n1\x00n2\x00\x01n3\x00abc", "n1", "n2", false},
+		{"n1\x00n2\x00\x00n3\x00abcdef", "n1", "n2", false},
+		{"n1\x00n2\x00\x03n3\x00abcdef", "n1", "n2", false},
 	} {
 		if m, o, ok := decodeAlarm(append(order{9, 8}.bytes(), tt.content...)); o != (order{9, 8}) || m.By != tt.by || m.About != tt.about || ok != tt.ok {
 			t.Errorf("%q: %+v, %v", tt.content, m, ok)
@@ -88,7 +104,7 @@ func TestSend(t *testing.T) {
 				}
 				continue
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(peers.Message{})); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", n.cfg.Name, diff)
 			}
 			if again := n.Messages(); len(again) != 0 {
@@ -130,6 +146,7 @@ func TestOwnMessageIsNoNews(t *testing.T) {
 
 func FuzzDecodeAlarm(f *testing.F) {
 	f.Add([]byte("n1\x00n2"))
+	f.Add(encodeAlarm(peers.Message{Kind: peers.Drops, By: "n1", About: "n2", At: netip.MustParseAddrPort("198.18.64.1:80"), Other: "n3"}, order{1, 2})[1:])
 	f.Add(encodeAlarm(peers.Message{By: "n1", About: "n2"}, order{1, 2})[1:])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, o, ok := decodeAlarm(b)

@@ -30,6 +30,9 @@ type Meta struct {
 	Proxy bool
 	// NoProxy: kube-proxy of the node does not run, though others have one: these go first.
 	NoProxy bool
+	// Drops: the node does not forward what comes for addresses of Services, as others have found.
+	// Then NoProxy is set as well.
+	Drops bool
 	// Away: the speaker is about to end and to come back, or has begun and was never ready yet.
 	Away bool
 	// Deputy: the member's release knows that a node keeps its addresses while its speaker is away, and
@@ -112,7 +115,7 @@ const (
 )
 
 const (
-	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy, 4 no proxy, 5 away, 6 deputy, 7 recent.
+	tagFlags    byte = 1 + iota // One byte or more: bit 0 ready, 1 draining, 2 returning, 3 proxy, 4 no proxy, 5 away, 6 deputy, 7 recent; bit 0 of the second: drops.
 	tagConfig                   // Eight bytes, big endian.
 	tagAge                      // Two bytes, big endian, in steps of 30 s.
 	tagVersion                  // Text, UTF-8.
@@ -140,12 +143,18 @@ const (
 	flagRecent
 )
 
+// flagDrops is of the second byte.
+const flagDrops byte = 1
+
 var errMeta = errors.New("metadata is malformed")
 
 // encode leaves room for the order within metaLimit bytes. Zero values take no room.
 func (m Meta) encode() []byte {
 	out := append(make([]byte, 0, 64), metaVersion)
-	if f := m.flags(); f != 0 {
+	switch f := m.flags(); {
+	case m.Drops:
+		out = append(out, tagFlags, 2, f, flagDrops)
+	case f != 0:
 		out = append(out, tagFlags, 1, f)
 	}
 	if m.Config != 0 {
@@ -301,6 +310,7 @@ func (m *Meta) set(tag byte, value []byte) error {
 		m.Ready, m.Draining, m.Returning = value[0]&flagReady != 0, value[0]&flagDraining != 0, value[0]&flagReturning != 0
 		m.Proxy, m.NoProxy = value[0]&flagProxy != 0, value[0]&flagNoProxy != 0
 		m.Away, m.Deputy, m.Recent = value[0]&flagAway != 0, value[0]&flagDeputy != 0, value[0]&flagRecent != 0
+		m.Drops = len(value) > 1 && value[1]&flagDrops != 0
 	case tag == tagConfig && len(value) == 8:
 		m.Config = binary.BigEndian.Uint64(value)
 	case tag == tagAge && len(value) == 2:

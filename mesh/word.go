@@ -52,6 +52,7 @@ func (m Meta) Word() peers.Word {
 // say puts a word into metadata.
 func (m Meta) say(w peers.Word) Meta {
 	m.Ready, m.Draining, m.Returning, m.NoProxy, m.Away = w.Ready, w.Draining, w.Returning, w.NoProxy, w.Away
+	m.Drops = m.Drops && w.NoProxy
 	if !w.NoProxy { // who has none does not say how it is in touch
 		m.APIAge = AgeOf(w.Contact)
 	}

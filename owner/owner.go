@@ -61,7 +61,7 @@ const (
 	Returning       // came back a moment ago
 	Draining        // is about to leave
 
-	NoProxy Tier = 8 // kube-proxy does not run
+	NoProxy Tier = 8 // kube-proxy does not run, or the node does not forward
 
 	noTier = math.MaxUint8 // worse than any
 )
@@ -73,7 +73,7 @@ func (t Tier) base() Tier { return t % NoProxy }
 func (t Tier) String() string {
 	switch t {
 	case NoProxy:
-		return "without kube-proxy"
+		return "without kube-proxy or its rules"
 	case Normal:
 		return "normal"
 	case OutOfTouch:

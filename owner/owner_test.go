@@ -111,12 +111,12 @@ func TestElect(t *testing.T) {
 			"nobody has a kube-proxy any more",
 			[]Node{{Name: "n1", Tier: NoProxy}, {Name: "n2", Tier: NoProxy}, {Name: "n3", Tier: NoProxy + Draining}},
 			serving,
-			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all without kube-proxy"},
+			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all without kube-proxy or its rules"},
 		}, {
 			"only a node without kube-proxy has a local endpoint",
 			[]Node{{Name: "n1"}, {Name: "n3", Tier: NoProxy}},
 			local([]string{"n3"}),
-			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all without kube-proxy"},
+			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all without kube-proxy or its rules"},
 		}, {
 			"and its endpoints may be others by now",
 			[]Node{{Name: "n1"}, {Name: "n3", Tier: NoProxy + OutOfTouch}},
@@ -220,7 +220,7 @@ func TestRanking(t *testing.T) {
 func TestTierString(t *testing.T) {
 	for tier, want := range map[Tier]string{
 		Normal: "normal", OutOfTouch: "out of touch with the API server", Going: "about to go", Draining: "draining", Returning: "recently returned", 7: "tier 7",
-		NoProxy: "without kube-proxy", NoProxy + Going: "without kube-proxy, about to go", 2 * NoProxy: "tier 16",
+		NoProxy: "without kube-proxy or its rules", NoProxy + Going: "without kube-proxy or its rules, about to go", 2 * NoProxy: "tier 16",
 	} {
 		if got := tier.String(); got != want {
 			t.Errorf("tier %d: %q, want %q", uint8(tier), got, want)

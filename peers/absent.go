@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -23,6 +24,9 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 	switch {
 	case p.without(SpeakerAway), m.State != Dead && !m.Word.Away, m.Word.Draining:
 		return false
+	case p.fails(q, now):
+		p.known[m.Name] = true
+		return false
 	case a == nil:
 		if a = p.begins(m, now); a == nil {
 			return false
@@ -34,6 +38,20 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 	}
 	p.wakeAt(a.since.Add(a.grace))
 	q.State, q.Since, q.Word, q.Reason = Absent, a.since, a.word, "its speaker is away, and its host is there"
+	return true
+}
+
+// fails reports whether a peer does not forward, so that it keeps no addresses while its speaker is away.
+func (p *Peers) fails(q *Peer, now time.Time) bool {
+	said := p.dropped(q.Name, now)
+	if len(said) == 0 {
+		return false
+	}
+	d := said[0]
+	q.Reason = fmt.Sprintf("its speaker is away, and it does not forward: %s was not answered through it, and %s had it answered through %s", d.At, d.By, d.Other)
+	if p.absences[q.Name] != nil {
+		p.note(q.Name, Failed)
+	}
 	return true
 }
 

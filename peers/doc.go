@@ -29,6 +29,7 @@
 //	left       replies   said so               any              Absent (c)
 //	dead       replies   does not reply        any              Absent (c)
 //	any        silent    silent                one agrees (d)   Dead or Left, absent before
+//	any        any       does not reply        it drops (e)     Dead or Left, absent before
 //	dead       any       replies               any              Wire: gossip to it is blocked
 //	dead       any       no verdict yet        any              Wire for 200 ms, if it was ready
 //	dead       any       silent, port open     any              Wire for 400 ms, if it was ready
@@ -43,6 +44,8 @@
 // network, and all that gossip reaches can be deputies. Else the rows without Absent hold.
 // (d) As (a). Without anybody who agrees, 0.5 s after this node suspected it: an absent peer cannot
 // refute, and gossip finds out nothing more. Watchers that hear its host refute in its name.
+//
+// (e) A tester says so (package forward), and has within the last 5 s.
 //
 // Of rows that match alike those with Absent come first: a peer that gossip has given up is Absent
 // at once, and Wire as soon as its speaker replies.
@@ -72,7 +75,8 @@
 // its MAC (deputies, see package speaker). SIGTERM says "away" where (c) can hold and the node
 // itself stays; else the speaker hands over. A speaker that begins says that it is away until it is
 // ready, and hears from the watchers of its host that it was taken for absent: then it is not
-// returning. A node that started later takes their word that a peer is absent. Who is not back
+// returning. Its node goes on being tested: once a tester says that it drops what comes for addresses
+// the absence is over, also after that is forgotten. A node that started later takes their word that a peer is absent. Who is not back
 // within the grace is dead, or has left.
 //
 // When all speakers restart at once, those that come first find nobody to take a word from. So a node
@@ -109,6 +113,10 @@
 // addresses, or meets nobody by gossip, it asks everybody on its networks.
 //
 // # This node
+//
+// Testers say to a node whose speaker is well that it drops what comes for addresses ([Message]), again
+// and again as long as it does. It then says of itself that others go first, and is returning when
+// that has ended.
 //
 // The node itself has three properties that it says to its peers. It is returning for a while
 // after it became ready, was stopped or was cut off, and lets others go first (see [hold]); the

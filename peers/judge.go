@@ -16,6 +16,7 @@ type Peer struct {
 	Reason  string
 	Since   time.Time // of the state; zero: gossip never met it
 	Suspect bool      // somebody suspects it; its state is Alive as yet, or Dead because of that
+	Silent  bool      // this node watches its host, and misses replies
 	Word    Word      // by gossip, or as it replied on the wire
 	MACs    []string  // of a peer that gossip never met, sorted; else those of Member count
 }

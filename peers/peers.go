@@ -70,6 +70,7 @@ const (
 	Revived  What = "peer alive again"                                               // the end of that
 	Gone     What = "dead"                                                           // it counts as dead from now on, for whatever reason
 	Away     What = "its speaker is away"                                            // it is absent from now on
+	Failed   What = "its speaker is away, and it does not forward"                   // its absence ends
 	Late     What = "its speaker was not back in time, so its addresses move"        // its absence has ended
 	Lost     What = "its host is gone as well as its speaker, so its addresses move" // the same
 	Returned What = "this node has come back"                                        // the peer is this node
@@ -95,6 +96,7 @@ type Snapshot struct {
 	Until      time.Time         // end of that
 	Recent     bool              // it came back less than Timing.Recent ago
 	Held       bool              // a peer takes this node for absent
+	Drops      []Message         // of testers that say this node does not forward, sorted by tester
 	Absent     []string          // peers that are, and whose hosts this node watches, sorted
 	Contact    Contact           // of this node with the API server
 	Discovered bool              // every station of the networks was asked, and had time to reply
@@ -132,6 +134,7 @@ type Peers struct {
 	stopped    time.Time                       // end of the last stop of this process
 	ran        time.Time                       // when it did something last
 	due        time.Time                       // when it is to at the latest; zero: at once
+	drops      map[string]map[string]drop      // by node and tester
 	accused    accusation
 	contact    contact
 	touch      Contact // its value
@@ -152,7 +155,7 @@ func New(c Config) *Peers {
 	return &Peers{
 		cfg: c, self: c.Self, own: probe.NewAsker(c.Rhythms), close: probe.NewAsker(c.Rhythms.Closer()), asked: probe.NewAsker(c.Rhythms), hold: newHold(&c.Timing, c.LastReturn), contact: contact{times: &c.Timing},
 		stations: map[string]Station{}, suspicions: map[string]*suspicion{}, suspected: map[string]map[string]time.Time{},
-		refuted: map[string]time.Time{}, lost: map[string]time.Time{}, dead: map[string]bool{}, ready: map[string]*Word{}, absences: map[string]*absence{}, known: map[string]bool{}, names: map[string]string{},
+		refuted: map[string]time.Time{}, lost: map[string]time.Time{}, dead: map[string]bool{}, ready: map[string]*Word{}, absences: map[string]*absence{}, known: map[string]bool{}, drops: map[string]map[string]drop{}, names: map[string]string{},
 	}
 }
 
@@ -326,7 +329,7 @@ func (p *Peers) evaluate(now time.Time) {
 	_, recent := p.hold.recent(now)
 	next := Snapshot{
 		Peers: list, Names: p.names, Unnamed: p.unnamed(), Returning: p.hold.Held(now) || p.cutOff, Until: p.hold.Until, Recent: recent,
-		Held: p.held(), Absent: p.watchedAbsent(list), Contact: p.touch, Discovered: p.discovered, Heals: p.heals, Return: p.hold.Return,
+		Held: p.held(), Drops: p.dropped(p.self, now), Absent: p.watchedAbsent(list), Contact: p.touch, Discovered: p.discovered, Heals: p.heals, Return: p.hold.Return,
 	}
 	if !reflect.DeepEqual(next, p.last) {
 		p.last, p.out.Changed = next, true
@@ -394,6 +397,8 @@ func (p *Peers) forgetGone(list []Peer) {
 	keepOnly(p.lost, named)
 	keepOnly(p.absences, named)
 	keepOnly(p.known, named)
+	named[p.self] = true
+	keepOnly(p.drops, named)
 }
 
 func keepOnly[V any](m map[string]V, names map[string]bool) {

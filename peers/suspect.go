@@ -2,18 +2,32 @@ package peers
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/starling-lb/starling/probe"
 )
 
-// Message goes directly to a peer, once, and may be lost. Where About and By are the same it is
-// Refute, by a peer that was suspected; else Suspect.
+// Message goes directly to a peer, once, and may be lost. Of kind Suspect it is Refute where About and
+// By are the same, by a peer that was suspected.
 type Message struct {
 	About, By string
 	To        string // "" is every peer. It is not part of what is sent.
+	Kind      Kind
+	At        netip.AddrPort // of Drops: what About did not forward, and By had answered through Other
+	Other     string
 }
+
+// Kind is what a message says.
+type Kind byte
+
+// The kinds. Others are of a later release.
+const (
+	Suspect  Kind = iota
+	Drops         // by a tester: About does not forward what comes for addresses, see package forward
+	Forwards      // the end of that
+)
 
 // accusation is the time in which others suspect this node.
 type accusation struct {
@@ -31,6 +45,9 @@ type suspicion struct {
 
 // hear takes a message. It reports whether something follows from it.
 func (p *Peers) hear(m Message, now time.Time) bool {
+	if m.Kind != Suspect {
+		return p.hearTester(m, now)
+	}
 	if m.By == p.self || p.member(m.By) == nil || p.member(m.About) == nil {
 		return false
 	}
@@ -109,7 +126,9 @@ func (p *Peers) hostWatch(list []Peer, now time.Time) (probes, closely []probe.Q
 			continue
 		}
 		away := q.State == Absent
-		for _, x := range append(p.watchHost(q, m, now), p.confirm(q, m, list, now)...) {
+		watched := p.watchHost(q, m, now)
+		q.Silent = p.suspicions[m.Name] != nil
+		for _, x := range append(watched, p.confirm(q, m, list, now)...) {
 			if away && x.Host {
 				closely = append(closely, x)
 			} else {

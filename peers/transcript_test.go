@@ -28,6 +28,7 @@ import (
 //	> replies n2=host+speaker n3=host     what replies to probes from now on, after 1 ms; n5=speaker+named
 //	                                      proves its name, n5=speaker+as:n6+named another one than its own
 //	> suspect n2 by n3, > refute n2       messages of others
+//	> drops n2 by n3, > forwards n2 by n3 messages of testers, which may be n1; 198.18.64.1:80 by n4 was answered
 //	> stopped 2s                          the process did not run
 //	> run 300ms                           time passes
 //
@@ -175,6 +176,10 @@ func (r *rig) do(words []string) error {
 		r.Step(Message{About: words[1], By: words[3]}, r.now)
 	case "refute":
 		r.Step(Message{About: words[1], By: words[1]}, r.now)
+	case "drops":
+		r.Step(Message{Kind: Drops, About: words[1], By: words[3], At: netip.MustParseAddrPort("198.18.64.1:80"), Other: "n4"}, r.now)
+	case "forwards":
+		r.Step(Message{Kind: Forwards, About: words[1], By: words[3]}, r.now)
 	case "stopped":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {
@@ -382,6 +387,9 @@ func (r *rig) writeStates() {
 		self = append(self, "discovered")
 	}
 	self = append(self, []string{"in touch", "unsure", "out of touch"}[s.Contact], fmt.Sprintf("heals %d", s.Heals))
+	for _, m := range s.Drops {
+		self = append(self, "drops, says "+m.By)
+	}
 	if now := strings.Join(self, ", "); now != r.self {
 		r.self = now
 		r.write("self: %s", now)

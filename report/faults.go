@@ -25,6 +25,8 @@ const (
 	SpeakerLost = "SpeakerLost"
 	// KubeProxyMissing tells on a Node that kube-proxy does not run there, although it did or other nodes have one, and what to do.
 	KubeProxyMissing = "KubeProxyMissing"
+	// NotForwarding tells on a Node that it does not forward what comes for addresses, though other nodes do, and what to do.
+	NotForwarding = "NotForwarding"
 	// PoolOverlapsNodes tells on a Node that a pool contains its address, and what to do.
 	PoolOverlapsNodes = "PoolOverlapsNodes"
 	// ConfigMissing tells on a Node that the ConfigMap of the configuration does not exist, and what to do; one node reports it for all.
@@ -102,6 +104,12 @@ func (w *World) Faults() []Fault {
 			f := faulty(m.Name, m.Name, c)
 			f.everywhere, f.early = true, true // it may be back soon
 			list = append(list, f)
+		}
+		if m.Meta.Drops && m.Up() {
+			f := faulty(m.Name, m.Name, Drops(m.Name, ""))
+			f.everywhere = true
+			list = append(list, f)
+			continue
 		}
 		if m.Meta.NoProxy && m.Up() || m.Name == w.Self && w.ProxyLost {
 			f := faulty(m.Name, m.Name, proxy.Missing(m.Name, m.Meta.NoProxy, ""))

@@ -18,7 +18,7 @@ import (
 // member is a member as status shows it.
 func member(m mesh.Member) api.Member {
 	r := api.Member{
-		Name: m.Name, State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining, Returning: m.Meta.Returning, NoProxy: m.Meta.NoProxy,
+		Name: m.Name, State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining, Returning: m.Meta.Returning, NoProxy: m.Meta.NoProxy && !m.Meta.Drops, Drops: m.Meta.Drops,
 		Segments: Texts(m.Meta.Segments), Keys: slices.Clone(m.Meta.Keys), Version: m.Meta.Version, Since: m.Since,
 	}
 	r.Addr = m.Addr.String()
@@ -64,6 +64,15 @@ func (w *World) away(m mesh.Member) string {
 
 // longHold is how long a hold must go on to be worth a condition.
 const longHold = 5 * time.Second
+
+// Drops is that a node does not forward, and how that is known, if it is.
+func Drops(node, how string) health.Condition {
+	words := node + " does not forward what comes for addresses of Services: other nodes announce before it"
+	if how != "" {
+		words += " (" + how + ")"
+	}
+	return health.New(health.NotForwarding, health.Node(node), words)
+}
 
 // Texts are prefixes as text.
 func Texts(prefixes []netip.Prefix) []string {
@@ -140,6 +149,8 @@ func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
 		return is(health.ConfigDiffers, "%s has other pools or another class in force than %s", m.Name, w.Self)
 	case m.Name != w.Self && !m.Meta.Ready:
 		return is(health.NodeNotReady, "%s is not ready", m.Name)
+	case m.Name != w.Self && m.Meta.Drops:
+		return Drops(m.Name, ""), true
 	case m.Name != w.Self && m.Meta.NoProxy:
 		return proxy.Missing(m.Name, true, ""), true
 	case m.Meta.OutOfTouch():

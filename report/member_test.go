@@ -30,6 +30,8 @@ func TestVerdicts(t *testing.T) {
 		{"on the wire", nil, mesh.Member{Name: "n4", State: mesh.OnWire}, health.GossipBlocked},
 		{"another configuration", nil, mesh.Member{Name: "n4", State: mesh.Alive, Meta: mesh.Meta{Ready: true, Config: 7}}, health.ConfigDiffers},
 		{"not ready", nil, mesh.Member{Name: "n4", State: mesh.Alive}, health.NodeNotReady},
+		{"without kube-proxy", nil, mesh.Member{Name: "n4", State: mesh.Alive, Meta: mesh.Meta{Ready: true, NoProxy: true}}, health.KubeProxyMissing},
+		{"not forwarding", nil, mesh.Member{Name: "n4", State: mesh.Alive, Meta: mesh.Meta{Ready: true, NoProxy: true, Drops: true}}, health.NotForwarding},
 		{"out of touch", nil, mesh.Member{Name: "n4", State: mesh.Alive, Meta: mesh.Meta{Ready: true, APIAge: time.Minute}}, health.NodeOutOfTouch},
 		{"back for long", nil, back(began.Add(time.Minute)), health.NodeReturning},
 		{"back for good", nil, back(mesh.Forever), health.NodeReturning},

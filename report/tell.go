@@ -35,6 +35,8 @@ func (f FaultKey) Unlogged() string {
 		return "gossip is blocked"
 	case KubeProxyMissing:
 		return "kube-proxy does not run"
+	case NotForwarding:
+		return "node does not forward"
 	case PoolOverlapsNodes:
 		return "a pool contains addresses of nodes"
 	}

@@ -21,6 +21,7 @@ func (s *Speaker) speak(w *world) {
 	heirs := s.heirs(w)
 	s.settle(w)
 	s.live.Step(w.wanted())
+	s.test(w)
 	s.cfg.Wire.Meet(s.company(w))
 	s.cfg.Wire.Confine(w.limits())
 	s.handing = s.cfg.Wire.Assign(claims.Assignment{Own: s.answer, Watched: s.watch, Heirs: heirs, Absent: s.deputy})

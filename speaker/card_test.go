@@ -10,6 +10,7 @@ import (
 	"github.com/starling-lb/starling/arpd/announce"
 	"github.com/starling-lb/starling/arpd/netif"
 	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/probe"
 	"github.com/starling-lb/starling/wake"
@@ -44,11 +45,13 @@ type rules struct {
 	announce announce.Rhythm
 	wall     bool          // the program reads the wall clock where it reads the monotonic one
 	grace    time.Duration // of a speaker that is away
+	tests    forward.Timing
+	untested bool // nobody tests what nodes forward
 }
 
 // standard are the rules that speakers use.
 func standard() rules {
-	return rules{40 * time.Millisecond, probe.Standard(), peers.Times(), 0, claims.Standard(""), announce.Standard(), false, 0}
+	return rules{40 * time.Millisecond, probe.Standard(), peers.Times(), 0, claims.Standard(""), announce.Standard(), false, 0, forward.Times(), false}
 }
 
 // awake waits while the process of the node is stopped.

@@ -84,7 +84,7 @@ func TestKubeProxyEnds(t *testing.T) {
 				t.Errorf("%s: metric %v, want %v", name, got, want)
 			}
 			seen := m.member(name, top)
-			if seen.Health != "no kube-proxy" || !seen.NoProxy || seen.Tier != "without kube-proxy" || seen.Announces != 0 || (seen.Verdict == "") != (name == top) {
+			if seen.Health != "no kube-proxy" || !seen.NoProxy || seen.Tier != "without kube-proxy or its rules" || seen.Announces != 0 || (seen.Verdict == "") != (name == top) {
 				t.Errorf("%s sees %+v", name, seen)
 			}
 		}
@@ -248,7 +248,7 @@ func TestKubeProxyEndsWhileGossipIsBlocked(t *testing.T) {
 		m.answered(ip, top)
 		m.proxyIs(top, proxy.Absent)
 		m.until("another node answers", proxy.Grace+time.Second, func() bool { return len(m.owners(ip)) == 1 && m.owners(ip)[0] != top })
-		if seen := m.member(m.others(top)[0], top); seen.State != string(mesh.OnWire) || seen.Tier != "without kube-proxy" {
+		if seen := m.member(m.others(top)[0], top); seen.State != string(mesh.OnWire) || seen.Tier != "without kube-proxy or its rules" {
 			t.Errorf("seen as %+v", seen)
 		}
 		m.pass(time.Minute)

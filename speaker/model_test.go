@@ -60,6 +60,9 @@ type model struct {
 	meters    []*meter
 	strangers int                   // nodes of the cluster that were taken for strangers
 	stations  map[netip.Addr]string // what answers for addresses beside the nodes, by MAC
+	ruleless  map[string]bool       // nodes that forward nothing
+	deserted  map[netip.Addr]bool   // addresses whose endpoints accept no connections
+	begun     int                   // connections that testers began
 	clients   []*client
 	replaced  []*node // by later processes of the same node
 }
@@ -143,7 +146,7 @@ func newModel(t testing.TB, pools ...string) *model {
 		t: t, rules: standard(), pools: compiled, latency: time.Millisecond,
 		services: map[watcher.Key]watcher.Service{}, endpoints: map[watcher.Key]watcher.Endpoints{}, speakers: map[string]*node{},
 		memories: map[string][]mesh.Member{}, returns: map[string]peers.Return{},
-		deaf: map[link]bool{}, split: map[link]bool{}, lossy: func() bool { return false },
+		deaf: map[link]bool{}, split: map[link]bool{}, ruleless: map[string]bool{}, deserted: map[netip.Addr]bool{}, lossy: func() bool { return false },
 	}
 }
 
@@ -205,7 +208,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	m.mu.Unlock()
 	b.speaker = New(Config{
 		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, Trial: 200 * time.Millisecond, Now: b.now,
-		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without,
+		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without, Testing: !m.rules.untested, Tests: m.rules.tests,
 		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
 		Earlier: earlier, Remember: b.remember, LastReturn: held, Returned: b.returned, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})

@@ -53,7 +53,7 @@ func idle(role claims.Role, who claims.Claimant, a claims.Action, name, by strin
 // show: that a process answers nothing after a long stop (Timing.Muted) is for the time until the loop
 // has thought again, and there that takes none.
 func weakenings() []weakening {
-	return slices.Concat(slowerProbes(), weakerPeers(), weakerClaims(), weakerTable(), weakerAnnouncements())
+	return slices.Concat(slowerProbes(), weakerPeers(), weakerClaims(), weakerTable(), weakerAnnouncements(), weakerTests())
 }
 
 func slowerProbes() []weakening {
@@ -107,6 +107,17 @@ func weakerPeers() []weakening {
 		slower("hold among nodes that boot", "all boot", func(r *rules) *time.Duration { return &r.peers.ShortHold }),
 		{"no node is cut off", "a link is back", func(r *rules) { r.peers.CutOff = 100 }},
 		{"times by the wall clock", "a clock jumps", func(r *rules) { r.wall = true }},
+	}
+}
+
+func weakerTests() []weakening {
+	const gone, away = "the rules of the owner are gone", "the rules of a node are gone whose"
+	return []weakening{
+		slower("test of who forwards", gone, func(r *rules) *time.Duration { return &r.tests.Every }),
+		slower("test of who forwards while its speaker is away", away, func(r *rules) *time.Duration { return &r.tests.Absent }),
+		slower("wait for an answer", gone, func(r *rules) *time.Duration { return &r.tests.Wait }),
+		more("answers until a node forwards again", gone, func(r *rules) *int { return &r.tests.Again }),
+		none("memory of reports", gone, func(r *rules) *time.Duration { return &r.peers.DropMemory }),
 	}
 }
 

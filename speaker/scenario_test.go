@@ -169,7 +169,7 @@ func (s *scene) conflicts(of string) (kinds []string) {
 const ms = time.Millisecond
 
 func scenarios() []scenario {
-	return slices.Concat(deaths(), contested(), handovers(), announcements(), tentatives(), returns(), clocks(), absences())
+	return slices.Concat(deaths(), contested(), handovers(), announcements(), tentatives(), returns(), clocks(), absences(), forwarding())
 }
 
 // TestScenarios: by the rules that speakers use nothing goes wrong.

@@ -50,6 +50,7 @@ import (
 	"github.com/starling-lb/starling/arpd/netif"
 	"github.com/starling-lb/starling/claims"
 	"github.com/starling-lb/starling/elect"
+	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/liveness"
@@ -138,6 +139,9 @@ type Config struct {
 	Timing     peers.Timing       // of what is believed about other nodes; zero: the standard one
 	Without    peers.Rows         // of the table of package peers: rules that are left out
 
+	Testing bool           // test what other nodes forward
+	Tests   forward.Timing // of that; zero: the standard one
+
 	IgnoreExclude bool // announce also from nodes excluded by label
 
 	// Trial is how long the wire takes to find out whether a station has an
@@ -204,6 +208,8 @@ type Speaker struct {
 	begun   bool                         // was ready once
 	deputy  map[netip.Addr]string        // addresses that are answered for a node whose speaker is away
 	members []mesh.Member                // remembered last
+	tested  forward.World                // as last told
+	places  []forward.Place              // of it
 	judged  bool                         // reasons are those of a turn
 	reasons []string                     // why not ready, in words, as of the last turn
 }
@@ -238,7 +244,7 @@ func New(cfg Config) *Speaker {
 		Peers: peers.Config{
 			Self: cfg.Node, Grace: cfg.Grace, Pace: cfg.Pace, LastReturn: cfg.LastReturn, Rhythms: cmp.Or(cfg.Rhythms, probe.Standard()), Timing: cfg.Timing, Without: cfg.Without,
 		},
-		Now: cfg.Now, Mesh: cfg.Mesh, Wire: cfg.Wire, Earlier: cfg.Earlier, Returned: cfg.Returned, Log: cfg.Log, Registry: cfg.Registry,
+		Tests: cfg.Tests, Now: cfg.Now, Mesh: cfg.Mesh, Wire: cfg.Wire, Earlier: cfg.Earlier, Returned: cfg.Returned, Log: cfg.Log, Registry: cfg.Registry,
 	})
 	return s
 }

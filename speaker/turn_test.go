@@ -16,6 +16,7 @@ import (
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/arpd/netif"
 	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
@@ -62,6 +63,7 @@ func (s stillWire) Confine([]netif.Limit)    {}
 func (s stillWire) Meet(arpd.Company)        {}
 func (s stillWire) Probe([]netip.Addr)       {}
 func (s stillWire) Send([]probe.Question)    {}
+func (s stillWire) Test([]forward.Question)  {}
 func (s stillWire) Replies() []any           { return nil }
 func (s stillWire) Replied() <-chan struct{} { return nil }
 func (s stillWire) State() arpd.State        { return s.wire }
@@ -205,7 +207,7 @@ func stillSpeaker(b testing.TB, count int) (*Speaker, *still) {
 			}
 			return w.at
 		},
-		Node: "n1", Installation: "here", Mesh: w, Wire: stillWire{w}, Cluster: stillCluster{w}, API: w, Settings: w, Log: zerolog.Nop(),
+		Node: "n1", Installation: "here", Testing: true, Mesh: w, Wire: stillWire{w}, Cluster: stillCluster{w}, API: w, Settings: w, Log: zerolog.Nop(),
 	})
 	s.live.Step(peers.Self{MACs: []string{mac1}})
 	for range 10 {

@@ -87,7 +87,8 @@ func (s *Speaker) look(now time.Time) *world {
 		MACs:      macs(w.Wire),
 		Mute:      w.muted(),
 		Proxy:     s.forward.Has(w.proxy),
-		NoProxy:   s.forward.Behind,
+		NoProxy:   s.behind(w),
+		Drops:     len(w.believed.Drops) > 0,
 		Away:      w.leaving || !s.begun && !w.draining,
 		Deputy:    true,
 		Grace:     s.cfg.Grace,
@@ -113,6 +114,9 @@ func until(p peers.Snapshot) time.Time {
 	}
 	return time.Unix(min(p.Until.Unix(), mesh.Forever.Unix()), 0)
 }
+
+// behind reports whether other nodes go first, because this one has no kube-proxy or does not forward.
+func (s *Speaker) behind(w *world) bool { return s.forward.Behind || len(w.believed.Drops) > 0 }
 
 // othersForward reports whether another live member has a kube-proxy.
 func (w *world) othersForward() bool {
@@ -249,7 +253,7 @@ func nodesOf(nodes []watcher.Node) peers.Nodes {
 // self is what this node is to its peers.
 func (s *Speaker) self(w *world, own []netip.Prefix) peers.Self {
 	return peers.Self{
-		Networks: own, MACs: macs(w.Wire), Fit: len(w.Lacks) == 0, Behind: s.forward.Behind, Contact: w.Cluster.LastContact,
+		Networks: own, MACs: macs(w.Wire), Fit: len(w.Lacks) == 0, Behind: s.behind(w), Contact: w.Cluster.LastContact,
 		Asked: asked(w.Cluster.Nodes, s.cfg.Node), Synced: w.Cluster.Synced,
 		Only: len(w.Cluster.Nodes) == 1 && w.Cluster.Nodes[0].Name == s.cfg.Node,
 	}

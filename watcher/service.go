@@ -57,6 +57,7 @@ func fromService(o *corev1.Service) *Service {
 		Selector:       canonical(o.Spec.Selector),
 		Local:          o.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 		ExternalIPs:    slices.Clone(o.Spec.ExternalIPs),
+		SourceRanges:   slices.Clone(o.Spec.LoadBalancerSourceRanges),
 	}
 	if s.Labels == s.Selector {
 		s.Labels = s.Selector // most often they are equal; now they are one

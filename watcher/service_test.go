@@ -49,9 +49,10 @@ func TestFromService(t *testing.T) {
 					Ports: []corev1.ServicePort{
 						{Name: "b", Protocol: corev1.ProtocolUDP, Port: 53}, {Name: "a", Port: 80}, {Name: "c", Protocol: corev1.ProtocolTCP, Port: 53},
 					},
-					Selector:              map[string]string{"tier": "front", "app": "web"},
-					ExternalIPs:           []string{"198.18.64.9"},
-					ExternalTrafficPolicy: corev1.ServiceExternalTrafficPolicyLocal,
+					Selector:                 map[string]string{"tier": "front", "app": "web"},
+					ExternalIPs:              []string{"198.18.64.9"},
+					LoadBalancerSourceRanges: []string{"198.18.0.0/16"},
+					ExternalTrafficPolicy:    corev1.ServiceExternalTrafficPolicyLocal,
 				},
 				Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{
 					Ingress: []corev1.LoadBalancerIngress{{IP: "198.18.64.3"}, {Hostname: "lb.example"}, {IP: "2001:db8::1"}},
@@ -67,7 +68,7 @@ func TestFromService(t *testing.T) {
 				Labels: "app=web", LoadBalancerIP: "198.18.64.3",
 				Families: []string{"IPv6", "IPv4"}, FamilyPolicy: "PreferDualStack",
 				Ports: []string{"TCP/53", "TCP/80", "UDP/53"}, Selector: "app=web,tier=front", Local: true,
-				Ingress: []string{"198.18.64.3", "lb.example", "2001:db8::1"}, Writer: "controller", ExternalIPs: []string{"198.18.64.9"},
+				Ingress: []string{"198.18.64.3", "lb.example", "2001:db8::1"}, Writer: "controller", ExternalIPs: []string{"198.18.64.9"}, SourceRanges: []string{"198.18.0.0/16"},
 			},
 		},
 	}

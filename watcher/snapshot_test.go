@@ -22,7 +22,7 @@ func sample() saved {
 	a.Annotations, a.Labels = [][2]string{{lease.LeaseAnnotation, "{\"v\":1}\n"}}, "app=a"
 	a.Families, a.Ports, a.Ingress = []string{"IPv4"}, []string{"TCP/80"}, []string{"198.18.64.3"}
 	a.Selector, a.Local, a.FamilyPolicy, a.Class, a.LoadBalancerIP, a.Writer = "app=a", true, "SingleStack", "x/y", "198.18.64.3", "controller"
-	a.ExternalIPs = []string{"198.18.64.9"}
+	a.ExternalIPs, a.SourceRanges = []string{"198.18.64.9"}, []string{"198.18.0.0/16"}
 	return saved{
 		Cluster:  "c1",
 		Services: []*Service{a, at("b", "u2", "8")},

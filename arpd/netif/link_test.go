@@ -52,3 +52,26 @@ func TestDiffers(t *testing.T) {
 		})
 	}
 }
+
+// TestSource: the address from which a node speaks to another one.
+func TestSource(t *testing.T) {
+	l := Link{
+		Addrs: prefixes("192.0.2.1/24", "198.18.0.1/24", "203.0.113.2/32", "fe80::1/64", "2001:db8::1/64"),
+		Own:   addrs("192.0.2.1", "198.18.0.1", "203.0.113.1", "fe80::1", "2001:db8::1"),
+	}
+	for to, want := range map[string]string{
+		"198.18.0.100":  "198.18.0.1",
+		"203.0.113.2":   "192.0.2.1", // the other end's address is none of this node
+		"198.51.100.1":  "192.0.2.1",
+		"2001:db8::100": "2001:db8::1",
+		"2001:db8:1::1": "2001:db8::1",
+	} {
+		if got := l.Source(netip.MustParseAddr(to)); got != netip.MustParseAddr(want) {
+			t.Errorf("to %s from %s, want %s", to, got, want)
+		}
+	}
+	four := Link{Addrs: prefixes("198.18.0.1/24", "fe80::1/64"), Own: addrs("198.18.0.1", "fe80::1")}
+	if got := four.Source(netip.MustParseAddr("2001:db8::1")); got.IsValid() {
+		t.Errorf("from %s to a family that it has not", got)
+	}
+}

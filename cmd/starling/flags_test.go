@@ -169,11 +169,12 @@ func TestWireFlags(t *testing.T) {
 		args []string
 		want wireConfig
 	}{
-		{"defaults", nil, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Minute, 12_000, false, true}},
-		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{claims.RFC5227(), 7 * time.Second, time.Minute, 12_000, false, true}},
-		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{claims.ACD{}, 0, -1, 12_000, false, true}},
-		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500", "--answer-ping"}, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Hour, 500, true, true}},
-		{"unwatched", []string{"--wire-watch=false"}, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Minute, 12_000, false, false}},
+		{"defaults", nil, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Minute, 12_000, false, true, true}},
+		{"by the book", []string{"--probe", "rfc5227"}, wireConfig{claims.RFC5227(), 7 * time.Second, time.Minute, 12_000, false, true, true}},
+		{"off", []string{"--probe", "off", "--refresh-period", "0"}, wireConfig{claims.ACD{}, 0, -1, 12_000, false, true, true}},
+		{"gentle", []string{"--refresh-period", "1h", "--announce-rate", "500", "--answer-ping"}, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Hour, 500, true, true, true}},
+		{"untested", []string{"--forwarding-test=false"}, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Minute, 12_000, false, true, false}},
+		{"unwatched", []string{"--wire-watch=false"}, wireConfig{claims.Shortened(), claims.Shortened().Longest(), time.Minute, 12_000, false, false, false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, parsed(t, tt.args...).wire, cmp.AllowUnexported(wireConfig{})); diff != "" {

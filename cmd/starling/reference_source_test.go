@@ -150,7 +150,7 @@ func TestSources(t *testing.T) {
 	all := constants(t, "../../lease", "../../report", "../../speaker")
 	for kind, want := range map[string][]string{
 		"Event":     {"AddressConflict", "AllocationFailed", "IPAllocated", "IPReleased", "NoEligibleNode", "NodeAssigned", "StatusOverwritten", "UnknownAnnotation"},
-		"NodeEvent": {"ConfigMissing", "ConfigRejected", "GossipBlocked", "GossipKeyMismatch", "KubeProxyMissing", "OtherCluster", "PoolOverlapsNodes", "SpeakerAway", "SpeakerLost"},
+		"NodeEvent": {"ConfigMissing", "ConfigRejected", "GossipBlocked", "GossipKeyMismatch", "KubeProxyMissing", "NotForwarding", "OtherCluster", "PoolOverlapsNodes", "SpeakerAway", "SpeakerLost"},
 	} {
 		var events []string
 		for _, row := range rowsOf(all, kind, "") {

@@ -25,6 +25,7 @@ type wireConfig struct {
 	rate    int           // announcements per second
 	ping    bool
 	watch   bool // of the hosts of other nodes
+	test    bool // whether other nodes forward
 }
 
 // wireFlags are the flags of `starling run` about the frames on the wire.
@@ -35,12 +36,14 @@ func wireFlags() []cli.Flag {
 		&cli.IntFlag{Name: "announce-rate", EnvVars: env("ANNOUNCE_RATE"), Value: 12_000, Usage: "send at most `N` announcements per second"},
 		&cli.BoolFlag{Name: "answer-ping", EnvVars: env("ANSWER_PING"), Usage: "answer ICMP echo for the addresses that this node announces"},
 		&cli.BoolFlag{Name: "wire-watch", EnvVars: env("WIRE_WATCH"), Value: true, Usage: "probe the kernels of other nodes by ARP or neighbor discovery; without it only gossip notices a dead host, about 0.3 s later"},
+		&cli.BoolFlag{Name: "forwarding-test", EnvVars: env("FORWARDING_TEST"), Value: true, Usage: "test whether other nodes forward, by TCP connections to addresses of Services that are reset at once; a node that does not announces last; needs --wire-watch"},
 	}
 }
 
 // parseWire checks the flags about the frames on the wire.
 func parseWire(c *cli.Context, check func(flag string, err error)) wireConfig {
 	w := wireConfig{refresh: c.Duration("refresh-period"), rate: c.Int("announce-rate"), ping: c.Bool("answer-ping"), watch: c.Bool("wire-watch")}
+	w.test = w.watch && c.Bool("forwarding-test")
 	var err error
 	w.probing, w.trial, err = parseProbe(c.String("probe"))
 	check("probe", err)

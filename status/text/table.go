@@ -25,7 +25,7 @@ func colourOf(word string) string {
 		return green
 	case "dead", "none", "error", "fail", "not ready", "stranger":
 		return red
-	case "draining", "returning", "on the wire", "left", "warning", "warn", "claimed", "shown", "cordoned", "no kube-proxy", "member", "node":
+	case "draining", "returning", "on the wire", "left", "warning", "warn", "claimed", "shown", "cordoned", "no kube-proxy", "not forwarding", "member", "node":
 		return yellow
 	}
 	return plain

@@ -35,6 +35,9 @@ app.kubernetes.io/name: starling
 {{- if ne .Values.holdDown "3s" }}
 - --hold-down={{ .Values.holdDown }}
 {{- end }}
+{{- if not .Values.forwardingTest }}
+- --forwarding-test=false
+{{- end }}
 {{- if .Values.ignoreExcludeLabel }}
 - --ignore-exclude-label
 {{- end }}
