@@ -125,17 +125,13 @@ func Pickers(members []mesh.Member, writers *owner.Electorate, config uint64) (p
 }
 
 // Deputies finds who answers for each address of a node whose speaker is away, "" nobody: who would own it if no endpoints
-// mattered and the node was not there. That others go first for what they own does not matter for who only answers, unless
-// it leaves: two deputies do not hand over to each other. Seats are those of vips.
+// mattered and the node was not there. Seats are those of vips.
 func Deputies(voters *owner.Electorate, members []mesh.Member, vips []lease.VIP, seats []*Seat) map[netip.Addr]string {
 	absent := map[string]bool{}
 	nodes := voters.Nodes()
 	for i, m := range members { // in the same order
 		if m.State == mesh.Absent {
 			absent[m.Name], nodes[i].Unfit = true, string(mesh.Absent)
-		}
-		if nodes[i].Tier = owner.Normal; m.Meta.Draining {
-			nodes[i].Tier = owner.Draining
 		}
 	}
 	poll, deputies := owner.New(nodes).Poll(), map[netip.Addr]string{}

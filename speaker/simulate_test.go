@@ -110,8 +110,6 @@ func faults() []fault {
 		{"endpoints as they are, as believes", func(s *simulation, n string) bool { return s.believe(n) }},
 		{"clock set forward on", func(s *simulation, n string) bool { return s.setClock(n, 1) }},
 		{"clock set back on", func(s *simulation, n string) bool { return s.setClock(n, -1) }},
-		{"rules gone on", func(s *simulation, n string) bool { return s.unruled(n, true) }},
-		{"rules back on", func(s *simulation, n string) bool { return s.unruled(n, false) }},
 		{"endpoints everywhere", func(s *simulation, _ string) bool { return s.only(s.names...) }},
 	}
 }
@@ -267,15 +265,6 @@ func (s *simulation) contact(since time.Time, nodes ...string) bool {
 func (s *simulation) only(nodes ...string) bool {
 	s.local = nodes
 	s.serve("local", nodes...)
-	return true
-}
-
-// unruled takes the rules of a node away, or gives them back.
-func (s *simulation) unruled(n string, gone bool) bool {
-	if s.ruleless[n] == gone {
-		return false
-	}
-	s.flush(gone, n)
 	return true
 }
 
