@@ -102,8 +102,9 @@ func (w *world) flows() flows.Turn {
 		}
 	}
 	for _, m := range w.moves {
-		if m.known {
-			t.Moves = append(t.Moves, flows.Move{VIP: w.VIPs[m.at].IP, From: m.was, To: w.seats[m.at].Verdict().Owner})
+		to := w.seats[m.at].Verdict().Owner
+		if kept := to == w.Self && w.believed.Held; m.known && !kept { // others kept it for this node: nothing moved
+			t.Moves = append(t.Moves, flows.Move{VIP: w.VIPs[m.at].IP, From: m.was, To: to})
 		}
 	}
 	return t
