@@ -41,7 +41,8 @@ func on(t *testing.T, self string) *scene {
 	return s
 }
 
-// step takes moves such as "a>b" and waits such as "10s" one after the other, and returns what is passed in the end.
+// step takes moves such as "a>b" and waits such as "10s" one after the other, and returns what is
+// passed in the end.
 func (s *scene) step(script string) []string {
 	s.t.Helper()
 	var r Result
@@ -125,7 +126,8 @@ func TestStep(t *testing.T) {
 	}
 }
 
-// TestNoPacketGoesRound follows packets that no node knows, from wherever they enter, after every order of moves among three nodes.
+// TestNoPacketGoesRound follows packets that no node knows, from wherever they enter, after every
+// order of moves among three nodes.
 func TestNoPacketGoesRound(t *testing.T) {
 	t.Parallel()
 	nodes := []string{"a", "b", "c"}
@@ -185,7 +187,8 @@ func distinct(script string) map[rune]bool {
 	return r
 }
 
-// TestLeft: the kernel of a node whose speaker has left is asked, and the passes end when it is silent.
+// TestLeft: the kernel of a node whose speaker has left is asked, and the passes end when it is
+// silent.
 func TestLeft(t *testing.T) {
 	t.Parallel()
 	s := on(t, "b")
@@ -238,7 +241,8 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestAdopt: what an earlier process left stays until this one knows the others, and is then judged like the rest.
+// TestAdopt: what an earlier process left stays until this one knows the others, and is then judged
+// like the rest.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	left := []Pass{{VIP: vip, To: netip.MustParseAddr("198.18.0.1"), MACs: []string{"mac-a"}}}

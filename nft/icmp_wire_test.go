@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestErrorsFollow: what routers say of a connection (RFC 1191, RFC 8201) goes to the node that knows it.
+// TestErrorsFollow: what routers say of a connection (RFC 1191, RFC 8201) goes to the node that
+// knows it.
 func TestErrorsFollow(t *testing.T) {
 	families4And6(t, func(t *testing.T, f family) {
 		s := newSite(t, f)

@@ -23,8 +23,8 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
 
-// privileged skips a test where network namespaces cannot be made for want of privilege, which in CI is
-// a failure. Any other reason is a failure anyway.
+// privileged skips a test where network namespaces cannot be made for want of privilege, which in
+// CI is a failure. Any other reason is a failure anyway.
 func privileged(t testing.TB) {
 	t.Helper()
 	result := make(chan error)

@@ -47,7 +47,8 @@ const (
 	chunk = 200
 )
 
-// Kernel is the nftables of a network namespace. All methods but Pass may be called by any goroutine.
+// Kernel is the nftables of a network namespace. All methods but Pass may be called by any
+// goroutine.
 type Kernel struct {
 	namespace int           // a descriptor of it; 0: that of the process
 	keep      time.Duration // for so long the kernel passes on without being told again
@@ -177,8 +178,8 @@ func (k *Kernel) Passed() ([]flows.Pass, error) {
 	return all, err
 }
 
-// Flows counts the TCP connections of which packets were passed in the last minute, up to maxFlows of
-// each IP family.
+// Flows counts the TCP connections of which packets were passed in the last minute, up to maxFlows
+// of each IP family.
 func (k *Kernel) Flows() (n int, err error) {
 	err = k.each(func(c *nftables.Conn, t table) error {
 		seen, err := c.GetSetElements(t.flows)

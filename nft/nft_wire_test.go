@@ -162,7 +162,8 @@ func families4And6(t *testing.T, run func(*testing.T, family)) {
 	}
 }
 
-// TestMoveWithout: without rules all connections end when their address moves, so the others show something.
+// TestMoveWithout: without rules all connections end when their address moves, so the others show
+// something.
 func TestMoveWithout(t *testing.T) {
 	families4And6(t, func(t *testing.T, f family) {
 		s := newSite(t, f)
@@ -178,8 +179,8 @@ func TestMoveWithout(t *testing.T) {
 	})
 }
 
-// TestMoveAndReturn: connections survive the move of their address, those begun on the second node its return as well,
-// and the backend hears of the end of each.
+// TestMoveAndReturn: connections survive the move of their address, those begun on the second node
+// its return as well, and the backend hears of the end of each.
 func TestMoveAndReturn(t *testing.T) {
 	families4And6(t, func(t *testing.T, f family) {
 		s := newSite(t, f)
@@ -229,7 +230,8 @@ func TestMoves(t *testing.T) {
 	})
 }
 
-// TestToAndFro: two nodes that pass to each other what they do not know send a packet back once, and answer it.
+// TestToAndFro: two nodes that pass to each other what they do not know send a packet back once,
+// and answer it.
 func TestToAndFro(t *testing.T) {
 	families4And6(t, func(t *testing.T, f family) {
 		s := newSite(t, f)
@@ -286,7 +288,8 @@ func many(n int) []flows.Pass {
 	return all
 }
 
-// TestRestart: what a process leaves is found by the next one, whole sets replace each other, and nothing is left at the end.
+// TestRestart: what a process leaves is found by the next one, whole sets replace each other, and
+// nothing is left at the end.
 func TestRestart(t *testing.T) {
 	privileged(t)
 	h := newHost(t)

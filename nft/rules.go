@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// priority is behind conntrack (-200) and in front of what rewrites packets (-150) and of NAT (-100).
+	// priority is behind conntrack (-200) and in front of what rewrites packets (-150) and of NAT
+	// (-100).
 	priority = -175
 	// maxFlows bounds the set of flows, and recent is how long one is in it.
 	maxFlows = 1 << 14

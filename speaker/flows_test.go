@@ -115,15 +115,16 @@ func (k *kept) wants(name, to string) {
 	}
 }
 
-// goes has Kubernetes say that a node is about to go, or that it is not, and returns who has the address then.
+// goes has Kubernetes say that a node is about to go, or that it is not, and returns who has the
+// address then.
 func (k *kept) goes(name, condition string) string {
 	k.setNode(name, func(n *watcher.Node) { n.Going = condition })
 	k.model.pass(5 * time.Second)
 	return k.one(k.ip)
 }
 
-// TestPlannedMoveAndReturn: who takes the address of a live node passes to it, before answering; and so does that node when
-// it takes the address back, while the other one passes what comes late.
+// TestPlannedMoveAndReturn: who takes the address of a live node passes to it, before answering;
+// and so does that node when it takes the address back, while the other one passes what comes late.
 func TestPlannedMoveAndReturn(t *testing.T) {
 	keep(t, func(k *kept) {
 		first := k.one(k.ip)
@@ -147,8 +148,8 @@ func TestPlannedMoveAndReturn(t *testing.T) {
 	})
 }
 
-// TestPassingSpeakerRestarts: what the kernel passes outlives the speaker, and the next one goes on with it. What was for a
-// moment only does not.
+// TestPassingSpeakerRestarts: what the kernel passes outlives the speaker, and the next one goes on
+// with it. What was for a moment only does not.
 func TestPassingSpeakerRestarts(t *testing.T) {
 	keep(t, func(k *kept) {
 		first := k.one(k.ip)
@@ -169,7 +170,8 @@ func TestPassingSpeakerRestarts(t *testing.T) {
 	})
 }
 
-// TestDeathIsNoMoveToKeep: a node that died is not passed to, whether it died with the address or later.
+// TestDeathIsNoMoveToKeep: a node that died is not passed to, whether it died with the address or
+// later.
 func TestDeathIsNoMoveToKeep(t *testing.T) {
 	keep(t, func(k *kept) {
 		first := k.one(k.ip)
@@ -184,7 +186,8 @@ func TestDeathIsNoMoveToKeep(t *testing.T) {
 	})
 }
 
-// TestNotKept: a kernel that refuses is a condition of this node, it is asked again, and all else goes on.
+// TestNotKept: a kernel that refuses is a condition of this node, it is asked again, and all else
+// goes on.
 func TestNotKept(t *testing.T) {
 	keep(t, func(k *kept) {
 		first := k.one(k.ip)
@@ -213,7 +216,8 @@ func TestNotKept(t *testing.T) {
 	})
 }
 
-// TestPassesAreWrittenAgain: what somebody empties is there again soon, and where nothing is passed nothing is written.
+// TestPassesAreWrittenAgain: what somebody empties is there again soon, and where nothing is passed
+// nothing is written.
 func TestPassesAreWrittenAgain(t *testing.T) {
 	keep(t, func(k *kept) {
 		first := k.one(k.ip)
