@@ -32,6 +32,9 @@ app.kubernetes.io/name: starling
 {{- if ne .Values.restartGrace "1m" }}
 - --restart-grace={{ .Values.restartGrace }}
 {{- end }}
+{{- if .Values.keepConnections }}
+- --keep-connections
+{{- end }}
 {{- if .Values.ignoreExcludeLabel }}
 - --ignore-exclude-label
 {{- end }}
