@@ -48,8 +48,9 @@ func (s *watched) hold(t *testing.T) *probe.Holder {
 	return h
 }
 
-// TestKeepConnections drains the announcer and has it come back, with connections to backends on other nodes. Those that began
-// on it survive both moves, and those that began meanwhile survive its return.
+// TestKeepConnections drains the announcer and has it come back, with connections to backends on
+// other nodes. Those that began on it survive both moves, and those that began meanwhile survive
+// its return.
 func TestKeepConnections(t *testing.T) {
 	keeping(t)
 	s := watchService(t, "keep", "udp")
