@@ -230,6 +230,33 @@ func TestMoves(t *testing.T) {
 	})
 }
 
+// TestRewrite: packets see the rules of before or those of after, and nothing in between.
+func TestRewrite(t *testing.T) {
+	families4And6(t, func(t *testing.T, f family) {
+		s := newSite(t, f)
+		s.at(0)
+		s.dial(held)
+		k := s.nodes[1].passes(s.pass(0, 0))
+		s.at(1)
+		other := flows.Pass{VIP: s.vip.Next(), To: s.addrs[0]}
+		for i := range 10 {
+			done := make(chan error)
+			go func() { done <- k.Pass([]flows.Pass{s.pass(0, 0), other}[:1+i%2]) }()
+			for written := false; !written; {
+				if n := s.alive(); n != held {
+					t.Fatalf("%d of %d connections survive when rules are written", n, held)
+				}
+				select {
+				case err := <-done:
+					s.client.must("pass", err)
+					written = true
+				default:
+				}
+			}
+		}
+	})
+}
+
 // TestToAndFro: two nodes that pass to each other what they do not know send a packet back once,
 // and answer it.
 func TestToAndFro(t *testing.T) {
@@ -309,6 +336,26 @@ func TestRestart(t *testing.T) {
 	}
 	if n, err := h.kernel().Flows(); n != 0 || err != nil {
 		t.Errorf("%d flows, %v, without tables", n, err)
+	}
+}
+
+// TestEndsByItself: what no speaker writes again is passed no more.
+func TestEndsByItself(t *testing.T) {
+	privileged(t)
+	k := newHost(t).kernel()
+	k.keep = 200 * time.Millisecond
+	if err := k.Pass(many(2)); err != nil {
+		t.Fatal(err)
+	}
+	for late := time.Now().Add(patience); ; {
+		switch left, err := k.Passed(); {
+		case err != nil:
+			t.Fatal(err)
+		case len(left) == 0:
+			return
+		case time.Now().After(late):
+			t.Fatalf("still passed: %v", left)
+		}
 	}
 }
 
