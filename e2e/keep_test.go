@@ -2,11 +2,12 @@ package e2e
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
 
+	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/probe"
 	"github.com/starling-lb/starling/e2e/starling"
 )
@@ -18,74 +19,87 @@ const held = 60
 func keeping(t *testing.T) {
 	t.Helper()
 	set := "daemonset/" + starling.Name
-	kubectl := func(args ...string) {
+	rollout := func(args ...string) {
 		t.Helper()
-		if out, err := shared.Kubectl(context.WithoutCancel(t.Context()), "", append([]string{"-n", starling.Namespace}, args...)...); err != nil {
-			t.Fatalf("kubectl %v: %v: %s", args, err, out)
+		for _, args := range [][]string{args, {"rollout", "status", "--timeout=3m", set}} {
+			if out, err := shared.Kubectl(context.WithoutCancel(t.Context()), "", append([]string{"-n", starling.Namespace}, args...)...); err != nil {
+				t.Fatalf("kubectl %v: %v: %s", args, err, out)
+			}
 		}
 	}
-	settle := func() {
-		t.Helper()
-		kubectl("rollout", "status", "--timeout=3m", set)
-		allReady(t)
-	}
-	kubectl("patch", set, "--type=strategic", "-p", `{"spec":{"template":{"spec":{"containers":[{"name":"starling",
+	rollout("patch", set, "--type=strategic", "-p", `{"spec":{"template":{"spec":{"containers":[{"name":"starling",
 		"env":[{"name":"STARLING_KEEP_CONNECTIONS","value":"true"}],"securityContext":{"capabilities":{"add":["NET_RAW","NET_ADMIN"]}}}]}}}}`)
-	t.Cleanup(func() {
-		kubectl("rollout", "undo", set)
-		settle()
-	})
-	settle()
+	t.Cleanup(func() { rollout("rollout", "undo", set) })
+	allReady(t)
 }
 
-// hold opens connections through the address.
-func (s *watched) hold(t *testing.T) *probe.Holder {
+// hold opens connections through the address, none of which may be cut until the test ends.
+func (s *watched) hold(t *testing.T, when string) {
 	t.Helper()
 	h, err := probe.Hold(t.Context(), probe.Config{Dial: shared.Client.Dial, Address: net.JoinHostPort(s.ip.String(), "80")}, held)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	t.Cleanup(func() {
+		report := h.Stop()
+		t.Logf("begun %s: %s", when, report)
+		if report.Cut > 0 {
+			t.Errorf("%d of %d connections that began %s were cut", report.Cut, report.Connections, when)
+		}
+	})
 }
 
-// TestKeepConnections drains the announcer and has it come back, with connections to backends on
-// other nodes. Those that began on it survive both moves, and those that began meanwhile survive
-// its return.
+// passed waits until some nodes pass as many connections as are held.
+func passed(t *testing.T, nodes ...*cluster.Node) {
+	t.Helper()
+	until(t, 10*time.Second, "passed connections", func(context.Context) error {
+		if n := deaths(t, "starling_forwarded_flows", nodes...); n != held {
+			return fmt.Errorf("%d are passed", n)
+		}
+		return nil
+	})
+}
+
+// TestKeepConnections moves an address from a live node, with connections to backends on other nodes.
 func TestKeepConnections(t *testing.T) {
 	keeping(t)
-	s := watchService(t, "keep", "udp")
-	first, begun := s.hold(t), time.Now()
+	t.Run("cordoned, and its speaker ends", keptCordoned)
+	t.Run("excluded", keptExcluded)
+}
+
+// keptCordoned ends the speaker of a cordoned node, which hands over, and is soon back with its next speaker.
+func keptCordoned(t *testing.T) {
+	s := watchService(t, "keep-cordoned", "udp")
+	begun := time.Now()
+	s.hold(t, "before the hand-over")
 	t.Cleanup(func() { s.kubectl(t, "uncordon", s.owner.Name) })
 	s.kubectl(t, "cordon", s.owner.Name)
 	s.deletePod(t)
 	if !s.handedOver(t, begun) {
-		t.Fatalf("nobody else announced the address when the speaker of %s ended", s.owner.Name)
+		t.Errorf("nobody else announced the address when the speaker of %s ended", s.owner.Name)
 	}
-	allReady(t)
-	settled(t, s.watcher, s.ip)
-	until(t, 10*time.Second, "passed connections", func(context.Context) error {
-		if n := deaths(t, "starling_forwarded_flows", s.others()...); n != held {
-			return errors.New("another number is passed")
-		}
-		return nil
-	})
-	second := s.hold(t)
-	s.kubectl(t, "uncordon", s.owner.Name)
 	s.returned(t)
 	allReady(t)
 	settled(t, s.watcher, s.ip)
-	until(t, 10*time.Second, "passed connections", func(context.Context) error {
-		if n := deaths(t, "starling_forwarded_flows", s.owner); n != held {
-			return errors.New("another number is passed back")
-		}
-		return nil
-	})
-	for what, h := range map[string]*probe.Holder{"begun before the drain": first, "begun before the return": second} {
-		report := h.Stop()
-		t.Logf("%s: %s", what, report)
-		if report.Cut > 0 {
-			t.Errorf("%s: %d of %d connections were cut", what, report.Cut, report.Connections)
-		}
+	s.undisturbed(t, "end of the speaker of a cordoned node, and its return")
+}
+
+// keptExcluded takes the address from a node for some time: connections that begin meanwhile survive its return as well.
+func keptExcluded(t *testing.T) {
+	s := watchService(t, "keep-excluded", "udp")
+	s.hold(t, "before the move")
+	exclude := func(mark string) {
+		s.kubectl(t, "label", "node", s.owner.Name, "node.kubernetes.io/exclude-from-external-load-balancers"+mark)
 	}
-	s.undisturbed(t, "drain and return with --keep-connections")
+	t.Cleanup(func() { exclude("-") })
+	exclude("=")
+	s.moved(t)
+	settled(t, s.watcher, s.ip)
+	passed(t, s.others()...)
+	s.hold(t, "before the return")
+	exclude("-")
+	s.returned(t)
+	settled(t, s.watcher, s.ip)
+	passed(t, s.owner)
+	s.undisturbed(t, "label that excludes a node, and its end")
 }
