@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -226,6 +227,27 @@ func TestMoves(t *testing.T) {
 		}
 		if n := s.alive(); n != 3*held {
 			t.Errorf("%d of %d connections survive two moves", n, 3*held)
+		}
+	})
+}
+
+// TestBulk: large transfers, of which the kernel joins packets, go the same way.
+func TestBulk(t *testing.T) {
+	families4And6(t, func(t *testing.T, f family) {
+		s := newSite(t, f)
+		s.at(0)
+		s.dial(1)
+		k := s.nodes[1].passes(s.pass(0, 0))
+		s.at(1)
+		c, sent := s.clients[0], bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
+		s.client.must("deadline", c.SetDeadline(time.Now().Add(patience)))
+		go func() { _, _ = c.Write(sent) }()
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("%d bytes are not what came back: %v", len(sent), err)
+		}
+		if n, err := k.Flows(); n != 1 || err != nil {
+			t.Errorf("%d flows are passed, %v", n, err)
 		}
 	})
 }
