@@ -230,7 +230,7 @@ func TestAddress(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var n Node
-			for _, a := range strings.Fields(tc.addrs) {
+			for a := range strings.FieldsSeq(tc.addrs) {
 				n.Addrs = append(n.Addrs, netip.MustParseAddr(a))
 			}
 			got := n.reached(vip, lan)
