@@ -20,8 +20,8 @@ const module = "github.com/starling-lb/starling"
 var rooms = map[string][]string{
 	".":         {},
 	"api":       {"health"},
-	"cmd":       {"api", "arpd", "claims", "doctor", "health", "lease", "mesh", "metallb", "owner", "peers", "proxy", "rotate", "speaker", "status", "wake", "watcher"},
-	"speaker":   {"api", "arpd", "claims", "elect", "forward", "health", "lease", "liveness", "mesh", "owner", "peers", "probe", "proxy", "report", "tentative", "wake", "watcher"},
+	"cmd":       {"api", "arpd", "claims", "doctor", "health", "lease", "mesh", "metallb", "nft", "owner", "peers", "proxy", "rotate", "speaker", "status", "wake", "watcher"},
+	"speaker":   {"api", "arpd", "claims", "elect", "flows", "forward", "health", "lease", "liveness", "mesh", "owner", "peers", "probe", "proxy", "report", "tentative", "wake", "watcher"},
 	"elect":     {"lease", "mesh", "owner", "watcher"},
 	"tentative": {"claims", "lease", "mesh", "probe", "wake"},
 	"liveness":  {"forward", "mesh", "peers", "probe", "wake"},
@@ -36,6 +36,8 @@ var rooms = map[string][]string{
 	"forward":   {"owner", "wake"},
 	"peers":     {"owner", "probe", "wake"},
 	"claims":    {"owner", "probe", "wake"},
+	"flows":     {"probe", "wake"},
+	"nft":       {"flows"},
 	"probe":     {"wake"},
 	"wake":      {},
 	"proxy":     {"health"},
@@ -62,12 +64,13 @@ var borders = []struct {
 	{"github.com/hashicorp/memberlist", []string{"mesh"}},
 	{"github.com/mdlayher/", []string{"arpd"}},
 	{"github.com/vishvananda/", []string{"arpd/netif"}},
+	{"github.com/google/nftables", []string{"nft"}},
 	{"github.com/urfave/cli/", []string{"cmd"}},
 }
 
 // pure rooms, and folders of others, do no input or output and log nothing, and their answers depend on no chance. That
 // they read no clock is for the linter to hold: they need package time for its types.
-var pure = []string{"api", "arpd/announce", "arpd/packet", "claims", "elect", "forward", "health", "owner", "lease", "metallb", "peers", "probe", "report", "rotate", "tentative", "wake"}
+var pure = []string{"api", "arpd/announce", "arpd/packet", "claims", "elect", "flows", "forward", "health", "owner", "lease", "metallb", "peers", "probe", "report", "rotate", "tentative", "wake"}
 
 // impure are packages, or with a slash at the end everything below.
 var impure = []string{

@@ -72,13 +72,14 @@ func TestChartValues(t *testing.T) {
 		{"pull secrets", "imagePullSecrets: [{name: s}]", daemonSet, "spec.template.spec.imagePullSecrets.0.name", "s"},
 		{
 			"arguments",
-			"{loadBalancerClass: l2, interfaces: [eth*, '!eth9'], failureDetection: fast, restartGrace: 90s, holdDown: never, forwardingTest: false, ignoreExcludeLabel: true, metricsPerAddress: true, log: {level: debug, format: console}, extraArgs: ['--join=n9']}",
+			"{loadBalancerClass: l2, interfaces: [eth*, '!eth9'], failureDetection: fast, restartGrace: 90s, holdDown: never, forwardingTest: false, keepConnections: true, ignoreExcludeLabel: true, metricsPerAddress: true, log: {level: debug, format: console}, extraArgs: ['--join=n9']}",
 			daemonSet, container + ".args",
 			[]any{
 				"run", "--config-map=starling", "--state-dir=/var/lib/starling", "--lb-class=l2", "--interface=eth*", "--interface=!eth9",
-				"--failure-detection=fast", "--restart-grace=90s", "--hold-down=never", "--forwarding-test=false", "--ignore-exclude-label", "--metrics-per-address", "--log-level=debug", "--log-format=console", "--join=n9",
+				"--failure-detection=fast", "--restart-grace=90s", "--hold-down=never", "--forwarding-test=false", "--keep-connections", "--ignore-exclude-label", "--metrics-per-address", "--log-level=debug", "--log-format=console", "--join=n9",
 			},
 		},
+		{"capabilities", "{}", daemonSet, container + ".securityContext.capabilities.add", []any{"NET_RAW"}},
 		{"state", "stateDir: /data", daemonSet, "spec.template.spec.volumes.0.hostPath.path", "/data"},
 		{"pools elsewhere", "poolsConfigMap: mine", daemonSet, container + ".args.1", "--config-map=mine"},
 		{"rights to pools elsewhere", "poolsConfigMap: mine", "Role starling-system/starling", "rules.1.resourceNames.0", "mine"},

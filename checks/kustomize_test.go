@@ -44,9 +44,10 @@ func differences(a, b map[string]map[string]any) []string {
 func TestOverlays(t *testing.T) {
 	base := build(t, "../manifests/base")
 	want := map[string][]string{
-		"example":        {"ConfigMap starling-system/starling"},
-		"network-policy": {policy},
-		"status-auth":    {"ClusterRoleBinding /starling-auth-delegator", daemonSet},
+		"example":          {"ConfigMap starling-system/starling"},
+		"keep-connections": {daemonSet},
+		"network-policy":   {policy},
+		"status-auth":      {"ClusterRoleBinding /starling-auth-delegator", daemonSet},
 	}
 	folders, err := os.ReadDir("../manifests/overlays")
 	if err != nil {
@@ -72,6 +73,14 @@ func TestPolicies(t *testing.T) {
 // TestStatusAuth: the overlay installs what the chart does.
 func TestStatusAuth(t *testing.T) {
 	overlay, chart := build(t, "../manifests/overlays/status-auth"), withoutPools(t, render(t, "{status: {auth: true}, namespace: {create: true}}"))
+	if diff := cmp.Diff(overlay, chart); diff != "" {
+		t.Errorf("objects (-overlay +chart):\n%s", diff)
+	}
+}
+
+// TestKeepConnections: the overlay installs what the chart does.
+func TestKeepConnections(t *testing.T) {
+	overlay, chart := build(t, "../manifests/overlays/keep-connections"), withoutPools(t, render(t, "{keepConnections: true, namespace: {create: true}}"))
 	if diff := cmp.Diff(overlay, chart); diff != "" {
 		t.Errorf("objects (-overlay +chart):\n%s", diff)
 	}

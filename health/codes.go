@@ -39,6 +39,7 @@ const (
 	KernelAsks          Code = "kernel-asks"
 	ProxyARP            Code = "proxy-arp"
 	RouteWithoutLink    Code = "route-without-link"
+	ConnectionsNotKept  Code = "connections-not-kept"
 )
 
 // Codes of conditions of other nodes, and between nodes.
@@ -286,6 +287,10 @@ var rules = []Rule{
 	},
 	{Code: KernelHasAddress, Severity: Warning, About: on(KindNode), Local: true, Meaning: "The address of a Service is on an interface of the node, whose kernel answers for it, whichever node announces it."},
 	{Code: KernelAnswers, Severity: Warning, About: on(KindNode), Local: true, Meaning: "The kernel of the node answers for addresses of Services that are on another interface, such as kube-ipvs0."},
+	{
+		Code: ConnectionsNotKept, Severity: Warning, About: on(KindNode), Local: true, Meaning: "The speaker may not write rules of nftables, or the kernel does not take them, so TCP connections end when an address moves to the node.",
+		Advice: "let the container have the capability NET_ADMIN, and see that the kernel has nf_tables, nft_ct and nft_dup_ipv4 or nft_dup_ipv6; or leave --keep-connections out",
+	},
 	{Code: KernelAsks, Severity: Warning, About: on(KindNode), Local: true, Meaning: "The kernel of the node asks its neighbors in the name of addresses of Services."},
 	{Code: ProxyARP, Severity: Warning, About: on(KindNode), Local: true, Meaning: "Proxy ARP of the node's kernel answers for addresses of Services."},
 	{

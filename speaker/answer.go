@@ -20,6 +20,7 @@ func (s *Speaker) speak(w *world) {
 	s.deputise(w)
 	heirs := s.heirs(w)
 	s.settle(w)
+	s.pass(w)
 	s.live.Step(w.wanted())
 	s.test(w)
 	s.cfg.Wire.Meet(s.company(w))

@@ -127,6 +127,7 @@ type node struct {
 	kubed   chan struct{}
 	proxied chan struct{}
 	proxy   proxy.State
+	flows   Flows // nil: connections are not kept
 }
 
 func newModel(t testing.TB, pools ...string) *model {
@@ -209,7 +210,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	b.speaker = New(Config{
 		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, Trial: 200 * time.Millisecond, Now: b.now,
 		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without, Testing: !m.rules.untested, Tests: m.rules.tests,
-		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b),
+		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b), Flows: b.flows,
 		Earlier: earlier, Remember: b.remember, LastReturn: held, Returned: b.returned, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})
 	var ctx context.Context

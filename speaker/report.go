@@ -21,7 +21,7 @@ const maxWaiting = 1000
 func (s *Speaker) publish(w *world) {
 	w.Usage, w.Elsewhere = s.table.Usage(w.Pools), s.table.Elsewhere()
 	twins := s.twins.Of(w.Cluster.Nodes, func(node string) bool { return node == w.Self || w.alive(node) })
-	w.Found = slices.Concat(s.forward.Complain(w.proxy, w.Self), w.drops(), s.muted, twins)
+	w.Found = slices.Concat(s.forward.Complain(w.proxy, w.Self), w.drops(), s.muted, twins, s.passing.conditions())
 	w.Mine, w.Kernels = len(s.mine), s.kernels
 	if s.mine != nil {
 		w.Own = s.answer

@@ -156,6 +156,7 @@ type Config struct {
 	API      API
 	Settings Settings
 	Proxy    Proxy                       // nil: is not waited for
+	Flows    Flows                       // nil: connections end when their address moves
 	Pings    func() map[string]mesh.Ping // round trips, asked when somebody looks; nil: not known
 	Counts   func() watcher.Counts       // what was written, asked when somebody looks; nil: not known
 	Log      zerolog.Logger
@@ -206,6 +207,7 @@ type Speaker struct {
 	took    time.Duration                // how long it was
 	drain   time.Time                    // when the end began, zero before
 	begun   bool                         // was ready once
+	passing passing                      // packets of connections that began on other nodes
 	deputy  map[netip.Addr]string        // addresses that are answered for a node whose speaker is away
 	members []mesh.Member                // remembered last
 	tested  forward.World                // as last told
@@ -285,6 +287,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		w := s.turn(s.cfg.Now())
 		if s.drained(w) {
 			s.cfg.Wire.Assign(claims.Assignment{Watched: s.watch})
+			s.stopPassing()
 			s.log.Info().Msg("silent")
 			return nil
 		}

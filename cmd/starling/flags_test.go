@@ -149,6 +149,20 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestKeepConnections: they are not kept unless that is asked for.
+func TestKeepConnections(t *testing.T) {
+	if parsed(t).keepConnections {
+		t.Error("kept by default")
+	}
+	if !parsed(t, "--keep-connections").keepConnections {
+		t.Error("not kept with the flag")
+	}
+	t.Setenv("STARLING_KEEP_CONNECTIONS", "true")
+	if !parsed(t).keepConnections {
+		t.Error("not kept with the variable")
+	}
+}
+
 // TestMetricsPerAddress: there are none unless they are asked for.
 func TestMetricsPerAddress(t *testing.T) {
 	if parsed(t).perAddress {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/nft"
 	"github.com/starling-lb/starling/speaker"
 	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/watcher"
@@ -131,6 +132,7 @@ func metricsOf(t *testing.T) catalogue {
 		t.Fatal(err)
 	}
 	speaker.New(speaker.Config{Node: "n1", Log: log, Registry: all, PerAddress: true})
+	nft.New(0, all)
 	status.New(status.Config{Log: log, Registry: all})
 	return all
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/mesh"
+	"github.com/starling-lb/starling/nft"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/speaker"
@@ -215,6 +216,9 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		t.start("proxy", health.Run)
 		cfg.Proxy = health
 	}
+	if p.cfg.keepConnections {
+		cfg.Flows = nft.New(p.cfg.grace+passFor, p.registry)
+	}
 	s := speaker.New(cfg)
 	p.doctor.Meet(
 		func() []doctor.Peer { return others(p.cfg.node, local(), nodes(), m.Members()) },
@@ -240,6 +244,9 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 	t.start("speaker", s.Run)
 	return nil
 }
+
+// passFor is for how long the kernel passes packets on while no speaker runs, beyond the grace.
+const passFor = 10 * time.Minute
 
 // speakerConfig is what the loop goes by, and the rooms that it drives.
 func (p *process) speakerConfig(w *watcher.Watcher, cluster string, m *mesh.Mesh, wire *arpd.Responder) speaker.Config {

@@ -38,6 +38,9 @@ app.kubernetes.io/name: starling
 {{- if not .Values.forwardingTest }}
 - --forwarding-test=false
 {{- end }}
+{{- if .Values.keepConnections }}
+- --keep-connections
+{{- end }}
 {{- if .Values.ignoreExcludeLabel }}
 - --ignore-exclude-label
 {{- end }}
