@@ -115,9 +115,7 @@ func (l *Liveness) Gossip(events ...any) {
 
 // Step gives the machines events, and what came from mesh and wire meanwhile, and does what it says.
 func (l *Liveness) Step(events ...any) {
-	for _, r := range l.cfg.Wire.Replies() {
-		events = append(events, r)
-	}
+	events = append(events, l.cfg.Wire.Replies()...)
 	for _, m := range l.cfg.Mesh.Messages() {
 		events = append(events, m)
 	}

@@ -40,6 +40,7 @@ func (n *network) Send(m []peers.Message) {
 }
 func (n *network) Changed() <-chan struct{} { return n.changed }
 func (n *network) Replied() <-chan struct{} { return n.replied }
+
 func (n *network) Replies() []any {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -47,6 +48,7 @@ func (n *network) Replies() []any {
 	n.replies = nil
 	return replies
 }
+
 func (n *network) Messages() []peers.Message {
 	n.mu.Lock()
 	defer n.mu.Unlock()

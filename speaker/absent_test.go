@@ -187,7 +187,7 @@ func (s *scene) still(what string, gap time.Duration, f func()) {
 // TestAbsenceIsSeen: status says until when a node keeps its addresses and who answers for them; an event does so after
 // some seconds, once. When the grace is over it is counted that addresses moved.
 func TestAbsenceIsSeen(t *testing.T) {
-	eight(t, func(m *model, at map[string]string, _ func(f func()) []*meter) {
+	eight(t, func(m *model, _ map[string]string, _ func(f func()) []*meter) {
 		ended := time.Now()
 		m.leaves("n5")
 		m.pass(2 * time.Second)

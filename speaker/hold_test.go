@@ -184,7 +184,7 @@ func TestHoldNever(t *testing.T) {
 		})
 	})
 	t.Run("it is asked while its speaker is away", func(t *testing.T) {
-		never(t, func(m *model, ip, top, second, _ string) {
+		never(t, func(m *model, ip, top, _, _ string) {
 			m.leaves(top)
 			m.release(top)
 			m.pass(2 * time.Second)
