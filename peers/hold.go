@@ -16,6 +16,9 @@ const Never = time.Duration(math.MaxInt64)
 // hold is over at once, so that a cluster that boots does not wait, and where those that are steady have
 // come back recently as well it is short. It is over when somebody asks for that after it began.
 //
+// Of a node that is cordoned the hold goes on until it is not: it is about to go again, and each move ends
+// connections.
+//
 // Each further return within a while doubles the hold, up to a maximum: what took the node away
 // may come again, and each return moves addresses.
 //
@@ -27,6 +30,7 @@ type hold struct {
 	begun   bool      // was fit once
 	earlier time.Time // an earlier process was held until then
 	asked   bool      // Return.Asked is known
+	waits   bool      // for the end of a cordon
 	here    bool      // Return.At is of this process
 }
 
@@ -56,6 +60,7 @@ type status struct {
 	kept   bool   // its addresses were kept for it, so that it never was gone
 	synced bool   // asked is known
 	asked  string // see Self.Asked
+	cordon bool   // see Self.Cordoned
 }
 
 // returning judges anew. The second result reports whether this is a new return, the third whether a hold ends
@@ -79,11 +84,22 @@ func (h *hold) returning(now time.Time, s status) (returning, fresh, over bool) 
 	if h.here && !s.long && h.Held(now) {
 		h.Until = wake.Earlier(h.Until, h.At.Add(h.times.ShortHold))
 	}
+	h.wait(now, s.cordon)
 	if !s.fit || !s.steady || h.ended(s) {
 		h.Until = time.Time{}
 	}
 	h.fit, h.begun = s.fit, h.begun || s.fit
 	return h.Held(now), fresh, !fresh && now.Before(was) && h.Until.Before(was)
+}
+
+// wait makes a hold go on as long as the node is cordoned.
+func (h *hold) wait(now time.Time, cordoned bool) {
+	switch {
+	case cordoned && h.Held(now):
+		h.Until, h.waits = h.At.Add(Never), true
+	case !cordoned && h.waits:
+		h.Until, h.waits = h.At.Add(h.length()), false
+	}
 }
 
 // ended reports whether somebody has asked for the end of the hold since it began: with another value than there was then.

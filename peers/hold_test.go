@@ -226,7 +226,7 @@ func TestHoldEndsByHand(t *testing.T) {
 			h := newHold(&times, last)
 			for i, l := range tt.looks {
 				now := epoch.Add(time.Duration(i) * time.Hour)
-				if got, _, over := h.returning(now, status{true, true, true, kept, l.synced, l.asked}); got != l.want || over && l.want {
+				if got, _, over := h.returning(now, status{true, true, true, kept, l.synced, l.asked, false}); got != l.want || over && l.want {
 					t.Errorf("look %d: held %v, over %v, want %v", i+1, got, over, l.want)
 				}
 			}

@@ -36,6 +36,7 @@ type Self struct {
 	Behind   bool           // its kube-proxy is missing: like a return when it ends
 	Only     bool           // Kubernetes knows no other node
 	Contact  time.Time      // when the API server was last heard
+	Cordoned bool           // Kubernetes is to put nothing on it
 	Asked    string         // how somebody asks for the end of a hold, by a new value; "" nobody ever did
 	Synced   bool           // that is as Kubernetes has it
 }
@@ -352,7 +353,7 @@ func (p *Peers) evaluateSelf(list []Peer, now time.Time) {
 		}
 	}
 	returning, fresh, over := p.hold.returning(now, status{
-		fit: p.me.Fit && !p.me.Behind && !p.cutOff, steady: steady, long: long, kept: p.kept(), synced: p.me.Synced, asked: p.me.Asked,
+		fit: p.me.Fit && !p.me.Behind && !p.cutOff, steady: steady, long: long, kept: p.kept(), synced: p.me.Synced, asked: p.me.Asked, cordon: p.me.Cordoned,
 	})
 	if fresh {
 		p.note(p.self, Returned)

@@ -16,14 +16,14 @@ import (
 )
 
 // member is a member as status shows it.
-func member(m mesh.Member) api.Member {
+func (w *World) member(m mesh.Member) api.Member {
 	r := api.Member{
 		Name: m.Name, State: string(m.State), Ready: m.Meta.Ready, Draining: m.Meta.Draining, Returning: m.Meta.Returning, NoProxy: m.Meta.NoProxy && !m.Meta.Drops, Drops: m.Meta.Drops,
 		Segments: Texts(m.Meta.Segments), Keys: slices.Clone(m.Meta.Keys), Version: m.Meta.Version, Since: m.Since,
 	}
 	r.Addr = m.Addr.String()
 	if m.Meta.Returning {
-		r.Hold = hold(m)
+		r.Hold = w.hold(m)
 		if m.Meta.Until.Before(mesh.Forever) {
 			r.HeldUntil = m.Meta.Until
 		}
@@ -33,8 +33,10 @@ func member(m mesh.Member) api.Member {
 }
 
 // hold says what a node waits for that came back.
-func hold(m mesh.Member) string {
+func (w *World) hold(m mesh.Member) string {
 	switch until := m.Meta.Until; {
+	case slices.ContainsFunc(w.Cluster.Nodes, func(n watcher.Node) bool { return n.Name == m.Name && n.Cordoned }):
+		return "others go first until it is uncordoned"
 	case until.IsZero(): // only heard on the wire
 		return "others go first for a while"
 	case until.Before(mesh.Forever):
@@ -102,7 +104,7 @@ func (w *World) members(l Look) []api.Member {
 	}
 	list := make([]api.Member, 0, len(w.Members))
 	for _, m := range w.Members {
-		r, p := member(m), pings[m.Name]
+		r, p := w.member(m), pings[m.Name]
 		r.RoundTrip, r.LastSeen = p.RoundTrip.Seconds(), p.Seen
 		if at := l.LastReply(m.Name); at.After(r.LastSeen) {
 			r.LastSeen = at
@@ -156,7 +158,7 @@ func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
 	case m.Meta.OutOfTouch():
 		return is(health.NodeOutOfTouch, "%s has lost the API server: it announces, but learns of no change", m.Name)
 	case m.Meta.Returning && m.Meta.Until.Sub(w.Now) > longHold:
-		return is(health.NodeReturning, "%s came back: %s", m.Name, hold(m))
+		return is(health.NodeReturning, "%s came back: %s", m.Name, w.hold(m))
 	}
 	i, known := slices.BinarySearchFunc(w.Cluster.Nodes, m.Name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
 	switch {

@@ -70,9 +70,13 @@ func TestHold(t *testing.T) {
 		{"as the wire says", back(time.Time{}), "others go first for a while", time.Time{}},
 		{"not at all", mesh.Member{Name: "n4", Meta: mesh.Meta{Ready: true}}, "", time.Time{}},
 	} {
-		if got := member(tt.in); got.Hold != tt.want || !got.HeldUntil.Equal(tt.at) {
+		if got := (&World{}).member(tt.in); got.Hold != tt.want || !got.HeldUntil.Equal(tt.at) {
 			t.Errorf("%s: %q until %v, want %q until %v", tt.name, got.Hold, got.HeldUntil, tt.want, tt.at)
 		}
+	}
+	cordoned := &World{Cluster: watcher.State{Nodes: []watcher.Node{{Name: "n4", Cordoned: true}}}}
+	if got, want := cordoned.member(back(mesh.Forever)).Hold, "others go first until it is uncordoned"; got != want {
+		t.Errorf("cordoned: %q, want %q", got, want)
 	}
 	w := &World{Members: []mesh.Member{back(mesh.Forever), {Name: "n5"}}}
 	for words, ranking := range map[string][]api.Candidate{

@@ -69,7 +69,7 @@ func (w *World) heldBack(r *api.Who) (words string) {
 		}
 		for _, m := range w.Members {
 			if m.Name == c.Node && m.Meta.Returning {
-				words += fmt.Sprintf("; %s ranks higher, but came back: %s", m.Name, hold(m))
+				words += fmt.Sprintf("; %s ranks higher, but came back: %s", m.Name, w.hold(m))
 			}
 		}
 	}

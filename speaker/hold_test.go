@@ -61,6 +61,39 @@ func TestFlappingLink(t *testing.T) {
 	}
 }
 
+// TestCordonedNodeTakesNothingBack: a node that is cordoned while its speaker starts again lets others go first until it is
+// uncordoned, and one that has its addresses keeps them.
+func TestCordonedNodeTakesNothingBack(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		top, second, _ := m.rank(ip)
+		m.pass(time.Minute)
+		cordon := func(is bool) { m.setNode(top, func(n *watcher.Node) { n.Cordoned = is }) }
+		gap, double := m.during(ip, func() {
+			cordon(true)
+			m.pass(time.Minute)
+			if got := m.one(ip); got != top {
+				t.Errorf("%s answers, and a cordon alone moves nothing", got)
+			}
+			m.leaves(top)
+			m.begin(top)
+			m.pass(10 * time.Minute)
+			if got := m.one(ip); got != second {
+				t.Errorf("%s answers while %s is cordoned, want %s", got, top, second)
+			}
+			if got, want := m.member(second, top).Hold, "others go first until it is uncordoned"; got != want {
+				t.Errorf("status says %q, want %q", got, want)
+			}
+			cordon(false)
+			m.pass(5 * time.Second)
+		})
+		if got := m.one(ip); got != top || gap > 0 || double > 10*time.Millisecond { // of two moves
+			t.Errorf("%s answers in the end, want %s; nobody for %s, two for %s", got, top, gap, double)
+		}
+	}, tenAddresses)
+}
+
 // TestHoldNever: a node that came back after its death takes no address that another may have, whatever other speakers
 // and its own do, until somebody asks for it or it is the only one.
 func TestHoldNever(t *testing.T) {

@@ -232,13 +232,12 @@ func named(nodes []watcher.Node, name string) bool {
 	return known || len(nodes) == 0
 }
 
-// asked is how somebody asks that a node is held no longer.
-func asked(nodes []watcher.Node, name string) string {
-	i, known := slices.BinarySearchFunc(nodes, name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
-	if !known {
-		return ""
+// nodeOf is the Node of that name, or one of which nothing is known.
+func nodeOf(nodes []watcher.Node, name string) (n watcher.Node) {
+	if i, known := slices.BinarySearchFunc(nodes, name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) }); known {
+		n = nodes[i]
 	}
-	return nodes[i].Return
+	return n
 }
 
 // nodesOf are the nodes of Kubernetes, in the words of package peers.
@@ -252,9 +251,10 @@ func nodesOf(nodes []watcher.Node) peers.Nodes {
 
 // self is what this node is to its peers.
 func (s *Speaker) self(w *world, own []netip.Prefix) peers.Self {
+	node := nodeOf(w.Cluster.Nodes, s.cfg.Node)
 	return peers.Self{
 		Networks: own, MACs: macs(w.Wire), Fit: len(w.Lacks) == 0, Behind: s.behind(w), Contact: w.Cluster.LastContact,
-		Asked: asked(w.Cluster.Nodes, s.cfg.Node), Synced: w.Cluster.Synced,
+		Asked: node.Return, Cordoned: node.Cordoned, Synced: w.Cluster.Synced,
 		Only: len(w.Cluster.Nodes) == 1 && w.Cluster.Nodes[0].Name == s.cfg.Node,
 	}
 }
