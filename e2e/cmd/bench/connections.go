@@ -39,15 +39,18 @@ func (o *options) connections(ctx context.Context, p *step.Printer, c *cluster.C
 			}
 			return f.replaced(ctx, owner, pod)
 		}},
-		{"owner's speaker stopped for 10 s", func(ctx context.Context, owner *cluster.Node, _ string) error {
-			if err := owner.Signal(starling.Name, syscall.SIGSTOP); err != nil {
-				return err
+		{"owner's speaker stopped for 10 s", f.stoppedFor(10 * time.Second)},
+		{"owner's speaker stopped for 40 s", f.stoppedFor(40 * time.Second)},
+		{"owner cordoned and uncordoned", func(ctx context.Context, owner *cluster.Node, _ string) error {
+			for _, command := range []string{"cordon", "uncordon"} {
+				if _, err := f.c.Kubectl(ctx, "", command, owner.Name); err != nil {
+					return err
+				}
+				if err := f.healthy(ctx); err != nil {
+					return err
+				}
 			}
-			time.Sleep(10 * time.Second)
-			if err := owner.Signal(starling.Name, syscall.SIGCONT); err != nil {
-				return err
-			}
-			return f.healthy(ctx)
+			return nil
 		}},
 	} {
 		if err := f.hold(ctx, fault.what, fault.do); err != nil {
@@ -55,6 +58,20 @@ func (o *options) connections(ctx context.Context, p *step.Printer, c *cluster.C
 		}
 	}
 	return nil
+}
+
+// stoppedFor stops the speaker of the owner for a while, as long as an image may take to pull.
+func (f *faulter) stoppedFor(d time.Duration) func(context.Context, *cluster.Node, string) error {
+	return func(ctx context.Context, owner *cluster.Node, _ string) error {
+		if err := owner.Signal(starling.Name, syscall.SIGSTOP); err != nil {
+			return err
+		}
+		time.Sleep(d)
+		if err := owner.Signal(starling.Name, syscall.SIGCONT); err != nil {
+			return err
+		}
+		return f.healthy(ctx)
+	}
 }
 
 // rolled replaces all speakers, one after the other, as a new image does.
