@@ -44,30 +44,30 @@ const (
 
 // Member is a speaker of the mesh.
 type Member struct {
-	Name       string    `json:"name"`               // node name
-	Addr       string    `json:"addr"`               // gossip address and port
-	State      string    `json:"state"`              // "alive", "dead", "left", or "wire": not reached by gossip, alive on the wire
-	Ready      bool      `json:"ready"`              // as it says of itself
-	Draining   bool      `json:"draining"`           // about to leave
-	Returning  bool      `json:"returning"`          // came back, and others go first
-	Hold       string    `json:"hold"`               // what a returning one waits for, in words; "" nothing
-	HeldUntil  time.Time `json:"heldUntil,omitzero"` // when that ends; no time: never by time alone
-	Away       string    `json:"away"`               // until when an absent one keeps its addresses, and who answers for them, in words; "" it is not absent
-	KeepsUntil time.Time `json:"keepsUntil,omitzero"`
-	Drops      bool      `json:"notForwarding"`      // the node does not forward what comes for addresses, others go first
-	NoProxy    bool      `json:"noKubeProxy"`        // kube-proxy of the node does not run, others go first
-	Segments   []string  `json:"segments"`           // L2 networks of the node as prefixes
-	Keys       []string  `json:"keys"`               // fingerprints of its gossip keys, the one that encrypts first
-	Version    string    `json:"version"`            // of its program
-	Since      time.Time `json:"since,omitzero"`     // of the last change of state
-	LastSeen   time.Time `json:"lastSeen,omitzero"`  // when it last answered this node: a probe of gossip, or on the wire
-	RoundTrip  float64   `json:"roundTrip,omitzero"` // of the last probe, in seconds; none: not probed yet, or this node itself
-	Health     string    `json:"health"`             // one or two words: "ready", "draining", "on the wire", "dead", ...
-	Verdict    string    `json:"verdict"`            // what is wrong with it, in words; "" nothing
-	Todo       string    `json:"todo"`               // what to do about that
-	Tier       string    `json:"tier"`               // preference class: "normal", "cordoned", ...; "" when it is not
-	Unfit      string    `json:"unfit"`              // why it may announce nothing at all, "" if it may
-	Announces  int       `json:"announces"`          // addresses that it owns
+	Name       string    `json:"name"`                // node name
+	Addr       string    `json:"addr"`                // gossip address and port
+	State      string    `json:"state"`               // "alive", "dead", "left", "absent": its speaker is away, or "wire": not reached by gossip, alive on the wire
+	Ready      bool      `json:"ready"`               // as it says of itself
+	Draining   bool      `json:"draining"`            // about to leave
+	Returning  bool      `json:"returning"`           // came back, and others go first
+	Hold       string    `json:"hold"`                // what a returning one waits for, in words; "" nothing
+	HeldUntil  time.Time `json:"heldUntil,omitzero"`  // when that ends; no time: never by time alone
+	Away       string    `json:"away"`                // until when an absent one keeps its addresses, and who answers for them, in words; "" it is not absent
+	KeepsUntil time.Time `json:"keepsUntil,omitzero"` // the same time
+	Drops      bool      `json:"notForwarding"`       // the node does not forward what comes for addresses, others go first
+	NoProxy    bool      `json:"noKubeProxy"`         // kube-proxy of the node does not run, others go first
+	Segments   []string  `json:"segments"`            // L2 networks of the node as prefixes
+	Keys       []string  `json:"keys"`                // fingerprints of its gossip keys, the one that encrypts first
+	Version    string    `json:"version"`             // of its program
+	Since      time.Time `json:"since,omitzero"`      // of the last change of state
+	LastSeen   time.Time `json:"lastSeen,omitzero"`   // when it last answered this node: a probe of gossip, or on the wire
+	RoundTrip  float64   `json:"roundTrip,omitzero"`  // of the last probe, in seconds; none: not probed yet, or this node itself
+	Health     string    `json:"health"`              // one or two words: "ready", "draining", "on the wire", "dead", ...
+	Verdict    string    `json:"verdict"`             // what is wrong with it, in words; "" nothing
+	Todo       string    `json:"todo"`                // what to do about that
+	Tier       string    `json:"tier"`                // preference class: "normal", "cordoned", ...; "" when it is not
+	Unfit      string    `json:"unfit"`               // why it may announce nothing at all, "" if it may
+	Announces  int       `json:"announces"`           // addresses that it owns
 }
 
 // VIP is an address that at least one Service holds.

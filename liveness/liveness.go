@@ -226,6 +226,8 @@ func (l *Liveness) note(n peers.Note, last peers.Return) {
 		l.metrics.absences.Inc()
 	case peers.Late:
 		l.metrics.moved.WithLabelValues(late).Inc()
+	case peers.Failed:
+		l.metrics.moved.WithLabelValues(failed).Inc()
 	case peers.Lost:
 		l.metrics.moved.WithLabelValues(lost).Inc()
 	case peers.Died:

@@ -4,8 +4,9 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Reasons of moves.
 const (
-	late = "late"
-	lost = "lost"
+	late   = "late"
+	lost   = "lost"
+	failed = "failed"
 )
 
 type metrics struct {
@@ -28,12 +29,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		absences: counter("member_absences_total", "Members whose speakers this one found to be away while their hosts were there."),
 		moved: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "starling_member_absences_moved_total",
-			Help: "Absences of members that ended with their addresses at other nodes, by reason: late, the speaker was not back within --restart-grace; lost, the host is gone.",
+			Help: "Absences of members that ended with their addresses at other nodes, by reason: late, the speaker was not back within --restart-grace; lost, the host is gone; failed, the node does not forward.",
 		}, []string{"reason"}),
 		drops:   counter("member_forwarding_failures_total", "Nodes that this speaker found not to forward what comes for addresses of Services, while another node did."),
 		givenUp: counter("wire_deaths_total", "Members declared dead because they stopped replying on the wire, before gossip noticed."),
 	}
-	for _, reason := range []string{late, lost} {
+	for _, reason := range []string{late, lost, failed} {
 		m.moved.WithLabelValues(reason)
 	}
 	if r != nil {

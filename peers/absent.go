@@ -49,9 +49,6 @@ func (p *Peers) fails(q *Peer, now time.Time) bool {
 	}
 	d := said[0]
 	q.Reason = fmt.Sprintf("its speaker is away, and it does not forward: %s was not answered through it, and %s had it answered through %s", d.At, d.By, d.Other)
-	if p.absences[q.Name] != nil {
-		p.note(q.Name, Failed)
-	}
 	return true
 }
 
@@ -95,7 +92,7 @@ func (p *Peers) mayBeAbsent(m *Member) bool {
 }
 
 // noteMoves notes whose absence has ended otherwise than by the return of its speaker.
-func (p *Peers) noteMoves(list []Peer) {
+func (p *Peers) noteMoves(list []Peer, now time.Time) {
 	for i := range p.last.Peers {
 		was := &p.last.Peers[i]
 		if a := p.absences[was.Name]; was.State != Absent || a == nil || !a.noted {
@@ -103,6 +100,8 @@ func (p *Peers) noteMoves(list []Peer) {
 		}
 		switch moved := slices.ContainsFunc(list, func(q Peer) bool { return q.Name == was.Name && !q.State.Owns() }); {
 		case !moved:
+		case len(p.dropped(was.Name, now)) > 0:
+			p.note(was.Name, Failed)
 		case p.lost[was.Name].IsZero():
 			p.note(was.Name, Late)
 		default:

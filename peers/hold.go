@@ -84,7 +84,7 @@ func (h *hold) returning(now time.Time, s status) (returning, fresh, over bool) 
 	if h.here && !s.long && h.Held(now) {
 		h.Until = wake.Earlier(h.Until, h.At.Add(h.times.ShortHold))
 	}
-	h.wait(now, s.cordon)
+	h.wait(fresh || h.Held(now), s.cordon)
 	if !s.fit || !s.steady || h.ended(s) {
 		h.Until = time.Time{}
 	}
@@ -93,9 +93,9 @@ func (h *hold) returning(now time.Time, s status) (returning, fresh, over bool) 
 }
 
 // wait makes a hold go on as long as the node is cordoned.
-func (h *hold) wait(now time.Time, cordoned bool) {
+func (h *hold) wait(held, cordoned bool) {
 	switch {
-	case cordoned && h.Held(now):
+	case cordoned && held:
 		h.Until, h.waits = h.At.Add(Never), true
 	case !cordoned && h.waits:
 		h.Until, h.waits = h.At.Add(h.length()), false

@@ -65,18 +65,18 @@ type What string
 
 // The notes.
 const (
-	Silent   What = "host is silent"                                                 // the host watch suspects it
-	Accused  What = "a peer suspects us"                                             // the peer is who does
-	Died     What = "peer declared dead: no reply by ARP or neighbor discovery"      // against the word of gossip
-	Revived  What = "peer alive again"                                               // the end of that
-	Gone     What = "dead"                                                           // it counts as dead from now on, for whatever reason
-	Away     What = "its speaker is away"                                            // it is absent from now on
-	Failed   What = "its speaker is away, and it does not forward"                   // its absence ends
-	Late     What = "its speaker was not back in time, so its addresses move"        // its absence has ended
-	Lost     What = "its host is gone as well as its speaker, so its addresses move" // the same
-	Returned What = "this node has come back"                                        // the peer is this node
-	Released What = "the hold-down of this node ends before its time"                // the same
-	CutOff   What = "this node hears no peers"                                       // the same
+	Silent   What = "host is silent"                                                     // the host watch suspects it
+	Accused  What = "a peer suspects us"                                                 // the peer is who does
+	Died     What = "peer declared dead: no reply by ARP or neighbor discovery"          // against the word of gossip
+	Revived  What = "peer alive again"                                                   // the end of that
+	Gone     What = "dead"                                                               // it counts as dead from now on, for whatever reason
+	Away     What = "its speaker is away"                                                // it is absent from now on
+	Failed   What = "its speaker is away and it does not forward, so its addresses move" // its absence ends
+	Late     What = "its speaker was not back in time, so its addresses move"            // its absence has ended
+	Lost     What = "its host is gone as well as its speaker, so its addresses move"     // the same
+	Returned What = "this node has come back"                                            // the peer is this node
+	Released What = "the hold-down of this node ends before its time"                    // the same
+	CutOff   What = "this node hears no peers"                                           // the same
 )
 
 // Ready is what follows from the events up to now.
@@ -322,7 +322,7 @@ func (p *Peers) evaluate(now time.Time) {
 	probes, closely := p.hostWatch(list, now)
 	p.own.Set(append(probes, p.presenceProbes()...), p.cfg.Pace, now)
 	p.close.Set(closely, p.cfg.Rhythms.Close.Steady, now)
-	p.noteMoves(list)
+	p.noteMoves(list, now)
 	p.remember(list)
 	p.count(list)
 	p.forgetGone(list)

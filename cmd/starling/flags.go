@@ -85,7 +85,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "failure-detection", EnvVars: env("FAILURE_DETECTION"), Value: "default", Usage: "how soon to declare a silent node dead: fast, default or calm"},
 		&cli.DurationFlag{Name: "restart-grace", EnvVars: env("RESTART_GRACE"), Value: time.Minute, Usage: "keep the addresses of a node for this `DURATION` while its speaker is restarted and its host lives; 0: a speaker that stops hands them over at once"},
 		&cli.StringFlag{Name: "hold-down", EnvVars: env("HOLD_DOWN"), Value: "3s", Usage: "let other nodes go first for this `DURATION` when this node comes back; 0: not at all; never: until it is the only one, or starling return ends that"},
-		&cli.BoolFlag{Name: "keep-connections", EnvVars: env("KEEP_CONNECTIONS"), Usage: "when an address moves from a live node, pass packets of TCP connections that began there on to it; needs the capability NET_ADMIN"},
+		&cli.BoolFlag{Name: "keep-connections", EnvVars: env("KEEP_CONNECTIONS"), Usage: "when an address moves away from a live node, pass packets of TCP connections that began on that node to it; needs the capability NET_ADMIN"},
 		&cli.StringFlag{Name: "kube-proxy-health", EnvVars: env("KUBE_PROXY_HEALTH"), Value: "auto", Usage: "kube-proxy health endpoint to wait for before announcing: auto (port 10256 of the node, if any node has it), none or `URL`; nodes without an answer announce last"},
 		&cli.StringFlag{Name: "state-dir", EnvVars: env("STATE_DIR"), Usage: "keep the last known state in `FOLDER`, gossip keys included, to start without the API server", DefaultText: "none"},
 		&cli.BoolFlag{Name: "ignore-exclude-label", EnvVars: env("IGNORE_EXCLUDE_LABEL"), Usage: "announce also from nodes labeled node.kubernetes.io/exclude-from-external-load-balancers"},
@@ -199,7 +199,7 @@ func parseGrace(d time.Duration) (time.Duration, error) {
 	case d < 0:
 		return 0, fmt.Errorf("%v is negative: use 0 to hand addresses over whenever a speaker stops", d)
 	case d > graceMost:
-		return 0, fmt.Errorf("%v is longer than %v: for so long nobody would take the addresses of a node that does not forward", d, graceMost)
+		return 0, fmt.Errorf("%v is longer than %v: for so long no other node would take the addresses of one whose speaker is gone", d, graceMost)
 	case d > 0 && d < time.Second:
 		return 0, fmt.Errorf("%v is shorter than a second: no speaker is back so soon, use 0 or at least 1s", d)
 	}

@@ -115,7 +115,7 @@ func literal(e ast.Expr) string {
 func rowsOf(all []constant, kind, prefix string) [][]string {
 	var rows [][]string
 	for _, c := range all {
-		of, onNode := strings.HasSuffix(c.name, kind), strings.HasPrefix(c.doc, c.value+" tells on a Node that ")
+		of, onNode := strings.HasSuffix(c.name, kind) && !strings.HasPrefix(c.doc, c.value+" tells "), strings.HasPrefix(c.doc, c.value+" tells on a Node that ")
 		switch kind {
 		case "Event":
 			of = strings.HasPrefix(c.doc, c.value+" tells ") && !onNode

@@ -16,7 +16,7 @@ func returnCommand() *cli.Command {
 		Name: "return", Usage: "end the hold-down of a node that came back, so that its addresses return to it", ArgsUsage: "NODE...",
 		Description: "Sets the annotation " + kube.ReturnAnnotation + " of the Nodes to the present time. A speaker that sees another value than there " +
 			"was when its hold began ends it. Connections through an address end when it moves.\n\n" +
-			"Your user needs the right to patch Nodes; the speakers have it not.\n\n" +
+			"Your user needs the right to patch Nodes; the speakers do not have it.\n\n" +
 			"Exit codes: 0 all are set, 1 one is not, 2 a wrong command line.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "kubeconfig `FILE` for the API server", DefaultText: "as kubectl finds it, else in-cluster"},
@@ -55,7 +55,7 @@ func release(c *cli.Context) error {
 			errs = append(errs, err)
 			continue
 		}
-		fmt.Fprintf(c.App.Writer, "%s is held no longer\n", node)
+		fmt.Fprintf(c.App.Writer, "%s: asked to take its addresses back\n", node)
 	}
 	return errors.Join(errs...)
 }

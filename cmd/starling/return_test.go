@@ -24,7 +24,7 @@ func TestReturn(t *testing.T) {
 	}
 	file := kubeconfig(t, api.Config().Host)
 	code, out, errOut := called(t, "starling", "return", "n1", "n2", "--kubeconfig", file)
-	if code != exitOK || out != "n1 is held no longer\nn2 is held no longer\n" || errOut != "" {
+	if code != exitOK || out != "n1: asked to take its addresses back\nn2: asked to take its addresses back\n" || errOut != "" {
 		t.Fatalf("exit code %d: %q, %q", code, out, errOut)
 	}
 	asked := func(name string) string {
