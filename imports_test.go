@@ -62,7 +62,7 @@ var borders = []struct {
 }{
 	{"k8s.io/", []string{"watcher", "cmd"}},
 	{"github.com/hashicorp/memberlist", []string{"mesh"}},
-	{"github.com/mdlayher/", []string{"arpd"}},
+	{"github.com/mdlayher/", []string{"arpd", "nft"}},
 	{"github.com/vishvananda/", []string{"arpd/netif"}},
 	{"github.com/google/nftables", []string{"nft"}},
 	{"github.com/urfave/cli/", []string{"cmd"}},
@@ -229,7 +229,7 @@ func TestViolations(t *testing.T) {
 			},
 		},
 		{"gossip", "speaker", []string{"github.com/hashicorp/memberlist"}, []string{"speaker imports github.com/hashicorp/memberlist: only mesh may see it"}},
-		{"the wire", "mesh", []string{"github.com/mdlayher/ndp"}, []string{"mesh imports github.com/mdlayher/ndp: only arpd may see it"}},
+		{"the wire", "mesh", []string{"github.com/mdlayher/ndp"}, []string{"mesh imports github.com/mdlayher/ndp: only arpd and nft may see it"}},
 		{"netlink", "arpd", []string{"github.com/vishvananda/netlink"}, []string{"arpd imports github.com/vishvananda/netlink: only arpd/netif may see it"}},
 		{"a folder's own", "arpd/netif", []string{"github.com/vishvananda/netlink", module + "/arpd/packet"}, nil},
 		{"a folder that sees less than its room", "arpd/netif", []string{module + "/claims"}, []string{"arpd/netif imports claims: arpd/netif sees only libraries and itself, arpd/packet"}},

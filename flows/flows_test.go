@@ -2,6 +2,7 @@ package flows
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,8 @@ func on(t *testing.T, self string) *scene {
 // passed in the end.
 func (s *scene) step(script string) []string {
 	s.t.Helper()
-	var r Result
+	s.turn.Moves = nil
+	r := s.Step(s.turn)
 	for _, word := range append(strings.Fields(script), "0s") {
 		s.turn.Moves = nil
 		if from, to, moved := strings.Cut(word, ">"); moved {
@@ -270,6 +272,32 @@ func TestAdopt(t *testing.T) {
 				t.Errorf("passes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestLearnsWhoHasWhat: a process that begins learns who owns each address, which are no moves. What an
+// earlier one passed goes on.
+func TestLearnsWhoHasWhat(t *testing.T) {
+	t.Parallel()
+	s := on(t, "b")
+	s.Adopt([]Pass{{VIP: vip, To: netip.MustParseAddr("198.18.0.1"), MACs: []string{"mac-a"}}})
+	s.owner = map[netip.Addr]string{vip: ""}
+	s.turn.Settled = false
+	want := []string{"198.18.0.100 to 198.18.0.1 not from mac-a"}
+	for _, move := range []string{"", ">c"} { // the mesh is joined: c has it as long as this node is not ready
+		if diff := cmp.Diff(want, s.step(move)); diff != "" {
+			t.Errorf("passes after %q (-want +got):\n%s", move, diff)
+		}
+	}
+	s.turn.Settled, s.owner[vip] = true, "b" // it was kept for this node, so that is no move either
+	if diff := cmp.Diff(want, s.step("")); diff != "" {
+		t.Errorf("passes when settled (-want +got):\n%s", diff)
+	}
+	fresh := on(t, "b")
+	fresh.owner[vip] = "b"
+	fresh.turn.Moves = []Move{{vip, "a", "b"}}
+	if got := shown(fresh.Step(fresh.turn).Passes); !slices.Equal(got, want) {
+		t.Errorf("a node that takes an address in its first turn passes %q, want %q", got, want)
 	}
 }
 

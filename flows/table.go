@@ -27,6 +27,7 @@ const (
 type Table struct {
 	lists   map[netip.Addr]list
 	adopted []Pass // of an earlier process; the nodes are not known yet
+	settled bool
 }
 
 // list are the nodes that have had an address, the last owner first.
@@ -43,10 +44,7 @@ func (t *Table) Step(now Turn) (r Result) {
 	if t.lists == nil {
 		t.lists = map[netip.Addr]list{}
 	}
-	if now.Settled {
-		t.settle(now)
-	}
-	for _, m := range now.Moves {
+	for _, m := range t.moves(now) {
 		t.move(m, now)
 	}
 	r.Passes = slices.Clone(t.adopted)
@@ -68,11 +66,25 @@ func Lasting(all []Pass) []Pass {
 	return slices.DeleteFunc(slices.Clone(all), func(p Pass) bool { return p.Brief })
 }
 
+// moves are those of a turn. Until this node is settled it only learns who has which address, and nothing
+// moves but what it takes itself.
+func (t *Table) moves(now Turn) []Move {
+	switch {
+	case t.settled:
+		return now.Moves
+	case !now.Settled:
+		return nil
+	}
+	t.settle(now)
+	t.settled = true
+	return slices.DeleteFunc(slices.Clone(now.Moves), func(m Move) bool { return m.To != now.Self })
+}
+
 // settle finds the nodes of what was adopted.
 func (t *Table) settle(now Turn) {
 	for _, p := range t.adopted {
 		owner, bound := now.Owner(p.VIP)
-		if _, moved := t.lists[p.VIP]; moved || !bound || owner == "" {
+		if !bound || owner == "" {
 			continue
 		}
 		l := list{nodes: []string{owner}, moved: now.Now}

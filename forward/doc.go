@@ -47,7 +47,8 @@
 // seconds.
 //
 // The caller names no node as ready whose host this one does not hear: the link between the two may be
-// broken, and no other.
+// broken, and no other. It names no place whose Service or endpoints have just changed: kube-proxy of one
+// node may be later than that of another.
 //
 // A node that drops is told so again and again by its testers ([Report]), and goes behind all others.
 // It goes on being tested. If its speaker is absent, all nodes are told, and its absence ends.

@@ -232,7 +232,7 @@ func (l *Liveness) note(n peers.Note, last peers.Return) {
 		l.metrics.moved.WithLabelValues(lost).Inc()
 	case peers.Died:
 		l.metrics.givenUp.Inc()
-	case peers.Returned, peers.Released:
+	case peers.Returned, peers.Released, peers.Prolonged:
 		if l.cfg.Returned != nil {
 			l.cfg.Returned(last)
 		}

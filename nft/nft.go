@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/starling-lb/starling/flows"
@@ -87,9 +88,14 @@ func (k *Kernel) Pass(all []flows.Pass) error {
 	return nil
 }
 
+// writeLimit is how long the kernel may take: the loop waits for it.
+const writeLimit = 2 * time.Second
+
+func limited(c *netlink.Conn) error { return c.SetDeadline(time.Now().Add(writeLimit)) }
+
 // write replaces what one family passes.
 func (k *Kernel) write(f family, all []flows.Pass) error {
-	c, err := nftables.New(nftables.WithNetNSFd(k.namespace)) // opens nothing yet
+	c, err := nftables.New(nftables.WithNetNSFd(k.namespace), nftables.WithSockOptions(limited)) // opens nothing yet
 	if err != nil {
 		return err
 	}

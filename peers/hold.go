@@ -10,6 +10,9 @@ import (
 // Never is a Timing.Hold that does not end by time.
 const Never = time.Duration(math.MaxInt64)
 
+// uncordoned stands for the time when a node will be.
+var uncordoned = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // hold tells whether this node has come back a moment ago: its speaker was started, its link or its
 // process came to life again, or it was cut off and is not any more. A returning node may own what
 // nobody else may, but of all others it goes behind those that are steady. If there is none the
@@ -30,7 +33,7 @@ type hold struct {
 	begun   bool      // was fit once
 	earlier time.Time // an earlier process was held until then
 	asked   bool      // Return.Asked is known
-	waits   bool      // for the end of a cordon
+	waits   time.Time // when it would end if the node was not cordoned; zero: it is not
 	here    bool      // Return.At is of this process
 }
 
@@ -81,12 +84,12 @@ func (h *hold) returning(now time.Time, s status) (returning, fresh, over bool) 
 	if s.fit {
 		h.earlier = time.Time{}
 	}
-	if h.here && !s.long && h.Held(now) {
+	if h.here && !s.long && h.Held(now) && h.waits.IsZero() {
 		h.Until = wake.Earlier(h.Until, h.At.Add(h.times.ShortHold))
 	}
 	h.wait(fresh || h.Held(now), s.cordon)
 	if !s.fit || !s.steady || h.ended(s) {
-		h.Until = time.Time{}
+		h.Until, h.waits = time.Time{}, time.Time{}
 	}
 	h.fit, h.begun = s.fit, h.begun || s.fit
 	return h.Held(now), fresh, !fresh && now.Before(was) && h.Until.Before(was)
@@ -95,10 +98,10 @@ func (h *hold) returning(now time.Time, s status) (returning, fresh, over bool) 
 // wait makes a hold go on as long as the node is cordoned.
 func (h *hold) wait(held, cordoned bool) {
 	switch {
-	case cordoned && held:
-		h.Until, h.waits = h.At.Add(Never), true
-	case !cordoned && h.waits:
-		h.Until, h.waits = h.At.Add(h.length()), false
+	case cordoned && held && h.waits.IsZero():
+		h.Until, h.waits = uncordoned, h.Until
+	case !cordoned && !h.waits.IsZero():
+		h.Until, h.waits = h.waits, time.Time{}
 	}
 }
 

@@ -193,6 +193,47 @@ func TestHoldGoesOn(t *testing.T) {
 	}
 }
 
+// TestHoldWhileCordoned: a hold that has begun goes on while the node is cordoned, and no other begins.
+func TestHoldWhileCordoned(t *testing.T) {
+	type look struct {
+		at     time.Duration
+		cordon bool
+		steady bool
+		want   bool
+	}
+	const hour = time.Hour
+	for _, tt := range []struct {
+		name  string
+		hold  time.Duration
+		last  time.Duration // an earlier process was held for so long from now, and its addresses were kept; 0: none
+		looks []look
+	}{
+		{"cordoned when it returns", 3 * time.Second, 0, []look{{0, true, true, true}, {hour, true, true, true}, {hour + 1, false, true, false}}},
+		{"without a hold-down", 0, 0, []look{{0, true, true, true}, {hour, true, true, true}, {hour + 1, false, true, false}}},
+		{"cordoned later", 3 * time.Second, 0, []look{{0, false, true, true}, {4 * time.Second, false, true, false}, {hour, true, true, false}}},
+		{"uncordoned before it would end", hour, 0, []look{{0, true, true, true}, {time.Minute, false, true, true}, {hour, false, true, false}}},
+		{"it was the only one meanwhile", Never, 0, []look{{0, true, true, true}, {1, true, false, false}, {2, true, true, false}, {3, false, true, false}}},
+		{"never, goes on from an earlier process", Never, Never, []look{{0, false, true, true}, {1, true, true, true}, {2, false, true, true}}},
+		{"goes on from an earlier process", hour, hour, []look{{0, true, true, true}, {2 * hour, true, true, true}, {2*hour + 1, false, true, false}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			times := Times()
+			times.Hold = tt.hold
+			last := Return{}
+			if tt.last != 0 {
+				last.Until = epoch.Add(tt.last)
+			}
+			h := newHold(&times, last)
+			for _, l := range tt.looks {
+				s := status{fit: true, steady: l.steady, long: true, kept: tt.last != 0, cordon: l.cordon}
+				if got, _, _ := h.returning(epoch.Add(l.at), s); got != l.want {
+					t.Errorf("after %v, cordoned %v: held %v until %v", l.at, l.cordon, got, h.Until)
+				}
+			}
+		})
+	}
+}
+
 // TestHoldEndsByHand: another value than there was when the hold began ends it. What is not known yet is no value, and
 // neither is none.
 func TestHoldEndsByHand(t *testing.T) {

@@ -65,18 +65,19 @@ type What string
 
 // The notes.
 const (
-	Silent   What = "host is silent"                                                     // the host watch suspects it
-	Accused  What = "a peer suspects us"                                                 // the peer is who does
-	Died     What = "peer declared dead: no reply by ARP or neighbor discovery"          // against the word of gossip
-	Revived  What = "peer alive again"                                                   // the end of that
-	Gone     What = "dead"                                                               // it counts as dead from now on, for whatever reason
-	Away     What = "its speaker is away"                                                // it is absent from now on
-	Failed   What = "its speaker is away and it does not forward, so its addresses move" // its absence ends
-	Late     What = "its speaker was not back in time, so its addresses move"            // its absence has ended
-	Lost     What = "its host is gone as well as its speaker, so its addresses move"     // the same
-	Returned What = "this node has come back"                                            // the peer is this node
-	Released What = "the hold-down of this node ends before its time"                    // the same
-	CutOff   What = "this node hears no peers"                                           // the same
+	Silent    What = "host is silent"                                                     // the host watch suspects it
+	Accused   What = "a peer suspects us"                                                 // the peer is who does
+	Died      What = "peer declared dead: no reply by ARP or neighbor discovery"          // against the word of gossip
+	Revived   What = "peer alive again"                                                   // the end of that
+	Gone      What = "dead"                                                               // it counts as dead from now on, for whatever reason
+	Away      What = "its speaker is away"                                                // it is absent from now on
+	Failed    What = "its speaker is away and it does not forward, so its addresses move" // its absence ends
+	Late      What = "its speaker was not back in time, so its addresses move"            // its absence has ended
+	Lost      What = "its host is gone as well as its speaker, so its addresses move"     // the same
+	Returned  What = "this node has come back"                                            // the peer is this node
+	Released  What = "the hold-down of this node ends before its time"                    // the same
+	Prolonged What = "the hold-down of this node goes on until it is uncordoned"          // the same
+	CutOff    What = "this node hears no peers"                                           // the same
 )
 
 // Ready is what follows from the events up to now.
@@ -352,14 +353,18 @@ func (p *Peers) evaluateSelf(list []Peer, now time.Time) {
 			steady, long = true, long || !q.Word.Recent
 		}
 	}
+	before := p.hold.Return
 	returning, fresh, over := p.hold.returning(now, status{
 		fit: p.me.Fit && !p.me.Behind && !p.cutOff, steady: steady, long: long, kept: p.kept(), synced: p.me.Synced, asked: p.me.Asked, cordon: p.me.Cordoned,
 	})
 	if fresh {
 		p.note(p.self, Returned)
 	}
-	if over {
+	switch {
+	case over:
 		p.note(p.self, Released)
+	case !fresh && before.Until.Before(p.hold.Until):
+		p.note(p.self, Prolonged)
 	}
 	if returning {
 		p.wakeAt(p.hold.Until)

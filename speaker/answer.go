@@ -26,6 +26,7 @@ func (s *Speaker) speak(w *world) {
 	s.cfg.Wire.Meet(s.company(w))
 	s.cfg.Wire.Confine(w.limits())
 	s.handing = s.cfg.Wire.Assign(claims.Assignment{Own: s.answer, Watched: s.watch, Heirs: heirs, Absent: s.deputy})
+	s.passRest(w)
 }
 
 // settle notes which addresses are this node's by election. The lists that the wire was given stay the same as long as

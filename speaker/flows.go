@@ -28,7 +28,9 @@ type Flows interface {
 type passing struct {
 	table   flows.Table
 	known   bool         // what an earlier process wrote
-	passes  []flows.Pass // that the kernel has
+	asked   time.Time    // for that, last
+	due     []flows.Pass // by the table
+	passes  []flows.Pass // that the kernel has, as far as it took them
 	written time.Time    // zero: never
 	err     error        // of the last time
 }
@@ -40,19 +42,38 @@ func (s *Speaker) pass(w *world) {
 	if s.cfg.Flows == nil {
 		return
 	}
-	if !p.known {
+	if !p.known && !w.Now.Before(p.asked.Add(rewriteEvery)) {
 		left, err := s.cfg.Flows.Passed()
 		p.table.Adopt(left)
-		p.known, p.passes = err == nil, left
+		p.known, p.passes, p.asked = err == nil, left, w.Now
 	}
 	r := p.table.Step(w.flows())
+	p.due = r.Passes
 	w.wake = wake.Earlier(w.wake, r.Wake)
 	if s.cfg.Pace > 0 { // else no hosts are asked
 		w.ask = append(w.ask, r.Ask...)
 	}
-	again := p.written.Add(rewriteEvery)
-	standing := len(r.Passes) > 0 || p.err != nil
-	s.writePasses(r.Passes, p.written.IsZero() || standing && !w.Now.Before(again), w.Now)
+	if p.adds() {
+		s.writePasses(p.due, false, w.Now)
+	}
+}
+
+// adds reports whether something is due that the kernel does not have. The rest can wait until this turn has
+// announced what it is to.
+func (p *passing) adds() bool {
+	return p.err == nil && slices.ContainsFunc(p.due, func(a flows.Pass) bool {
+		return !slices.ContainsFunc(p.passes, func(b flows.Pass) bool { return a.VIP == b.VIP && a.To == b.To })
+	})
+}
+
+// passRest writes what pass has left: what ends, and now and then all of it.
+func (s *Speaker) passRest(w *world) {
+	p := &s.passing
+	if s.cfg.Flows == nil {
+		return
+	}
+	standing := len(p.due) > 0 || p.err != nil
+	s.writePasses(p.due, p.written.IsZero() || standing && !w.Now.Before(p.written.Add(rewriteEvery)), w.Now)
 	if standing {
 		w.wake = wake.Earlier(w.wake, p.written.Add(rewriteEvery))
 	}
@@ -64,17 +85,19 @@ func (s *Speaker) writePasses(all []flows.Pass, must bool, now time.Time) {
 	same := slices.EqualFunc(all, p.passes, func(a, b flows.Pass) bool {
 		return a.VIP == b.VIP && a.To == b.To && slices.Equal(a.MACs, b.MACs)
 	})
-	if same && !must {
+	if !must && (same || p.err != nil) {
 		return
 	}
 	err := s.cfg.Flows.Pass(all)
 	switch {
 	case err != nil && p.err == nil:
 		s.log.Warn().Err(err).Msg("cannot keep connections when addresses move")
-	case len(all) != len(p.passes):
+	case err == nil && len(all) != len(p.passes):
 		s.log.Info().Int("vips", len(all)).Msg("passing on packets of connections that began on other nodes")
 	}
-	p.passes, p.written, p.err = all, now, err
+	if p.written, p.err = now, err; err == nil {
+		p.passes = all
+	}
 }
 
 // stopPassing leaves in the kernel what others rely on, for the next process of this node.

@@ -186,6 +186,32 @@ func TestDeathIsNoMoveToKeep(t *testing.T) {
 	})
 }
 
+// TestRefusedFromTheStart: a kernel that takes no rules is asked now and then, and nothing is said to be passed on.
+func TestRefusedFromTheStart(t *testing.T) {
+	keep(t, func(k *kept) {
+		for name, kernel := range k.kernels {
+			kernel.does(errors.New("missing NET_ADMIN"))
+			k.leaves(name)
+			k.starts(name)
+			k.model.pass(10 * time.Second)
+		}
+		first := k.one(k.ip)
+		second := k.goes(first, "DrainInProgress")
+		before := k.kernels[second].writes
+		for range 60 {
+			k.create("other", nil, first)
+			k.model.pass(time.Second)
+			k.remove("other")
+		}
+		if writes := k.kernels[second].writes - before; second == first || writes > 3 {
+			t.Errorf("%s has it, %d writes in a minute", second, writes)
+		}
+		if lines := k.speakers[second].log.since(t, 0, "passing on packets of connections that began on other nodes"); len(lines) > 0 {
+			t.Errorf("logged %q", lines)
+		}
+	})
+}
+
 // TestNotKept: a kernel that refuses is a condition of this node, it is asked again, and all else
 // goes on.
 func TestNotKept(t *testing.T) {

@@ -212,6 +212,7 @@ type Speaker struct {
 	members []mesh.Member                // remembered last
 	tested  forward.World                // as last told
 	places  []forward.Place              // of it
+	edits   map[lease.Key]time.Time      // Services that have changed a moment ago
 	judged  bool                         // reasons are those of a turn
 	reasons []string                     // why not ready, in words, as of the last turn
 }
@@ -223,6 +224,7 @@ func New(cfg Config) *Speaker {
 	}
 	s := &Speaker{
 		cfg:     cfg,
+		edits:   map[lease.Key]time.Time{},
 		born:    cfg.Now(),
 		log:     cfg.Log,
 		claims:  claimsOf(cfg.Log),

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/health"
@@ -14,6 +15,7 @@ import (
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/report"
+	"github.com/starling-lb/starling/wake"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -23,12 +25,16 @@ import (
 // placesEach is how many addresses of one owner are told: no node is asked for more in turn.
 const placesEach = 4
 
+// placeRest is for how long after a change of a Service or its endpoints no node is asked for it: kube-proxy of one
+// node may be later than that of another.
+const placeRest = 3 * time.Second
+
 // test tells whom to test, and by which addresses, if that has changed.
 func (s *Speaker) test(w *world) {
 	if !s.cfg.Testing {
 		return
 	}
-	if s.tested.Places == nil || w.listed || len(w.edited)+len(w.elected)+len(w.gone)+len(w.moves) > 0 {
+	if s.rested(w) || s.tested.Places == nil || w.listed || len(w.edited)+len(w.elected)+len(w.gone)+len(w.moves) > 0 {
 		s.places = s.placesOf(w)
 	}
 	next := forward.World{
@@ -36,8 +42,25 @@ func (s *Speaker) test(w *world) {
 	}
 	if !reflect.DeepEqual(next, s.tested) {
 		s.tested = next
-		s.live.Step(w.Now, next)
+		s.live.Step(next)
 	}
+}
+
+// rested notes which Services have changed, and reports whether some have rested since.
+func (s *Speaker) rested(w *world) (some bool) {
+	for _, k := range w.edited {
+		s.edits[k] = w.Now
+	}
+	for k, at := range s.edits {
+		end := at.Add(placeRest)
+		if w.Now.Before(end) {
+			w.wake = wake.Earlier(w.wake, end)
+			continue
+		}
+		delete(s.edits, k)
+		some = true
+	}
+	return some
 }
 
 // testable are the other nodes. One whose network is unavailable is not tested: packets do not reach its pods. Neither
@@ -79,6 +102,9 @@ func (s *Speaker) placesOf(w *world) []forward.Place {
 // node in. Those of policy Cluster come first.
 func (s *Speaker) placeOf(w *world, v lease.VIP) (best forward.Place, ok bool) {
 	for _, k := range v.Services {
+		if _, young := s.edits[k]; young {
+			continue
+		}
 		svc, known := s.table.Get(k)
 		nodes := w.Cluster.Endpoints[k].Of(v.IP).Nodes
 		port := portOf(svc.Ports)

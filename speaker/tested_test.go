@@ -216,6 +216,7 @@ func TestDroppingIsSaid(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")
 		ip := m.bound("web")
+		m.pass(placeRest)
 		top := m.one(ip)
 		m.flush(true, top)
 		m.until("it moves", 2*time.Second, func() bool { return len(m.owners(ip)) == 1 && m.owners(ip)[0] != top })
@@ -256,6 +257,36 @@ func TestDroppingIsSaid(t *testing.T) {
 	}, tenAddresses)
 }
 
+func (s *Speaker) testedPlaces() []forward.Place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tested.Places
+}
+
+// TestKubeProxiesAreNotAlikeFast: a node whose kube-proxy is a second later than that of another is not blamed.
+func TestKubeProxiesAreNotAlikeFast(t *testing.T) {
+	lab(t, func(m *model) {
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		m.pass(time.Minute)
+		top := m.one(ip)
+		for range 3 {
+			m.serve("web", "n2")
+			m.flush(true, top)
+			m.pass(2 * time.Second)
+			m.flush(false, top)
+			m.pass(10 * time.Second)
+			m.serve("web", "n3")
+			m.pass(10 * time.Second)
+		}
+		for _, name := range []string{"n1", "n2", "n3"} {
+			if got := values(t, m.speakers[name].registry)["starling_member_forwarding_failures_total"]; got != 0 {
+				t.Errorf("%s has blamed %v times", name, got)
+			}
+		}
+	}, tenAddresses)
+}
+
 // TestPlaces: which addresses testers ask for.
 func TestPlaces(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -274,15 +305,17 @@ func TestPlaces(t *testing.T) {
 			lab(t, func(m *model) {
 				m.create("web", tc.edit, "n1", "n2")
 				m.bound("web")
-				m.pass(time.Second)
+				m.pass(placeRest / 2)
 				s := m.speakers["n1"].speaker
+				if young := s.testedPlaces(); len(young) > 0 {
+					t.Errorf("asked for what has just changed: %v", young)
+				}
+				m.pass(placeRest)
 				for i := range tc.want {
 					tc.want[i].Owner = s.Snapshot().VIPs[0].Owner
 				}
-				s.mu.Lock()
-				defer s.mu.Unlock()
 				compare := cmpopts.EquateComparable(netip.AddrPort{})
-				if diff := cmp.Diff(tc.want, s.tested.Places, compare); diff != "" {
+				if diff := cmp.Diff(tc.want, s.testedPlaces(), compare); diff != "" {
 					t.Errorf("places (-want +got):\n%s", diff)
 				}
 			}, tenAddresses)
