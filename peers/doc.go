@@ -42,7 +42,7 @@
 // (b) It has no network in common with this node, so it cannot be asked.
 // (c) For its grace, if it was ready when last heard, its MACs are known, this or a third node is
 // on its network, and all that gossip reaches can be deputies. Else the rows without Absent hold.
-// (d) As (a). Without anybody who agrees, 0.5 s after this node suspected it: an absent peer cannot
+// (d) As (a). Without anybody who agrees, 0.4 s after this node suspected it: an absent peer cannot
 // refute, and gossip finds out nothing more. Watchers that hear its host refute in its name.
 //
 // (e) A tester says so (package forward), and has within the last 5 s.

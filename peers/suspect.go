@@ -201,7 +201,7 @@ func (p *Peers) confirm(q *Peer, m *Member, list []Peer, now time.Time) (probes 
 		s.refuted = true // its kernel answers nobody any more, its speaker does
 	}
 	switch {
-	case since.IsZero() && !p.believed(heard, near, witnesses, p.fellows(m, list)) && !p.alone(q, s, now):
+	case since.IsZero() && !p.believed(heard, near, witnesses, p.fellows(q, m, list)) && !p.alone(q, s, now):
 		return probes
 	case since.IsZero():
 		p.lost[m.Name] = now

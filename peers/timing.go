@@ -52,7 +52,7 @@ const Provisional = 400 * time.Millisecond
 func Times() Timing {
 	return Timing{
 		Doubt: 200 * time.Millisecond, Open: Provisional,
-		Suspects: 5, FirstSuspect: 50 * time.Millisecond, SuspectMemory: time.Second, DropMemory: 5 * time.Second, Alone: 500 * time.Millisecond, Against: 10 * time.Second, Late: time.Second,
+		Suspects: 5, FirstSuspect: 50 * time.Millisecond, SuspectMemory: time.Second, DropMemory: 5 * time.Second, Alone: 400 * time.Millisecond, Against: 10 * time.Second, Late: time.Second,
 		Watchers: 3,
 		Unsure:   30 * time.Second, Out: 60 * time.Second, Steady: 30 * time.Second,
 		Hold: 3 * time.Second, MaxHold: time.Minute, HoldMemory: 5 * time.Minute, Recent: 30 * time.Second, ShortHold: 3 * time.Second,

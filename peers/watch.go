@@ -44,15 +44,16 @@ func Share(a, b []netip.Prefix) bool {
 	return slices.ContainsFunc(a, func(p netip.Prefix) bool { return slices.Contains(b, p) })
 }
 
-// fellows counts the nodes that have a network in common with m and whose speakers are there, this one
-// included. Those that gossip does not reach count as well: they may hear a host that this node does not.
-func (p *Peers) fellows(m *Member, list []Peer) int {
+// fellows counts the nodes that have a network in common with a peer and may agree that it has died, this one
+// included. If gossip loses it as well, who is cut off from all others may believe that alone. Of one that is
+// absent gossip knows nothing: those that gossip does not reach count as well, since they may hear its host.
+func (p *Peers) fellows(q *Peer, m *Member, list []Peer) int {
 	n := 0
 	if Share(p.me.Networks, m.Networks) {
 		n++
 	}
 	for i := range list {
-		if o := p.member(list[i].Name); o != nil && o.Name != m.Name && list[i].State.Up() && Share(o.Networks, m.Networks) {
+		if o := p.member(list[i].Name); o != nil && o.Name != m.Name && (o.State == Alive || q.State == Absent && list[i].State == Wire) && Share(o.Networks, m.Networks) {
 			n++
 		}
 	}
