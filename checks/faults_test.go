@@ -111,7 +111,7 @@ var faults = []struct {
 		"StarlingMemberLost", `
   starling_conditions{namespace="s",pod="a",code="node-lost"} 0x9 1x60
   starling_conditions{namespace="s",pod="a",code="speaker-stopped"} 1x80`,
-		50 * time.Second, "1 speakers died in the last minutes",
+		50 * time.Second, "1 nodes died in the last minutes",
 	},
 	{
 		"StarlingSpeakerMissing", `

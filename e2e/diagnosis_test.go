@@ -313,7 +313,7 @@ func nodeCut(t *testing.T) diagnosis {
 		todo:   "see whether the node is up, its link, and its speaker",
 		doctor: []string{fmt.Sprintf("the speaker of %s did not answer", announcer.Name), fmt.Sprintf("%s (%s:7927 tcp) is unreachable", announcer.Name, announcer.IP4)},
 		harm:   true,
-		alert:  []string{"StarlingMemberLost", "1 speakers died", "Look at the node"},
+		alert:  []string{"StarlingMemberLost", "1 nodes died", "Look at the node"},
 		event:  []string{"SpeakerLost", "neither gossip nor the wire reaches " + announcer.Name, "see whether the node is up"},
 		node:   announcer,
 		except: announcer,

@@ -49,6 +49,7 @@ func flush(t *testing.T, n *cluster.Node) (restore func()) {
 // moves, and comes back with the rules.
 func TestRulesFlushed(t *testing.T) {
 	s := watchService(t, "flushed", "tcp")
+	answered(t, s.client, 800) // a Service that has just changed is no test of a node
 	begun := time.Now()
 	restore := flush(t, s.owner)
 	next := s.moved(t)

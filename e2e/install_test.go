@@ -133,6 +133,7 @@ func helmAndBack(t *testing.T) {
 	then.enter(t, "helm uninstall starling --namespace starling-system")
 	then.complete(t, map[string]string{
 		"helm upgrade starling charts/starling --namespace starling-system --values my-values.yaml": "above, while a client asks",
+		"kubectl starling return n1": "no node is held here; TestHoldNever does it",
 	})
 	leftOnNodes(t)
 }

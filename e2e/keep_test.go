@@ -67,7 +67,7 @@ func TestKeepConnections(t *testing.T) {
 	t.Run("excluded", keptExcluded)
 }
 
-// keptCordoned ends the speaker of a cordoned node, which hands over, and is soon back with its next speaker.
+// keptCordoned ends the speaker of a cordoned node, which hands over, and takes its addresses back when it is uncordoned.
 func keptCordoned(t *testing.T) {
 	s := watchService(t, "keep-cordoned", "udp")
 	begun := time.Now()
@@ -78,6 +78,7 @@ func keptCordoned(t *testing.T) {
 	if !s.handedOver(t, begun) {
 		t.Errorf("nobody else announced the address when the speaker of %s ended", s.owner.Name)
 	}
+	s.kubectl(t, "uncordon", s.owner.Name)
 	s.returned(t)
 	allReady(t)
 	settled(t, s.watcher, s.ip)
