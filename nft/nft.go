@@ -6,14 +6,15 @@
 //
 //	map to       VIP -> address of the other node
 //	set guard    VIP . source MAC that nothing is passed from
-//	set flows    connections that were passed in the last minute, for the metric
+//	set flows    connections of which more than an end was passed in the last minute, for the metric:
+//	             tests of forwarding end twice, and the second end belongs to nothing any more
 //
 //	chain in     hooked in front of NAT: a VIP in the map goes to the chain moved
 //	chain moved  not from a guard, and of no connection of this kernel:
 //	               TCP with neither SYN, FIN nor RST, state new     -> pass
 //	               TCP with FIN or RST, state invalid               -> pass
 //	               ICMP errors, state invalid                       -> pass
-//	chain pass   counts, sends a copy to the other node, drops
+//	chain pass   sends a copy to the other node, drops
 //
 // The kernel takes a connection whose beginning it has not seen for a new one as soon as data comes
 // (net.netfilter.nf_conntrack_tcp_loose, on by default), and calls it invalid when the first packet

@@ -86,10 +86,9 @@ func (t table) build(c *nftables.Conn) error {
 	}
 	rule(in, t.there(), verdict(expr.VerdictJump, moved.Name))
 	rule(moved, t.guarded(), verdict(expr.VerdictReturn, ""))
-	rule(moved, protocol(unix.IPPROTO_TCP), flags(syn|fin|rst, expr.CmpOpEq), state(expr.CtStateBitNEW), verdict(expr.VerdictGoto, pass.Name))
+	rule(moved, protocol(unix.IPPROTO_TCP), flags(syn|fin|rst, expr.CmpOpEq), state(expr.CtStateBitNEW), t.note(), verdict(expr.VerdictGoto, pass.Name))
 	rule(moved, protocol(unix.IPPROTO_TCP), flags(fin|rst, expr.CmpOpNeq), state(expr.CtStateBitINVALID), verdict(expr.VerdictGoto, pass.Name))
 	rule(moved, protocol(t.icmp), state(expr.CtStateBitINVALID), verdict(expr.VerdictGoto, pass.Name))
-	rule(pass, protocol(unix.IPPROTO_TCP), t.note())
 	rule(pass, t.there(), []expr.Any{&expr.Dup{RegAddr: unix.NFT_REG_2}}, []expr.Any{&expr.Counter{}}, verdict(expr.VerdictDrop, ""))
 	return nil
 }
