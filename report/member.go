@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/starling-lb/starling/api"
@@ -12,7 +11,6 @@ import (
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
 	"github.com/starling-lb/starling/proxy"
-	"github.com/starling-lb/starling/watcher"
 )
 
 // member is a member as status shows it.
@@ -35,7 +33,7 @@ func (w *World) member(m mesh.Member) api.Member {
 // hold says what a node waits for that came back.
 func (w *World) hold(m mesh.Member) string {
 	switch until := m.Meta.Until; {
-	case slices.ContainsFunc(w.Cluster.Nodes, func(n watcher.Node) bool { return n.Name == m.Name && n.Cordoned }):
+	case w.Cluster.Node(m.Name).Cordoned:
 		return "others go first until it is uncordoned"
 	case until.IsZero(): // only heard on the wire
 		return "others go first for a while"
@@ -160,14 +158,12 @@ func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
 	case m.Meta.Returning && m.Meta.Until.Sub(w.Now) > longHold:
 		return is(health.NodeReturning, "%s came back: %s", m.Name, w.hold(m))
 	}
-	i, known := slices.BinarySearchFunc(w.Cluster.Nodes, m.Name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
-	switch {
-	case !known:
-	case w.Cluster.Nodes[i].Going != "":
-		return is(health.NodeGoing, "%s is about to go (%s), so others go first", m.Name, w.Cluster.Nodes[i].Going)
-	case w.Cluster.Nodes[i].Cordoned:
+	switch n := w.Cluster.Node(m.Name); {
+	case n.Going != "":
+		return is(health.NodeGoing, "%s is about to go (%s), so others go first", m.Name, n.Going)
+	case n.Cordoned:
 		return is(health.NodeCordoned, "%s is cordoned: it keeps its addresses, and hands them over when its speaker ends", m.Name)
-	case w.Cluster.Nodes[i].NetworkUnavailable:
+	case n.NetworkUnavailable:
 		return is(health.NetworkUnavailable, "Kubernetes says that the network of %s is unavailable", m.Name)
 	}
 	return health.Condition{}, false

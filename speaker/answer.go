@@ -11,7 +11,6 @@ import (
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/probe"
-	"github.com/starling-lb/starling/watcher"
 )
 
 // speak tells the wire which addresses are this node's, and who is to have those that are it no more.
@@ -110,9 +109,7 @@ func others(names map[string]string, self string) map[string]string {
 
 // barred tells whether Kubernetes does not want this node to announce.
 func (s *Speaker) barred(w *world) bool {
-	return slices.ContainsFunc(w.Cluster.Nodes, func(n watcher.Node) bool {
-		return n.Name == s.cfg.Node && elect.Barred(n, s.cfg.IgnoreExclude) != ""
-	})
+	return elect.Barred(w.Cluster.Node(s.cfg.Node), s.cfg.IgnoreExclude) != ""
 }
 
 // heirs names the new owner of each address that this node was elected for until now and that another

@@ -9,7 +9,6 @@ import (
 	"github.com/starling-lb/starling/elect"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
-	"github.com/starling-lb/starling/watcher"
 )
 
 // A speaker that ends and is to be back within the grace moves nothing: it says that it is away, and
@@ -37,10 +36,9 @@ func (s *Speaker) parts(w *world) {
 
 // goes reports whether the node is about to go, and not its speaker alone, or is to have none any more.
 func (s *Speaker) goes(w *world) bool {
-	return slices.ContainsFunc(w.Cluster.Nodes, func(n watcher.Node) bool {
-		unselected := w.Cluster.Placement != nil && !w.Cluster.Placement.Selects(n)
-		return n.Name == w.Self && (n.Cordoned || n.Going != "" || n.Ending != "" || unselected || elect.Barred(n, s.cfg.IgnoreExclude) != "")
-	})
+	n := w.Cluster.Node(w.Self)
+	unselected := n.Name != "" && w.Cluster.Placement != nil && !w.Cluster.Placement.Selects(n)
+	return n.Cordoned || n.Going != "" || n.Ending != "" || unselected || elect.Barred(n, s.cfg.IgnoreExclude) != ""
 }
 
 // deputies reports whether there is another speaker on a network of this node, and all know how to answer for an absent

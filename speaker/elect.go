@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/starling-lb/starling/elect"
 	"github.com/starling-lb/starling/lease"
@@ -39,11 +38,7 @@ func (s *Speaker) agree(w *world, own uint64) {
 
 // labels are those of a node, as far as Kubernetes has told.
 func (w *world) labels(node string) map[string]string {
-	i, ok := slices.BinarySearchFunc(w.Cluster.Nodes, node, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
-	if !ok {
-		return nil
-	}
-	return w.Cluster.Nodes[i].Labels
+	return w.Cluster.Node(node).Labels
 }
 
 // elect names the owner of every bound address and remembers since when.

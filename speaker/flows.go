@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/starling-lb/starling/flows"
 	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/wake"
-	"github.com/starling-lb/starling/watcher"
 )
 
 // rewriteEvery is how often what the kernel passes is written again: somebody may have emptied its
@@ -146,10 +144,8 @@ func (w *world) owner(vip netip.Addr) (node string, bound bool) {
 
 // addrs are all addresses of a member that are known.
 func (w *world) addrs(m mesh.Member) (all []netip.Addr) {
-	nodes := w.Cluster.Nodes
-	if i, ok := slices.BinarySearchFunc(nodes, m.Name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) }); ok {
-		all = slices.Concat(nodes[i].Addresses, nodes[i].Others)
-	}
+	n := w.Cluster.Node(m.Name)
+	all = slices.Concat(n.Addresses, n.Others)
 	for _, a := range slices.Concat(m.Meta.Addrs, []netip.AddrPort{m.Addr}) {
 		all = append(all, a.Addr())
 	}

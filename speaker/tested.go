@@ -16,7 +16,6 @@ import (
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/report"
 	"github.com/starling-lb/starling/wake"
-	"github.com/starling-lb/starling/watcher"
 )
 
 // Nodes test each other, whether they forward what comes for addresses: see package forward, which decides.
@@ -72,8 +71,8 @@ func (s *Speaker) testable(w *world) (nodes []forward.Node) {
 			continue
 		}
 		silent := slices.ContainsFunc(w.believed.Peers, func(q peers.Peer) bool { return q.Name == m.Name && q.Silent })
-		at, known := slices.BinarySearchFunc(w.Cluster.Nodes, m.Name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
-		able := m.Owns() && !silent && m.Meta.Ready && !m.Meta.Draining && known && !w.Cluster.Nodes[at].NetworkUnavailable
+		node := w.Cluster.Node(m.Name)
+		able := m.Owns() && !silent && m.Meta.Ready && !m.Meta.Draining && node.Name != "" && !node.NetworkUnavailable
 		nodes = append(nodes, forward.Node{
 			Name: m.Name, Networks: m.Meta.Segments, MACs: m.Meta.MACs, Ready: able, Absent: m.State == mesh.Absent, Drops: m.Meta.NoProxy,
 		})

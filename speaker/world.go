@@ -10,6 +10,7 @@ import (
 
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/arpd/netif"
+	"github.com/starling-lb/starling/claims"
 	"github.com/starling-lb/starling/elect"
 	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
@@ -232,14 +233,6 @@ func named(nodes []watcher.Node, name string) bool {
 	return known || len(nodes) == 0
 }
 
-// nodeOf is the Node of that name, or one of which nothing is known.
-func nodeOf(nodes []watcher.Node, name string) (n watcher.Node) {
-	if i, known := slices.BinarySearchFunc(nodes, name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) }); known {
-		n = nodes[i]
-	}
-	return n
-}
-
 // nodesOf are the nodes of Kubernetes, in the words of package peers.
 func nodesOf(nodes []watcher.Node) peers.Nodes {
 	r := make(peers.Nodes, len(nodes))
@@ -251,7 +244,7 @@ func nodesOf(nodes []watcher.Node) peers.Nodes {
 
 // self is what this node is to its peers.
 func (s *Speaker) self(w *world, own []netip.Prefix) peers.Self {
-	node := nodeOf(w.Cluster.Nodes, s.cfg.Node)
+	node := w.Cluster.Node(s.cfg.Node)
 	return peers.Self{
 		Networks: own, MACs: macs(w.Wire), Fit: len(w.Lacks) == 0, Behind: s.behind(w), Contact: w.Cluster.LastContact,
 		Asked: node.Return, Cordoned: node.Cordoned, Synced: w.Cluster.Synced,
@@ -275,9 +268,6 @@ func macs(w arpd.State) []string {
 	return slices.Compact(r)
 }
 
-// awayAfter is the length of a stop of the process after which others have its addresses.
-const awayAfter = time.Second
-
 // wake looks whether the process was stopped for so long that it must begin
 // anew: it answers for nothing then, so there is nothing to hand over either.
 func (s *Speaker) wake(stop arpd.Stop) {
@@ -285,7 +275,7 @@ func (s *Speaker) wake(stop arpd.Stop) {
 		return
 	}
 	s.stopped = stop.End
-	if stop.Length >= awayAfter {
+	if stop.Length >= claims.Times().Muted {
 		s.mine, s.handing = nil, nil
 	}
 }

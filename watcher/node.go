@@ -198,3 +198,11 @@ func (s *nodeSet) list() []Node {
 	}
 	return s.sorted
 }
+
+// Node is the Node of a name; one without a name if Kubernetes has none.
+func (s *State) Node(name string) (n Node) {
+	if i, known := slices.BinarySearchFunc(s.Nodes, name, func(n Node, name string) int { return strings.Compare(n.Name, name) }); known {
+		n = s.Nodes[i]
+	}
+	return n
+}

@@ -204,3 +204,12 @@ func TestNodeLabelsCopied(t *testing.T) {
 		t.Error("labels are shared with the API object")
 	}
 }
+
+func TestNodeOfAName(t *testing.T) {
+	s := State{Nodes: []Node{{Name: "n1", Cordoned: true}, {Name: "n3"}}}
+	for name, want := range map[string]string{"n1": "n1", "n2": "", "n3": "n3", "": ""} {
+		if got := s.Node(name); got.Name != want || got.Cordoned != (want == "n1") {
+			t.Errorf("%q is %+v", name, got)
+		}
+	}
+}
