@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// TestBuildIsReproducible builds the program as for the image in two folders of different names, and stamps it.
+// TestBuildIsReproducible builds the program as for the image in two folders of different names,
+// and stamps it.
 func TestBuildIsReproducible(t *testing.T) {
 	t.Parallel()
 	files := command(t, ".", "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")

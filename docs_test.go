@@ -43,7 +43,8 @@ func text(t *testing.T, name string) string {
 	return string(b)
 }
 
-// dead lists the links of a page that lead nowhere: to a file that is not there, or to a section that its page does not have.
+// dead lists the links of a page that lead nowhere: to a file that is not there, or to a section
+// that its page does not have.
 func dead(page string, content func(string) (string, bool)) (out []string) {
 	own, _ := content(page)
 	for _, m := range link.FindAllStringSubmatch(fence.ReplaceAllString(own, ""), -1) {
@@ -131,5 +132,24 @@ func TestFuzzTargetsAreListed(t *testing.T) {
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("fuzz targets (-code +docs/security.md):\n%s", diff)
+	}
+}
+
+// TestRouterConfigurations: the page on BGP shows the routers' configurations as the tests of e2e
+// run them.
+func TestRouterConfigurations(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/bgp.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"e2e/routers/bird.conf", "e2e/routers/frr.conf"} {
+		conf, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(page), "```\n"+string(conf)+"```\n") {
+			t.Errorf("docs/bgp.md does not show %s as it is", file)
+		}
 	}
 }

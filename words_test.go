@@ -11,6 +11,7 @@ import (
 
 const (
 	maxWords   = 35  // of a sentence
+	meanWords  = 18  // of the sentences of a page, on average
 	maxColumns = 100 // of a line that can be broken
 )
 
@@ -35,6 +36,9 @@ var phrases = []struct{ bad, better string }{
 	{"the way that is left", "name it"},
 	{"be the speaker", "run the speaker"},
 	{"as it were", ""},
+	{"to and fro", "back and forth"},
+	{". who has", "whoever has, or name the actor"},
+	{"cause trouble", "have a problem"},
 	{"slip of the pen", "typo"},
 	{"mend", "fix"},
 	{"labelled", "labeled"},
@@ -65,7 +69,8 @@ func plain(t *testing.T) (out []string) {
 	return out
 }
 
-// sentences are those of a page, its paragraphs, list items and cells of tables; code and the targets of links are left out.
+// sentences are those of a page, its paragraphs, list items and cells of tables; code and the
+// targets of links are left out.
 func sentences(page string) (out []string) {
 	var paragraph []string
 	end := func() {
@@ -137,10 +142,15 @@ func TestWords(t *testing.T) {
 				t.Errorf("%s: %q in \"...%s...\"; better: %s", page, p.bad, lower[max(0, i-30):min(len(lower), i+40)], p.better)
 			}
 		}
-		for _, s := range sentences(content) {
-			if n := words(s); n > maxWords {
+		all, total := sentences(content), 0
+		for _, s := range all {
+			n := words(s)
+			if total += n; n > maxWords {
 				t.Errorf("%s: a sentence of %d words, more than %d: %s", page, n, maxWords, s)
 			}
+		}
+		if total > meanWords*len(all) {
+			t.Errorf("%s: %d words in %d sentences, more than %d in one on average", page, total, len(all), meanWords)
 		}
 		for _, line := range wide(content) {
 			t.Errorf("%s: a line of more than %d columns: %s", page, maxColumns, line)

@@ -6,8 +6,8 @@ import (
 	"github.com/starling-lb/starling/health"
 )
 
-// Who is what one speaker can say of one address: who announces it and why, and what of each other node. Its JSON is
-// the contract of /api/v1/who.
+// Who is what one speaker can say of one address: who announces it and why, and what of each other
+// node. Its JSON is the contract of /api/v1/who.
 type Who struct {
 	Node     string      `json:"node"` // whose view this is
 	IP       string      `json:"ip"`
@@ -26,6 +26,9 @@ type Candidate struct {
 	Eligible bool   `json:"eligible"`
 	Reason   string `json:"reason"` // why it is not eligible, or ""
 	Role     string `json:"role"`   // "announcer", "next", or ""
+
+	Routers   []string `json:"routers"`   // BGP routers that it is announced to for the address
+	NotRouted string   `json:"notRouted"` // why to none, "" where the address is announced to none anyway
 }
 
 // MarshalJSON writes lists without entries as [].
@@ -33,6 +36,14 @@ func (w Who) MarshalJSON() ([]byte, error) {
 	type plain Who
 	p := plain(w)
 	p.Ranking = list(w.Ranking)
+	return json.Marshal(p)
+}
+
+// MarshalJSON writes lists without entries as [].
+func (c Candidate) MarshalJSON() ([]byte, error) {
+	type plain Candidate
+	p := plain(c)
+	p.Routers = list(c.Routers)
 	return json.Marshal(p)
 }
 
@@ -53,8 +64,8 @@ type LeaseItem struct {
 	State string `json:"state"` // "bound"; "claimed": on its way; "shown": by the Service's status alone; "void": the lease names it, and that counts for nothing
 }
 
-// View is the answer of /api/v1/view: how a speaker sees the addresses, in short, and what only it knows. Two speakers with
-// the same digest see each address at the same announcer.
+// View is the answer of /api/v1/view: how a speaker sees the addresses, in short, and what only it
+// knows. Two speakers with the same digest see each address at the same announcer.
 type View struct {
 	Node      string `json:"node"`
 	Addresses int    `json:"addresses"`
@@ -66,10 +77,11 @@ type View struct {
 	Conditions []health.Condition `json:"conditions"` // the findings by code, and what only explains
 }
 
-// Others is the answer of /api/v1/others: what other speakers know and the one that answers does not.
+// Others is the answer of /api/v1/others: what other speakers know and the one that answers does
+// not.
 type Others struct {
 	Node     string             `json:"node"`
-	Findings []Told             `json:"findings"` // the worst first
+	Findings []LegacyReported   `json:"findings"` // the worst first
 	Places   map[string][]Place `json:"places"`   // on which interfaces each of them announces its addresses, by node
 
 	Conditions []Reported `json:"conditions"` // the findings by code, and what only explains

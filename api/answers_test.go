@@ -26,11 +26,11 @@ func TestAnswersJSON(t *testing.T) {
 			"who",
 			Who{
 				Node: "n1", IP: "198.18.64.1", Held: true, VIP: &VIP{IP: "198.18.64.1", Since: since}, Pool: "p", Words: "w",
-				Ranking: []Candidate{{"n1", "00000000000000ff", true, "", "announcer"}}, Conflict: &all.Conflicts[0],
+				Ranking: []Candidate{{"n1", "00000000000000ff", true, "", "announcer", []string{"tor1"}, ""}}, Conflict: &all.Conflicts[0],
 			},
 			`{"node":"n1","ip":"198.18.64.1","held":true,` +
-				`"vip":{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","todo":"","since":"2026-01-02T03:04:05Z","answeredBy":"","from":"","cause":"","change":"","interfaces":[]},` +
-				`"pool":"p","words":"w","ranking":[{"node":"n1","score":"00000000000000ff","eligible":true,"reason":"","role":"announcer"}],` +
+				`"vip":{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","todo":"","since":"2026-01-02T03:04:05Z","answeredBy":"","from":"","cause":"","change":"","routes":[],"interfaces":[],"entries":[]},` +
+				`"pool":"p","words":"w","ranking":[{"node":"n1","score":"00000000000000ff","eligible":true,"reason":"","role":"announcer","routers":["tor1"],"notRouted":""}],` +
 				`"conflict":{"ip":"198.18.64.1","kind":"stranger","mac":"02:00:00:00:00:01","since":"2026-01-02T03:04:05Z","node":"","words":"w","todo":"t"}}`,
 		},
 		{
@@ -44,11 +44,11 @@ func TestAnswersJSON(t *testing.T) {
 			`[{"code":"pool-full","severity":"error","subject":{"kind":"pool","name":"p"},"words":"w","advice":"t","since":"2026-01-02T03:04:05Z","nodes":["n2"]}]`,
 		},
 		{
-			"others as before", TellAll([]Reported{{bad, []string{"n2"}}}),
+			"others as before", LegacyReports([]Reported{{bad, []string{"n2"}}}),
 			`[{"level":"error","about":"pool p","words":"w","todo":"t","nodes":["n2"]}]`,
 		},
-		{"no others", TellAll(nil), `[]`},
-		{"a place", Place{"p", "198.18.0.0/24", []string{"eth0"}}, `{"pool":"p","network":"198.18.0.0/24","interfaces":["eth0"]}`},
+		{"no others", LegacyReports(nil), `[]`},
+		{"a place", Place{"p", "198.18.0.0/24", []string{"eth0"}, nil}, `{"pool":"p","network":"198.18.0.0/24","interfaces":["eth0"]}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -31,6 +31,8 @@ type Snapshot struct {
 
 	Conditions []health.Condition `json:"conditions"` // all that is wrong, by code, the worst first
 	Unselected []string           `json:"unselected"` // nodes without a speaker that are to have none: the DaemonSet does not select them
+	Moves      []Move             `json:"moves"`      // the last changes of announcers since this speaker started, the latest first
+	Routers    []Router           `json:"routers"`    // BGP routers of the configuration, sorted by name
 }
 
 // States of a member.
@@ -81,14 +83,19 @@ type VIP struct {
 	Todo     string    `json:"todo"`   // what to do where there is none, "" nothing, or it depends on the node
 	Since    time.Time `json:"since"`  // since when it is the owner
 
-	// AnsweredBy is the node whose speaker answers for it: the owner, or while the owner's speaker is away
-	// its deputy, which answers with the owner's MAC; "" nobody.
+	// AnsweredBy is the node whose speaker answers for it: the owner, or while the owner's speaker
+	// is away its deputy, which answers with the owner's MAC; "" nobody.
 	AnsweredBy string `json:"answeredBy"`
 	From       string `json:"from"`   // the owner before, "" none that this speaker knew of
 	Cause      string `json:"cause"`  // of the last change: "new", "eligible", "member-lost", "moved"; "" for a new Service
 	Change     string `json:"change"` // the same in words: "n1 was lost"
 
+	Routes []Route `json:"routes"` // how it is announced to BGP routers, sorted by router
+
 	Interfaces []string `json:"interfaces"` // of the owner, on which it announces the address, sorted; none: only the owner knows
+	// Entries are those of the pool's key announce by which the owner announces it on layer 2, such
+	// as "announce[0]"; none: the pool has no such key, or there is no owner.
+	Entries []string `json:"entries"`
 }
 
 // Pool is a named set of ranges and how much of it is used.
@@ -99,7 +106,7 @@ type Pool struct {
 	Size    uint64   `json:"size"`    // addresses; stays at the largest uint64 when there are more
 	Used    uint64   `json:"used"`    // addresses held by Services
 	Waiting uint64   `json:"waiting"` // Services that got no address from it
-	Free    uint64   `json:"free"`    // addresses that nobody holds
+	Free    uint64   `json:"free"`    // addresses that nobody holds and no reservation keeps
 
 	Families []FamilyUse `json:"families"` // the same for each family that it has ranges of, IPv4 first
 }
@@ -115,23 +122,23 @@ type FamilyUse struct {
 // nearlyFull is of how many percent on somebody should look.
 const nearlyFull = 90
 
-// NearlyFull returns the families of which little is left. A pool that is used up, small and on purpose, is no concern as long as
-// nobody waits; one of which a family is left is.
+// NearlyFull returns the families of which little is left. A pool of which nothing is left, small
+// and on purpose, is no concern as long as nobody waits; one of which a family is left is.
 func (p Pool) NearlyFull() (list []FamilyUse) {
 	for _, f := range p.Families {
-		if f.Percent() >= nearlyFull && p.Size > p.Used {
+		if f.Percent() >= nearlyFull && p.Free > 0 {
 			list = append(list, f)
 		}
 	}
 	return list
 }
 
-// Percent is how full it is, from 0 to 100.
+// Percent is how much of it is used or reserved, from 0 to 100.
 func (f FamilyUse) Percent() uint64 {
 	if f.Size == 0 {
 		return 0
 	}
-	return uint64(float64(min(f.Used, f.Size)) / float64(f.Size) * 100)
+	return uint64(float64(f.Size-min(f.Free, f.Size)) / float64(f.Size) * 100)
 }
 
 // Waiting is a Service that has not got the addresses it wants.
@@ -174,7 +181,8 @@ type Activity struct {
 	Events map[string]uint64 `json:"events"`
 }
 
-// Nodes names the members that are there, this one included: who has to be asked by those who ask all.
+// Nodes names the members that are there, this one included: who has to be asked by those who ask
+// all.
 func (s Snapshot) Nodes() []string {
 	names := []string{}
 	for _, m := range s.Members {
@@ -185,7 +193,8 @@ func (s Snapshot) Nodes() []string {
 	return names
 }
 
-// Digest is a short form of who announces what: two speakers with the same one see every address at the same announcer.
+// Digest is a short form of who announces what: two speakers with the same one see every address at
+// the same announcer.
 func (s Snapshot) Digest() string {
 	h := fnv.New64a()
 	for _, v := range s.VIPs { // sorted
@@ -200,7 +209,9 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 	p := plain(s)
 	p.Reasons, p.Problems, p.Members, p.VIPs = list(s.Reasons), list(s.Problems), list(s.Members), list(s.VIPs)
 	p.Pools, p.Conflicts, p.Waiting, p.Interfaces = list(s.Pools), list(s.Conflicts), list(s.Waiting), list(s.Interfaces)
+	p.Routers = list(s.Routers)
 	p.Keys.Held, p.Findings, p.Conditions, p.Unselected = list(s.Keys.Held), list(s.Findings), list(s.Conditions), list(s.Unselected)
+	p.Moves = list(s.Moves)
 	return json.Marshal(p)
 }
 
@@ -216,7 +227,7 @@ func (m Member) MarshalJSON() ([]byte, error) {
 func (v VIP) MarshalJSON() ([]byte, error) {
 	type plain VIP
 	p := plain(v)
-	p.Services, p.Interfaces = list(v.Services), list(v.Interfaces)
+	p.Services, p.Interfaces, p.Routes, p.Entries = list(v.Services), list(v.Interfaces), list(v.Routes), list(v.Entries)
 	return json.Marshal(p)
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // added are the empty forms of what later releases added to the end.
-const added = `"at":"0001-01-01T00:00:00Z","waiting":[],"interfaces":[],"keys":{"held":[],"state":""},"activity":{"writes":{},"events":{}},"findings":[],"conditions":[],"unselected":[]`
+const added = `"at":"0001-01-01T00:00:00Z","waiting":[],"interfaces":[],"keys":{"held":[],"state":""},"activity":{"writes":{},"events":{}},"findings":[],"conditions":[],"unselected":[],"moves":[],"routers":[]`
 
 // The bytes below are the public contract: a change of them breaks users.
 func TestSnapshotJSON(t *testing.T) {
@@ -31,7 +31,7 @@ func TestSnapshotJSON(t *testing.T) {
 			in:   Snapshot{Members: []Member{{Name: "n1"}}, VIPs: []VIP{{IP: "198.18.64.1", Since: since}}, Pools: []Pool{{Name: "p"}}},
 			want: `{"node":"","version":"","ready":false,"reasons":[],"problems":[],` +
 				`"members":[{"name":"n1","addr":"","state":"","ready":false,"draining":false,"returning":false,"hold":"","away":"","notForwarding":false,"noKubeProxy":false,"segments":[],"keys":[],"version":"","health":"","verdict":"","todo":"","tier":"","unfit":"","announces":0}],` +
-				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","todo":"","since":"2026-01-02T03:04:05Z","answeredBy":"","from":"","cause":"","change":"","interfaces":[]}],` +
+				`"vips":[{"ip":"198.18.64.1","services":[],"pool":"","owner":"","next":"","reason":"","todo":"","since":"2026-01-02T03:04:05Z","answeredBy":"","from":"","cause":"","change":"","routes":[],"interfaces":[],"entries":[]}],` +
 				`"pools":[{"name":"p","ranges":[],"rules":[],"size":0,"used":0,"waiting":0,"free":0,"families":[]}],"conflicts":[],` + added + `}`,
 		},
 		{
@@ -42,14 +42,15 @@ func TestSnapshotJSON(t *testing.T) {
 				`"version":"v1","since":"2026-01-02T03:04:05Z","lastSeen":"2026-01-02T03:04:05Z","roundTrip":0.00025,` +
 				`"health":"draining","verdict":"odd","todo":"look","tier":"draining","unfit":"","announces":1}],` +
 				`"vips":[{"ip":"198.18.64.1","services":["a/b"],"pool":"p","owner":"n2","next":"n1","reason":"none","todo":"look","since":"2026-01-02T03:04:05Z",` +
-				`"answeredBy":"","from":"n1","cause":"moved","change":"moved from n1","interfaces":["eth0"]}],` +
+				`"answeredBy":"","from":"n1","cause":"moved","change":"moved from n1","routes":[{"router":"tor1","nodes":["n1"],"leaving":[],"by":[]}],"interfaces":["eth0"],"entries":["announce[0]"]}],` +
 				`"pools":[{"name":"p","ranges":["2001:db8::/64"],"rules":["priority 1"],"size":18446744073709551615,"used":2,"waiting":3,"free":4,"families":[{"family":"IPv6","size":5,"used":2,"free":3}]}],` +
 				`"conflicts":[{"ip":"198.18.64.1","kind":"stranger","mac":"02:00:00:00:00:01","since":"2026-01-02T03:04:05Z","node":"","words":"w","todo":"t"}],` +
 				`"at":"2026-01-02T03:04:05Z","waiting":[{"service":"a/b","pool":"p","reason":"full","code":"pool-full"}],` +
 				`"interfaces":[{"name":"eth0","mac":"02:00:00:00:00:02","prefixes":["198.18.0.0/24"],"used":true,"reason":""}],` +
 				`"keys":{"held":["0a0b0c0d"],"state":"all"},"activity":{"writes":{"ok":1},"events":{"sent":2}},` +
 				`"findings":[{"level":"error","about":"p","words":"w","todo":"t"}],` +
-				`"conditions":[{"code":"pool-full","severity":"error","subject":{"kind":"pool","name":"p"},"words":"w","advice":"t","since":"2026-01-02T03:04:05Z"}],"unselected":["n3"]}`,
+				`"conditions":[{"code":"pool-full","severity":"error","subject":{"kind":"pool","name":"p"},"words":"w","advice":"t","since":"2026-01-02T03:04:05Z"}],"unselected":["n3"],` +
+				`"moves":[{"at":"2026-01-02T03:04:05Z","from":"n1","to":"n2","count":1,"ips":["198.18.64.1"],"cause":"member-lost","change":"n1 was lost","silent":0.18,"held":60}],"routers":[{"name":"tor1","address":"192.0.2.1","asn":64512,"sessions":"few","why":"w","speakers":["n1"],"up":[],"session":{"state":"active","cause":"refused","words":"w","paths":1,"flaps":2}}]}`,
 		},
 	}
 	for _, tt := range tests {
@@ -92,7 +93,7 @@ func full(at time.Time) Snapshot {
 		}},
 		VIPs: []VIP{{
 			IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n2", Next: "n1",
-			Reason: "none", Todo: "look", Since: at, From: "n1", Cause: "moved", Change: "moved from n1", Interfaces: []string{"eth0"},
+			Reason: "none", Todo: "look", Since: at, From: "n1", Cause: "moved", Change: "moved from n1", Routes: []Route{{"tor1", []string{"n1"}, []string{}, []string{}}}, Interfaces: []string{"eth0"}, Entries: []string{"announce[0]"},
 		}},
 		Pools:      []Pool{{Name: "p", Ranges: []string{"2001:db8::/64"}, Rules: []string{"priority 1"}, Size: 1<<64 - 1, Used: 2, Waiting: 3, Free: 4, Families: []FamilyUse{{"IPv6", 5, 2, 3}}}},
 		Conflicts:  []Conflict{{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: at, Words: "w", Todo: "t"}},
@@ -103,6 +104,8 @@ func full(at time.Time) Snapshot {
 		Findings:   []Finding{{Level: "error", About: "p", Words: "w", Todo: "t"}},
 		Conditions: []health.Condition{health.New(health.PoolFull, health.Pool("p"), "w").Do("t").From(at)},
 		Unselected: []string{"n3"},
+		Moves:      []Move{{At: at, From: "n1", To: "n2", Count: 1, IPs: []string{"198.18.64.1"}, Cause: "member-lost", Change: "n1 was lost", Silent: 0.18, Held: 60}},
+		Routers:    []Router{{Name: "tor1", Address: "192.0.2.1", ASN: 64512, Sessions: "few", Why: "w", Speakers: []string{"n1"}, Up: []string{}, Session: &Session{State: "active", Cause: "refused", Words: "w", Paths: 1, Flaps: 2}}},
 	}
 }
 

@@ -14,7 +14,7 @@ func (r *Responder) announce(ctx context.Context) {
 	for ctx.Err() == nil {
 		ip, u, ports, wake := r.next(time.Now())
 		if ip.IsValid() {
-			sent := r.tell(ports, ip, u)
+			sent := r.transmit(ports, ip, u)
 			if wait := pace.Spend(sent, time.Now()); wait > 0 {
 				pause(ctx, wait)
 			}
@@ -33,29 +33,29 @@ func (r *Responder) announce(ctx context.Context) {
 }
 
 // next is the address to announce now and where, or when to ask again.
-func (r *Responder) next(now time.Time) (ip netip.Addr, u announce.Urgency, ports []*port, wake time.Time) {
+func (r *Responder) next(now time.Time) (ip netip.Addr, u announce.Urgency, ports []*iface, wake time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ip, u, ok := r.schedule.Next(now)
 	if !ok {
 		return netip.Addr{}, 0, nil, r.schedule.Wake()
 	}
-	for _, p := range r.ports {
+	for _, p := range r.ifaces {
 		ports = append(ports, p)
 	}
 	return ip, u, ports, time.Time{}
 }
 
-// tell announces ip on all ports that answer for it and returns the number of
-// frames. A defence is one frame, as RFC 5227 wants it, and so is a refresh,
-// which every host on the link has to read for ever.
-func (r *Responder) tell(ports []*port, ip netip.Addr, u announce.Urgency) int {
+// transmit announces ip on all ports that answer for it and returns the number of
+// frames. A defense is one frame, as RFC 5227 wants it, and so is a refresh,
+// which every host on the link has to read forever.
+func (r *Responder) transmit(ports []*iface, ip netip.Addr, u announce.Urgency) int {
 	brief := u == announce.Defense || u == announce.Refresh
 	sum := 0
 	for _, p := range ports {
 		sent, err := p.announce(ip, brief, r.metrics)
 		if err != nil {
-			r.noise.send.Error().Err(err).Stringer("vip", ip).Msg("cannot announce")
+			r.sampled.send.Error().Err(err).Stringer("vip", ip).Msg("cannot announce")
 		}
 		sum += sent
 	}

@@ -11,7 +11,7 @@ import (
 //
 //	who asks             sender   target   ->
 //	request              any      ours     answer to the sender's hardware address
-//	request              any      deputised  the same, with the MAC of its owner
+//	request              any      deputized  the same, with the MAC of its owner
 //	speaker's question   any      ours     the same, unless it is being handed over
 //	probe                0.0.0.0  ours     answer (RFC 5227: the prober must learn that it is taken)
 //	probe                0.0.0.0  tried    claim: another host is trying it out, too
@@ -35,7 +35,7 @@ func (v *view) arp(b []byte, n int) verdict {
 	}
 	var out verdict
 	if v.table.role4(key4(m.SPA)) != 0 {
-		out.claim = claim{kind: claimed, ip: netip.AddrFrom4(m.SPA), mac: m.SHA}
+		out.claim = claim{kind: claimed, ip: netip.AddrFrom4(m.SPA), mac: m.SHA, by: other(m.Src, m.SHA)}
 		if m.Op == packet.OpReply && m.Dst == v.mac {
 			out.claim.kind = replied
 		}
@@ -60,6 +60,15 @@ func (v *view) arp(b []byte, n int) verdict {
 		out.drop = notRequest
 	}
 	return out
+}
+
+// other is the station that sent what another one is said to have, as a deputy does; zero: it is
+// that one.
+func other(src, sender packet.HW) packet.HW {
+	if src == sender {
+		return packet.HW{}
+	}
+	return src
 }
 
 // admit checks the hardware addresses that ARP and NDP frames have in common:

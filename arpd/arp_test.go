@@ -47,6 +47,11 @@ func TestARP(t *testing.T) {
 		{"announcement of a watched one", request(t, other4, other4), claimOf(other4, peerHW), nil},
 		{"announcement of an address handed over", request(t, yielded4, yielded4), claimOf(yielded4, peerHW), nil},
 		{
+			"a deputy announces it", with(request(t, vip4, vip4), 6, strangerHW[:]...),
+			verdict{claim: claim{kind: claimed, ip: vip4, mac: peerHW, by: strangerHW}},
+			nil,
+		},
+		{
 			"announcement in reply form", arpFrame(t, packet.Broadcast, peerHW, arp.OperationReply, peerHW, vip4, peerHW, vip4),
 			claimOf(vip4, peerHW), nil,
 		},
@@ -101,8 +106,8 @@ func TestARPWithoutAddresses(t *testing.T) {
 	}
 }
 
-// FuzzView: whatever comes, the decision is one that checkAnswer allows. Package packet holds what is
-// read against the libraries.
+// FuzzView: whatever comes, the decision is one that checkAnswer allows. Package packet holds what
+// is read against the libraries.
 func FuzzView(f *testing.F) {
 	group := packet.SolicitedNode(vip6)
 	for _, frame := range [][]byte{request(f, peer4, vip4), request(f, vip4, vip4), arpFrame(f, nodeHW, peerHW, arp.OperationReply, peerHW, vip4, nodeHW, vip4)} {
@@ -132,10 +137,10 @@ func FuzzView(f *testing.F) {
 // checkAnswer decides about any frame and checks what must hold for all of them:
 // an answer only for an own address, only to one station or to all nodes, and
 // from this node; no answer without a request, no claim of nothing.
-func checkAnswer(t *testing.T, judge func(*view, []byte, int) verdict, frame []byte) []byte {
+func checkAnswer(t *testing.T, decider func(*view, []byte, int) verdict, frame []byte) []byte {
 	t.Helper()
 	v := nodeView()
-	got, answer := decide(judge, v, frame[:min(len(frame), packet.FrameSize)])
+	got, answer := decide(decider, v, frame[:min(len(frame), packet.FrameSize)])
 	if (answer != nil) != got.request {
 		t.Fatalf("request %v with answer %x", got.request, answer)
 	}

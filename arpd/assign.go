@@ -10,9 +10,10 @@ import (
 	"github.com/starling-lb/starling/claims"
 )
 
-// Assign says what the addresses are to this node, see claims.Assignment. Those that are handed over
-// and still answered are returned, sorted. When Assign returns, no other address is answered, and of the
-// own ones all but those that are left to a member, see State.Yields; new ones are announced at once.
+// Assign says what the addresses are to this node, see claims.Assignment. Those that are handed
+// over and still answered are returned, sorted. When Assign returns, no other address is answered,
+// and of the own ones all but those that are left to a member, see State.Yields; new ones are
+// announced at once.
 func (r *Responder) Assign(a claims.Assignment) (still []netip.Addr) {
 	now := time.Now()
 	r.mu.Lock()
@@ -85,7 +86,7 @@ func (r *Responder) turn(changed []claims.Change, now time.Time) {
 func (r *Responder) restand() {
 	var changes []grant
 	for ip := range r.deputy.absent {
-		if role := r.roles[ip]; role&deputised != 0 {
+		if role := r.roles[ip]; role&deputized != 0 {
 			changes = append(changes, grant{ip: ip, role: role})
 		}
 	}
@@ -101,26 +102,26 @@ func (r *Responder) spread() {
 	for ip, role := range r.roles {
 		changes = append(changes, grant{ip: ip, role: role})
 	}
-	r.fit(changes, func(*port) *table { return &table{presence: r.presence} })
+	r.fit(changes, func(*iface) *table { return &table{presence: r.presence} })
 }
 
 // patch changes the roles of some addresses at the ports. The caller holds mu.
 func (r *Responder) patch(changes []grant) {
-	r.fit(changes, func(p *port) *table { return p.view.Load().table })
+	r.fit(changes, func(p *iface) *table { return p.view.Load().table })
 }
 
 // fit applies changes to a table of every port, as far as they concern it. The
 // caller holds mu.
-func (r *Responder) fit(changes []grant, from func(*port) *table) {
-	links := make([]netif.Link, 0, len(r.ports))
-	for _, p := range r.ports {
+func (r *Responder) fit(changes []grant, from func(*iface) *table) {
+	links := make([]netif.Link, 0, len(r.ifaces))
+	for _, p := range r.ifaces {
 		links = append(links, p.link)
 	}
 	r.routes = netif.NewRoutes(r.limits, r.wiring.via, slices.Collect(maps.Keys(r.wiring.heard)), links)
-	parts := make(map[int][]grant, len(r.ports))
+	parts := make(map[int][]grant, len(r.ifaces))
 	for _, c := range changes {
 		announce, listen := r.routes.Of(c.ip)
-		for index := range r.ports {
+		for index := range r.ifaces {
 			part := grant{ip: c.ip}
 			switch {
 			case slices.Contains(announce, index):
@@ -128,14 +129,14 @@ func (r *Responder) fit(changes []grant, from func(*port) *table) {
 			case slices.Contains(listen, index):
 				part.role = c.role.elsewhere()
 			}
-			if part.role&deputised != 0 {
+			if part.role&deputized != 0 {
 				part.mac, part.role = r.stationOf(c.ip, index, part.role)
 			}
 			parts[index] = append(parts[index], part)
 		}
 	}
-	for index, p := range r.ports {
-		v := view{mac: p.link.MAC, addr4: p.link.Addr4(), nets: p.link.Prefixes(), say: r.say, proofs: r.proofs, table: from(p).with(parts[index])}
+	for index, p := range r.ifaces {
+		v := view{mac: p.link.MAC, addr4: p.link.Addr4(), nets: p.link.Prefixes(), say: r.answer, proofs: r.proofs, table: from(p).with(parts[index])}
 		if err := p.assign(v); err != nil {
 			r.failed[index] = err
 			poke(r.rescan)

@@ -20,12 +20,12 @@ func quiet(t testing.TB) *Responder {
 		t.Fatal(err)
 	}
 	for _, l := range []netif.Link{nic("eth0", 2, "198.18.0.1/15", "2001:db8::1/64"), nic("eth1", 3, "192.0.2.1/24")} {
-		p := &port{link: l, regroup: make(chan struct{}, 1)}
+		p := &iface{link: l, regroup: make(chan struct{}, 1)}
 		for _, proto := range r.spoken {
 			p.readers = append(p.readers, &reader{protocol: proto, sock: sink{}})
 		}
 		p.view.Store(&view{table: &table{}})
-		r.ports[p.link.Index] = p
+		r.ifaces[p.link.Index] = p
 	}
 	return r
 }

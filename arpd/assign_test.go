@@ -71,7 +71,7 @@ func TestAssignFollows(t *testing.T) {
 				for _, name := range []string{"eth0", "eth1"} {
 					limits = append(limits, netif.Limit{Interfaces: []string{name}, VIPs: slices.Compact(slices.SortedFunc(slices.Values(some(name)), netip.Addr.Compare))})
 				}
-				r.Confine(limits)
+				r.SetLimits(limits)
 			case 1:
 				tested = some("tested")
 				r.Probe(tested)
@@ -83,7 +83,7 @@ func TestAssignFollows(t *testing.T) {
 				r.give(owned, watched)
 			}
 		}
-		last.Confine(limits)
+		last.SetLimits(limits)
 		last.Probe(tested)
 		last.give(owned, watched)
 		if diff := cmp.Diff(last.told(ips), r.told(ips)); diff != "" {
@@ -92,8 +92,9 @@ func TestAssignFollows(t *testing.T) {
 	})
 }
 
-// told is what a responder makes of some addresses: its own role, whether it announces and tries them out,
-// and the roles at its ports. One that is handed over depends on what was before, and counts as watched.
+// told is what a responder makes of some addresses: its own role, whether it announces and tries
+// them out, and the roles at its ports. One that is handed over depends on what was before, and
+// counts as watched.
 func (r *Responder) told(ips []netip.Addr) map[string][]any {
 	plain := func(x role) role {
 		if x == own|watch {
@@ -101,12 +102,12 @@ func (r *Responder) told(ips []netip.Addr) map[string][]any {
 		}
 		return x
 	}
-	out, trials := make(map[string][]any), r.others.Trials()
+	out, probed := make(map[string][]any), r.others.Probed()
 	for _, ip := range ips {
-		_, tried := trials[ip]
+		_, tried := probed[ip]
 		out[ip.String()] = []any{plain(r.roles[ip]), r.schedule.Has(ip), tried}
-		for index := range r.ports {
-			out[fmt.Sprintf("%s at %d", ip, index)] = []any{plain(r.ports[index].view.Load().table.role(ip))}
+		for index := range r.ifaces {
+			out[fmt.Sprintf("%s at %d", ip, index)] = []any{plain(r.ifaces[index].view.Load().table.role(ip))}
 		}
 	}
 	return out

@@ -35,7 +35,7 @@ type target struct {
 	rate []float64 // answers per second
 }
 
-// median and its like of what was measured.
+// at is a quantile of what was measured: the median for 0.5.
 func (t *target) at(share float64) float64 {
 	slices.Sort(t.took)
 	return float64(t.took[int(share*float64(len(t.took)-1))].Nanoseconds()) / 1000

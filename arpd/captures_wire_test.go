@@ -27,11 +27,11 @@ func TestCaptures(t *testing.T) {
 	p := newPair(t)
 	p.speaker.stop()
 	for h, mac := range map[*host]packet.HW{p.node: nodeHW, p.peer: peerHW} {
-		h.down("eth0")
-		h.must("set MAC", h.nl.LinkSetHardwareAddr(h.link("eth0"), mac[:]))
-		h.up("eth0")
+		h.Down("eth0")
+		h.Must("set MAC", h.NL.LinkSetHardwareAddr(h.Link("eth0"), mac[:]))
+		h.Up("eth0")
 	}
-	p.node.address("eth0", "2001:db8::1/64") // it went with the link
+	p.node.Address("eth0", "2001:db8::1/64") // it went with the link
 	p.mac, p.wire = nodeHW, p.peer.station("eth0")
 	p.speaker = p.node.speak(1)
 	p.peer.reach(netip.MustParseAddr("198.18.0.1"), p.mac)

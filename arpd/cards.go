@@ -53,18 +53,18 @@ func (r *Responder) itself(c claim, now time.Time) bool {
 		return own && now.Before(until)
 	}
 	var from []int
-	for index, p := range r.ports {
+	for index, p := range r.ifaces {
 		if p.link.MAC == c.mac && index != c.on {
 			from = append(from, index)
 		}
 	}
-	if len(from) != 1 || r.ports[c.on] == nil { // VLANs have the MAC of their parent
+	if len(from) != 1 || r.ifaces[c.on] == nil { // VLANs have the MAC of their parent
 		return true
 	}
 	wire := netif.KinOf(from[0], c.on)
 	_, known := r.wiring.heard[wire]
 	if r.wiring.heard[wire] = now; !known {
-		r.log.Info().Str("iface", r.ports[wire[0]].link.Name).Str("other", r.ports[wire[1]].link.Name).Msg("two interfaces are on one network")
+		r.log.Info().Str("iface", r.ifaces[wire[0]].link.Name).Str("other", r.ifaces[wire[1]].link.Name).Msg("two interfaces are on one network")
 		r.rewire(now)
 	}
 	return true
@@ -97,7 +97,7 @@ func (r *Responder) forgetWires(now time.Time) (gone bool) {
 	for wire, at := range r.wiring.heard {
 		again := r.schedule.Refresh
 		silent := again > 0 && now.Sub(at) > max(wireMemory, wireRounds*again)
-		if silent || r.ports[wire[0]] == nil || r.ports[wire[1]] == nil {
+		if silent || r.ifaces[wire[0]] == nil || r.ifaces[wire[1]] == nil {
 			delete(r.wiring.heard, wire)
 			gone = true
 		}

@@ -207,7 +207,7 @@ func TestSameMACTwice(t *testing.T) {
 func TestListeningCard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys := newFake(t, testNIC, besideNIC)
-		n, _ := startWith(t, Config{Patrol: time.Second}, sys)
+		n, _ := startWith(t, Config{Recheck: time.Second}, sys)
 		n.give([]netip.Addr{vip4}, []netip.Addr{vip4, other4})
 		n.Probe([]netip.Addr{netip.MustParseAddr("198.18.0.77")})
 		time.Sleep(10 * time.Second)

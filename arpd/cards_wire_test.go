@@ -12,6 +12,7 @@ import (
 	"github.com/starling-lb/starling/arpd/netif"
 	"github.com/starling-lb/starling/arpd/packet"
 	"github.com/starling-lb/starling/health"
+	"github.com/starling-lb/starling/lantest"
 )
 
 // cards is a node with two interfaces on the network of its peer.
@@ -44,7 +45,7 @@ func newCards(t *testing.T) *cards {
 		limits = append(limits, netif.Limit{Interfaces: []string{name}, VIPs: c.fences[i]})
 		own = append(own, c.fences[i]...)
 	}
-	p.speaker.Confine(limits)
+	p.speaker.SetLimits(limits)
 	p.speaker.Set(own)
 	return c
 }
@@ -58,7 +59,7 @@ func (c *cards) by(f []byte) int { return slices.Index(c.macs[:], packet.HW(f[6:
 // answeredBy asks for an address and then for what each interface alone announces,
 // and returns the interfaces that answered for the address: readers work in order.
 func (c *cards) answeredBy(ip netip.Addr) (by []int) {
-	c.t.Helper()
+	c.T.Helper()
 	family := 0
 	if ip.Is6() {
 		family = 1
@@ -66,7 +67,7 @@ func (c *cards) answeredBy(ip netip.Addr) (by []int) {
 	waiting := map[int]bool{}
 	c.ask(ip)
 	for i, name := range []string{"eth0", "eth1"} {
-		if c.node.link(name).Attrs().OperState == netlink.OperUp {
+		if c.node.Link(name).Attrs().OperState == netlink.OperUp {
 			waiting[i] = true
 			c.ask(c.fences[i][family])
 		}
@@ -89,10 +90,10 @@ func (c *cards) answeredBy(ip netip.Addr) (by []int) {
 
 // only fails unless one interface alone answers for both addresses.
 func (c *cards) only(want int) {
-	c.t.Helper()
+	c.T.Helper()
 	for _, ip := range []netip.Addr{vip4, vip6} {
 		if got := c.answeredBy(ip); !slices.Equal(got, []int{want}) {
-			c.t.Errorf("%s is answered by %v, want eth%d alone", ip, got, want)
+			c.T.Errorf("%s is answered by %v, want eth%d alone", ip, got, want)
 		}
 	}
 }
@@ -100,7 +101,7 @@ func (c *cards) only(want int) {
 // announcedBy waits until an interface has announced both addresses and returns how
 // long that took.
 func (c *cards) announcedBy(want int, since time.Time) time.Duration {
-	c.t.Helper()
+	c.T.Helper()
 	four, six := isARP(packet.OpRequest, c.macs[want], vip4), isND(packet.NA, c.macs[want], vip6)
 	seen := [2]bool{}
 	c.wire.expect("announcements of both addresses", func(f []byte) bool {
@@ -112,9 +113,9 @@ func (c *cards) announcedBy(want int, since time.Time) time.Duration {
 
 // peaceful fails if the node took one of its interfaces for another station.
 func (c *cards) peaceful() {
-	c.t.Helper()
+	c.T.Helper()
 	if s := c.speaker.State(); len(s.Conflicts) > 0 || len(s.Heard) > 0 {
-		c.t.Errorf("conflicts %v, heard %v", s.Conflicts, s.Heard)
+		c.T.Errorf("conflicts %v, heard %v", s.Conflicts, s.Heard)
 	}
 }
 
@@ -122,10 +123,10 @@ func (c *cards) peaceful() {
 // any way, and the other one takes over.
 func TestTwoCards(t *testing.T) {
 	for name, tc := range map[string]struct{ lose, mend func(c *cards) }{
-		"carrier": {func(c *cards) { c.down(c.ports[0]) }, func(c *cards) { c.up(c.ports[0]) }},
-		"down": {func(c *cards) { c.node.down("eth0") }, func(c *cards) {
-			c.node.up("eth0")
-			c.node.must("IPv6 address", c.node.nl.AddrReplace(c.node.link("eth0"), &netlink.Addr{IPNet: ipnet("2001:db8::1/64")}))
+		"carrier": {func(c *cards) { c.Down(c.ports[0]) }, func(c *cards) { c.Up(c.ports[0]) }},
+		"down": {func(c *cards) { c.node.Down("eth0") }, func(c *cards) {
+			c.node.Up("eth0")
+			c.node.Must("IPv6 address", c.node.NL.AddrReplace(c.node.Link("eth0"), &netlink.Addr{IPNet: lantest.Net("2001:db8::1/64")}))
 			c.prefer("eth0") // the kernel puts routes that come back behind the others
 		}},
 	} {
@@ -156,30 +157,30 @@ func TestTwoCards(t *testing.T) {
 // prefer makes the kernel reach the network by an interface, and by the other one only
 // if that is not there.
 func (c *cards) prefer(name string) {
-	c.t.Helper()
+	c.T.Helper()
 	for _, dst := range []string{"198.18.0.0/24", "2001:db8::/64"} {
 		for _, nic := range []string{"eth0", "eth1"} {
-			r := &netlink.Route{LinkIndex: c.node.link(nic).Attrs().Index, Dst: ipnet(dst), Priority: 1000}
+			r := &netlink.Route{LinkIndex: c.node.Link(nic).Attrs().Index, Dst: lantest.Net(dst), Priority: 1000}
 			for _, old := range c.node.routes(dst, r.LinkIndex) {
-				c.node.must("remove a route", c.node.nl.RouteDel(&old))
+				c.node.Must("remove a route", c.node.NL.RouteDel(&old))
 			}
 			if nic == name {
 				r.Priority = 500
 			}
-			c.node.must("add a route", c.node.nl.RouteAdd(r))
+			c.node.Must("add a route", c.node.NL.RouteAdd(r))
 		}
 	}
 }
 
 // routes are those to a network by an interface.
 func (h *host) routes(dst string, index int) (out []netlink.Route) {
-	h.t.Helper()
+	h.T.Helper()
 	family := netlink.FAMILY_V4
-	if ipnet(dst).IP.To4() == nil {
+	if lantest.Net(dst).IP.To4() == nil {
 		family = netlink.FAMILY_V6
 	}
-	all, err := h.nl.RouteListFiltered(family, &netlink.Route{LinkIndex: index, Dst: ipnet(dst)}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_DST)
-	h.must("list routes", err)
+	all, err := h.NL.RouteListFiltered(family, &netlink.Route{LinkIndex: index, Dst: lantest.Net(dst)}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_DST)
+	h.Must("list routes", err)
 	return all
 }
 
@@ -196,12 +197,12 @@ func TestRouteWithoutLink(t *testing.T) {
 		}
 		return advice
 	}
-	c.down(c.ports[0])
+	c.Down(c.ports[0])
 	c.speaker.await("two findings", func() bool { return len(found()) == 2 })
 	for _, setting := range found() {
-		c.node.sysctl(strings.ReplaceAll(setting, ".", "/"), "1")
+		c.node.Sysctl(strings.ReplaceAll(setting, ".", "/"), "1")
 	}
-	c.node.address("lo", "203.0.113.1/32") // an event
+	c.node.Address("lo", "203.0.113.1/32") // an event
 	c.speaker.await("no finding", func() bool { return len(found()) == 0 })
 	c.only(1)
 }
@@ -222,9 +223,9 @@ func TestTwoCardsRouted(t *testing.T) {
 // hear each other announce, and one is left. A direct address stays where it is.
 func TestOneWireTwoNetworks(t *testing.T) {
 	c := newCards(t)
-	c.node.must("remove", c.node.nl.AddrDel(c.node.link("eth1"), &netlink.Addr{IPNet: ipnet("198.18.0.3/24")}))
-	c.node.must("remove", c.node.nl.AddrDel(c.node.link("eth1"), &netlink.Addr{IPNet: ipnet("2001:db8::3/64")}))
-	c.node.address("eth1", "198.18.1.3/24", "2001:db8:1::3/64")
+	c.node.Must("remove", c.node.NL.AddrDel(c.node.Link("eth1"), &netlink.Addr{IPNet: lantest.Net("198.18.0.3/24")}))
+	c.node.Must("remove", c.node.NL.AddrDel(c.node.Link("eth1"), &netlink.Addr{IPNet: lantest.Net("2001:db8::3/64")}))
+	c.node.Address("eth1", "198.18.1.3/24", "2001:db8:1::3/64")
 	there := netip.MustParseAddr("198.18.1.100")
 	c.speaker.await("the other network", func() bool {
 		return slices.ContainsFunc(c.speaker.Interfaces(), func(i netif.Interface) bool {

@@ -12,9 +12,9 @@ import (
 // A deputy answers with the MAC of the node whose address it is. A node has one for each of its
 // interfaces, so it is found out on which of this node's networks each of them is heard.
 
-// stationOf is the MAC that a port answers with for an address of an absent node. If that node is not
-// on its network, or it is not known by which MAC, the address is just watched there. The caller
-// holds mu.
+// stationOf is the MAC that an interface answers with for an address of an absent node. If that
+// node is not on its network, or it is not known by which MAC, the address is just watched there.
+// The caller holds mu.
 func (r *Responder) stationOf(ip netip.Addr, port int, is role) (packet.HW, role) {
 	var all, here []claims.MAC
 	for mac, name := range r.deputy.peers {

@@ -12,11 +12,13 @@ import (
 
 	"github.com/starling-lb/starling/arpd/packet"
 	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/lantest"
 )
 
-// TestDeputyAnswersWithTheMACOfTheOwner: the speaker of a node ends, and another node answers for its
-// addresses. The kernel of a neighbor that has forgotten them finds the owner, which goes on
-// forwarding; what it learned before stays good, though nobody answers what it asks the owner alone.
+// TestDeputyAnswersWithTheMACOfTheOwner: the speaker of a node ends, and another node answers for
+// its addresses. The kernel of a neighbor that has forgotten them finds the owner, which goes on
+// forwarding; what it learned before stays good, though nobody answers what it asks the owner
+// alone.
 func TestDeputyAnswersWithTheMACOfTheOwner(t *testing.T) {
 	l := newLAN(t)
 	names := map[string]*host{}
@@ -30,7 +32,7 @@ func TestDeputyAnswersWithTheMACOfTheOwner(t *testing.T) {
 	client.reach(netip.MustParseAddr("198.18.0.11"), names["deputy"].mac("eth0"))
 	vips := []netip.Addr{vip4, vip6}
 	owner, deputy := names["owner"].speak(1), names["deputy"].speak(1)
-	deputy.Meet(Company{Peers: map[string]string{ownerMAC.String(): "n1"}})
+	deputy.SetPeers(Peers{MACs: map[string]string{ownerMAC.String(): "n1"}})
 	deputy.Assign(claims.Assignment{Watched: vips})
 	owner.Assign(claims.Assignment{Own: vips})
 	for _, ip := range vips {
@@ -42,7 +44,7 @@ func TestDeputyAnswersWithTheMACOfTheOwner(t *testing.T) {
 		deputy.Assign(claims.Assignment{Watched: vips, Absent: map[netip.Addr]string{vip4: "n1", vip6: "n1"}})
 	}
 	for _, ip := range vips {
-		updates := client.neighbours()
+		updates := client.neighbors()
 		client.neighbor(ip, packet.HW{}, unix.NUD_FAILED)
 		for late := time.Now().Add(patience); !client.has(ip, ownerMAC, unix.NUD_REACHABLE); {
 			if time.Now().After(late) {
@@ -65,9 +67,9 @@ func TestDeputyAnswersWithTheMACOfTheOwner(t *testing.T) {
 		return fault == packet.Sound && m.Op == packet.OpReply && m.SPA == vip4.As4() && m.SHA == ownerMAC && m.Src == deputyMAC
 	})
 
-	// Nobody answers what asks the owner alone. The kernel goes on sending to it meanwhile, and then asks
-	// everybody: nothing is lost.
-	names["owner"].sysctl("net/ipv4/conf/all/arp_ignore", "1")
+	// Nobody answers what asks the owner alone. The kernel goes on sending to it meanwhile, and
+	// then asks everybody: nothing is lost.
+	names["owner"].Sysctl("net/ipv4/conf/all/arp_ignore", "1")
 	for _, ip := range vips {
 		say := client.talk(names["owner"], ip)
 		client.neighbor(ip, ownerMAC, unix.NUD_PROBE)
@@ -83,14 +85,14 @@ func TestDeputyAnswersWithTheMACOfTheOwner(t *testing.T) {
 // talk has another host take an address that it does not answer for, and returns what sends it a
 // datagram and waits for the reply.
 func (h *host) talk(to *host, ip netip.Addr) (say func()) {
-	h.t.Helper()
-	own := &netlink.Addr{IPNet: ipnet(netip.PrefixFrom(ip, ip.BitLen()).String()), Flags: unix.IFA_F_NODAD} // usable at once
-	to.must("add address", to.nl.AddrAdd(to.link("lo"), own))
+	h.T.Helper()
+	own := &netlink.Addr{IPNet: lantest.Net(netip.PrefixFrom(ip, ip.BitLen()).String()), Flags: unix.IFA_F_NODAD} // usable at once
+	to.Must("add address", to.NL.AddrAdd(to.Link("lo"), own))
 	var there, here net.Conn
 	at := netip.AddrPortFrom(ip, 9999)
 	to.do(func() (err error) { there, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at)); return err })
 	h.do(func() (err error) { here, err = net.Dial("udp", at.String()); return err })
-	h.t.Cleanup(func() { here.Close(); there.Close() })
+	h.T.Cleanup(func() { here.Close(); there.Close() })
 	go func() {
 		b := make([]byte, 1)
 		for {
@@ -116,22 +118,22 @@ func (h *host) talk(to *host, ip netip.Addr) (say func()) {
 	}
 	for late := time.Now().Add(patience); exchange(100*time.Millisecond) != nil; { // the kernel makes the route of an address later
 		if time.Now().After(late) {
-			h.t.Fatalf("%s is not reached", ip)
+			h.T.Fatalf("%s is not reached", ip)
 		}
 	}
 	return func() {
-		h.t.Helper()
+		h.T.Helper()
 		if err := exchange(patience); err != nil {
-			h.t.Fatalf("a datagram to %s: %v", ip, err)
+			h.T.Fatalf("a datagram to %s: %v", ip, err)
 		}
 	}
 }
 
 // has reports whether an entry of the neighbor table is in a state.
 func (h *host) has(ip netip.Addr, mac packet.HW, state int) bool {
-	h.t.Helper()
-	list, err := h.nl.NeighList(0, netlink.FAMILY_ALL)
-	h.must("list neighbors", err)
+	h.T.Helper()
+	list, err := h.NL.NeighList(0, netlink.FAMILY_ALL)
+	h.Must("list neighbors", err)
 	return slices.ContainsFunc(list, func(n netlink.Neigh) bool {
 		return n.IP.Equal(ip.AsSlice()) && string(n.HardwareAddr) == string(mac[:]) && n.State&state != 0
 	})
@@ -139,8 +141,8 @@ func (h *host) has(ip netip.Addr, mac packet.HW, state int) bool {
 
 // neighbor puts an entry into the table of a host.
 func (h *host) neighbor(ip netip.Addr, mac packet.HW, state int) {
-	h.t.Helper()
-	h.must("set entry", h.nl.NeighSet(&netlink.Neigh{
-		LinkIndex: h.link("eth0").Attrs().Index, IP: ip.AsSlice(), HardwareAddr: mac[:], State: state,
+	h.T.Helper()
+	h.Must("set entry", h.NL.NeighSet(&netlink.Neigh{
+		LinkIndex: h.Link("eth0").Attrs().Index, IP: ip.AsSlice(), HardwareAddr: mac[:], State: state,
 	}))
 }

@@ -12,13 +12,13 @@ import (
 
 // learned is the port at which the switch has a MAC, "" for none.
 func (l *lan) learned(mac packet.HW) string {
-	l.t.Helper()
-	list, err := l.nl.NeighList(0, unix.AF_BRIDGE)
-	l.must("list forwarding table", err)
+	l.T.Helper()
+	list, err := l.NL.NeighList(0, unix.AF_BRIDGE)
+	l.Must("list forwarding table", err)
 	for _, n := range list {
 		if n.MasterIndex != 0 && string(n.HardwareAddr) == string(mac[:]) && n.State&netlink.NUD_PERMANENT == 0 {
-			port, err := l.nl.LinkByIndex(n.LinkIndex)
-			l.must("find port", err)
+			port, err := l.NL.LinkByIndex(n.LinkIndex)
+			l.Must("find port", err)
 			return port.Attrs().Name
 		}
 	}
@@ -35,10 +35,10 @@ func TestSwitchLearns(t *testing.T) {
 		before := p.learned(p.mac)
 		moved := newHost(t)
 		after := p.plug(moved, "eth0")
-		moved.down("eth0")
-		moved.must("set MAC", moved.nl.LinkSetHardwareAddr(moved.link("eth0"), p.mac[:]))
-		moved.up("eth0")
-		moved.address("eth0", "198.18.0.3/24", "2001:db8::3/64")
+		moved.Down("eth0")
+		moved.Must("set MAC", moved.NL.LinkSetHardwareAddr(moved.Link("eth0"), p.mac[:]))
+		moved.Up("eth0")
+		moved.Address("eth0", "198.18.0.3/24", "2001:db8::3/64")
 		s := moved.speak(1)
 		old := p.node.station("eth0")
 		last := announced(t, p.mac, other4)
@@ -60,13 +60,13 @@ func TestSwitchLearns(t *testing.T) {
 // arp_accept for IPv4) has an entry before it needs one.
 func TestRoutersLearn(t *testing.T) {
 	p := newPair(t)
-	p.peer.sysctl("net/ipv6/conf/eth0/forwarding", "1")
-	p.peer.sysctl("net/ipv6/conf/eth0/accept_untracked_na", "1")
-	p.peer.sysctl("net/ipv4/conf/eth0/arp_accept", "1")
-	known := p.peer.neighbours()
+	p.peer.Sysctl("net/ipv6/conf/eth0/forwarding", "1")
+	p.peer.Sysctl("net/ipv6/conf/eth0/accept_untracked_na", "1")
+	p.peer.Sysctl("net/ipv4/conf/eth0/arp_accept", "1")
+	known := p.peer.neighbors()
 	p.speaker.Set([]netip.Addr{vip4, vip6})
 	for _, ip := range []netip.Addr{vip4, vip6} {
-		p.peer.awaitNeighbour(known, ip, p.mac, unix.NUD_STALE)
+		p.peer.awaitNeighbor(known, ip, p.mac, unix.NUD_STALE)
 	}
 }
 
@@ -75,12 +75,12 @@ func TestRoutersLearn(t *testing.T) {
 func TestMacvlan(t *testing.T) {
 	p := newPair(t)
 	p.speaker.stop()
-	p.node.sysctl("net/ipv4/conf/all/arp_ignore", "1") // else the kernel answers on eth0 for addresses of mac0
-	p.node.must("add macvlan", p.node.nl.LinkAdd(&netlink.Macvlan{
-		LinkAttrs: netlink.LinkAttrs{Name: "mac0", ParentIndex: p.node.link("eth0").Attrs().Index}, Mode: netlink.MACVLAN_MODE_BRIDGE,
+	p.node.Sysctl("net/ipv4/conf/all/arp_ignore", "1") // else the kernel answers on eth0 for addresses of mac0
+	p.node.Must("add macvlan", p.node.NL.LinkAdd(&netlink.Macvlan{
+		LinkAttrs: netlink.LinkAttrs{Name: "mac0", ParentIndex: p.node.Link("eth0").Attrs().Index}, Mode: netlink.MACVLAN_MODE_BRIDGE,
 	}))
-	p.node.up("mac0")
-	p.node.address("mac0", "198.18.0.3/24", "2001:db8::3/64")
+	p.node.Up("mac0")
+	p.node.Address("mac0", "198.18.0.3/24", "2001:db8::3/64")
 	p.speaker = p.node.speak(1, "mac0")
 	p.mac = p.node.mac("mac0")
 	p.peer.reach(netip.MustParseAddr("198.18.0.3"), p.mac)
@@ -96,7 +96,7 @@ func TestMacvlan(t *testing.T) {
 // node that has several itself.
 func TestLinkLocals(t *testing.T) {
 	p := newPair(t)
-	p.node.address("eth0", "fe80::1/64", "fe80::2/64")
+	p.node.Address("eth0", "fe80::1/64", "fe80::2/64")
 	p.speaker.Set([]netip.Addr{vip6})
 	for _, text := range []string{"fe80::a", "fe80::b", "2001:db8::2"} {
 		from, group := netip.MustParseAddr(text), packet.SolicitedNode(vip6)

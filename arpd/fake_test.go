@@ -36,10 +36,10 @@ type fakeSystem struct {
 	groups  fakeGroups
 	lists   int
 
-	reaches    map[netip.Prefix]int // for Route, by network
-	settings   map[string]netif.Setting
-	neighbours map[packet.HW][]netip.Addr
-	looks      int
+	reaches   map[netip.Prefix]int // for Route, by network
+	settings  map[string]netif.Setting
+	neighbors map[packet.HW][]netip.Addr
+	looks     int
 }
 
 type fakeKey struct {
@@ -66,7 +66,7 @@ func (f *fakeSystem) Neighbors(mac packet.HW) ([]netip.Addr, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.looks++
-	return f.neighbours[mac], f.listErr
+	return f.neighbors[mac], f.listErr
 }
 
 // looked returns how often addresses were looked up.
@@ -289,7 +289,7 @@ func start(t *testing.T, sys *fakeSystem, patterns ...string) (*node, func()) {
 func startWith(t *testing.T, cfg Config, sys *fakeSystem) (*node, func()) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	cfg.Registry, cfg.Patrol = reg, cmp.Or(cfg.Patrol, -1) // who counts frames needs no others
+	cfg.Registry, cfg.Recheck = reg, cmp.Or(cfg.Recheck, -1) // who counts frames needs no others
 	r, err := newResponder(cfg, sys)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,8 @@ import (
 	"github.com/starling-lb/starling/arpd/packettest"
 )
 
-// TestFilterOfRoles: questions pass for what is answered or tried out, claims for all that is known.
+// TestFilterOfRoles: questions pass for what is answered or probed, claims for all that is
+// known.
 func TestFilterOfRoles(t *testing.T) {
 	for r, want := range map[role]struct{ asked4, asked6, claimed bool }{
 		own:         {true, true, true},

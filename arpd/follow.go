@@ -95,7 +95,7 @@ func (r *Responder) noted(c netif.Change) {
 	if c.Down {
 		r.flapped[c.Index] = struct{}{}
 	}
-	if c.Down && r.ports[c.Index] != nil {
+	if c.Down && r.ifaces[c.Index] != nil {
 		poke(r.urgent)
 	}
 	if c.Gone {
@@ -130,7 +130,7 @@ func (f *follower) scan(now time.Time) time.Time {
 	fresh, wait := f.open(list, byIndex, now)
 	f.adopt(list, byIndex, fresh, netif.Via(list, byIndex, f.reach), len(gone)+len(fresh) > 0, now)
 	for _, p := range fresh {
-		p.start(f.trouble(p.link.Index))
+		p.start(f.disturbance(p.link.Index))
 	}
 	for _, p := range gone { // last: the kernel takes its time
 		f.close(p)
@@ -142,7 +142,7 @@ func (f *follower) scan(now time.Time) time.Time {
 func (f *follower) reach(n netif.Network, to netip.Addr) int {
 	index, err := f.sys.Route(to, n.VRF)
 	if err != nil { // there is none, as with the address that another daemon has not finished
-		f.noise.read.Debug().Err(err).Stringer("network", n.Prefix).Msg("cannot find the interface of a network")
+		f.sampled.read.Debug().Err(err).Stringer("network", n.Prefix).Msg("cannot find the interface of a network")
 	}
 	return index
 }
@@ -157,7 +157,7 @@ func (f *follower) study(list []netif.Interface) {
 	}
 	settings, err := f.sys.Settings(names)
 	if err != nil {
-		f.noise.read.Warn().Err(err).Msg("cannot read the settings of interfaces")
+		f.sampled.read.Warn().Err(err).Msg("cannot read the settings of interfaces")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,20 +166,20 @@ func (f *follower) study(list []netif.Interface) {
 
 // shut silences and returns the ports of interfaces that are not used any longer,
 // and those that broke.
-func (f *follower) shut(list []netif.Interface, now time.Time) (gone []*port) {
+func (f *follower) shut(list []netif.Interface, now time.Time) (gone []*iface) {
 	used := make(map[int]bool, len(list))
 	for _, i := range list {
 		used[i.Index] = i.Used
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for index, p := range f.ports {
+	for index, p := range f.ifaces {
 		err := f.failed[index]
 		if err != nil && !errors.Is(err, errGone) { // a removal is no failure: open anew at once
 			f.attempt(p.link, err, now)
 		}
 		if err != nil || !used[index] {
-			delete(f.ports, index)
+			delete(f.ifaces, index)
 			p.silence()
 			gone = append(gone, p)
 		}
@@ -188,7 +188,7 @@ func (f *follower) shut(list []netif.Interface, now time.Time) (gone []*port) {
 	return gone
 }
 
-func (f *follower) close(p *port) {
+func (f *follower) close(p *iface) {
 	if err := p.close(); err != nil {
 		f.log.Warn().Err(err).Str("iface", p.link.Name).Msg("cannot close the sockets of an interface")
 	}
@@ -196,8 +196,8 @@ func (f *follower) close(p *port) {
 
 func (f *follower) closeAll() {
 	f.mu.Lock()
-	ports := f.ports
-	f.ports = make(map[int]*port)
+	ports := f.ifaces
+	f.ifaces = make(map[int]*iface)
 	f.mu.Unlock()
 	for _, p := range ports {
 		f.close(p)
@@ -217,16 +217,16 @@ func (f *follower) attempt(l netif.Link, err error, now time.Time) {
 
 // open opens a port for every interface that is used and has none. Those that
 // fail are marked in list with the reason and tried again later: wait is when.
-func (f *follower) open(list []netif.Interface, links map[int]netif.Link, now time.Time) (fresh []*port, wait time.Time) {
+func (f *follower) open(list []netif.Interface, links map[int]netif.Link, now time.Time) (fresh []*iface, wait time.Time) {
 	for n := range list {
 		i := &list[n]
-		if !i.Used || f.ports[i.Index] != nil {
+		if !i.Used || f.ifaces[i.Index] != nil {
 			continue
 		}
 		l := links[i.Index]
 		a := f.attempts[l.Index]
 		if a == nil || !a.until.After(now) || l.Differs(&a.link) {
-			p, err := openPort(f.sys, l, f.spoken, f.claims, f.answers, f.metrics, f.pulse)
+			p, err := openInterface(f.sys, l, f.spoken, f.claims, f.answers, f.metrics, f.heartbeat)
 			if err == nil {
 				fresh = append(fresh, p)
 				continue
@@ -243,13 +243,13 @@ func (f *follower) open(list []netif.Interface, links map[int]netif.Link, now ti
 // adopt makes list the known interfaces and fresh part of the ports. When
 // anything on the wire moved, all addresses are spread over the ports and
 // announced anew.
-func (f *follower) adopt(list []netif.Interface, links map[int]netif.Link, fresh []*port, via map[netif.Network]int, moved bool, now time.Time) {
+func (f *follower) adopt(list []netif.Interface, links map[int]netif.Link, fresh []*iface, via map[netif.Network]int, moved bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	renumbered := false
 	moved = moved || !maps.Equal(via, f.wiring.via)
 	f.wiring.via = via
-	for index, p := range f.ports {
+	for index, p := range f.ifaces {
 		l := links[index]
 		renumbered = renumbered || l.Addr4() != p.link.Addr4()
 		disturbed := l.Differs(&p.link) || f.disturbed(index, links)
@@ -261,7 +261,7 @@ func (f *follower) adopt(list []netif.Interface, links map[int]netif.Link, fresh
 	}
 	moved = f.forgetWires(now) || moved
 	for _, p := range fresh {
-		f.ports[p.link.Index] = p
+		f.ifaces[p.link.Index] = p
 	}
 	clear(f.flapped)
 	f.kernel.locals = make(map[netip.Addr]*netif.Link)
@@ -275,7 +275,7 @@ func (f *follower) adopt(list []netif.Interface, links map[int]netif.Link, fresh
 	for index, a := range f.attempts {
 		if _, there := links[index]; !there {
 			delete(f.attempts, index)
-		} else if f.ports[index] == nil && refused(a.err) {
+		} else if f.ifaces[index] == nil && refused(a.err) {
 			f.listing.denied = a.err
 		}
 	}
@@ -306,8 +306,8 @@ func (r *Responder) disturbed(index int, links map[int]netif.Link) bool {
 	return false
 }
 
-// trouble is what a port calls when something is wrong with it.
-func (r *Responder) trouble(index int) func(error, bool) {
+// disturbance is what a port calls when something is wrong with it.
+func (r *Responder) disturbance(index int) func(error, bool) {
 	return func(err error, fatal bool) {
 		if fatal {
 			r.mu.Lock()

@@ -169,7 +169,7 @@ func TestBrokenSocket(t *testing.T) {
 }
 
 // TestInterfaceReplaced: an interface is removed and another takes its name and
-// index before any list is made. Sockets of the old one would be deaf for ever.
+// index before any list is made. Sockets of the old one would be deaf forever.
 func TestInterfaceReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC))

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/lantest"
 )
 
 // awaitProblem waits until one thing is said to be wrong. A list that the kernel
@@ -26,10 +27,10 @@ func TestLinkDownAndUp(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4, vip6})
 	for range 3 {
-		p.node.down("eth0")
+		p.node.Down("eth0")
 		p.speaker.awaitProblem("no usable interface: eth0: down")
-		p.node.up("eth0")
-		p.node.must("IPv6 address", p.node.nl.AddrReplace(p.node.link("eth0"), &netlink.Addr{IPNet: ipnet("2001:db8::1/64")}))
+		p.node.Up("eth0")
+		p.node.Must("IPv6 address", p.node.NL.AddrReplace(p.node.Link("eth0"), &netlink.Addr{IPNet: lantest.Net("2001:db8::1/64")}))
 		p.speaker.await("the interface to be used", func() bool { return p.speaker.used() == 1 })
 		p.wire.expect("an announcement", isARP(packet.OpRequest, p.mac, vip4))
 		p.wire.expect("an announcement", isND(packet.NA, p.mac, vip6))
@@ -41,9 +42,9 @@ func TestLinkDownAndUp(t *testing.T) {
 func TestCarrier(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4})
-	p.down("p0")
+	p.Down("p0")
 	p.speaker.awaitProblem("no usable interface: eth0: no carrier")
-	p.up("p0")
+	p.Up("p0")
 	p.speaker.await("the interface to be used", func() bool { return p.speaker.used() == 1 })
 	p.wire.expect("an announcement", isARP(packet.OpRequest, p.mac, vip4))
 }
@@ -51,15 +52,15 @@ func TestCarrier(t *testing.T) {
 func TestChangedMAC(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4, vip6})
-	known := p.peer.neighbours()
+	known := p.peer.neighbors()
 	for _, ip := range []netip.Addr{vip4, vip6} {
 		p.peer.poke(ip)
-		p.peer.awaitNeighbour(known, ip, p.mac, unix.NUD_REACHABLE)
+		p.peer.awaitNeighbor(known, ip, p.mac, unix.NUD_REACHABLE)
 	}
 	fresh := packet.HW{0x02, 0xaa, 0, 0, 0, 0x01}
-	p.node.must("change MAC", p.node.nl.LinkSetHardwareAddr(p.node.link("eth0"), fresh[:]))
+	p.node.Must("change MAC", p.node.NL.LinkSetHardwareAddr(p.node.Link("eth0"), fresh[:]))
 	for _, ip := range []netip.Addr{vip4, vip6} {
-		p.peer.awaitNeighbour(known, ip, fresh, ^0)
+		p.peer.awaitNeighbor(known, ip, fresh, ^0)
 	}
 	p.mac = fresh
 	p.answered(vip4, vip6)
@@ -69,9 +70,9 @@ func TestChangedMAC(t *testing.T) {
 func TestInterfaceRenamed(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4})
-	p.node.down("eth0")
-	p.node.must("rename", p.node.nl.LinkSetName(p.node.link("eth0"), "uplink0"))
-	p.node.up("uplink0")
+	p.node.Down("eth0")
+	p.node.Must("rename", p.node.NL.LinkSetName(p.node.Link("eth0"), "uplink0"))
+	p.node.Up("uplink0")
 	p.speaker.await("the new name", func() bool {
 		list := p.speaker.Interfaces()
 		return p.speaker.used() == 1 && list[1].Name == "uplink0" && list[1].Used
@@ -82,7 +83,7 @@ func TestInterfaceRenamed(t *testing.T) {
 // TestLateInterface: a node starts with loopback only; an interface comes, goes
 // and comes again.
 func TestLateInterface(t *testing.T) {
-	privileged(t)
+	lantest.Privileged(t)
 	l, node, peer := newLAN(t), newHost(t), newHost(t)
 	l.plug(peer, "eth0", "198.18.0.2/24")
 	wire := peer.station("eth0")
@@ -92,7 +93,7 @@ func TestLateInterface(t *testing.T) {
 		port := l.plug(node, "eth0", "198.18.0.1/24")
 		s.await("the interface", func() bool { return s.used() == 1 })
 		wire.expect("an announcement", isARP(packet.OpRequest, node.mac("eth0"), vip4))
-		l.must("unplug", l.nl.LinkDel(l.link(port)))
+		l.Must("unplug", l.NL.LinkDel(l.Link(port)))
 		s.await("the interface to go", func() bool { return s.used() == 0 && len(s.Interfaces()) == 1 })
 	}
 }
@@ -102,19 +103,19 @@ func TestLateInterface(t *testing.T) {
 func TestSameIndexAgain(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4})
-	index, port := p.node.link("eth0").Attrs().Index, "p0"
+	index, port := p.node.Link("eth0").Attrs().Index, "p0"
 	for range 3 {
-		p.must("unplug", p.nl.LinkDel(p.link(port)))
+		p.Must("unplug", p.NL.LinkDel(p.Link(port)))
 		port = fmt.Sprintf("p%d", p.ports)
 		p.ports++
-		p.node.must("add", p.node.nl.LinkAdd(&netlink.Veth{
+		p.node.Must("add", p.node.NL.LinkAdd(&netlink.Veth{
 			LinkAttrs: netlink.LinkAttrs{Name: "eth0", Index: index, HardwareAddr: p.mac[:]},
-			PeerName:  port, PeerNamespace: netlink.NsFd(int(p.ns)),
+			PeerName:  port, PeerNamespace: netlink.NsFd(int(p.NS)),
 		}))
-		p.must("enslave", p.nl.LinkSetMaster(p.link(port), p.link("br0")))
-		p.up(port)
-		p.node.up("eth0")
-		p.node.address("eth0", "198.18.0.1/24")
+		p.Must("enslave", p.NL.LinkSetMaster(p.Link(port), p.Link("br0")))
+		p.Up(port)
+		p.node.Up("eth0")
+		p.node.Address("eth0", "198.18.0.1/24")
 		p.wire.expect("an announcement", isARP(packet.OpRequest, p.mac, vip4))
 		// Opening the sockets may take more than one turn of the follower, and a
 		// question that falls between two is lost, as on any new interface.
@@ -148,15 +149,15 @@ func TestTwoSegmentsOnTheWire(t *testing.T) {
 
 // TestUplinkIsABridge: the node's address is on a bridge, pods hang on it too.
 func TestUplinkIsABridge(t *testing.T) {
-	privileged(t)
+	lantest.Privileged(t)
 	l, node, peer := newLAN(t), newHost(t), newHost(t)
 	l.plug(node, "eth0")
 	l.plug(peer, "eth0", "198.18.0.2/24", "2001:db8::2/64")
 	mac := node.mac("eth0")
-	node.must("add bridge", node.nl.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0", HardwareAddr: mac[:]}}))
-	node.must("enslave", node.nl.LinkSetMaster(node.link("eth0"), node.link("br0")))
-	node.up("br0")
-	node.address("br0", "198.18.0.1/24", "2001:db8::1/64")
+	node.Must("add bridge", node.NL.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0", HardwareAddr: mac[:]}}))
+	node.Must("enslave", node.NL.LinkSetMaster(node.Link("eth0"), node.Link("br0")))
+	node.Up("br0")
+	node.Address("br0", "198.18.0.1/24", "2001:db8::1/64")
 	s := node.speak(1)
 	for _, i := range s.Interfaces() {
 		if i.Name == "eth0" && i.Reason != "member of bridge br0" {
@@ -164,10 +165,10 @@ func TestUplinkIsABridge(t *testing.T) {
 		}
 	}
 	s.Set([]netip.Addr{vip4, vip6})
-	known := peer.neighbours()
+	known := peer.neighbors()
 	for _, ip := range []netip.Addr{vip4, vip6} {
 		peer.poke(ip)
-		peer.awaitNeighbour(known, ip, mac, unix.NUD_REACHABLE)
+		peer.awaitNeighbor(known, ip, mac, unix.NUD_REACHABLE)
 	}
 }
 

@@ -58,8 +58,9 @@ type claim struct {
 	kind kind
 	ip   netip.Addr
 	mac  packet.HW
-	on   int   // index of the interface that heard it
-	says uint8 // of a greeting: what the speaker says
+	by   packet.HW // who says so, if it is not mac but a deputy
+	on   int       // index of the interface that heard it
+	says uint8     // of a greeting: what the speaker says
 
 	node     uint32 // of a proof: the node's name, see probe.Hash
 	unproven bool   // replied, but a proof was to be expected of a speaker
@@ -84,13 +85,13 @@ type view struct {
 	table  *table
 	addr4  [4]byte // of the interface; zero: none
 	nets   []netip.Prefix
-	say    uint8   // see Company
+	say    uint8   // see Peers
 	proofs *proofs // nil: speakers do not prove themselves
 }
 
 // stationOf is the MAC that an address is answered with.
 func (v *view) stationOf(r role, ip netip.Addr) packet.HW {
-	if r&deputised == 0 {
+	if r&deputized == 0 {
 		return v.mac
 	}
 	return v.table.macs[ip]

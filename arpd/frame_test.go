@@ -48,12 +48,12 @@ func nodeView() *view {
 	})}
 }
 
-// decide lets judge look at frame in a buffer as a reader has it, and returns
+// decide lets decider look at frame in a buffer as a reader has it, and returns
 // the verdict and the answer.
-func decide(judge func(*view, []byte, int) verdict, v *view, frame []byte) (verdict, []byte) {
+func decide(decider func(*view, []byte, int) verdict, v *view, frame []byte) (verdict, []byte) {
 	b := make([]byte, packet.FrameSize)
 	n := copy(b, frame)
-	out := judge(v, b, n)
+	out := decider(v, b, n)
 	if out.answer == 0 {
 		return out, nil
 	}
@@ -74,9 +74,9 @@ func TestDropReasonsAreDistinct(t *testing.T) {
 // message may be answered or believed, and nothing may be read beyond the end.
 func TestEveryLength(t *testing.T) {
 	for name, tc := range map[string]struct {
-		judge func(*view, []byte, int) verdict
-		frame []byte
-		whole int
+		decider func(*view, []byte, int) verdict
+		frame   []byte
+		whole   int
 	}{
 		"ARP request": {(*view).arp, request(t, peer4, vip4), packet.ARPSize},
 		"ARP claim":   {(*view).arp, request(t, vip4, vip4), packet.ARPSize},
@@ -85,7 +85,7 @@ func TestEveryLength(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for n := range len(tc.frame) + 1 {
-				got, answer := decide(tc.judge, nodeView(), tc.frame[:n:n])
+				got, answer := decide(tc.decider, nodeView(), tc.frame[:n:n])
 				if n < tc.whole && (got.drop != malformed || answer != nil) || n == tc.whole && got.drop != kept {
 					t.Errorf("%d bytes: %+v", n, got)
 				}

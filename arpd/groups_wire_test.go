@@ -20,15 +20,15 @@ import (
 // membership. It takes over after one query response interval, so that is made
 // short first.
 func (l *lan) querier() {
-	l.t.Helper()
+	l.T.Helper()
 	l.bridge(nl.IFLA_BR_MCAST_QUERY_RESPONSE_INTVL, nl.Uint64Attr(10)) // 0.1 s
 	l.bridge(nl.IFLA_BR_MCAST_QUERIER, nl.Uint8Attr(1))
 }
 
 // bridge sets an attribute of the switch that the library has no name for.
 func (l *lan) bridge(attribute int, value []byte) {
-	l.t.Helper()
-	index := l.link("br0").Attrs().Index
+	l.T.Helper()
+	index := l.Link("br0").Attrs().Index
 	l.do(func() error {
 		req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
 		msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
@@ -46,14 +46,14 @@ func (l *lan) bridge(attribute int, value []byte) {
 // joined are the solicited-node groups of eth0 that its own addresses do not
 // explain.
 func (h *host) joined(not ...netip.Addr) []string {
-	h.t.Helper()
+	h.T.Helper()
 	var text []byte
 	h.do(func() (err error) { text, err = os.ReadFile("/proc/thread-self/net/igmp6"); return err })
 	out := []string{}
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
 		raw, err := hex.DecodeString(f[2])
-		h.must("read igmp6", err)
+		h.Must("read igmp6", err)
 		group, _ := netip.AddrFromSlice(raw)
 		if f[1] == "eth0" && strings.HasPrefix(group.String(), "ff02::1:ff") && !slices.Contains(not, group) {
 			out = append(out, group.String())

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// testPorts is the lowest port from which connections are begun. The kernel takes those below it for
-	// its own (net.ipv4.ip_local_port_range).
+	// testPorts is the lowest port from which connections are begun. The kernel takes those below
+	// it for its own (net.ipv4.ip_local_port_range).
 	testPorts = 61000
-	// handshakeTime is for how long a connection that was begun is remembered, so that what is accepted
-	// late is reset as well.
+	// handshakeTime is for how long a connection that was begun is remembered, so that what is
+	// accepted late is reset as well.
 	handshakeTime = 3 * time.Second
 	// maxHandshakes bounds those that are remembered; the oldest are forgotten.
 	maxHandshakes = 4096
@@ -67,7 +67,7 @@ func (h *handshakes) protocols() []protocol {
 	}
 }
 
-// begin remembers a connection and returns its first segment, without the MAC of who sends it.
+// begin remembers a connection and returns its first segment, without the MAC of its sender.
 func (h *handshakes) begin(x handshake, now time.Time) (packet.Segment, error) {
 	var b [6]byte
 	if _, err := rand.Read(b[:]); err != nil {
@@ -94,8 +94,8 @@ func (h *handshakes) find(s packet.Segment, now time.Time) (handshake, bool) {
 	return x, begun && now.Before(x.until) && x.to == s.From && x.from == s.To.Addr() && s.Flags&packet.RST == 0
 }
 
-// accepted decides about a segment in the first n bytes of b. If it accepts a connection of ours it is
-// reported, and what resets the connection is written over it, which goes by the same station.
+// accepted decides about a segment in the first n bytes of b. If it accepts a connection of ours it
+// is reported, and what resets the connection is written over it, which goes by the same station.
 func (h *handshakes) accepted(v *view, b []byte, n int) verdict {
 	s, fault := packet.ParseTCP(b[:n])
 	if fault != packet.Sound {
@@ -110,8 +110,8 @@ func (h *handshakes) accepted(v *view, b []byte, n int) verdict {
 	return verdict{answer: copy(b, reset.Frame())}
 }
 
-// Test begins the connections, each once, on the interfaces that are on the network of the address, or
-// on all if none is. Replies says which were accepted; they are reset. All or none are sent.
+// Test begins the connections, each once, on the interfaces that are on the network of the address,
+// or on all if none is. Replies says which were accepted; they are reset. All or none are sent.
 func (r *Responder) Test(questions []forward.Question) {
 	if r.begun == nil || len(questions) == 0 {
 		return
@@ -128,7 +128,7 @@ func (r *Responder) Test(questions []forward.Question) {
 		}
 		for _, w := range near {
 			if err := w.begin(q, r.begun, r.metrics); err != nil {
-				r.noise.send.Error().Err(err).Str("mac", q.MAC).Msg("cannot test a peer")
+				r.sampled.send.Error().Err(err).Str("mac", q.MAC).Msg("cannot test a peer")
 			}
 		}
 	}
@@ -136,14 +136,14 @@ func (r *Responder) Test(questions []forward.Question) {
 
 // way is a port, and its interface as it is now.
 type way struct {
-	port *port
+	port *iface
 	link netif.Link
 }
 
 func (r *Responder) ways() (out []way) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, p := range r.ports {
+	for _, p := range r.ifaces {
 		out = append(out, way{p, p.link})
 	}
 	return out
@@ -166,7 +166,7 @@ func (w way) begin(q forward.Question, h *handshakes, m *metrics) error {
 }
 
 // reader is the one that hears answers of a family. Its protocol is the last one.
-func (p *port) reader(ip netip.Addr) *reader {
+func (p *iface) reader(ip netip.Addr) *reader {
 	last := len(p.readers) - 1
 	if ip.Is4() {
 		return p.readers[last-1]

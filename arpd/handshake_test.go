@@ -49,8 +49,8 @@ func toVIP(id uint64, ip netip.Addr) forward.Question {
 	return forward.Question{ID: id, MAC: peerHW.String(), To: netip.AddrPortFrom(ip, 443)}
 }
 
-// TestHandshake: the first segment is that of a client, what accepts it is reported and reset by the
-// same station, and again if it comes again, and everything else is not ours.
+// TestHandshake: the first segment is that of a client, what accepts it is reported and reset by
+// the same station, and again if it comes again, and everything else is not ours.
 func TestHandshake(t *testing.T) {
 	for _, ip := range []netip.Addr{vip4, vip6} {
 		synctest.Test(t, func(t *testing.T) {
@@ -146,7 +146,8 @@ func TestHandshakeInterfaces(t *testing.T) {
 	}
 }
 
-// TestHandshakesAreBounded: more questions than there is room for are not asked, all or none of them.
+// TestHandshakesAreBounded: more questions than there is room for are not asked, all or none of
+// them.
 func TestHandshakesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := tester(t, nic("eth0", 2, "198.18.0.1/24"))
@@ -166,7 +167,8 @@ func TestHandshakesAreBounded(t *testing.T) {
 	})
 }
 
-// TestHandshakeMalformed: what cannot be read is dropped, and what is no Ethernet address is not asked.
+// TestHandshakeMalformed: what cannot be read is dropped, and what is no Ethernet address is not
+// asked.
 func TestHandshakeMalformed(t *testing.T) {
 	h := newHandshakes(nil)
 	if got := h.accepted(nodeView(), make([]byte, packet.FrameSize), 10); got.drop != malformed {

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/starling-lb/starling/forward"
+	"github.com/starling-lb/starling/lantest"
 )
 
 // nft runs commands of nftables in a host.
 func (h *host) nft(commands string) {
-	h.t.Helper()
+	h.T.Helper()
 	if _, err := exec.LookPath("nft"); err != nil && os.Getenv("CI") != "true" {
-		h.t.Skip("needs nft")
+		h.T.Skip("needs nft")
 	}
 	h.do(func() error {
 		cmd := exec.Command("nft", "-f", "-")
@@ -32,11 +33,11 @@ func (h *host) nft(commands string) {
 
 // forwards has a host send on what comes for the VIPs, as kube-proxy does it for policy Cluster.
 func (h *host) forwards() {
-	h.t.Helper()
+	h.T.Helper()
 	for key, value := range map[string]string{
 		"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1", "net/ipv4/conf/all/send_redirects": "0", "net/ipv4/conf/eth0/send_redirects": "0",
 	} {
-		h.sysctl(key, value)
+		h.Sysctl(key, value)
 	}
 	for family, to := range map[string]string{"ip": vip4.String() + " tcp dport 80 dnat to 198.18.0.9:8080", "ip6": vip6.String() + " tcp dport 80 dnat to [2001:db8::9]:8080"} {
 		h.nft(fmt.Sprintf(`table %[1]s t {
@@ -48,11 +49,11 @@ func (h *host) forwards() {
 
 // listen accepts connections in a host.
 func (h *host) listen(port int) {
-	h.t.Helper()
+	h.T.Helper()
 	h.do(func() error {
 		l, err := net.Listen("tcp", fmt.Sprint(":", port))
 		if err == nil {
-			h.t.Cleanup(func() { l.Close() })
+			h.T.Cleanup(func() { l.Close() })
 		}
 		return err
 	})
@@ -60,7 +61,7 @@ func (h *host) listen(port int) {
 
 // connections counts the TCP sockets of a host that are in a state, as of proc_net_tcp.
 func (h *host) connections(state string) (n int) {
-	h.t.Helper()
+	h.T.Helper()
 	h.do(func() error {
 		for _, file := range []string{"tcp", "tcp6"} {
 			text, err := os.ReadFile("/proc/thread-self/net/" + file)
@@ -84,12 +85,12 @@ const (
 	listening   = "0A"
 )
 
-// TestForwarding: a node tests two others, which forward to a host that listens. As long as they do they
-// answer, by IPv4 and IPv6. After "nft flush ruleset" one is silent and the other is not. The host keeps
-// no connection that is half open, although nobody answers for the addresses but by the frames of the
-// test.
+// TestForwarding: a node tests two others, which forward to a host that listens. As long as they do
+// they answer, by IPv4 and IPv6. After "nft flush ruleset" one is silent and the other is not. The
+// host keeps no connection that is half open, although nobody answers for the addresses but by the
+// frames of the test.
 func TestForwarding(t *testing.T) {
-	privileged(t)
+	lantest.Privileged(t)
 	l := newLAN(t)
 	hosts := map[int]*host{}
 	for _, n := range []int{1, 2, 3, 9} {

@@ -149,9 +149,9 @@ func some(ips []netip.Addr) string {
 // inspect finds anew what the kernel does with VIPs, and tells of a change. The
 // caller holds mu.
 func (r *Responder) inspect() {
-	used := make([]*netif.Link, 0, len(r.ports))
+	used := make([]*netif.Link, 0, len(r.ifaces))
 	r.kernel.proxied = false
-	for _, p := range r.ports {
+	for _, p := range r.ifaces {
 		used = append(used, &p.link)
 		s := r.kernel.settings[p.link.Name].And(r.kernel.settings["all"])
 		r.kernel.proxied = r.kernel.proxied || s.Proxies()

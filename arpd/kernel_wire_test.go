@@ -10,16 +10,16 @@ import (
 	"github.com/starling-lb/starling/health"
 )
 
-// TestKernelAnswersToo is kube-proxy's IPVS mode: another interface has the VIP, here a bridge for want of dummies.
-// What is found is what the kernel does: without strictARP two answers come for one
-// question, with it one.
+// TestKernelAnswersToo is kube-proxy's IPVS mode: another interface has the VIP, here a bridge for
+// want of dummies. What is found is what the kernel does: without strictARP two answers come for
+// one question, with it one.
 func TestKernelAnswersToo(t *testing.T) {
 	p := newPair(t)
 	fence := netip.MustParseAddr("198.18.0.200")
 	p.speaker.Set([]netip.Addr{vip4, fence})
-	p.node.must("add "+ipvs, p.node.nl.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: ipvs}}))
-	p.node.address(ipvs, vip4.String()+"/32")
-	p.node.up(ipvs)
+	p.node.Must("add "+ipvs, p.node.NL.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: ipvs}}))
+	p.node.Address(ipvs, vip4.String()+"/32")
+	p.node.Up(ipvs)
 	p.speaker.await("the finding", func() bool { return len(p.speaker.State().Conditions) == 1 })
 	if got := p.speaker.State().Conditions[0]; got.Code != health.KernelAnswers || !strings.Contains(got.Words, "eth0") {
 		t.Errorf("%+v", got)
@@ -27,9 +27,9 @@ func TestKernelAnswersToo(t *testing.T) {
 	if n := p.answers(vip4, fence); n != 2 {
 		t.Errorf("%d answers to one question, want the kernel's and ours", n)
 	}
-	p.node.sysctl("net/ipv4/conf/all/arp_ignore", "1")
-	p.node.sysctl("net/ipv4/conf/all/arp_announce", "2")
-	p.node.down(ipvs) // an event, so that the settings are read again
+	p.node.Sysctl("net/ipv4/conf/all/arp_ignore", "1")
+	p.node.Sysctl("net/ipv4/conf/all/arp_announce", "2")
+	p.node.Down(ipvs) // an event, so that the settings are read again
 	p.speaker.await("no finding", func() bool { return len(p.speaker.State().Conditions) == 0 })
 	if n := p.answers(vip4, fence); n != 1 {
 		t.Errorf("%d answers to one question, want ours", n)
@@ -38,7 +38,7 @@ func TestKernelAnswersToo(t *testing.T) {
 
 // answers asks for ip, then for fence, and counts the answers for ip.
 func (p *pair) answers(ip, fence netip.Addr) (n int) {
-	p.t.Helper()
+	p.T.Helper()
 	p.ask(ip, fence)
 	p.wire.expect("the answer for "+fence.String(), func(f []byte) bool {
 		if p.toPeer(ip)(f) {
@@ -49,17 +49,17 @@ func (p *pair) answers(ip, fence netip.Addr) (n int) {
 	return n
 }
 
-// TestKernelThatIsSilent: what the kernel is told to ignore does not concern VIPs.
+// TestKernelThatIsSilent: what the kernel is set to ignore does not concern VIPs.
 func TestKernelThatIsSilent(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4})
 	for _, ignore := range []string{"1", "2", "8"} {
-		p.node.sysctl("net/ipv4/conf/all/arp_ignore", ignore)
+		p.node.Sysctl("net/ipv4/conf/all/arp_ignore", ignore)
 		p.answered(vip4)
 	}
-	p.node.sysctl("net/ipv4/conf/all/arp_ignore", "0")
-	p.node.sysctl("net/ipv4/conf/eth0/proxy_arp", "1")
-	p.node.sysctl("net/ipv4/conf/eth0/forwarding", "1")
+	p.node.Sysctl("net/ipv4/conf/all/arp_ignore", "0")
+	p.node.Sysctl("net/ipv4/conf/eth0/proxy_arp", "1")
+	p.node.Sysctl("net/ipv4/conf/eth0/forwarding", "1")
 	fence := netip.MustParseAddr("198.18.0.200")
 	p.speaker.Set([]netip.Addr{vip4, fence})
 	if n := p.answers(vip4, fence); n != 1 {

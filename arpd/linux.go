@@ -184,7 +184,8 @@ func (m *groupSocket) Close() error {
 	return nil
 }
 
-// Permitted tells whether the process may open packet sockets, which takes the capability NET_RAW.
+// Permitted reports whether the process may open packet sockets, which takes the capability
+// NET_RAW.
 func Permitted() error {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -19,16 +19,16 @@ const (
 	forgetEvery = time.Minute
 )
 
-// listen remembers who claims addresses, and judges the claims on own ones.
+// listen remembers who claims addresses, and decides about the claims on own ones.
 func (r *Responder) listen(ctx context.Context) {
 	forget := time.NewTicker(forgetEvery)
 	defer forget.Stop()
 	var next time.Time
 	budget, claims, rested := rate.NewLimiter(claimRate, claimRate), r.claims, (<-chan time.Time)(nil)
 	for {
-		var judge <-chan time.Time
+		var look <-chan time.Time
 		if !next.IsZero() {
-			judge = time.After(time.Until(next))
+			look = time.After(time.Until(next))
 		}
 		select {
 		case <-ctx.Done():
@@ -42,10 +42,10 @@ func (r *Responder) listen(ctx context.Context) {
 			}
 		case <-rested:
 			claims, rested = r.claims, nil
-		case <-judge:
-			next = r.judge(time.Now())
+		case <-look:
+			next = r.evaluate(time.Now())
 		case <-r.again:
-			next = r.judge(time.Now())
+			next = r.evaluate(time.Now())
 		case <-forget.C:
 			r.forget(time.Now())
 		}
@@ -61,6 +61,7 @@ func (r *Responder) hear(c claim, now time.Time) {
 	}
 	r.place(c)
 	ip, mac := c.ip, claims.MAC(c.mac)
+	says := claims.Claim{IP: ip, MAC: mac, By: claims.MAC(c.by)}
 	switch c.kind {
 	case hostReply:
 		r.inbox.put(probe.Reply{Question: probe.Question{IP: ip, MAC: c.mac.String(), Host: true}})
@@ -70,17 +71,17 @@ func (r *Responder) hear(c claim, now time.Time) {
 	case wanted:
 		r.others.Step(claims.Probe{IP: ip, MAC: mac}, now)
 	case replied:
-		r.others.Step(claims.Reply{IP: ip, MAC: mac, Unproven: c.unproven}, now)
+		r.others.Step(claims.Reply{Claim: says, Unproven: c.unproven}, now)
 	case held:
-		r.others.Step(claims.Reply{IP: ip, MAC: mac, Proven: true}, now)
+		r.others.Step(claims.Reply{Claim: says, Proven: true}, now)
 	case claimed:
-		r.others.Step(claims.Claim{IP: ip, MAC: mac}, now)
+		r.others.Step(says, now)
 	}
 	r.act(now)
 }
 
-// judge does what is due about claims, and returns when to judge again.
-func (r *Responder) judge(now time.Time) time.Time {
+// evaluate does what is due about claims, and returns when to look again.
+func (r *Responder) evaluate(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.act(now)
@@ -95,17 +96,17 @@ func (r *Responder) forget(now time.Time) {
 	r.act(now)
 }
 
-// live keeps the pulse.
+// live keeps the heartbeat.
 func (r *Responder) live(ctx context.Context) {
-	r.pulse.beat.Store(int64(time.Since(r.pulse.base)))
-	tick := time.NewTicker(pulseEvery)
+	r.heartbeat.beat.Store(int64(time.Since(r.heartbeat.base)))
+	tick := time.NewTicker(heartbeatEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if gap := r.pulse.tick(time.Now()); gap > 0 {
+			if gap := r.heartbeat.tick(time.Now()); gap > 0 {
 				r.resume(gap, time.Now())
 			}
 		}

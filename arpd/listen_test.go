@@ -46,10 +46,10 @@ func TestStrangerIsDefendedAgainst(t *testing.T) {
 		nd.deliver(t, announced(t, strangerHW, vip6))
 		time.Sleep(time.Second)
 		if diff := cmp.Diff([]string{"0.2 request 198.18.0.100 -> ff:ff:ff:ff:ff:ff"}, arpSent(begin, arp.take())); diff != "" {
-			t.Errorf("ARP defence (-want +got):\n%s", diff)
+			t.Errorf("ARP defense (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff([]string{"0.2 2001:db8::100 0x20 -> 33:33:00:00:00:01"}, ndSent(begin, nd.take())); diff != "" {
-			t.Errorf("NDP defence (-want +got):\n%s", diff)
+			t.Errorf("NDP defense (-want +got):\n%s", diff)
 		}
 		want := State{
 			Interfaces: n.Interfaces(),
@@ -59,7 +59,7 @@ func TestStrangerIsDefendedAgainst(t *testing.T) {
 			},
 			Yields: map[netip.Addr]string{},
 			Heard:  map[netip.Addr]string{vip4: strangerHW.String(), vip6: strangerHW.String()},
-			Trials: map[netip.Addr]claims.Trial{},
+			Probed: map[netip.Addr]claims.Probed{},
 			Routes: n.State().Routes,
 		}
 		if diff := cmp.Diff(want, n.State(), compare, cmp.AllowUnexported(netif.Routes{}, netif.Link{}, netif.Network{})); diff != "" {
@@ -71,7 +71,7 @@ func TestStrangerIsDefendedAgainst(t *testing.T) {
 		select {
 		case <-n.Changed():
 		default:
-			t.Error("no change signalled")
+			t.Error("no change signaled")
 		}
 	})
 }
@@ -86,7 +86,7 @@ func TestStubbornStranger(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if got := arp.take(); len(got) != 1 {
-			t.Errorf("%d defences in 50 seconds: %v", len(got), arpSent(time.Now(), got))
+			t.Errorf("%d defenses in 50 seconds: %v", len(got), arpSent(time.Now(), got))
 		}
 		if got := n.counter(t, "conflicts_total", ""); got != 50 {
 			t.Errorf("%v frames counted", got)
@@ -210,7 +210,7 @@ func TestHeard(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-n.Changed():
-			t.Error("a change is signalled for the same again")
+			t.Error("a change is signaled for the same again")
 		default:
 		}
 		arp.deliver(t, announced(t, strangerHW, other4))

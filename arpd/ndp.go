@@ -6,13 +6,13 @@ import (
 	"github.com/starling-lb/starling/arpd/packet"
 )
 
-// nd decides about the neighbour discovery frame in the first n bytes of b and
+// nd decides about the neighbor discovery frame in the first n bytes of b and
 // writes the answer, if there is one, over it.
 //
 //	what                        ->
 //	NS for ours, multicast      NA to the sender, solicited + override
-//	NS for ours, unicast        the same (neighbour unreachability detection)
-//	NS for deputised            the same, with the MAC of its owner
+//	NS for ours, unicast        the same (neighbor unreachability detection)
+//	NS for deputized            the same, with the MAC of its owner
 //	speaker's question          the same, unless it is being handed over
 //	NS for ours from :: (DAD)   NA to all nodes, override only
 //	NA for a VIP                claim
@@ -38,7 +38,7 @@ func (v *view) nd(b []byte, n int) verdict {
 	case m.Kind == packet.NS:
 		return verdict{drop: notOwned}
 	case r != 0:
-		c := claim{kind: claimed, ip: netip.AddrFrom16(m.Target), mac: m.Sender()}
+		c := claim{kind: claimed, ip: netip.AddrFrom16(m.Target), mac: m.Sender(), by: other(m.Src, m.Sender())}
 		if m.Flags&packet.Solicited != 0 && m.Dst == v.mac {
 			c.kind = replied
 		}

@@ -61,7 +61,7 @@ func TestND(t *testing.T) {
 		{"announcement of an address handed over", advertise(t, allHW, peerHW, packet.AllNodes, yielded6, false), claimOf(yielded6, peerHW), nil},
 		{"another answers for ours", advertise(t, nodeHW, peerHW, peer6, vip6, true), verdict{claim: claim{kind: replied, ip: vip6, mac: peerHW}}, nil},
 		{"announcement without option", noOption, claimOf(vip6, peerHW), nil},
-		{"option differs from the source of the announcement", with(gratis, 6, strangerHW[:]...), claimOf(vip6, peerHW), nil},
+		{"a deputy announces it", with(gratis, 6, strangerHW[:]...), verdict{claim: claim{kind: claimed, ip: vip6, mac: peerHW, by: strangerHW}}, nil},
 
 		{"solicitation for a watched one", multicastSolicit(t, other6), verdict{drop: notOwned}, nil},
 		{"solicitation for a stranger", multicastSolicit(t, netip.MustParseAddr("2001:db8::9")), verdict{drop: notOwned}, nil},

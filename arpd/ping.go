@@ -83,7 +83,7 @@ func (v *view) ping6(b []byte, n int) verdict {
 	return verdict{answer: packet.EthLen + packet.IP6Len + size, echo: true}
 }
 
-// pinged checks who asks: one station, that asks this one.
+// pinged checks that one station asks, and asks this one.
 func (v *view) pinged(b []byte, from netip.Addr) drop {
 	src := packet.HW(b[6:12])
 	switch {

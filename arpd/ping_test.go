@@ -51,10 +51,10 @@ func pingFrame(t testing.TB, from, to netip.Addr, data string) []byte {
 func TestPing(t *testing.T) {
 	four, six := pingFrame(t, peer4, vip4, "hello"), pingFrame(t, peer6, vip6, "hello")
 	for _, tc := range []struct {
-		name  string
-		judge func(*view, []byte, int) verdict
-		frame []byte
-		want  verdict
+		name    string
+		decider func(*view, []byte, int) verdict
+		frame   []byte
+		want    verdict
 	}{
 		{"an own address", (*view).ping4, four, verdict{answer: len(four), echo: true}},
 		{"with padding behind it", (*view).ping4, append(with(four, 0), 0, 0, 0), verdict{answer: len(four), echo: true}},
@@ -81,7 +81,7 @@ func TestPing(t *testing.T) {
 		{"IPv6, longer than the frame", (*view).ping6, with(six, 18, 1), verdict{drop: malformed}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, answer := decide(tc.judge, nodeView(), tc.frame)
+			got, answer := decide(tc.decider, nodeView(), tc.frame)
 			if diff := cmp.Diff(tc.want, got, compare); diff != "" {
 				t.Fatalf("(-want +got):\n%s", diff)
 			}
@@ -139,13 +139,13 @@ func FuzzPing(f *testing.F) {
 	f.Add(true, pingFrame(f, peer4, vip4, "hello"))
 	f.Add(false, pingFrame(f, peer6, vip6, "hello"))
 	f.Fuzz(func(t *testing.T, four bool, frame []byte) {
-		judge := (*view).ping6
+		decider := (*view).ping6
 		if four {
-			judge = (*view).ping4
+			decider = (*view).ping4
 		}
 		frame = frame[:min(len(frame), packet.FrameSize)]
 		for n := range len(frame) + 1 {
-			v, answer := decide(judge, nodeView(), frame[:n])
+			v, answer := decide(decider, nodeView(), frame[:n])
 			if (v.answer > 0) == (v.drop != kept) || v.answer > n {
 				t.Fatalf("%d bytes: %+v", n, v)
 			}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/starling-lb/starling/lantest"
 )
 
 // childVariable makes the test binary play the process without NET_RAW.
@@ -24,12 +26,12 @@ func TestWithoutNetRaw(t *testing.T) {
 		withoutNetRaw(t, path)
 		return
 	}
-	privileged(t)
+	lantest.Privileged(t)
 	l, node := newLAN(t), newHost(t)
 	l.plug(node, "eth0", "198.18.0.1/24")
 	var out bytes.Buffer
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWithoutNetRaw$", "-test.v")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=/proc/%d/fd/%d", childVariable, os.Getpid(), int(node.ns)))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=/proc/%d/fd/%d", childVariable, os.Getpid(), int(node.NS)))
 	cmd.Stdout, cmd.Stderr = &out, &out
 	result := make(chan error)
 	go func() {
@@ -81,7 +83,7 @@ func withoutNetRaw(t *testing.T, path string) {
 }
 
 func TestPermitted(t *testing.T) {
-	privileged(t)
+	lantest.Privileged(t)
 	if err := Permitted(); err != nil {
 		t.Error(err)
 	}

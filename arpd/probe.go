@@ -8,21 +8,21 @@ import (
 	"github.com/starling-lb/starling/claims"
 )
 
-// Probe makes ips the addresses that are to be tried out: whether a station has
-// one that nobody should. State.Trials tells. Those of Assign are not. The list must
+// Probe makes ips the addresses that are to be probed: whether a station has
+// one that nobody should. State.Probed tells. Those of Assign are not. The list must
 // not change afterwards.
 func (r *Responder) Probe(ips []netip.Addr) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.others.Step(claims.Trials{IPs: ips}, now)
+	r.others.Step(claims.Probing{IPs: ips}, now)
 	r.act(now)
 }
 
-// trials is what is known of the addresses that are tried out. Those that this
+// probed is what is known of the addresses that are probed. Those that this
 // node's own kernel has are not asked for. The caller holds mu.
-func (r *Responder) trials() map[netip.Addr]claims.Trial {
-	out := r.others.Trials()
+func (r *Responder) probed() map[netip.Addr]claims.Probed {
+	out := r.others.Probed()
 	for ip, t := range out {
 		if l := r.kernel.locals[ip]; l != nil {
 			t.Known, t.MAC = true, l.MAC.String()
@@ -32,9 +32,9 @@ func (r *Responder) trials() map[netip.Addr]claims.Trial {
 	return out
 }
 
-// probe asks once for ip, which is tried out or this node's own, if it concerns
+// probe asks once for ip, which is probed or this node's own, if it concerns
 // the port.
-func (p *port) probe(ip netip.Addr, m *metrics) error {
+func (p *iface) probe(ip netip.Addr, m *metrics) error {
 	v := p.view.Load()
 	role := v.table.role(ip)
 	if role != tried && !(role.ours() && v.on(ip)) {

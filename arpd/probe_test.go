@@ -42,12 +42,12 @@ func TestProbing(t *testing.T) {
 					t.Fatal("the filter holds the answer back")
 				}
 				synctest.Wait()
-				if got := n.State().Trials[tc.ip]; got.Known != (tc.answer != nil) {
+				if got := n.State().Probed[tc.ip]; got.Known != (tc.answer != nil) {
 					t.Errorf("at once: %+v", got)
 				}
 				time.Sleep(claims.Shortened().Longest())
 				synctest.Wait()
-				if got := n.State().Trials[tc.ip]; !got.Known || got.MAC != tc.mac {
+				if got := n.State().Probed[tc.ip]; !got.Known || got.MAC != tc.mac {
 					t.Errorf("after %v: %+v", claims.Shortened().Longest(), got)
 				}
 				sent, tries := s.take(), claims.Shortened().Tries
@@ -84,7 +84,7 @@ func TestProbesThatMeet(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, _ := start(t, newFake(t, testNIC))
-				n.Meet(Company{Peers: map[string]string{peerHW.String(): "peer"}, Speakers: []string{packet.HW{2, 9, 9}.String()}})
+				n.SetPeers(Peers{MACs: map[string]string{peerHW.String(): "peer"}, Speakers: []string{packet.HW{2, 9, 9}.String()}})
 				synctest.Wait()
 				n.Probe([]netip.Addr{vip4})
 				time.Sleep(tc.after)
@@ -93,7 +93,7 @@ func TestProbesThatMeet(t *testing.T) {
 					t.Fatal("the filter holds it back")
 				}
 				time.Sleep(time.Second)
-				if got := n.State().Trials[vip4]; !got.Known || got.MAC != tc.mac {
+				if got := n.State().Probed[vip4]; !got.Known || got.MAC != tc.mac {
 					t.Errorf("%+v", got)
 				}
 				n.Set([]netip.Addr{vip4})
@@ -125,7 +125,7 @@ func TestProbeOfOwned(t *testing.T) {
 		time.Sleep(time.Second)
 		n.Set(nil)
 		n.Probe(nil)
-		if got := n.State().Trials[vip4]; !got.Known || got.MAC != strangerHW.String() {
+		if got := n.State().Probed[vip4]; !got.Known || got.MAC != strangerHW.String() {
 			t.Errorf("the stranger is forgotten: %+v", got)
 		}
 		if !arp.deliver(t, announced(t, strangerHW, vip4)) {
@@ -143,7 +143,7 @@ func TestProbeOfThisNode(t *testing.T) {
 		n, _ := start(t, newFake(t, l))
 		synctest.Wait()
 		n.Probe([]netip.Addr{vip4})
-		if got := n.State().Trials[vip4]; !got.Known || got.MAC != l.MAC.String() {
+		if got := n.State().Probed[vip4]; !got.Known || got.MAC != l.MAC.String() {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -74,11 +74,11 @@ func (r *Responder) diagnose() []health.Condition {
 		add(health.InterfacesUnlisted, "interfaces are not known yet")
 	case r.listing.denied != nil:
 		add(health.NoNetRaw, fmt.Sprintf("missing NET_RAW: %v", r.listing.denied))
-	case len(r.ports) == 0:
+	case len(r.ifaces) == 0:
 		out = append(out, r.nothing())
 	}
-	for _, p := range r.ports {
-		if err := p.groupTrouble(); err != nil {
+	for _, p := range r.ifaces {
+		if err := p.groupError(); err != nil {
 			first, _, _ := strings.Cut(err.Error(), "\n")
 			add(health.NoMulticast, fmt.Sprintf("IPv6 neighbors cannot ask on %s: %s", p.link.Name, first))
 		}

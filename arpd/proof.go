@@ -46,8 +46,8 @@ func newProofs(node, cluster string, secrets [][]byte, o *open) (*proofs, error)
 	return p, nil
 }
 
-// complete gives the answer to a speaker's question, which stands in b, its proof. What speakers say
-// themselves it has believed by their proofs alone; the frame is the first n bytes of b then.
+// complete gives the answer to a speaker's question, which stands in b, its proof. What speakers
+// say themselves it has believed by their proofs alone; the frame is the first n bytes of b then.
 func (p *proofs) complete(v *verdict, b []byte, n int) {
 	if v.nonce != (packet.Nonce{}) {
 		v.answer = p.prove(b, v.nonce)
@@ -182,14 +182,14 @@ func (o *open) fits(n packet.Nonce, c *claim) *question {
 		about = c.ip
 	}
 	if q == nil || q.on != c.on || q.ip != about || time.Now().After(q.until) ||
-		q.mac != c.mac && (q.mac != packet.Broadcast || slices.Contains(q.replied, c.mac)) {
+		q.mac != c.mac && q.mac != c.by && (q.mac != packet.Broadcast || slices.Contains(q.replied, c.mac)) {
 		return nil
 	}
 	return q
 }
 
-// SetKeys makes the keys of the gossip those by which speakers prove themselves on the wire: the first
-// one signs, all are believed. Without any, nothing is proven and every reply is believed.
+// SetKeys makes the keys of the gossip those by which speakers prove themselves on the wire: the
+// first one signs, all are believed. Without any, nothing is proven and every reply is believed.
 func (r *Responder) SetKeys(secrets [][]byte) error {
 	p, err := newProofs(r.node, r.cluster, secrets, r.open)
 	if err != nil {

@@ -104,8 +104,35 @@ func TestProvenReply(t *testing.T) {
 	}
 }
 
-// TestUnprovenReply: nobody without the key, and no record of what was said, is believed. A reply for an
-// address is then what any host may say.
+// TestDeputyProves: the reply of a deputy says whose MAC the address has, and who said so.
+func TestDeputyProves(t *testing.T) {
+	for _, ip := range []netip.Addr{vip4, vip6} {
+		for name, tc := range map[string]struct {
+			by   packet.HW // who sends the reply
+			want claim
+		}{
+			"by whom was asked": {peerHW, claim{kind: held, ip: ip, mac: strangerHW, by: peerHW, on: provingNIC, node: probe.Hash("peer")}},
+			"by another one":    {packet.HW{2, 7}, claim{kind: replied, ip: ip, mac: strangerHW, by: packet.HW{2, 7}, on: provingNIC, unproven: true}},
+		} {
+			t.Run(name+", "+ip.String(), func(t *testing.T) {
+				me := proving(t, "node", nodeHW, peer4.Next(), secret(1))
+				peer := proving(t, "peer", peerHW, peer4, secret(1))
+				peer.table = peer.table.with([]grant{{ip, deputized | watch, strangerHW}})
+				_, reply := hears(peer, questionTo(t, me, peerHW, ip))
+				if reply == nil {
+					t.Fatal("no reply")
+				}
+				got, _ := hears(me, with(reply, 6, tc.by[:]...))
+				if diff := cmp.Diff(tc.want, got.claim, compare); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// TestUnprovenReply: nobody without the key, and no record of what was said, is believed. A reply
+// for an address is then what any host may say.
 func TestUnprovenReply(t *testing.T) {
 	for name, tc := range askedFor {
 		me := proving(t, "node", nodeHW, peer4.Next(), secret(1))
@@ -156,8 +183,8 @@ func TestUnprovenReply(t *testing.T) {
 	}
 }
 
-// TestAlteredReply: no bit of what a reply says may be another one. The header of the frame says nothing, nor
-// does the first half of that of IPv6, which no checksum covers.
+// TestAlteredReply: no bit of what a reply says may be another one. The header of the frame says
+// nothing, nor does the first half of that of IPv6, which no checksum covers.
 func TestAlteredReply(t *testing.T) {
 	for name, tc := range askedFor {
 		t.Run(name, func(t *testing.T) {
@@ -251,8 +278,8 @@ func TestQuestionIsOpenForAWhile(t *testing.T) {
 	})
 }
 
-// TestOnlySpeakersGetProofs: a neighbor gets the answer that it always got, and presence without a nonce
-// gets none.
+// TestOnlySpeakersGetProofs: a neighbor gets the answer that it always got, and presence without a
+// nonce gets none.
 func TestOnlySpeakersGetProofs(t *testing.T) {
 	v := proving(t, "node", nodeHW, peer4.Next(), secret(1))
 	for _, frame := range [][]byte{request(t, peer4, vip4), multicastSolicit(t, vip6)} {
@@ -272,7 +299,7 @@ func TestOnlySpeakersGetProofs(t *testing.T) {
 // TestKeysOfTheResponder: they are in force at once, and none is a mesh without a key.
 func TestKeysOfTheResponder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, arp, _ := met(t, Company{Say: 2})
+		n, arp, _ := met(t, Peers{Answer: 2})
 		for _, step := range []struct {
 			keys [][]byte
 			size int

@@ -11,12 +11,12 @@ import (
 	"github.com/starling-lb/starling/probe"
 )
 
-// forge has the peer, a stranger without the key, reply to every question of speakers that it hears, in
-// its own name and with the MAC of a victim, by which the switch sends it the victim's questions; with each it
-// sends again what it has recorded.
+// forge has the peer, a stranger without the key, reply to every question of speakers that it
+// hears, in its own name and with the MAC of a victim, by which the switch sends it the victim's
+// questions; with each it sends again what it has recorded.
 func (p *pair) forge(victim packet.HW, recorded [][]byte) {
 	var ended sync.WaitGroup
-	p.t.Cleanup(func() { p.wire.conn.Close(); ended.Wait() })
+	p.T.Cleanup(func() { p.wire.conn.Close(); ended.Wait() })
 	ended.Go(func() {
 		b := make([]byte, packet.FrameSize)
 		for {
@@ -44,8 +44,8 @@ func (p *pair) forge(victim packet.HW, recorded [][]byte) {
 	})
 }
 
-// TestForgedReplies: a stranger is not believed to be a speaker, nor that a speaker is there that has
-// ended, however it replies.
+// TestForgedReplies: a stranger is not believed to be a speaker, nor that a speaker is there that
+// has ended, however it replies.
 func TestForgedReplies(t *testing.T) {
 	p := newPair(t)
 	second := newHost(t)
@@ -55,7 +55,7 @@ func TestForgedReplies(t *testing.T) {
 	if err := p.speaker.SetKeys(keys); err != nil {
 		t.Fatal(err)
 	}
-	other.Meet(Company{Say: 3})
+	other.SetPeers(Peers{Answer: 3})
 	seen := second.station("eth0")
 	here, stranger := probe.Question{MAC: mac.String()}, probe.Question{MAC: p.wire.mac.String()}
 	q := asks(p.speaker.Responder, here, stranger, probe.Question{MAC: probe.Everybody})

@@ -27,12 +27,12 @@ type Config struct {
 	// Node is the name of this node.
 	Node string
 	// Cluster is the identity of the cluster: speakers of others do not count
-	// when it is asked who is there.
+	// when a speaker asks whether one is there.
 	Cluster string
 	// Keys are those of the gossip to start with; see SetKeys.
 	Keys [][]byte
 
-	// Refresh lies between the announcements of an address that go on for ever;
+	// Refresh lies between the announcements of an address that go on forever;
 	// zero: a minute, negative: there are none.
 	Refresh time.Duration
 	// Rate is how many announcements are sent per second at most; zero: 12,000.
@@ -41,11 +41,11 @@ type Config struct {
 	// questions, too, and where it forwards it tells who asks that the address is
 	// unreachable: see docs/wire.md.
 	AnswerPing bool
-	// Patrol lies between two questions for an own address, whether another station
-	// has it as well; zero: as Refresh, negative: none are asked. One that was gained a moment ago is
-	// asked for sooner.
-	Patrol time.Duration
-	// Probing is how the addresses of Probe are tried out; zero: claims.Shortened.
+	// Recheck lies between two questions for an own address, whether another station has it as
+	// well; zero: as Refresh, negative: none are asked. One that was gained a moment ago is asked
+	// for sooner.
+	Recheck time.Duration
+	// Probing is how the addresses of Probe are probed; zero: claims.Shortened.
 	Probing claims.ACD
 
 	// Testing has Test test what other nodes forward; else it does nothing.
@@ -63,7 +63,7 @@ type Config struct {
 type Responder struct {
 	sys     system
 	log     zerolog.Logger
-	noise   noise
+	sampled sampledLogs
 	metrics *metrics
 	choice  netif.Patterns
 	rate    int        // of announcements per second
@@ -87,7 +87,7 @@ type Responder struct {
 	open          *open       // questions to speakers
 	begun         *handshakes // nil: see Config.Testing
 	presence      uint32      // see presenceOf
-	pulse         *pulse
+	heartbeat     *heartbeat
 
 	mu       sync.Mutex // guards all following fields; never held across a system call but the change of a filter
 	listing  listing
@@ -95,14 +95,14 @@ type Responder struct {
 	wiring   wiring
 	deputy   deputy
 	roles    map[netip.Addr]role
-	limits   []netif.Limit // see Confine
-	routes   *netif.Routes // as of the last assignment
-	ports    map[int]*port // by interface index; changed by the follower only
+	limits   []netif.Limit  // see SetLimits
+	routes   *netif.Routes  // as of the last assignment
+	ifaces   map[int]*iface // by interface index; changed by the follower only
 	flapped  map[int]struct{}
-	failed   map[int]error // ports that must be opened anew
+	failed   map[int]error // interfaces that must be opened anew
 	schedule *announce.Schedule
 	others   *claims.Machine // who says that they have one of the addresses
-	say      uint8           // see Company
+	answer   uint8           // see Peers
 	proofs   *proofs         // see SetKeys
 	actAt    time.Time       // when claims must be looked at; zero: not by time
 	stop     Stop            // the last one
@@ -136,7 +136,7 @@ type wiring struct {
 type deputy struct {
 	peers   map[claims.MAC]string // MACs of the other nodes
 	heardOn map[claims.MAC]int    // index of the interface by which one of these was heard last
-	absent  map[netip.Addr]string // deputised addresses, and whose they are
+	absent  map[netip.Addr]string // deputized addresses, and whose they are
 }
 
 // Changed has something to read when interfaces, conflicts, problems or what was

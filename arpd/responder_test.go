@@ -153,7 +153,7 @@ func TestWithdrawnFallsSilentAtOnce(t *testing.T) {
 	})
 }
 
-func TestSetIsNormalised(t *testing.T) {
+func TestSetIsNormalized(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := start(t, newFake(t, testNIC))
 		synctest.Wait()
@@ -214,7 +214,7 @@ func TestAnnouncedAgain(t *testing.T) {
 					t.Fatalf("announcements: %v", arpSent(time.Now(), got))
 				}
 				n.mu.Lock()
-				mac := n.ports[2].link.MAC
+				mac := n.ifaces[2].link.MAC
 				n.mu.Unlock()
 				for _, f := range got {
 					if packet.HW(f.frame[6:12]) != mac {

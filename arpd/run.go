@@ -36,29 +36,29 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 		}
 	}
 	r := &Responder{
-		sys: sys, log: cfg.Log, noise: newNoise(cfg.Log), metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, announce.Rate), spoken: protocols(),
+		sys: sys, log: cfg.Log, sampled: newSampledLogs(cfg.Log), metrics: m, choice: choice, rate: cmp.Or(cfg.Rate, announce.Rate), spoken: protocols(),
 		changed: make(chan struct{}, 1), rescan: make(chan struct{}, 1), urgent: make(chan struct{}, 1), due: make(chan struct{}, 1),
-		again:    make(chan struct{}, 1),
-		gained:   make(chan struct{}, 1),
-		inbox:    newInbox(m.dropped[overrun]),
-		outbox:   newOutbox(),
-		lookup:   make(chan packet.HW, 1),
-		looks:    rate.NewLimiter(rate.Every(lookEvery), 1),
-		presence: presenceOf(cfg.Cluster),
-		node:     cfg.Node,
-		cluster:  cfg.Cluster,
-		open:     newOpen(),
-		pulse:    newPulse(time.Now()),
-		claims:   make(chan claim, 256),
-		answers:  make(chan claim, 256),
-		roles:    make(map[netip.Addr]role),
-		schedule: announce.New(announce.Rhythm{Gaps: announce.Standard().Gaps, Refresh: cmp.Or(cfg.Refresh, announce.Standard().Refresh)}),
-		others:   claims.New(claimsConfig(cfg)),
-		ports:    make(map[int]*port),
-		deputy:   deputy{heardOn: make(map[claims.MAC]int)},
-		wiring:   wiring{heard: make(map[netif.Kin]time.Time)},
-		flapped:  make(map[int]struct{}),
-		failed:   make(map[int]error),
+		again:     make(chan struct{}, 1),
+		gained:    make(chan struct{}, 1),
+		inbox:     newInbox(m.dropped[overrun]),
+		outbox:    newOutbox(),
+		lookup:    make(chan packet.HW, 1),
+		looks:     rate.NewLimiter(rate.Every(lookEvery), 1),
+		presence:  presenceOf(cfg.Cluster),
+		node:      cfg.Node,
+		cluster:   cfg.Cluster,
+		open:      newOpen(),
+		heartbeat: newHeartbeat(time.Now()),
+		claims:    make(chan claim, 256),
+		answers:   make(chan claim, 256),
+		roles:     make(map[netip.Addr]role),
+		schedule:  announce.New(announce.Rhythm{Gaps: announce.Standard().Gaps, Refresh: cmp.Or(cfg.Refresh, announce.Standard().Refresh)}),
+		others:    claims.New(claimsConfig(cfg)),
+		ifaces:    make(map[int]*iface),
+		deputy:    deputy{heardOn: make(map[claims.MAC]int)},
+		wiring:    wiring{heard: make(map[netif.Kin]time.Time)},
+		flapped:   make(map[int]struct{}),
+		failed:    make(map[int]error),
 	}
 	if r.proofs, err = newProofs(cfg.Node, cfg.Cluster, cfg.Keys, r.open); err != nil {
 		return nil, err
@@ -79,13 +79,13 @@ func newResponder(cfg Config, sys system) (*Responder, error) {
 func claimsConfig(cfg Config) claims.Config {
 	c := claims.Standard(cfg.Node)
 	c.ACD = cmp.Or(cfg.Probing, c.ACD)
-	c.Recheck.Every = cmp.Or(cfg.Patrol, cfg.Refresh, c.Recheck.Every)
+	c.Recheck.Every = cmp.Or(cfg.Recheck, cfg.Refresh, c.Recheck.Every)
 	c.Random = rand.N[time.Duration]
 	return c
 }
 
 // jitter spreads d by a tenth to either side, so that addresses gained together
-// are not refreshed together for ever.
+// are not refreshed together forever.
 func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5)
 }
@@ -94,7 +94,7 @@ func jitter(d time.Duration) time.Duration {
 // fails on the way is shown by Conditions and tried again.
 func (r *Responder) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.tryOut, r.patrol, r.look, r.live} {
+	for _, task := range []func(context.Context){r.follow, r.subscribe, r.announce, r.listen, r.tryOut, r.recheck, r.look, r.live} {
 		g.Go(func() error { task(ctx); return nil })
 	}
 	return g.Wait()

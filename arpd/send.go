@@ -13,25 +13,26 @@ import (
 	"github.com/starling-lb/starling/probe"
 )
 
-// Send sends questions, each once, on every interface that it concerns. What comes back, Replies says.
+// Send sends questions, each once, on every interface that it concerns. What comes back, Replies
+// says.
 func (r *Responder) Send(questions []probe.Question) {
 	ports := r.portsNow()
 	for _, x := range questions {
 		for _, p := range ports {
 			if err := p.ask(x, r.presence, r.metrics); err != nil {
-				r.noise.send.Error().Err(err).Str("mac", x.MAC).Msg("cannot probe a peer")
+				r.sampled.send.Error().Err(err).Str("mac", x.MAC).Msg("cannot probe a peer")
 			}
 		}
 	}
 }
 
-func (r *Responder) portsNow() []*port {
+func (r *Responder) portsNow() []*iface {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Collect(maps.Values(r.ports))
+	return slices.Collect(maps.Values(r.ifaces))
 }
 
-// tryOut sends the questions of package claims, and the probes of addresses that are tried out.
+// tryOut sends the questions of package claims, and the probes of addresses that are probed.
 func (r *Responder) tryOut(ctx context.Context) {
 	for ctx.Err() == nil {
 		questions, try := r.outbox.take()
@@ -40,7 +41,7 @@ func (r *Responder) tryOut(ctx context.Context) {
 		for _, ip := range try {
 			for _, p := range ports {
 				if err := p.probe(ip, r.metrics); err != nil {
-					r.noise.send.Error().Err(err).Stringer("vip", ip).Msg("cannot probe an address")
+					r.sampled.send.Error().Err(err).Stringer("vip", ip).Msg("cannot probe an address")
 				}
 			}
 		}
@@ -52,7 +53,7 @@ func (r *Responder) tryOut(ctx context.Context) {
 }
 
 // ask sends one probe, if it concerns the port.
-func (p *port) ask(q probe.Question, presence uint32, m *metrics) error {
+func (p *iface) ask(q probe.Question, presence uint32, m *metrics) error {
 	to, ok := parseHW(q.MAC)
 	v := p.view.Load()
 	if !ok || q.Host && !v.on(q.IP) || q.Kind() == probe.Owner && v.table.role(q.IP) == 0 {

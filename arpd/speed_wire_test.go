@@ -18,13 +18,13 @@ import (
 // client is a plain blocking packet socket: it adds as little as possible to
 // what it measures.
 func (h *host) client(name string, kind uint16, program []bpf.Instruction) socket {
-	h.t.Helper()
-	s, err := linux{netif.Namespace(h.path)}.Packet(h.link(name).Attrs().Index, kind)
-	h.must("open client", err)
+	h.T.Helper()
+	s, err := linux{netif.Namespace(h.Path())}.Packet(h.Link(name).Attrs().Index, kind)
+	h.Must("open client", err)
 	raw, err := bpf.Assemble(program)
-	h.must("assemble", err)
-	h.must("filter", s.Filter(raw))
-	h.t.Cleanup(func() { s.Close() })
+	h.Must("assemble", err)
+	h.Must("filter", s.Filter(raw))
+	h.T.Cleanup(func() { s.Close() })
 	return s
 }
 

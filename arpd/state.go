@@ -13,14 +13,14 @@ import (
 
 // State is everything that a Responder knows, at one moment.
 type State struct {
-	Interfaces []netif.Interface           // all of the node, sorted by name
-	Conflicts  []Conflict                  // sorted by address
-	Yields     map[netip.Addr]string       // own addresses that are left to a member, by its name; read-only
-	Heard      map[netip.Addr]string       // see claims.Machine.Heard; read-only, the next State may have the same
-	Conditions []health.Condition          // what keeps this node from answering, and how its kernel interferes with VIPs
-	Stop       Stop                        // the last time in which the process did not run
-	Trials     map[netip.Addr]claims.Trial // of Probe, and addresses at which strangers were seen
-	Routes     *netif.Routes               // where an address is announced, if it is this node's; nil: not known yet
+	Interfaces []netif.Interface            // all of the node, sorted by name
+	Conflicts  []Conflict                   // sorted by address
+	Yields     map[netip.Addr]string        // own addresses that are left to a member, by its name; read-only
+	Heard      map[netip.Addr]string        // see claims.Machine.Heard; read-only, the next State may have the same
+	Conditions []health.Condition           // what keeps this node from answering, and how its kernel interferes with VIPs
+	Stop       Stop                         // the last time in which the process did not run
+	Probed     map[netip.Addr]claims.Probed // of Probe, and addresses at which strangers were seen
+	Routes     *netif.Routes                // where an address is announced, if it is this node's; nil: not known yet
 }
 
 // State is a snapshot of what the responder knows.
@@ -30,7 +30,7 @@ func (r *Responder) State() State {
 	return State{
 		Interfaces: r.interfaces(), Conflicts: r.others.Conflicts(), Yields: r.others.Yields(),
 		Heard: r.others.Heard(time.Now()), Conditions: slices.Concat(r.listing.problems, r.kernel.findings),
-		Stop: r.stop, Trials: r.trials(), Routes: r.routes,
+		Stop: r.stop, Probed: r.probed(), Routes: r.routes,
 	}
 }
 

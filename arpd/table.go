@@ -17,12 +17,12 @@ const (
 	own       role = 1 << iota // answered
 	watch                      // another node's: who announces it is remembered
 	tried                      // nobody's: a station that has it is remembered
-	deputised                  // another node's whose speaker is away: answered with its MAC
+	deputized                  // another node's whose speaker is away: answered with its MAC
 )
 
 // Roles in which an address is answered, and for which frames must come up that ask for it by IPv4.
 const (
-	answered = own | deputised
+	answered = own | deputized
 	asked    = answered | tried
 )
 
@@ -30,9 +30,11 @@ const (
 // of being handed to another node.
 func (r role) ours() bool { return r == own }
 
-// answers reports whether a question is answered. A speaker's asks who holds on
+// answers reports whether a question is answered. One from a speaker asks which node holds on
 // to the address.
-func (r role) answers(speaker bool) bool { return r.ours() || r&(own|deputised) != 0 && !speaker }
+func (r role) answers(speaker bool) bool {
+	return r.ours() || r&deputized != 0 || r&own != 0 && !speaker
+}
 
 // elsewhere is the role on an interface that listens while another one on the same
 // network announces.
@@ -45,14 +47,14 @@ func (r role) elsewhere() role {
 
 // roleOf is a role in the words of claims.
 func roleOf(r claims.Role) role {
-	return map[claims.Role]role{claims.Owner: own, claims.HandingOver: own | watch, claims.Deputy: deputised | watch, claims.Watching: watch, claims.Tentative: tried}[r]
+	return map[claims.Role]role{claims.Owner: own, claims.HandingOver: own | watch, claims.Deputy: deputized | watch, claims.Watching: watch, claims.Tentative: tried}[r]
 }
 
 // grant is the role that an address has from now on; 0: none any more.
 type grant struct {
 	ip   netip.Addr
 	role role
-	mac  packet.HW // of the owner, if the address is deputised
+	mac  packet.HW // of the owner, if the address is deputized
 }
 
 // table is the immutable lookup of one interface. IPv4 addresses are keys of
@@ -62,9 +64,9 @@ type grant struct {
 type table struct {
 	v4              parts[uint32]
 	v6              parts[[16]byte]
-	asked4, spoken4 cover                    // see arpProgram: addresses asked for, and senders
-	asked6, spoken6 cover                    // see ndProgram
-	macs            map[netip.Addr]packet.HW // of deputised addresses
+	asked4, spoken4 keyRanges                // see arpProgram: addresses asked for, and senders
+	asked6, spoken6 keyRanges                // see ndProgram
+	macs            map[netip.Addr]packet.HW // of deputized addresses
 	presence        uint32                   // the cluster's presence address, see presenceOf; 0: not asked for
 }
 
@@ -96,15 +98,15 @@ func (t *table) with(changes []grant) *table {
 	return &next
 }
 
-// macsAfter are the MACs of deputised addresses after some changes.
+// macsAfter are the MACs of deputized addresses after some changes.
 func (t *table) macsAfter(changes []grant) map[netip.Addr]packet.HW {
-	if len(t.macs) == 0 && !slices.ContainsFunc(changes, func(c grant) bool { return c.role&deputised != 0 }) {
+	if len(t.macs) == 0 && !slices.ContainsFunc(changes, func(c grant) bool { return c.role&deputized != 0 }) {
 		return nil
 	}
 	next := make(map[netip.Addr]packet.HW, len(t.macs))
 	maps.Copy(next, t.macs)
 	for _, c := range changes {
-		if delete(next, c.ip); c.role&deputised != 0 {
+		if delete(next, c.ip); c.role&deputized != 0 {
 			next[c.ip] = c.mac
 		}
 	}
@@ -159,7 +161,7 @@ func key6(ip [16]byte) uint32 { return binary.BigEndian.Uint32(ip[12:]) }
 // slots is the number of parts of a table.
 const slots = 1 << 8
 
-// slot4 spreads neighbouring addresses evenly (multiplicative hashing by the
+// slot4 spreads neighboring addresses evenly (multiplicative hashing by the
 // golden ratio).
 func slot4(key uint32) uint8 { return uint8(key * 0x9e3779b1 >> 24) }
 

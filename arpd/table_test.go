@@ -68,7 +68,7 @@ func TestTableWith(t *testing.T) {
 			want := maps.Clone(wants[len(wants)-1])
 			var grants []grant
 			for range rapid.IntRange(0, 20).Draw(t, "grants") {
-				g := grant{ip: rapid.SampledFrom(ips).Draw(t, "ip"), role: rapid.SampledFrom([]role{0, own, watch, own | watch, tried, deputised | watch}).Draw(t, "role")}
+				g := grant{ip: rapid.SampledFrom(ips).Draw(t, "ip"), role: rapid.SampledFrom([]role{0, own, watch, own | watch, tried, deputized | watch}).Draw(t, "role")}
 				grants = append(grants, g)
 				if want[g.ip] = g.role; g.role == 0 {
 					delete(want, g.ip)
@@ -82,9 +82,9 @@ func TestTableWith(t *testing.T) {
 					t.Fatalf("table %d: role of %s is %d, want %d", i, ip, got, want[ip])
 				}
 			}
-			covers(t, tabs[i].asked4, tabs[i].keys4(own|deputised|tried))
+			covers(t, tabs[i].asked4, tabs[i].keys4(own|deputized|tried))
 			covers(t, tabs[i].spoken4, tabs[i].keys4(own|watch|tried))
-			covers(t, tabs[i].asked6, tabs[i].keys6(own|deputised))
+			covers(t, tabs[i].asked6, tabs[i].keys6(own|deputized))
 			covers(t, tabs[i].spoken6, tabs[i].keys6(own|watch|tried))
 		}
 	})

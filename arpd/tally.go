@@ -11,11 +11,12 @@ import (
 	"github.com/starling-lb/starling/arpd/packet"
 )
 
-// MaxTallied is of how many own addresses answers are counted one by one: of the first ones, in order.
+// MaxTallied is of how many own addresses answers are counted one by one: of the first ones, in
+// order.
 const MaxTallied = 1000
 
-// tally counts answers by address, where that is asked for. Only own addresses have a series, so one that goes takes its
-// series along, and one that comes back begins at 0.
+// tally counts answers by address, where that is asked for. Only own addresses have a series, so
+// one that goes takes its series along, and one that comes back begins at 0.
 type tally struct {
 	counters *prometheus.CounterVec
 	given    []netip.Addr                                      // to keep, last
@@ -37,8 +38,8 @@ func newTally(reg prometheus.Registerer) (*tally, error) {
 	return t, nil
 }
 
-// keep counts for the first of the own addresses, which are sorted, and for no others any more. The list must not change
-// afterwards: given again, it costs nothing. One caller at a time.
+// keep counts for the first of the own addresses, which are sorted, and for no others any more. The
+// list must not change afterwards: given again, it costs nothing. One caller at a time.
 func (t *tally) keep(own []netip.Addr) {
 	if t == nil || len(own) > 0 && len(own) == len(t.given) && &own[0] == &t.given[0] { // the same list
 		return
@@ -66,7 +67,8 @@ func (t *tally) answered(frame []byte) {
 	}
 }
 
-// vipOf is the address that an answer is for: the sender of an ARP reply, the target of an advertisement.
+// vipOf is the address that an answer is for: the sender of an ARP reply, the target of an
+// advertisement.
 func vipOf(frame []byte) netip.Addr {
 	if binary.BigEndian.Uint16(frame[12:]) == packet.EtherARP {
 		return netip.AddrFrom4([4]byte(frame[28:32]))

@@ -62,7 +62,8 @@ func TestTallyCountsAnswers(t *testing.T) {
 	}
 }
 
-// TestTallyFollowsTheAddresses: one that goes has no series any more, one that stays goes on, and their number is bounded.
+// TestTallyFollowsTheAddresses: one that goes has no series any more, one that stays goes on, and
+// their number is bounded.
 func TestTallyFollowsTheAddresses(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	tally := newTestTally(t, reg)
@@ -107,7 +108,8 @@ func TestTallyFollowsTheAddresses(t *testing.T) {
 	compare("nothing is own any more")
 }
 
-// TestTallyOfResponder: the addresses of Assign are counted, and of a responder that was not asked to none are.
+// TestTallyOfResponder: the addresses of Assign are counted, and of a responder that was not asked
+// to none are.
 func TestTallyOfResponder(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		reg := prometheus.NewRegistry()

@@ -31,7 +31,7 @@ func TestKernelStaysInTouch(t *testing.T) {
 	p.speaker.Set(vips)
 	for _, family := range []string{"ipv4", "ipv6"} {
 		for key, value := range map[string]string{"base_reachable_time_ms": "200", "delay_first_probe_time": "0", "retrans_time_ms": "200", "gc_stale_time": "1"} {
-			p.peer.sysctl("net/"+family+"/neigh/eth0/"+key, value)
+			p.peer.Sysctl("net/"+family+"/neigh/eth0/"+key, value)
 		}
 	}
 	before := gathered(t, p.speaker, "starling_layer2_requests_received_total")
@@ -47,7 +47,7 @@ func TestKernelStaysInTouch(t *testing.T) {
 	for end := time.Now().Add(lasts); time.Now().Before(end); sent++ {
 		for _, ip := range vips {
 			_, err := lines[ip].Write(binary.BigEndian.AppendUint32(nil, sent))
-			p.must("send", err)
+			p.Must("send", err)
 			arrived.expect("a datagram for "+ip.String(), func(f []byte) bool { return carries(f, ip, sent) })
 		}
 		arrived.within(10*time.Millisecond, func([]byte) bool { return false })

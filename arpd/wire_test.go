@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/starling-lb/starling/arpd/packet"
+	"github.com/starling-lb/starling/lantest"
 )
 
 // pair is a node that runs a responder and a peer on the same switch.
@@ -23,7 +24,7 @@ type pair struct {
 
 func newPair(t testing.TB) *pair {
 	t.Helper()
-	privileged(t)
+	lantest.Privileged(t)
 	p := &pair{lan: newLAN(t), node: newHost(t), peer: newHost(t)}
 	p.plug(p.node, "eth0", "198.18.0.1/24", "2001:db8::1/64")
 	p.plug(p.peer, "eth0", "198.18.0.2/24", "2001:db8::2/64")
@@ -36,14 +37,14 @@ func newPair(t testing.TB) *pair {
 
 // ask sends the peer's question for ip.
 func (p *pair) ask(ips ...netip.Addr) {
-	p.t.Helper()
+	p.T.Helper()
 	for _, ip := range ips {
 		if ip.Is4() {
-			p.wire.send(arpFrame(p.t, packet.Broadcast, p.wire.mac, 1, p.wire.mac, peer4, packet.HW{}, ip))
+			p.wire.send(arpFrame(p.T, packet.Broadcast, p.wire.mac, 1, p.wire.mac, peer4, packet.HW{}, ip))
 			continue
 		}
 		group := packet.SolicitedNode(ip)
-		p.wire.send(solicit(p.t, packet.Multicast(group.As16()), p.wire.mac, netip.MustParseAddr("2001:db8::2"), group, ip, p.wire.mac))
+		p.wire.send(solicit(p.T, packet.Multicast(group.As16()), p.wire.mac, netip.MustParseAddr("2001:db8::2"), group, ip, p.wire.mac))
 	}
 }
 
@@ -56,7 +57,7 @@ func (p *pair) toPeer(ip netip.Addr) func([]byte) bool {
 
 // answered asks for the addresses and waits for every answer.
 func (p *pair) answered(ips ...netip.Addr) {
-	p.t.Helper()
+	p.T.Helper()
 	for _, ip := range ips {
 		p.ask(ip)
 		p.wire.expect("the answer for "+ip.String(), p.toPeer(ip))
@@ -65,17 +66,17 @@ func (p *pair) answered(ips ...netip.Addr) {
 
 // until repeats a step that takes some time itself until it succeeds.
 func (p *pair) until(what string, step func() bool) {
-	p.t.Helper()
+	p.T.Helper()
 	for late := time.Now().Add(patience); !step(); {
 		if time.Now().After(late) {
-			p.t.Fatalf("not in %v: %s", patience, what)
+			p.T.Fatalf("not in %v: %s", patience, what)
 		}
 	}
 }
 
 // answeredSoon asks again and again until ip is answered.
 func (p *pair) answeredSoon(ip netip.Addr) {
-	p.t.Helper()
+	p.T.Helper()
 	p.until("an answer for "+ip.String(), func() bool {
 		p.ask(ip)
 		return p.wire.within(100*time.Millisecond, p.toPeer(ip))
@@ -85,11 +86,11 @@ func (p *pair) answeredSoon(ip netip.Addr) {
 // silent asks for ip and then for fence, and fails if ip is answered before
 // fence is: the reader works in order, so ip is not answered at all.
 func (p *pair) silent(ip, fence netip.Addr) {
-	p.t.Helper()
+	p.T.Helper()
 	p.ask(ip, fence)
 	p.wire.expect("the answer for "+fence.String(), func(f []byte) bool {
 		if p.toPeer(ip)(f) {
-			p.t.Errorf("%s is answered", ip)
+			p.T.Errorf("%s is answered", ip)
 		}
 		return p.toPeer(fence)(f)
 	})
@@ -99,10 +100,10 @@ func (p *pair) silent(ip, fence netip.Addr) {
 func TestKernelResolves(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4, vip6})
-	known, arrived := p.peer.neighbours(), p.node.station("eth0")
+	known, arrived := p.peer.neighbors(), p.node.station("eth0")
 	for _, ip := range []netip.Addr{vip4, vip6} {
 		p.peer.poke(ip)
-		p.peer.awaitNeighbour(known, ip, p.mac, unix.NUD_REACHABLE)
+		p.peer.awaitNeighbor(known, ip, p.mac, unix.NUD_REACHABLE)
 		arrived.expect("the datagram", func(f []byte) bool {
 			dst, ok := netip.AddrFromSlice(f[30:34])
 			if f[12] == 0x86 {
@@ -113,22 +114,22 @@ func TestKernelResolves(t *testing.T) {
 	}
 }
 
-// TestKernelProbesAgain: neighbour unreachability detection asks by unicast, and
+// TestKernelProbesAgain: neighbor unreachability detection asks by unicast, and
 // an entry that is not confirmed would fail.
 func TestKernelProbesAgain(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4, vip6})
-	known, seen := p.peer.neighbours(), p.node.station("eth0")
+	known, seen := p.peer.neighbors(), p.node.station("eth0")
 	for _, ip := range []netip.Addr{vip4, vip6} {
 		for range 3 {
-			p.peer.must("set entry", p.peer.nl.NeighSet(&netlink.Neigh{
-				LinkIndex: p.peer.link("eth0").Attrs().Index, IP: ip.AsSlice(), HardwareAddr: p.mac[:], State: unix.NUD_PROBE,
+			p.peer.Must("set entry", p.peer.NL.NeighSet(&netlink.Neigh{
+				LinkIndex: p.peer.Link("eth0").Attrs().Index, IP: ip.AsSlice(), HardwareAddr: p.mac[:], State: unix.NUD_PROBE,
 			}))
 			seen.expect("the unicast question", func(f []byte) bool {
 				arp, nd := isARP(packet.OpRequest, p.wire.mac, peer4), isND(packet.NS, p.wire.mac, ip)
 				return packet.HW(f[:6]) == p.mac && (ip.Is4() && arp(f) || ip.Is6() && nd(f))
 			})
-			p.peer.awaitNeighbour(known, ip, p.mac, unix.NUD_REACHABLE)
+			p.peer.awaitNeighbor(known, ip, p.mac, unix.NUD_REACHABLE)
 		}
 	}
 }
@@ -138,16 +139,16 @@ func TestKernelProbesAgain(t *testing.T) {
 func TestDuplicateAddressDetection(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4, vip6})
-	p.peer.sysctl("net/ipv6/conf/eth0/accept_dad", "1")
-	p.peer.sysctl("net/ipv6/conf/eth0/dad_transmits", "1")
+	p.peer.Sysctl("net/ipv6/conf/eth0/accept_dad", "1")
+	p.peer.Sysctl("net/ipv6/conf/eth0/dad_transmits", "1")
 	updates, done := make(chan netlink.AddrUpdate), make(chan struct{})
-	p.must("subscribe", netlink.AddrSubscribeAt(p.peer.ns, updates, done))
+	p.Must("subscribe", netlink.AddrSubscribeAt(p.peer.NS, updates, done))
 	t.Cleanup(func() {
 		close(done)
 		for range updates { // the library blocks on a channel that nobody reads
 		}
 	})
-	p.peer.address("eth0", vip6.String()+"/64")
+	p.peer.Address("eth0", vip6.String()+"/64")
 	late := time.After(patience)
 	for failed := false; !failed; {
 		select {
@@ -168,29 +169,29 @@ func TestDuplicateAddressDetection(t *testing.T) {
 	})
 }
 
-// TestGratuitousMovesNeighbours: when another node gains a VIP, the entries of a
+// TestGratuitousMovesNeighbors: when another node gains a VIP, the entries of a
 // peer that asks nothing follow.
-func TestGratuitousMovesNeighbours(t *testing.T) {
+func TestGratuitousMovesNeighbors(t *testing.T) {
 	p := newPair(t)
 	second := newHost(t)
 	p.plug(second, "eth0", "198.18.0.3/24", "2001:db8::3/64")
 	other := second.speak(1)
 	vips := []netip.Addr{vip4, vip6}
-	known := p.peer.neighbours()
+	known := p.peer.neighbors()
 	p.speaker.Set(vips)
 	for _, ip := range vips {
 		p.peer.poke(ip)
-		p.peer.awaitNeighbour(known, ip, p.mac, unix.NUD_REACHABLE)
+		p.peer.awaitNeighbor(known, ip, p.mac, unix.NUD_REACHABLE)
 	}
 	p.speaker.Set(nil)
 	other.Set(vips)
 	for _, ip := range vips {
-		p.peer.awaitNeighbour(known, ip, second.mac("eth0"), ^0)
+		p.peer.awaitNeighbor(known, ip, second.mac("eth0"), ^0)
 	}
 	p.speaker.Set(vips)
 	other.Set(nil)
 	for _, ip := range vips {
-		p.peer.awaitNeighbour(known, ip, p.mac, ^0)
+		p.peer.awaitNeighbor(known, ip, p.mac, ^0)
 	}
 }
 
@@ -239,12 +240,12 @@ func TestTaggedFrames(t *testing.T) {
 // for the node.
 func TestFramesForOthers(t *testing.T) {
 	p := newPair(t)
-	eth0 := p.node.link("eth0")
-	p.node.must("add macvlan", p.node.nl.LinkAdd(&netlink.Macvlan{
+	eth0 := p.node.Link("eth0")
+	p.node.Must("add macvlan", p.node.NL.LinkAdd(&netlink.Macvlan{
 		LinkAttrs: netlink.LinkAttrs{Name: "mac0", ParentIndex: eth0.Attrs().Index}, Mode: netlink.MACVLAN_MODE_BRIDGE,
 	}))
-	p.node.up("mac0")
-	p.node.must("promiscuous", p.node.nl.SetPromiscOn(eth0))
+	p.node.Up("mac0")
+	p.node.Must("promiscuous", p.node.NL.SetPromiscOn(eth0))
 	fence := netip.MustParseAddr("198.18.0.200")
 	p.speaker.Set([]netip.Addr{vip4, fence})
 	question := arpFrame(t, packet.Broadcast, p.wire.mac, 1, p.wire.mac, peer4, packet.HW{}, vip4)
@@ -272,7 +273,7 @@ func TestFramesForOthers(t *testing.T) {
 func TestStrangerOnTheWire(t *testing.T) {
 	p := newPair(t)
 	p.speaker.Set([]netip.Addr{vip4, vip6})
-	p.peer.address("eth0", vip4.String()+"/24")
+	p.peer.Address("eth0", vip4.String()+"/24")
 	p.peer.do(func() error {
 		c, err := net.DialUDP("udp", &net.UDPAddr{IP: vip4.AsSlice()}, &net.UDPAddr{IP: net.IPv4(198, 18, 0, 77), Port: 9})
 		if err != nil {
@@ -283,7 +284,7 @@ func TestStrangerOnTheWire(t *testing.T) {
 		return err
 	})
 	frames, err := packet.Announcement(p.wire.mac, p.wire.mac, vip6, true)
-	p.must("build", err)
+	p.Must("build", err)
 	p.wire.send(frames...)
 	p.speaker.await("the conflicts", func() bool { return len(p.speaker.Conflicts()) == 2 })
 	for _, c := range p.speaker.Conflicts() {

@@ -38,17 +38,17 @@ func build(t testing.TB, name string) string {
 
 // run starts a program in the host until the test ends.
 func (h *host) run(in io.Reader, program string, args ...string) io.Reader {
-	h.t.Helper()
+	h.T.Helper()
 	cmd := exec.Command(program, args...)
 	cmd.Stdin, cmd.Stderr = in, os.Stderr
 	out, err := cmd.StdoutPipe()
-	h.must("pipe", err)
+	h.Must("pipe", err)
 	h.do(cmd.Start)
-	h.t.Cleanup(func() {
+	h.T.Cleanup(func() {
 		_ = cmd.Process.Kill() // it may have ended
 		var ended *exec.ExitError
 		if err := cmd.Wait(); err != nil && !errors.As(err, &ended) {
-			h.t.Errorf("wait for %s: %v", program, err)
+			h.T.Errorf("wait for %s: %v", program, err)
 		}
 	})
 	return out
@@ -57,21 +57,21 @@ func (h *host) run(in io.Reader, program string, args ...string) io.Reader {
 // yardstick answers on an interface of the host for ip by the least C program
 // that can.
 func (h *host) yardstick(name string, ip netip.Addr) {
-	h.t.Helper()
+	h.T.Helper()
 	mac, addr := h.mac(name), ip.As4()
-	h.run(nil, build(h.t, "responder"), strconv.Itoa(h.link(name).Attrs().Index), hex.EncodeToString(mac[:]), hex.EncodeToString(addr[:]))
+	h.run(nil, build(h.T, "responder"), strconv.Itoa(h.Link(name).Attrs().Index), hex.EncodeToString(mac[:]), hex.EncodeToString(addr[:]))
 }
 
 // flood sends a frame so many times a second until the test ends, and returns how
 // many were sent in each second.
 func (p *pair) flood(frame []byte, rate int) func() int {
-	p.t.Helper()
-	out := bufio.NewReader(p.peer.run(bytes.NewReader(frame), build(p.t, "flood"), strconv.Itoa(p.peer.link("eth0").Attrs().Index), strconv.Itoa(rate)))
+	p.T.Helper()
+	out := bufio.NewReader(p.peer.run(bytes.NewReader(frame), build(p.T, "flood"), strconv.Itoa(p.peer.Link("eth0").Attrs().Index), strconv.Itoa(rate)))
 	second := func() int {
 		line, err := out.ReadString('\n')
-		p.must("read the rate of the flood", err)
+		p.Must("read the rate of the flood", err)
 		n, err := strconv.Atoi(strings.TrimSpace(line))
-		p.must("read the rate of the flood", err)
+		p.Must("read the rate of the flood", err)
 		return n
 	}
 	second()
@@ -81,13 +81,13 @@ func (p *pair) flood(frame []byte, rate int) func() int {
 // arping is what Debian's arping says of the time to an answer, in its own
 // words.
 func (p *pair) arping(ip netip.Addr) (string, bool) {
-	p.t.Helper()
+	p.T.Helper()
 	program, err := exec.LookPath("arping")
 	if err != nil {
 		return "", false
 	}
 	text, err := io.ReadAll(p.peer.run(nil, program, "-c", "200", "-W", "0.005", "-i", "eth0", ip.String()))
-	p.must("run arping", err)
+	p.Must("run arping", err)
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	return lines[len(lines)-1], true
 }

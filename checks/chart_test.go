@@ -33,7 +33,8 @@ func render(t *testing.T, values string) map[string]map[string]any {
 	return objects(t, text)
 }
 
-// TestChartIsTheManifest: without values the chart installs what the manifest does. The namespace is Helm's, unless asked for.
+// TestChartIsTheManifest: without values the chart installs what the manifest does. The namespace
+// is Helm's, unless asked for.
 func TestChartIsTheManifest(t *testing.T) {
 	want := objects(t, read(t, "../manifests/starling.yaml"))
 	if diff := cmp.Diff(want, withoutPools(t, render(t, "namespace: {create: true}"))); diff != "" {
@@ -72,10 +73,10 @@ func TestChartValues(t *testing.T) {
 		{"pull secrets", "imagePullSecrets: [{name: s}]", daemonSet, "spec.template.spec.imagePullSecrets.0.name", "s"},
 		{
 			"arguments",
-			"{loadBalancerClass: l2, interfaces: [eth*, '!eth9'], failureDetection: fast, restartGrace: 90s, holdDown: never, forwardingTest: false, keepConnections: true, ignoreExcludeLabel: true, metricsPerAddress: true, log: {level: debug, format: console}, extraArgs: ['--join=n9']}",
+			"{loadBalancerClass: l2, loadBalancerClasses: ['', example.com/l3], interfaces: [eth*, '!eth9'], failureDetection: fast, restartGrace: 90s, holdDown: never, forwardingTest: false, keepConnections: true, ignoreExcludeLabel: true, metricsPerAddress: true, log: {level: debug, format: console}, extraArgs: ['--join=n9']}",
 			daemonSet, container + ".args",
 			[]any{
-				"run", "--config-map=starling", "--state-dir=/var/lib/starling", "--lb-class=l2", "--interface=eth*", "--interface=!eth9",
+				"run", "--config-map=starling", "--state-dir=/var/lib/starling", "--lb-class=l2", "--lb-class=", "--lb-class=example.com/l3", "--interface=eth*", "--interface=!eth9",
 				"--failure-detection=fast", "--restart-grace=90s", "--hold-down=never", "--forwarding-test=false", "--keep-connections", "--ignore-exclude-label", "--metrics-per-address", "--log-level=debug", "--log-format=console", "--join=n9",
 			},
 		},
@@ -93,6 +94,11 @@ func TestChartValues(t *testing.T) {
 		{"annotations", "podAnnotations: {a: b}", daemonSet, "spec.template.metadata.annotations.a", "b"},
 		{"gossip", "networkPolicy: {enabled: true, gossipFrom: [10.0.0.0/8]}", "NetworkPolicy starling-system/starling", "spec.ingress.0.from.0.ipBlock.cidr", "10.0.0.0/8"},
 		{"status", "networkPolicy: {enabled: true, statusFrom: ['fd00::/8']}", "NetworkPolicy starling-system/starling", "spec.ingress.1.from.0.ipBlock.cidr", "fd00::/8"},
+		{"BFD", "networkPolicy: {enabled: true, bfdFrom: [192.0.2.1/32]}", policy, "spec.ingress.2.from.0.ipBlock.cidr", "192.0.2.1/32"},
+		{"BFD of a router beside the nodes", "networkPolicy: {enabled: true}", policy, "spec.ingress.2.ports.0.port", 3784.0},
+		{"BFD of a distant router", "networkPolicy: {enabled: true}", policy, "spec.ingress.2.ports.1.port", 4784.0},
+		{"addresses", "admission: {ranges: [192.168.1.240/28, 'fd00::/112']}", "ValidatingAdmissionPolicy /starling-services", "spec.validations.6.message", "a speaker writes only addresses of 192.168.1.240/28, fd00::/112 (admission.ranges)"},
+		{"any addresses", "{}", "ValidatingAdmissionPolicy /starling-services", "spec.validations.6", ""},
 		{"token", "status: {auth: true}", daemonSet, container + ".args.3", "--status-auth"},
 		{"rights to ask about tokens", "status: {auth: true}", "ClusterRoleBinding /starling-auth-delegator", "roleRef.name", "system:auth-delegator"},
 		{"probes by TLS", "status: {auth: true}", daemonSet, container + ".readinessProbe.httpGet.scheme", "HTTPS"},
@@ -115,7 +121,48 @@ func TestChartValues(t *testing.T) {
 	}
 }
 
-// TestChartMonitoring: what the chart installs for Prometheus is what manifests/monitoring has, in the namespace of the release.
+// TestChartAdmission: the chart limits what speakers write where the cluster can, in the namespace
+// of the release.
+func TestChartAdmission(t *testing.T) {
+	const kind, api = "ValidatingAdmissionPolicy", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
+	for _, tt := range []struct {
+		name, values string
+		cluster      chart.Cluster
+		want         int
+	}{
+		{"a cluster that has the API", "{}", chart.Cluster{Version: "v1.30.0", Kinds: []string{"v1/Service", api}}, 3},
+		{"switched off", "admission: {enabled: false}", chart.Cluster{Version: "v1.30.0", Kinds: []string{"v1/Service", api}}, 0},
+		{"a cluster without the API", "{}", chart.Cluster{Version: "v1.30.0", Kinds: []string{"v1/Service"}}, 0},
+		{"helm template", "{}", chart.Cluster{Version: "v1.30.0+k3s1"}, 3},
+		{"helm template for an old cluster", "{}", chart.Cluster{Version: "v1.29.9"}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text, _, err := chart.RenderFor(tt.cluster, chartFolder, "lb", parse[map[string]any](t, "values", tt.values))
+			if err != nil {
+				t.Fatal(err)
+			}
+			policies, bindings := 0, 0
+			for id, o := range objects(t, text) {
+				switch {
+				case strings.HasPrefix(id, kind+" "):
+					policies++
+					want := `request.userInfo.username == "system:serviceaccount:lb:starling"`
+					if got := at(o, "spec.matchConditions.0.expression"); got != want {
+						t.Errorf("%s is for %s, want %s", id, got, want)
+					}
+				case strings.HasPrefix(id, kind+"Binding "):
+					bindings++
+				}
+			}
+			if policies != tt.want || bindings != tt.want {
+				t.Errorf("%d policies and %d bindings, want %d of each", policies, bindings, tt.want)
+			}
+		})
+	}
+}
+
+// TestChartMonitoring: what the chart installs for Prometheus is what manifests/monitoring has, in
+// the namespace of the release.
 func TestChartMonitoring(t *testing.T) {
 	text, _, err := chart.Render(chartFolder, "lb", parse[map[string]any](t, "values", `
 monitoring: {podMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}`))
@@ -124,7 +171,7 @@ monitoring: {podMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashb
 	}
 	got := objects(t, text)
 	for id, o := range got {
-		if at(o, "metadata.namespace") != "lb" && !strings.HasPrefix(id, "ClusterRole") {
+		if at(o, "metadata.namespace") != "lb" && !strings.HasPrefix(id, "ClusterRole") && !strings.HasPrefix(id, "ValidatingAdmission") {
 			t.Errorf("%s is not in the namespace of the release", id)
 		}
 	}
@@ -145,7 +192,8 @@ monitoring: {podMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashb
 	}
 }
 
-// TestChartPools: all that a pool may say goes through the schema, unchanged, into the configuration.
+// TestChartPools: all that a pool may say goes through the schema, unchanged, into the
+// configuration.
 func TestChartPools(t *testing.T) {
 	example := read(t, "../manifests/config.yaml")
 	got := configured(t, render(t, example))["ConfigMap starling-system/starling"]
@@ -186,7 +234,8 @@ func TestChartRefuses(t *testing.T) {
 	}
 }
 
-// TestChartValuesAreDocumented: the values are those of the schema, and each has a comment in the file.
+// TestChartValuesAreDocumented: the values are those of the schema, and each has a comment in the
+// file.
 func TestChartValuesAreDocumented(t *testing.T) {
 	text := read(t, chartFolder+"/values.yaml")
 	schema := parse[map[string]any](t, "schema", read(t, chartFolder+"/values.schema.json"))
@@ -208,7 +257,7 @@ func TestChartValuesAreDocumented(t *testing.T) {
 	}
 }
 
-// underResources says whether the line after these is inside of a value that Kubernetes defines.
+// underResources reports whether the line after these is inside of a value that Kubernetes defines.
 func underResources(lines []string) bool {
 	for _, line := range slices.Backward(lines) {
 		if line != "" && !strings.HasPrefix(line, " ") && !strings.HasPrefix(line, "#") {
@@ -218,7 +267,8 @@ func underResources(lines []string) bool {
 	return false
 }
 
-// compare goes down where the schema knows the keys, and wants each key on both sides and described.
+// compare goes down where the schema knows the keys, and wants each key on both sides and
+// described.
 func compare(t *testing.T, where string, values, schema map[string]any) {
 	t.Helper()
 	properties, closed := schema["properties"].(map[string]any)
@@ -251,7 +301,8 @@ func TestChartNotes(t *testing.T) {
 	}
 }
 
-// TestChartLint: Helm itself finds nothing to warn of, neither at defaults nor with all that is optional.
+// TestChartLint: Helm itself finds nothing to warn of, neither at defaults nor with all that is
+// optional.
 func TestChartLint(t *testing.T) {
 	for _, values := range []string{
 		"{}",

@@ -22,6 +22,16 @@ type dashboard struct {
 		Type, Title string
 		GridPos     struct{ X, Y, W, H int }
 		Targets     []struct{ Expr string }
+		Links       []struct{ URL string }
+		FieldConfig struct {
+			Defaults struct {
+				Thresholds struct{ Steps []struct{ Value *float64 } }
+			}
+		}
+	}
+	Links       []struct{ URL string }
+	Annotations struct {
+		List []struct{ Name, Expr string }
 	}
 }
 
@@ -63,7 +73,8 @@ func TestPanels(t *testing.T) {
 	}
 }
 
-// TestPanelsDoNotOverlap: Grafana moves panels that do, and the dashboard looks otherwise than meant.
+// TestPanelsDoNotOverlap: Grafana moves panels that do, and the dashboard looks otherwise than
+// meant.
 func TestPanelsDoNotOverlap(t *testing.T) {
 	taken := map[[2]int]string{}
 	for _, p := range panels(t).Panels {
@@ -82,7 +93,51 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 	}
 }
 
-// everything is a series of every metric with every value of a label that the dashboard may ask for.
+// TestMarks: moves and absences are marked on all panels, by metrics that exist.
+func TestMarks(t *testing.T) {
+	known := reference(t)
+	var names []string
+	for _, a := range panels(t).Annotations.List {
+		names = append(names, a.Name)
+		for _, mistake := range unknown(t, known, a.Expr) {
+			t.Errorf("annotation %q: %s", a.Name, mistake)
+		}
+	}
+	if diff := cmp.Diff([]string{"Moves", "Absences"}, names); diff != "" {
+		t.Errorf("annotations (-want +got):\n%s", diff)
+	}
+}
+
+// TestPanelsLead: what may be wrong has a threshold and a link to what to do about it, and every
+// link has a section.
+func TestPanelsLead(t *testing.T) {
+	d := panels(t)
+	links := d.Links
+	for _, p := range d.Panels {
+		links = append(links, p.Links...)
+		if wrong := len(p.FieldConfig.Defaults.Thresholds.Steps) > 1; p.Type == "stat" && wrong && len(p.Links) == 0 {
+			t.Errorf("panel %q turns red and does not say what to do", p.Title)
+		}
+	}
+	const pages = "https://github.com/starling-lb/starling/blob/main/"
+	if len(links) < 10 {
+		t.Errorf("%d links", len(links))
+	}
+	for _, l := range links {
+		path, anchor, _ := strings.Cut(strings.TrimPrefix(l.URL, pages), "#")
+		if !strings.HasPrefix(l.URL, pages) {
+			t.Errorf("a link to %s", l.URL)
+			continue
+		}
+		page := read(t, "../"+path)
+		if anchor != "" && !regexp.MustCompile(`(?mi)^#+ `+anchor+`$`).MatchString(page) {
+			t.Errorf("%s has no section %s", path, anchor)
+		}
+	}
+}
+
+// everything is a series of every metric with every value of a label that the dashboard may ask
+// for.
 func everything(known map[string]metric) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(known)) {
@@ -91,7 +146,7 @@ func everything(known map[string]metric) string {
 		for _, l := range m.labels {
 			var longer []string
 			for _, set := range sets {
-				for _, value := range []string{"alive", "dead", "key"} {
+				for _, value := range []string{"alive", "dead", "key", "error", "warning"} {
 					longer = append(longer, fmt.Sprintf("%s,%s=%q", set, l, value))
 				}
 			}

@@ -2,7 +2,8 @@ package checks
 
 import "time"
 
-// faults are what each alert is for: the series of a fault, mostly well for the first ten scrapes, and when it is told.
+// faults are what each alert is for: the series of a fault, mostly well for the first ten scrapes,
+// and when it is reported.
 var faults = []struct {
 	alert  string
 	series string
@@ -66,23 +67,32 @@ var faults = []struct {
 	{
 		"StarlingPoolNearlyFull", `
   starling_pool_addresses{namespace="s",pod="a",pool="lan",family="IPv4"} 40x80
-  starling_pool_addresses_in_use{namespace="s",pod="a",pool="lan",family="IPv4"} 35x9 37x60
+  starling_pool_addresses_free{namespace="s",pod="a",pool="lan",family="IPv4"} 5x9 3x60
   starling_pool_addresses{namespace="s",pod="a",pool="lan",family="IPv6"} 256x80
-  starling_pool_addresses_in_use{namespace="s",pod="a",pool="lan",family="IPv6"} 0x80
+  starling_pool_addresses_free{namespace="s",pod="a",pool="lan",family="IPv6"} 256x80
   starling_pool_addresses{namespace="s",pod="a",pool="one",family="IPv4"} 1x80
-  starling_pool_addresses_in_use{namespace="s",pod="a",pool="one",family="IPv4"} 1x80
-  starling_allocator_addresses_total{namespace="s",pod="a",pool="lan"} 296x80
-  starling_allocator_addresses_in_use_total{namespace="s",pod="a",pool="lan"} 37x80
-  starling_allocator_addresses_total{namespace="s",pod="a",pool="one"} 1x80
-  starling_allocator_addresses_in_use_total{namespace="s",pod="a",pool="one"} 1x80`,
+  starling_pool_addresses_free{namespace="s",pod="a",pool="one",family="IPv4"} 0x80`,
 		50*time.Second + time.Minute, "Pool lan is 92.5% full of IPv4",
 	},
 	{
 		"StarlingServicesWaiting", `
-  starling_allocator_services_waiting{namespace="s",pod="a",pool="lan"} 0x9 4x60
-  starling_allocator_services_waiting{namespace="s",pod="b",pool="lan"} 0x9 4x60
-  starling_allocator_services_waiting{namespace="s",pod="b",pool="lab"} 0x80`,
-		50 * time.Second, "4 Services wait for an address of pool lan",
+  starling_services_waiting{namespace="s",pod="a",pool="lan",code="pool-full"} 0x9 4x60
+  starling_services_waiting{namespace="s",pod="b",pool="lan",code="pool-full"} 0x9 4x60
+  starling_services_waiting{namespace="s",pod="b",pool="lan",code="address-held"} 7x80
+  starling_services_waiting{namespace="s",pod="b",pool="lab",code="pool-full"} 0x80`,
+		50 * time.Second, "4 Services wait for an address of pool lan: pool-full",
+	},
+	{
+		"StarlingServicesWaiting", `
+  starling_services_waiting{namespace="s",pod="a",pool="",code="no-pool"} 0x9 2x60
+  starling_services_waiting{namespace="s",pod="a",pool="",code="pool-unknown"} 7x80`,
+		50 * time.Second, "2 Services wait for an address: no-pool",
+	},
+	{
+		"StarlingServiceRefused", `
+  starling_conditions{namespace="s",pod="a",code="pool-unknown",severity="warning"} 0x9 2x400
+  starling_conditions{namespace="s",pod="b",code="pool-unknown",severity="warning"} 0x9 2x400`,
+		50*time.Second + 10*time.Minute, "2 Services ask for what they cannot have: pool-unknown",
 	},
 	{
 		"StarlingPoolOverlapsNodes", `
@@ -154,6 +164,27 @@ var faults = []struct {
 		"StarlingOutOfTouch", `
   starling_conditions{namespace="s",node="n1",code="api-unreachable"} 0x9 1x60`,
 		50*time.Second + time.Minute, "The speaker on n1 does not reach the API server: api-unreachable",
+	},
+	{
+		// Both see that it is so of one router.
+		"StarlingNoRouterSession", `
+  starling_conditions{namespace="s",pod="a",code="no-router-session",severity="error"} 0x9 1x60
+  starling_conditions{namespace="s",pod="b",code="no-router-session",severity="error"} 0x9 1x60`,
+		50*time.Second + time.Minute, "No node has a session with 1 of the BGP routers",
+	},
+	{
+		"StarlingRouterSession", `
+  starling_conditions{namespace="s",node="n1",code="router-silent",severity="warning"} 0x9 1x400
+  starling_conditions{namespace="s",node="n2",code="router-silent",severity="warning"} 1x20 0x400`,
+		50*time.Second + 5*time.Minute, "The speaker on n1 has no session with a BGP router: router-silent",
+	},
+	{
+		// Three ends of n1; a router that restarts ends the one of n2 as well.
+		"StarlingRouterFlaps", `
+  starling_bgp_session_flaps_total{namespace="s",node="n1",router="tor1"} 0x9 1x5 2x5 3x200
+  starling_bgp_session_flaps_total{namespace="s",node="n2",router="tor1"} 0x9 1x200
+  starling_bgp_session_flaps_total{namespace="s",node="n1",router="tor2"} 0x9 1x200`,
+		50*time.Second + 60*time.Second, "Sessions with BGP router tor1 come and go",
 	},
 	{
 		"StarlingError", `

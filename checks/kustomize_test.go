@@ -3,12 +3,15 @@ package checks
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
 )
 
 const policy = "NetworkPolicy starling-system/starling"
@@ -59,6 +62,100 @@ func TestOverlays(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what overlays change (-want +got):\n%s", diff)
+	}
+}
+
+// TestOwnNamespace: with a namespace of one's own the example's admission policies apply to the
+// speakers there, and nothing stays in the namespace of the base. The page on the installation has
+// the lines that do it.
+func TestOwnNamespace(t *testing.T) {
+	example, err := os.ReadFile("../manifests/overlays/example/kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := filesys.MakeFsOnDisk()
+	folder, err := os.MkdirTemp("../manifests/overlays", "mine-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	pools, err := os.ReadFile("../manifests/overlays/example/pools.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"kustomization.yaml": string(example) + "namespace: mine\n", "pools.yaml": string(pools)} {
+		if err := disk.WriteFile(filepath.Join(folder, name), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	policies := 0
+	for id, object := range build(t, folder) {
+		text, err := yaml.Marshal(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "starling-system") {
+			t.Errorf("%s names the namespace of the base:\n%s", id, text)
+		}
+		if strings.HasPrefix(id, "ValidatingAdmissionPolicy ") {
+			policies++
+			if want := "system:serviceaccount:mine:starling"; !strings.Contains(string(text), want) {
+				t.Errorf("%s does not apply to %s:\n%s", id, want, text)
+			}
+		}
+	}
+	if policies != 3 {
+		t.Errorf("%d policies", policies)
+	}
+	page, err := os.ReadFile("../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, lines, _ := strings.Cut(string(example), "\nreplacements:\n")
+	if indented := "  " + strings.ReplaceAll(strings.TrimSpace("replacements:\n"+lines), "\n", "\n  "); !strings.Contains(string(page), indented) {
+		t.Errorf("docs/install.md does not show\n%s", indented)
+	}
+}
+
+// TestPatchesOfPage: the patches that the page on the installation shows set a flag, and another
+// port for status.
+func TestPatchesOfPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := filepath.Abs("../manifests/base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for heading, want := range map[string][]string{
+		"Set a flag":        {"- name: STARLING_HOLD_DOWN\n          value: 2h\n"},
+		"What must be open": {"- containerPort: 7938\n          name: status\n", "- name: STARLING_STATUS_ADDR\n          value: :7938\n", "value: http://localhost:7938\n"},
+	} {
+		_, section, _ := strings.Cut(string(page), "\n## "+heading+"\n")
+		_, patch, _ := strings.Cut(section, "\n```yaml\n")
+		patch, _, _ = strings.Cut(patch, "```")
+		folder := t.TempDir()
+		from, err := filepath.Rel(folder, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte("resources: ["+from+"]\n"+patch), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := build(t, folder)
+		if diff := cmp.Diff([]string{daemonSet}, differences(build(t, "../manifests/base"), got)); diff != "" {
+			t.Errorf("%s: what the patch changes (-want +got):\n%s", heading, diff)
+		}
+		set, err := yaml.Marshal(got[daemonSet])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(string(set), w) {
+				t.Errorf("%s: no %q in\n%s", heading, w, set)
+			}
+		}
 	}
 }
 

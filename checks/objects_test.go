@@ -54,7 +54,8 @@ func at(o any, path string) any {
 	return o
 }
 
-// configured replaces the text of the configuration by what it says: comments in it are for those who read the file.
+// configured replaces the text of the configuration by what it says: comments in it are for those
+// who read the file.
 func configured(t *testing.T, all map[string]map[string]any) map[string]map[string]any {
 	t.Helper()
 	data := at(all["ConfigMap starling-system/starling"], "data").(map[string]any)

@@ -36,7 +36,8 @@ func rulesOf(t *testing.T) []rulefmt.Rule {
 	return out
 }
 
-// firing evaluates the rule from the beginning of the series until then and returns the summaries of what fires.
+// firing evaluates the rule from the beginning of the series until then and returns the summaries
+// of what fires.
 func firing(t *testing.T, r rulefmt.Rule, series string, until time.Duration) []string {
 	t.Helper()
 	rule, err := alerts.New(r)
@@ -67,9 +68,9 @@ func healthy(t *testing.T) string {
 		for _, s := range []string{
 			"up{%s} 1", "starling_ready{%s} 1", "starling_problems{%s} 0", "starling_addresses{%s} 3", "starling_owned_addresses{%s} 1",
 			"starling_addresses_without_owner{%s} 0", `starling_conflicts{kind="stranger",%s} 0`, `starling_conflicts{kind="member",%s} 0`,
-			`starling_allocator_addresses_total{pool="lan",%s} 10`, `starling_allocator_addresses_in_use_total{pool="lan",%s} 9`,
-			`starling_allocator_addresses_total{pool="none",%s} 0`, `starling_allocator_addresses_in_use_total{pool="none",%s} 0`,
-			`starling_allocator_services_waiting{pool="lan",%s} 0`, `starling_allocator_addresses_of_nodes{pool="lan",%s} 0`,
+			`starling_pool_addresses{pool="lan",family="IPv4",%s} 10`, `starling_pool_addresses_free{pool="lan",family="IPv4",%s} 2`,
+			`starling_pool_addresses{pool="one",family="IPv4",%s} 1`, `starling_pool_addresses_free{pool="one",family="IPv4",%s} 0`,
+			`starling_services_waiting{pool="lan",code="pool-full",%s} 0`, `starling_services_waiting{pool="",code="no-pool",%s} 0`, `starling_allocator_addresses_of_nodes{pool="lan",%s} 0`,
 			"starling_kube_proxy_missing{%s} 0", "starling_config_last_reload_successful{%s} 1", "starling_members_with_other_config{%s} 0", "starling_members_on_wire{%s} 0",
 			`starling_mesh_members{state="alive",%s} 3`, `starling_mesh_members{state="dead",%s} 0`, `starling_mesh_members{state="left",%s} 0`,
 			"starling_watcher_nodes{%s} 4", "starling_nodes_not_selected{%s} 1", "starling_watcher_contact_age_seconds{%s} 4",
@@ -124,7 +125,8 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestAlertsHelp: every alert says what it is, what it means and what to do, and its section exists.
+// TestAlertsHelp: every alert says what it is, what it means and what to do, and its section
+// exists.
 func TestAlertsHelp(t *testing.T) {
 	page := read(t, "../docs/troubleshooting.md")
 	for _, r := range rulesOf(t) {
@@ -156,7 +158,8 @@ func TestAlertsKnowTheirMetrics(t *testing.T) {
 	}
 }
 
-// TestAlertsByCode: each condition that somebody should look at has one alert, which is as bad as it is.
+// TestAlertsByCode: each condition that somebody should look at has one alert, which is as bad as
+// it is.
 func TestAlertsByCode(t *testing.T) {
 	alertOf := map[string]string{"error": "critical", "warning": "warning"}
 	for code, severity := range severities(t) {
@@ -179,7 +182,8 @@ func TestAlertsByCode(t *testing.T) {
 	}
 }
 
-// saidOfItself are conditions that a speaker reports of another node, which reports the cause itself.
+// saidOfItself are conditions that a speaker reports of another node, which reports the cause
+// itself.
 var saidOfItself = []string{"node-not-ready", "node-out-of-touch"}
 
 // selects reports whether an alert reads the condition's series.
@@ -192,7 +196,7 @@ func selects(t *testing.T, r rulefmt.Rule, code, severity string) bool {
 	found := false
 	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
 		v, ok := n.(*parser.VectorSelector)
-		if !ok || v.Name != "starling_conditions" {
+		if !ok || v.Name != "starling_conditions" && v.Name != "starling_services_waiting" {
 			return nil
 		}
 		all := true

@@ -7,26 +7,27 @@ import (
 	"time"
 )
 
-// Assignment makes Own the whole set of addresses that are this node's by election, and Watched those
-// of other nodes, whose announcers are remembered for [Machine.Heard]. Of these, Heirs are the ones
-// that this node answered for until now, with the node that is to have them: they are handed over. And
-// Absent are those that it answers for as a deputy, with the node whose they are. The
-// lists and the maps must not change afterwards: given again, lists cost nothing. Others cost what a
-// comparison takes, if they are sorted, and beside it only the addresses that are not in both count.
+// Assignment makes Own the whole set of addresses that are this node's by election, and Watched
+// those of other nodes, whose announcers are remembered for [Machine.Heard]. Of these, Heirs are
+// the ones that this node answered for until now, with the node that is to have them: they are
+// handed over. And Absent are those that it answers for as a deputy, with the node whose they are.
+// The lists and the maps must not change afterwards: given again, lists cost nothing. Others cost
+// what a comparison takes, if they are sorted, and beside it only the addresses that are not in
+// both count.
 type Assignment struct {
 	Own, Watched []netip.Addr
 	Heirs        map[netip.Addr]string
 	Absent       map[netip.Addr]string
 }
 
-// Trials makes IPs the addresses that are tried out: whether a station has one that nobody should.
-// [Machine.Trials] says what is known. Those of Assignment are not tried out. The list must not change
-// afterwards.
-type Trials struct{ IPs []netip.Addr }
+// Probing makes IPs the tentative addresses, which are probed: whether a station has one that
+// nobody should. [Machine.Probed] says what is known. Those of Assignment are not probed. The list
+// must not change afterwards.
+type Probing struct{ IPs []netip.Addr }
 
 // Stopped says that the process did not run for so long. After a short stop everything is announced
-// again: if another node has taken addresses over meanwhile, the two hear each other. After a long one
-// nothing is answered before the next Assignment.
+// again: if another node has taken addresses over meanwhile, the two hear each other. After a long
+// one nothing is answered before the next Assignment.
 type Stopped struct{ Length time.Duration }
 
 func (a Assignment) step(m *Machine, now time.Time) {
@@ -44,7 +45,7 @@ func (a Assignment) step(m *Machine, now time.Time) {
 	m.update(touched, now)
 }
 
-func (t Trials) step(m *Machine, now time.Time) {
+func (t Probing) step(m *Machine, now time.Time) {
 	ips := normalize(t.IPs, nil)
 	touched := Differing(m.wanted, ips)
 	m.wanted = ips
@@ -62,8 +63,8 @@ func (s Stopped) step(m *Machine, now time.Time) {
 	}
 }
 
-// update carries what was assigned of some addresses to where it takes effect; of all others nothing
-// has changed.
+// update carries what was assigned of some addresses to where it takes effect; of all others
+// nothing has changed.
 func (m *Machine) update(touched []netip.Addr, now time.Time) {
 	slices.SortFunc(touched, netip.Addr.Compare)
 	for _, ip := range slices.Compact(touched) {
@@ -153,8 +154,8 @@ func unicast(ip netip.Addr) bool {
 	return ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLoopback()
 }
 
-// Differing are the addresses that are in one of two sorted lists alone, sorted. What is the same at
-// both ends is passed at the speed of a comparison.
+// Differing are the addresses that are in one of two sorted lists alone, sorted. What is the same
+// at both ends is passed at the speed of a comparison.
 func Differing(a, b []netip.Addr) []netip.Addr {
 	head, tail := common(a, b)
 	a, b = a[head:len(a)-tail], b[head:len(b)-tail]

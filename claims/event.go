@@ -27,21 +27,22 @@ type (
 		Gone     map[string]time.Time // members that are not there, and since when
 		Draining bool                 // this node is leaving
 		Speakers map[MAC]struct{}     // at which a speaker of this cluster replied that is no node known
-		// Heals counts how often nodes that were dead came back. What they announced meanwhile is in
-		// the caches of neighbors, so everything is announced again when it changes.
+		// Heals counts how often nodes that were dead came back. What they announced meanwhile is
+		// in the caches of neighbors, so everything is announced again when it changes.
 		Heals int
 	}
 	// Claim says that a station announces an address, answers somebody for it, or asks in its name.
 	Claim struct {
 		IP  netip.Addr
 		MAC MAC
+		By  MAC // who says so of that station, as a deputy does; zero: it does so itself
 	}
 	// Reply says that a station answered a question of this node's for an address.
 	Reply struct {
-		IP  netip.Addr
-		MAC MAC
-		// Proven: it answered a speaker's question and has the key of the mesh. Unproven: it has not,
-		// though the mesh has one. Neither: the mesh has none, and the two cannot be told apart.
+		Claim
+		// Proven: it answered a speaker's question and has the key of the mesh. Unproven: it has
+		// not, though the mesh has one. Neither: the mesh has none, and the two cannot be told
+		// apart.
 		Proven, Unproven bool
 	}
 	// Probe says that a station tries an address out before its first use.
@@ -122,24 +123,35 @@ func (c Claim) step(m *Machine, now time.Time) {
 		return
 	}
 	if action := m.action(c.IP, c.MAC); action != 0 {
-		m.claimed(c.IP, c.MAC, action, now)
+		m.claimed(c, action, now)
 	}
 	m.evaluate(c.IP, now)
 }
 
 func (c Reply) step(m *Machine, now time.Time) {
-	asked := len(m.asks) > 0 && m.asker.Asks(m.question(c.IP, c.MAC))
-	switch {
-	case c.Proven || asked && !c.Unproven && !m.rechecks.fresh(c.IP, now):
-		m.asker.Heard(m.question(c.IP, c.MAC), now)
+	from := c.by()
+	asked := len(m.asks) > 0 && m.asker.Asks(m.question(c.IP, from))
+	switch counts := from == c.MAC || m.action(c.IP, from)&Deputized != 0; {
+	case counts && (c.Proven || asked && !c.Unproven && !m.rechecks.fresh(c.IP, now)):
+		m.asker.Heard(m.question(c.IP, from), now)
+	case c.Proven:
+		return // it is a deputy, and has not the address itself
 	case m.claimant(c.IP, c.MAC) != Stranger && m.Role(c.IP) == Owner:
 		return // its kernel answers the recheck, of which its own speaker tells; a speaker would announce the address
 	}
-	Claim{c.IP, c.MAC}.step(m, now)
+	c.Claim.step(m, now)
 }
 
-// A speaker that tries an address out is heard of when it succeeds. Once it is known whether anybody
-// has the address, who wants it as well says nothing new.
+// by is the station that says so.
+func (c Claim) by() MAC {
+	if c.By != (MAC{}) {
+		return c.By
+	}
+	return c.MAC
+}
+
+// step takes the probe of a stranger for a claim while the address is probed for the first time:
+// both may be about to use it. A speaker that probes is heard of when it succeeds.
 func (p Probe) step(m *Machine, now time.Time) {
 	_, speaker := m.members.Speakers[p.MAC]
 	if !speaker && m.claimant(p.IP, p.MAC) == Stranger && m.probes.open(p.IP) {
@@ -149,7 +161,7 @@ func (p Probe) step(m *Machine, now time.Time) {
 
 func (g Greeting) step(m *Machine, now time.Time) {
 	if len(m.asks) > 0 && m.asker.Heard(probe.Question{MAC: m.heard.text(g.MAC)}, now) {
-		m.judgeAt(now)
+		m.lookAt(now)
 	}
 }
 

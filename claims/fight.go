@@ -23,7 +23,7 @@ const (
 // fight is about an own address that another station claims.
 type fight struct {
 	since, last time.Time
-	judge       time.Time // when to look whether it is over; zero: no
+	look        time.Time // when to look whether it is over; zero: no
 	defend      bool      // then, if the claimant is a stranger
 	shown       bool      // a stranger that outlived the grace
 	frames      int       // of a stranger, before that
@@ -44,20 +44,20 @@ func (r *record) memory(t *Timing) time.Duration {
 	return t.Memory
 }
 
-// quarrel is a claim of a member on an own address. Of two nodes that both believe to own it one gives
-// way, by the rank of the two or because the news was late. So it is defended after the grace, and
-// then at growing pauses as long as it is claimed.
-func (m *Machine) quarrel(r *record, now time.Time) {
+// contested takes a claim of a member on an own address. Of two nodes that both believe to own it
+// one gives way, by the rank of the two or because the news was late. So it is defended after the
+// grace, and then at growing pauses as long as it is claimed.
+func (m *Machine) contested(r *record, now time.Time) {
 	if r.fight == nil || !r.member || now.Sub(r.fight.last) > m.Timing.Over {
 		r.fight, r.member = &fight{since: now}, true
 	}
 	f := r.fight
 	f.last = now
-	if f.judge.IsZero() {
-		if f.judge = now.Add(m.Timing.Grace); f.judge.Before(f.rest) {
-			f.judge = f.rest
+	if f.look.IsZero() {
+		if f.look = now.Add(m.Timing.Grace); f.look.Before(f.rest) {
+			f.look = f.rest
 		}
-		m.judgeAt(f.judge)
+		m.lookAt(f.look)
 	}
 }
 
@@ -76,9 +76,9 @@ func (m *Machine) dispute(ip netip.Addr, r *record, now time.Time) {
 	}
 	f := r.fight
 	f.last = now
-	if rested := now.Sub(before) >= m.Timing.DefendInterval; f.judge.IsZero() && (rested || !f.shown) {
-		f.judge, f.defend = now.Add(m.Timing.Grace), rested
-		m.judgeAt(f.judge)
+	if rested := now.Sub(before) >= m.Timing.DefendInterval; f.look.IsZero() && (rested || !f.shown) {
+		f.look, f.defend = now.Add(m.Timing.Grace), rested
+		m.lookAt(f.look)
 	}
 	if f.shown {
 		m.ready.Frames++
@@ -91,9 +91,9 @@ func (m *Machine) dispute(ip netip.Addr, r *record, now time.Time) {
 func (m *Machine) fights(ip netip.Addr, now time.Time) {
 	for r := range m.all(ip) {
 		switch f := r.fight; {
-		case f == nil || f.judge.IsZero():
-		case f.judge.After(now):
-			m.judgeAt(f.judge)
+		case f == nil || f.look.IsZero():
+		case f.look.After(now):
+			m.lookAt(f.look)
 		case r.member:
 			m.defendAgainstMember(ip, f, now)
 		default:
@@ -109,7 +109,7 @@ func (m *Machine) end(r *record) {
 }
 
 func (m *Machine) defendAgainstMember(ip netip.Addr, f *fight, now time.Time) {
-	f.judge, f.rest = time.Time{}, now.Add(m.Timing.pause(f.defenses))
+	f.look, f.rest = time.Time{}, now.Add(m.Timing.pause(f.defenses))
 	f.defenses++
 	m.ready.Defend, m.ready.Changed = append(m.ready.Defend, ip), true
 	for r := range m.all(ip) { // who gives way will not be heard; who does not, will be again
@@ -128,7 +128,7 @@ func (m *Machine) defendAgainstStranger(ip netip.Addr, r *record) {
 	}
 	m.ready.Frames += f.frames
 	m.ready.Changed = true
-	f.judge, f.defend, f.shown, f.frames = time.Time{}, false, true, 0
+	f.look, f.defend, f.shown, f.frames = time.Time{}, false, true, 0
 }
 
 func (r *record) conflict(ip netip.Addr) Conflict {
@@ -153,7 +153,8 @@ func (m *Machine) Conflicts() []Conflict {
 	return out
 }
 
-// conflict is that of an address with members or strangers: with the one heard last, since the first.
+// conflict is that of an address with members or strangers: with the one heard last, since the
+// first.
 func (m *Machine) conflict(ip netip.Addr, member bool) (c Conflict, shown bool) {
 	for r := range m.all(ip) {
 		if r.member != member || !r.shown(&m.Timing) {

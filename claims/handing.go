@@ -10,10 +10,12 @@ import (
 )
 
 // handing is an address on its way to another node. It is answered until the successor, or another
-// member that claims it, replies that it has it, so that no packet finds nobody. A claim alone is not
-// enough: that member may be handing the address over as well, and have announced it a moment before.
+// member that claims it, replies that it has it, so that no packet finds nobody. A claim alone is
+// not enough: that member may be handing the address over as well, and have announced it a moment
+// before.
 type handing struct {
 	heir       string
+	from       time.Time // when anybody is asked first, see Timing.Crossing
 	ask, until time.Time
 	questions  []probe.Question // to the heir
 }
@@ -28,6 +30,9 @@ func (m *Machine) beginHanding(ip netip.Addr, heir string, now time.Time) {
 		}
 		h = &handing{ask: now.Add(m.Timing.AskHeir), until: now.Add(limit)}
 		m.handing[ip], m.ready.Changed = h, true
+		if m.rechecks.gained(ip, m.Timing.Fresh, now) {
+			h.from = now.Add(m.Timing.Crossing)
+		}
 	}
 	if h.heir != heir {
 		m.dropAll(h)
@@ -60,9 +65,9 @@ func (m *Machine) dropAll(h *handing) {
 }
 
 // handOver falls silent for an address once the successor replied that it has it, or the limit has
-// passed. The limit is for nodes that do not hear each other. A successor that replies on the wire, but
-// not for the address, sees things differently: it does not take it, so this node keeps it, unless it is
-// leaving.
+// passed. The limit is for nodes that do not hear each other. A successor that replies on the wire,
+// but not for the address, sees things differently: it does not take it, so this node keeps it,
+// unless it is leaving.
 func (m *Machine) handOver(ip netip.Addr, now time.Time) {
 	h := m.handing[ip]
 	if h == nil {
@@ -70,6 +75,9 @@ func (m *Machine) handOver(ip netip.Addr, now time.Time) {
 	}
 	taken := slices.ContainsFunc(h.questions, func(q probe.Question) bool { return q.Kind() == probe.Owner && m.replies(q) })
 	for r := range m.all(ip) {
+		if r.later {
+			m.ask(ip, r, now)
+		}
 		if r.ask != nil {
 			m.answered(ip, r, now)
 			taken = taken || r.ask != nil && r.ask.holds
@@ -81,10 +89,10 @@ func (m *Machine) handOver(ip netip.Addr, now time.Time) {
 		return
 	}
 	if now.Before(h.until) {
-		m.judgeAt(h.until)
+		m.lookAt(h.until)
 	}
 	if now.Before(h.ask) {
-		m.judgeAt(h.ask)
+		m.lookAt(h.ask)
 		return
 	}
 	if h.questions == nil {

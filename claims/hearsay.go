@@ -11,8 +11,8 @@ import (
 // maxTexts bounds the MACs whose text is kept: those that are forged are not kept without end.
 const maxTexts = 1024
 
-// hearsay is what Heard tells. Of 10,000 addresses most are watched, and each turn of the caller asks:
-// so it is made of what it was the last time, and only when that has changed.
+// hearsay is what Heard returns. Of 10,000 addresses most are watched, and each turn of the caller
+// asks: so it is made of what it was the last time, and only when that has changed.
 type hearsay struct {
 	macs  map[netip.Addr]string   // never changed once it was given away
 	again map[netip.Addr]struct{} // what of it must be looked at anew
@@ -49,9 +49,9 @@ func (h *hearsay) text(mac MAC) string {
 	return text
 }
 
-// Heard tells which foreign MAC was the last to claim an address. For one that another node has, or
-// is to have, that is what was heard since then or within Fresh before, so that a successor is not
-// missed that was faster than the news of it; for one that is this node's alone, what was heard
+// Heard returns which foreign MAC was the last to claim an address. For one that another node has,
+// or is to have, that is what was heard since then or within Fresh before, so that a successor is
+// not missed that was faster than the news of it; for one that is this node's alone, what was heard
 // within Fresh. The map is never changed.
 func (m *Machine) Heard(now time.Time) map[netip.Addr]string {
 	h := &m.heard

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestHeard hears, gains and loses at random and checks what is told against a naive memory, and that
-// what was told before stays as it was.
+// TestHeard hears, gains and loses at random. It checks what Heard returns against a naive memory,
+// and that what it returned before stays as it was.
 func TestHeard(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m, now := newTranscript().m, epoch
@@ -25,10 +25,10 @@ func TestHeard(t *testing.T) {
 			case 1:
 				m.Ready(now)
 			default:
-				m.Step(Claim{ip, mac(rapid.SampledFrom([]string{"n1", "n3", "x", "y"}).Draw(rt, "name"))}, now)
+				m.Step(Claim{IP: ip, MAC: mac(rapid.SampledFrom([]string{"n1", "n3", "x", "y"}).Draw(rt, "name"))}, now)
 			}
 			if diff := cmp.Diff(copied, told); diff != "" {
-				rt.Fatalf("what was told before was changed (-want +got):\n%s", diff)
+				rt.Fatalf("what was returned before was changed (-want +got):\n%s", diff)
 			}
 			want := map[netip.Addr]string{}
 			for _, ip := range addresses[:6] {

@@ -18,7 +18,8 @@ type Config struct {
 	Rhythms probe.Rhythms // of questions
 	ACD     ACD
 	Recheck Recheck
-	// Random draws from 0 to less than that, so that nodes and addresses do not keep step; nil: always 0.
+	// Random draws from 0 to less than that, so that nodes and addresses do not keep step; nil:
+	// always 0.
 	Random func(time.Duration) time.Duration
 }
 
@@ -37,12 +38,13 @@ func Standard(self string) Config {
 	return Config{Self: self, Rules: Table(), Timing: Times(), Rhythms: probe.Standard(), ACD: Shortened(), Recheck: Rechecking()}
 }
 
-// Machine is what is known of our addresses and of those who claim them. It is a plain value of time.
+// Machine is what is known of our addresses and of those who claim them. It is a plain value of
+// time.
 type Machine struct {
 	Config
 	given    Assignment   // the last one, as it is
 	assigned Assignment   // the same, plain and sorted
-	wanted   []netip.Addr // of Trials, plain and sorted
+	wanted   []netip.Addr // of Probing, plain and sorted
 	muted    bool         // nothing is answered before the next Assignment
 	probes   probes
 	rechecks *rechecks
@@ -55,7 +57,7 @@ type Machine struct {
 	active   map[netip.Addr]bool // addresses that are contested, asked about or handed over
 	asker    *probe.Asker
 	asks     map[probe.Question]int // for how many addresses each is asked
-	judge    time.Time              // when to look at the active addresses; zero: not by time
+	look     time.Time              // when to look at the active addresses; zero: not by time
 	ready    Ready
 	heard    hearsay
 	yielding map[netip.Addr]string // what Yields tells; nil: it must be made anew
@@ -74,7 +76,7 @@ type Ready struct {
 	Fresh   []Conflict       // conflicts that are new
 	Members int              // claims of members on own addresses
 	Frames  int              // and of strangers, once it is certain that they are a conflict
-	Changed bool             // something that Heard, Conflicts, Yields, Handing or Trials tell
+	Changed bool             // something that Heard, Conflicts, Yields, Handing or Probing tell
 	Wake    time.Time        // when to ask again; zero: not before the next event
 }
 
@@ -127,18 +129,18 @@ const manyActive = 64
 
 // Ready returns what is to be done by now.
 func (m *Machine) Ready(now time.Time) Ready {
-	m.tryOut(now)
-	ask, _, verdict := m.asker.Next(now)
-	if verdict && (len(m.active) <= manyActive || m.judge.IsZero()) {
-		m.judge = now
+	m.probeTentative(now)
+	ask, _, known := m.asker.Next(now)
+	if known && (len(m.active) <= manyActive || m.look.IsZero()) {
+		m.look = now
 	}
-	if !m.judge.IsZero() && !now.Before(m.judge) {
-		m.judgeAll(now)
+	if !m.look.IsZero() && !now.Before(m.look) {
+		m.lookAll(now)
 		fresh, _, _ := m.asker.Next(now)
 		ask = append(ask, fresh...)
 	}
 	out := m.ready
-	out.Ask, out.Wake = ask, wake.Earlier(m.probes.at, wake.Earlier(m.judge, m.asker.Wake()))
+	out.Ask, out.Wake = ask, wake.Earlier(m.probes.at, wake.Earlier(m.look, m.asker.Wake()))
 	slices.SortStableFunc(out.Roles, func(a, b Change) int { return a.IP.Compare(b.IP) })
 	slices.SortStableFunc(out.Fresh, func(a, b Conflict) int { return a.IP.Compare(b.IP) })
 	slices.SortFunc(out.Defend, netip.Addr.Compare)
@@ -147,24 +149,24 @@ func (m *Machine) Ready(now time.Time) Ready {
 	return out
 }
 
-// judgeRest is the least time between two looks at all active addresses, so that a flood of claims
+// lookRest is the least time between two looks at all active addresses, so that a flood of claims
 // costs a bounded share of the processor.
-const judgeRest = 20 * time.Millisecond
+const lookRest = 20 * time.Millisecond
 
-// judgeAll looks at all active addresses.
-func (m *Machine) judgeAll(now time.Time) {
-	m.judge = time.Time{}
+// lookAll looks at all active addresses.
+func (m *Machine) lookAll(now time.Time) {
+	m.look = time.Time{}
 	for ip := range m.active {
 		m.fights(ip, now)
 		m.evaluate(ip, now)
 	}
-	if least := now.Add(judgeRest); !m.judge.IsZero() && m.judge.Before(least) {
-		m.judge = least
+	if least := now.Add(lookRest); !m.look.IsZero() && m.look.Before(least) {
+		m.look = least
 	}
 }
 
-// judgeAt has the active addresses looked at by a time.
-func (m *Machine) judgeAt(t time.Time) { m.judge = wake.Earlier(m.judge, t) }
+// lookAt has the active addresses looked at by a time.
+func (m *Machine) lookAt(t time.Time) { m.look = wake.Earlier(m.look, t) }
 
 // evaluate decides who answers for an address.
 func (m *Machine) evaluate(ip netip.Addr, now time.Time) {
@@ -232,7 +234,8 @@ func (m *Machine) become(ip netip.Addr, is Role, now time.Time) {
 }
 
 // claimed does what the table says about a claim.
-func (m *Machine) claimed(ip netip.Addr, mac MAC, action Action, now time.Time) {
+func (m *Machine) claimed(c Claim, action Action, now time.Time) {
+	ip, mac := c.IP, c.MAC
 	last, known := m.last(ip)
 	news := !known || last.mac != mac || m.Role(ip) == Owner && !last.fresh(m.Timing.Fresh, now)
 	r := m.record(ip, mac)
@@ -242,10 +245,13 @@ func (m *Machine) claimed(ip netip.Addr, mac MAC, action Action, now time.Time) 
 	}
 	if action&Defend != 0 {
 		m.ready.Members++
-		m.quarrel(r, now)
+		m.contested(r, now)
 	}
 	if action&Report != 0 {
 		m.dispute(ip, r, now)
+	}
+	if action&Deputized != 0 {
+		r = m.record(ip, c.by())
 	}
 	if action&Ask != 0 {
 		m.ask(ip, r, now)

@@ -6,20 +6,22 @@ import (
 	"time"
 )
 
-// Recheck is how the owner asks for its own addresses: a station that has one of them and never says so
-// by itself is heard by its reply.
+// Recheck is how the owner asks for its own addresses: a station that has one of them and never
+// says so by itself is heard by its reply.
 type Recheck struct {
-	// Every is the time between questions for an address that is not young; negative: none are asked.
+	// Every is the time between questions for an address that is not young; negative: none are
+	// asked.
 	Every time.Duration
-	// Tries questions, Gap apart, ask for an address that was gained: a station may have taken it since
-	// it was tried out, and nobody has used it yet.
+	// Tries questions, Gap apart, ask for an address that was gained: a station may have taken it
+	// since it was tried out, and nobody has used it yet.
 	Tries int
 	Gap   time.Duration
 	// Young is how long a gained address is asked for every Soon. What gave it to this node, a new
 	// Service or a node that failed, says that the network is changing.
 	Young, Soon time.Duration
-	// Reply is for how long after a recheck a reply may be to that, and says nothing about a question
-	// that asks who holds on to the address: who hands it over replies to the one and not to the other.
+	// Reply is for how long after a recheck a reply may be to that, and says nothing about a
+	// question that asks who holds on to the address: who hands it over replies to the one and not
+	// to the other.
 	Reply time.Duration
 }
 
@@ -45,7 +47,7 @@ type recheck struct {
 	asked       time.Time // last; zero: never
 	times       int       // asked for since the gain
 	young       bool
-	pos         int // in the heap
+	pos         int // in the heap; -1: it is not, since nobody asks
 }
 
 // rechecks says which own address to ask for next, the one that has been due for longest.
@@ -60,9 +62,13 @@ func newRechecks(c *Config) *rechecks { return &rechecks{Config: c, of: make(map
 
 // gain adds an address, which is due at once.
 func (r *rechecks) gain(ip netip.Addr, now time.Time) {
-	if r.of[ip] == nil && r.Recheck.Every >= 0 {
-		x := &recheck{ip: ip, gained: now, due: now, young: true}
-		r.of[ip] = x
+	if r.of[ip] != nil {
+		return
+	}
+	x := &recheck{ip: ip, gained: now, due: now, pos: -1}
+	r.of[ip] = x
+	if r.Recheck.Every >= 0 {
+		x.young = true
 		r.young++
 		heap.Push(&r.heap, x)
 	}
@@ -71,7 +77,9 @@ func (r *rechecks) gain(ip netip.Addr, now time.Time) {
 // lose takes an address out.
 func (r *rechecks) lose(ip netip.Addr) {
 	if x := r.of[ip]; x != nil {
-		heap.Remove(&r.heap, x.pos)
+		if x.pos >= 0 {
+			heap.Remove(&r.heap, x.pos)
+		}
 		delete(r.of, ip)
 		r.age(x)
 	}
@@ -81,6 +89,12 @@ func (r *rechecks) lose(ip netip.Addr) {
 func (r *rechecks) fresh(ip netip.Addr, now time.Time) bool {
 	x := r.of[ip]
 	return x != nil && !x.asked.IsZero() && now.Sub(x.asked) < r.Recheck.Reply
+}
+
+// gained reports whether an address was gained a moment ago.
+func (r *rechecks) gained(ip netip.Addr, within time.Duration, now time.Time) bool {
+	x := r.of[ip]
+	return x != nil && now.Sub(x.gained) < within
 }
 
 // age counts x among the young no more.

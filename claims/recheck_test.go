@@ -14,14 +14,16 @@ func half(d time.Duration) time.Duration { return d / 2 }
 // at is a moment, in seconds after the epoch.
 func at(seconds float64) time.Time { return epoch.Add(time.Duration(seconds * float64(time.Second))) }
 
-// rechecking is what says which own address to ask for, each that is held for long after so much time.
+// rechecking is what says which own address to ask for, each that is held for long after so much
+// time.
 func rechecking(every time.Duration) *rechecks {
 	c := Standard("n2")
 	c.Recheck.Every, c.Random = every, half
 	return newRechecks(&c)
 }
 
-// askTimes runs r from one time to another and returns which addresses it asks for when, in seconds.
+// askTimes runs r from one time to another and returns which addresses it asks for when, in
+// seconds.
 func askTimes(r *rechecks, from, to float64) map[netip.Addr][]float64 {
 	out := map[netip.Addr][]float64{}
 	for now := at(from); !now.After(at(to)); {
@@ -84,8 +86,8 @@ func TestRecheckOfAnAddressThatComesBack(t *testing.T) {
 	}
 }
 
-// TestRecheckPace: 10,000 addresses are gained at once, later one more. All are asked for soon, then no more than 50 a
-// second, and the new one does not wait for the others.
+// TestRecheckPace: 10,000 addresses are gained at once, later one more. All are asked for soon,
+// then no more than 50 a second, and the new one does not wait for the others.
 func TestRecheckPace(t *testing.T) {
 	r := rechecking(time.Minute)
 	many := make([]netip.Addr, 10_000)
@@ -112,5 +114,22 @@ func TestRecheckPace(t *testing.T) {
 	got := askTimes(r, 2000, 2042)[addresses[0]]
 	if len(got) < 6 || got[2] > 2000.6 {
 		t.Errorf("one more is asked for at %v", got)
+	}
+}
+
+// TestYoungAddress: when an address was gained is known, whether it is asked for or not.
+func TestYoungAddress(t *testing.T) {
+	for _, every := range []time.Duration{-1, time.Minute} {
+		r := rechecking(every)
+		r.gain(addresses[0], epoch)
+		for seconds, want := range map[float64]bool{0.9: true, 1.1: false} {
+			if got := r.gained(addresses[0], time.Second, at(seconds)); got != want {
+				t.Errorf("every %v, after %v s: young %v", every, seconds, got)
+			}
+		}
+		r.lose(addresses[0])
+		if r.gained(addresses[0], time.Second, epoch) {
+			t.Errorf("every %v: young after it was lost", every)
+		}
 	}
 }

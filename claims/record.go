@@ -16,12 +16,14 @@ type record struct {
 	heard  time.Time // when it claimed the address last; zero: that tells nothing any more
 	fight  *fight    // nil: the address is not contested by it
 	ask    *asking   // nil: it is not asked whether it holds on to the address
+	later  bool      // it is to be, when a crossing is over
 	next   *record   // of the same address
 }
 
 func (r *record) fresh(within time.Duration, now time.Time) bool { return now.Sub(r.heard) <= within }
 
-// all are the records of an address, the one whose claim is the last first. They may be dropped meanwhile.
+// all are the records of an address, the one whose claim is the last first. They may be dropped
+// meanwhile.
 func (m *Machine) all(ip netip.Addr) iter.Seq[*record] {
 	return func(yield func(*record) bool) {
 		for r := m.records[ip]; r != nil; {
@@ -34,9 +36,9 @@ func (m *Machine) all(ip netip.Addr) iter.Seq[*record] {
 	}
 }
 
-// record is that of a station, which becomes the first. Of too many strangers the oldest gives way to
-// it, and what is to be decided of that one is decided of the new one: somebody who changes MACs fast
-// gains nothing.
+// record is that of a station, which becomes the first. Of too many strangers the oldest gives way
+// to it, and what is to be decided of that one is decided of the new one: somebody who changes MACs
+// fast gains nothing.
 func (m *Machine) record(ip netip.Addr, mac MAC) *record {
 	first := m.records[ip]
 	if first != nil && first.mac == mac {
@@ -70,7 +72,7 @@ func (m *Machine) tidy(ip netip.Addr) {
 	first, active := m.records[ip], m.handing[ip] != nil
 	for at := &first; *at != nil; {
 		switch r := *at; {
-		case r.heard.IsZero() && r.fight == nil && r.ask == nil:
+		case r.heard.IsZero() && r.fight == nil && r.ask == nil && !r.later:
 			*at = r.next
 		default:
 			active = active || r.fight != nil || r.ask != nil

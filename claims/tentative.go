@@ -18,8 +18,8 @@ type ACD struct {
 	Listen       time.Duration // after the last one
 }
 
-// Shortened is the rhythm for a host that is waited for: three probes, and an answer that takes up to
-// 0.1 s is not missed.
+// Shortened is the rhythm for a host that is waited for: three probes, and an answer that takes up
+// to 0.1 s is not missed.
 func Shortened() ACD {
 	return ACD{Tries: 3, Gap: 40 * time.Millisecond, GapMost: 50 * time.Millisecond, Listen: 100 * time.Millisecond}
 }
@@ -39,19 +39,19 @@ const (
 	// announcements, 12,000 a second.
 	probeBurst = 64
 	probeRest  = probeBurst * time.Second / 12_000
-	// maxTrials bounds the memory of addresses that strangers have.
-	maxTrials = 1024
+	// maxTentative bounds the memory of addresses that strangers have.
+	maxTentative = 1024
 )
 
-// Trial is what is known of an address that nobody should have.
-type Trial struct {
+// Probed is what is known of an address that nobody should have.
+type Probed struct {
 	Begun time.Time
-	Known bool   // tried out; false: MAC is "", or of a member that may be about to let go of it
+	Known bool   // probed; false: MAC is "", or of a member that may be about to let go of it
 	MAC   string // of the station that has it; "" for none
 }
 
-// trial is an address that is tried out, and then looked at now and then.
-type trial struct {
+// tentative is an address that is probed before its use, and then looked at now and then.
+type tentative struct {
 	begun  time.Time
 	known  bool
 	mac    MAC       // zero: nobody
@@ -66,41 +66,41 @@ type trial struct {
 // probes are the addresses that are tried out.
 type probes struct {
 	*Config // of the machine
-	trials  map[netip.Addr]*trial
+	addrs   map[netip.Addr]*tentative
 	at      time.Time // not later than any of them is due; zero: there is none
 }
 
-func newProbes(c *Config) probes { return probes{Config: c, trials: make(map[netip.Addr]*trial)} }
+func newProbes(c *Config) probes { return probes{Config: c, addrs: make(map[netip.Addr]*tentative)} }
 
 // want has an address tried out.
 func (p *probes) want(ip netip.Addr, now time.Time) {
-	if t := p.trials[ip]; t != nil {
+	if t := p.addrs[ip]; t != nil {
 		t.wanted = true
 		return
 	}
-	p.add(ip, &trial{begun: now, wanted: true, left: p.ACD.Tries, due: now.Add(p.random(p.ACD.Wait))})
+	p.add(ip, &tentative{begun: now, wanted: true, left: p.ACD.Tries, due: now.Add(p.random(p.ACD.Wait))})
 }
 
-func (p *probes) add(ip netip.Addr, t *trial) {
-	p.trials[ip], p.at = t, wake.Earlier(p.at, t.due)
+func (p *probes) add(ip netip.Addr, t *tentative) {
+	p.addrs[ip], p.at = t, wake.Earlier(p.at, t.due)
 }
 
 // leave has an address tried out no more. One that a station has is looked at for
 // as long as that one is there.
 func (p *probes) leave(ip netip.Addr) {
-	if t := p.trials[ip]; t != nil {
+	if t := p.addrs[ip]; t != nil {
 		t.wanted = false
 		if t.mac == (MAC{}) {
-			delete(p.trials, ip)
+			delete(p.addrs, ip)
 		}
 	}
 }
 
 // tidy forgets, and returns, what is neither wanted nor in use.
 func (p *probes) tidy() (gone []netip.Addr) {
-	for ip, t := range p.trials {
+	for ip, t := range p.addrs {
 		if !t.wanted && t.mac == (MAC{}) {
-			delete(p.trials, ip)
+			delete(p.addrs, ip)
 			gone = append(gone, ip)
 		}
 	}
@@ -108,26 +108,26 @@ func (p *probes) tidy() (gone []netip.Addr) {
 }
 
 // drop forgets an address that has an owner now.
-func (p *probes) drop(ip netip.Addr) { delete(p.trials, ip) }
+func (p *probes) drop(ip netip.Addr) { delete(p.addrs, ip) }
 
 // seen remembers an address that was ours and that a stranger has.
 func (p *probes) seen(ip netip.Addr, mac MAC, now time.Time) {
-	if len(p.trials) < maxTrials {
-		p.add(ip, &trial{begun: now, known: true, mac: mac, left: 1, due: now.Add(p.later())})
+	if len(p.addrs) < maxTentative {
+		p.add(ip, &tentative{begun: now, known: true, mac: mac, left: 1, due: now.Add(p.later())})
 	}
 }
 
 // open reports whether ip is being tried out for the first time. Then the probe of
 // another host for it counts as if that one had it (RFC 5227, section 2.1.1).
 func (p *probes) open(ip netip.Addr) bool {
-	t := p.trials[ip]
+	t := p.addrs[ip]
 	return t != nil && !t.known
 }
 
 // heard notes that mac has ip, which is that of a member or not, and returns
 // true if that is news.
 func (p *probes) heard(ip netip.Addr, mac MAC, member bool, now time.Time) (changed bool) {
-	t := p.trials[ip]
+	t := p.addrs[ip]
 	if t == nil {
 		return false
 	}
@@ -148,8 +148,8 @@ func (p *probes) heard(ip netip.Addr, mac MAC, member bool, now time.Time) (chan
 	return t.known != was.known || t.mac != was.mac
 }
 
-// next returns the addresses to probe now, in a fixed order, and whether more is known. at says when to
-// call again.
+// next returns the addresses to probe now, in a fixed order, and whether more is known. at says
+// when to call again.
 func (p *probes) next(now time.Time) (ask []netip.Addr, changed bool) {
 	p.at = time.Time{}
 	for _, ip := range p.due(now) {
@@ -157,7 +157,7 @@ func (p *probes) next(now time.Time) (ask []netip.Addr, changed bool) {
 			p.at = now.Add(probeRest)
 			break
 		}
-		t := p.trials[ip]
+		t := p.addrs[ip]
 		if t.left > 0 {
 			ask = append(ask, ip)
 			t.left--
@@ -167,7 +167,7 @@ func (p *probes) next(now time.Time) (ask []netip.Addr, changed bool) {
 		changed = t.conclude(p.Timing.Free) || changed
 		t.left, t.due = 1, now.Add(p.until(t))
 	}
-	for _, t := range p.trials {
+	for _, t := range p.addrs {
 		if t.due.After(now) {
 			p.at = wake.Earlier(p.at, t.due)
 		}
@@ -179,18 +179,18 @@ func (p *probes) next(now time.Time) (ask []netip.Addr, changed bool) {
 // longest first.
 func (p *probes) due(now time.Time) []netip.Addr {
 	var out []netip.Addr
-	for ip, t := range p.trials {
+	for ip, t := range p.addrs {
 		if !t.due.After(now) {
 			out = append(out, ip)
 		}
 	}
 	slices.SortFunc(out, func(a, b netip.Addr) int {
-		return cmp.Or(p.trials[a].due.Compare(p.trials[b].due), a.Compare(b))
+		return cmp.Or(p.addrs[a].due.Compare(p.addrs[b].due), a.Compare(b))
 	})
 	return out
 }
 
-func (p *probes) pause(t *trial) time.Duration {
+func (p *probes) pause(t *tentative) time.Duration {
 	if t.left > 0 {
 		return p.ACD.Gap + p.random(p.ACD.GapMost-p.ACD.Gap)
 	}
@@ -198,7 +198,7 @@ func (p *probes) pause(t *trial) time.Duration {
 }
 
 // until is the pause between rounds.
-func (p *probes) until(t *trial) time.Duration {
+func (p *probes) until(t *tentative) time.Duration {
 	switch {
 	case t.member.IsZero():
 		return p.later()
@@ -210,8 +210,8 @@ func (p *probes) until(t *trial) time.Duration {
 
 func (p *probes) later() time.Duration { return p.jitter(p.Timing.ProbeAgain) }
 
-// conclude ends a round, and returns true if more is known than before.
-func (t *trial) conclude(enough int) (changed bool) {
+// conclude ends a round, and reports whether more is known than before.
+func (t *tentative) conclude(enough int) (changed bool) {
 	was := *t
 	t.missed++
 	if t.heard {
@@ -228,8 +228,9 @@ func (t *trial) conclude(enough int) (changed bool) {
 	return t.known != was.known || t.mac != was.mac
 }
 
-// tryOut probes the tentative addresses that it is time for, and gives up those of no interest.
-func (m *Machine) tryOut(now time.Time) {
+// probeTentative probes the tentative addresses that it is time for, and gives up those of no
+// interest.
+func (m *Machine) probeTentative(now time.Time) {
 	if m.probes.at.IsZero() || now.Before(m.probes.at) {
 		return
 	}
@@ -247,7 +248,7 @@ func (m *Machine) found(ip netip.Addr, mac MAC, now time.Time) {
 	}
 }
 
-// tentative begins or ends the trial of an address that has no owner, and returns what it is.
+// tentative begins or ends the probing of an address that has no owner, and returns what it is.
 func (m *Machine) tentative(d duty, now time.Time) Role {
 	if mac, known := m.stranger(d.IP); known {
 		m.probes.seen(d.IP, mac, now)
@@ -257,22 +258,22 @@ func (m *Machine) tentative(d duty, now time.Time) Role {
 	} else {
 		m.probes.leave(d.IP)
 	}
-	if m.probes.trials[d.IP] == nil {
+	if m.probes.addrs[d.IP] == nil {
 		return None
 	}
 	return Tentative
 }
 
-// Trials is what is known of the addresses that are tried out, and of those at which strangers were
-// seen.
-func (m *Machine) Trials() map[netip.Addr]Trial {
-	out := make(map[netip.Addr]Trial, len(m.probes.trials))
-	for ip, t := range m.probes.trials {
+// Probed is what is known of the addresses that are probed before their use, and of those at which
+// strangers were seen.
+func (m *Machine) Probed() map[netip.Addr]Probed {
+	out := make(map[netip.Addr]Probed, len(m.probes.addrs))
+	for ip, t := range m.probes.addrs {
 		mac := ""
 		if t.mac != (MAC{}) {
 			mac = t.mac.String()
 		}
-		out[ip] = Trial{Begun: t.begun, Known: t.known, MAC: mac}
+		out[ip] = Probed{Begun: t.begun, Known: t.known, MAC: mac}
 	}
 	return out
 }

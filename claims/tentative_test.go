@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// tryOut lets a set of probes run and says what it asks and when; answers tells
+// probesOf lets a set of probes run and says what it asks and when; answers tells
 // who answers a probe at once.
 func probesOf(p *probes, from, to time.Time, answers func(netip.Addr, time.Time) (MAC, bool)) (out []string) {
 	for now := from; !now.After(to); {
@@ -107,7 +107,7 @@ func TestProbeRhythm(t *testing.T) {
 
 // set makes ips the addresses that are tried out.
 func (p *probes) set(ips []netip.Addr, now time.Time) {
-	for ip := range p.trials {
+	for ip := range p.addrs {
 		if !slices.Contains(ips, ip) {
 			p.leave(ip)
 		}
@@ -147,8 +147,8 @@ func TestProbesOfNoInterestAreForgotten(t *testing.T) {
 	p.set([]netip.Addr{addrA, addrB}, epoch)
 	p.heard(addrB, macX, false, epoch)
 	p.set(nil, epoch)
-	want := map[netip.Addr]Trial{addrB: {Begun: epoch, Known: true, MAC: macX.String()}}
-	if diff := gocmp.Diff(want, m.Trials(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	want := map[netip.Addr]Probed{addrB: {Begun: epoch, Known: true, MAC: macX.String()}}
+	if diff := gocmp.Diff(want, m.Probed(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if p.heard(addrA, macX, false, epoch) {

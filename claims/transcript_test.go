@@ -13,10 +13,9 @@ import (
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
-
 	"github.com/starling-lb/starling/owner"
 	"github.com/starling-lb/starling/probe"
+	files "github.com/starling-lb/starling/transcript"
 )
 
 // transcript runs a machine by the lines of a file. A line that begins in the first column is a
@@ -27,18 +26,20 @@ import (
 //	1s
 //	    0.2s defend .1                         what was to be done, and when
 //
-// We are n2. For the addresses of transcripts n3 and n4 outrank us, and we outrank n1. Other names are
-// those of strangers. These are events of the test's: "holds .1 n3" has n3 reply from now on when it
-// is asked for .1, "here n3" has its speaker reply, and "quiet n3" ends both; "recheck" asks
-// for what is due to be asked for again, and "stopped 2s" is an end of a stop. After "key" speakers prove
-// what they reply, and after "forges n3" a stranger replies in its place.
+// We are n2. For the addresses of transcripts n3 and n4 outrank us, and we outrank n1. Other names
+// are those of strangers. These are events of the test's: "holds .1 n3" has n3 reply from now on
+// when it is asked for .1, "deputizes .1 n1 n3" has n1 reply that it is at n3, "here n3" has the
+// speaker of n3 reply, and "quiet n3" ends what it does; "recheck" asks for what is due to be asked
+// for again, and "stopped 2s" is an end of a stop. After "key" speakers prove what they reply, and
+// after "forges n3" a stranger replies in its place.
 type transcript struct {
 	m       *Machine
 	members Members
 	now     time.Time
 	holds   map[probe.Question]bool
-	keyed   bool         // replies of speakers are proven
-	forged  map[MAC]bool // but not those
+	deputy  map[probe.Question]MAC // who answers with which MAC
+	keyed   bool                   // replies of speakers are proven
+	forged  map[MAC]bool           // but not those
 	out     strings.Builder
 	said    []saying // since the last line
 	state   map[netip.Addr]string
@@ -106,7 +107,7 @@ func name(m MAC) string { return strings.TrimRight(string(m[1:]), "\x00") }
 
 func newTranscript() *transcript {
 	m := New(Standard("n2"))
-	t := &transcript{m: m, now: epoch, holds: map[probe.Question]bool{}, forged: map[MAC]bool{}, state: map[netip.Addr]string{}, taken: map[cell]bool{}}
+	t := &transcript{m: m, now: epoch, holds: map[probe.Question]bool{}, deputy: map[probe.Question]MAC{}, forged: map[MAC]bool{}, state: map[netip.Addr]string{}, taken: map[cell]bool{}}
 	t.members = Members{Names: map[MAC]string{}, Gone: map[string]time.Time{}}
 	t.event(strings.Fields("members n1 n3 n4"))
 	return t
@@ -128,7 +129,11 @@ func (t *transcript) event(words []string) {
 		panic("no role: " + name)
 	case "claim":
 		t.takes(addr(what[0]), mac(what[1]))
-		t.m.Step(Claim{addr(what[0]), mac(what[1])}, t.now)
+		c := Claim{IP: addr(what[0]), MAC: mac(what[1])}
+		if len(what) > 2 { // "by" and a deputy
+			c.By = mac(what[3])
+		}
+		t.m.Step(c, t.now)
 	case "probe":
 		t.takes(addr(what[0]), mac(what[1]))
 		t.m.Step(Probe{addr(what[0]), mac(what[1])}, t.now)
@@ -154,6 +159,8 @@ func (t *transcript) event(words []string) {
 		t.forged[mac(what[0])] = true
 	case "holds":
 		t.holds[probe.Question{IP: addr(what[0]), MAC: mac(what[1]).String()}] = true
+	case "deputizes":
+		t.deputy[probe.Question{IP: addr(what[0]), MAC: mac(what[1]).String()}] = mac(what[2])
 	case "here":
 		t.holds[probe.Question{MAC: mac(what[0]).String()}] = true
 	case "quiet":
@@ -162,6 +169,7 @@ func (t *transcript) event(words []string) {
 				delete(t.holds, q)
 			}
 		}
+		maps.DeleteFunc(t.deputy, func(q probe.Question, _ MAC) bool { return q.MAC == mac(what[0]).String() })
 	default:
 		t.membership(words[0], what)
 	}
@@ -169,7 +177,7 @@ func (t *transcript) event(words []string) {
 
 // reply is one, of a speaker to a question that speakers ask, or of whoever it is.
 func (t *transcript) reply(ip netip.Addr, who MAC, speaker bool) Reply {
-	return Reply{IP: ip, MAC: who, Proven: t.keyed && speaker, Unproven: t.keyed && !speaker}
+	return Reply{Claim: Claim{IP: ip, MAC: who}, Proven: t.keyed && speaker, Unproven: t.keyed && !speaker}
 }
 
 // membership changes what is known of the members.
@@ -265,7 +273,11 @@ func (t *transcript) do() time.Time {
 		} else {
 			t.say("ask %s whether it is there", name(who))
 		}
+		owner, deputized := t.deputy[q]
 		switch {
+		case deputized:
+			t.m.Step(Reply{Claim: Claim{IP: q.IP, MAC: owner, By: who}, Proven: t.keyed}, t.now)
+			replied = true
 		case !t.holds[q]:
 		case q.Kind() == probe.Owner:
 			t.m.Step(t.reply(q.IP, who, !t.forged[who]), t.now)
@@ -325,8 +337,8 @@ func (t *transcript) describe(ip netip.Addr) string {
 		words += fmt.Sprintf(" to %s until %s", h.heir, t.at(h.until))
 	}
 	var s []string
-	if trial, tried := t.m.Trials()[ip]; tried {
-		s = append(s, trialText(trial))
+	if probed, tried := t.m.Probed()[ip]; tried {
+		s = append(s, probedText(probed))
 	}
 	for r := range t.m.all(ip) {
 		s = append(s, t.record(r))
@@ -334,7 +346,7 @@ func (t *transcript) describe(ip netip.Addr) string {
 	return strings.Join(append([]string{words}, s...), "; ")
 }
 
-func trialText(t Trial) string {
+func probedText(t Probed) string {
 	switch {
 	case t.MAC != "" && t.Known:
 		return "taken"
@@ -353,8 +365,8 @@ func (t *transcript) record(r *record) string {
 	}
 	if f := r.fight; f != nil {
 		x := "claims it since " + t.at(f.since)
-		if !f.judge.IsZero() {
-			x += ", judged at " + t.at(f.judge)
+		if !f.look.IsZero() {
+			x += ", judged at " + t.at(f.look)
 		}
 		s = append(s, x)
 	}
@@ -375,26 +387,7 @@ func (t *transcript) record(r *record) string {
 
 // TestTranscripts runs testdata/*.txt. UPDATE_TRANSCRIPTS=1 writes what comes of them.
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(string(want))
-			if os.Getenv("UPDATE_TRANSCRIPTS") != "" {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if diff := gocmp.Diff(string(want), got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
+	files.Compare(t, func(_ *testing.T, text string) string { return play(text) })
 }
 
 // play runs the lines of a transcript. An empty line begins anew.
@@ -427,7 +420,8 @@ func played(text string) (string, map[cell]bool) {
 	return out.String(), taken
 }
 
-// TestEveryCellHasATranscript: each cell of the table in the package comment that says something happens in some transcript.
+// TestEveryCellHasATranscript: each cell of the table in the package comment that says something
+// happens in some transcript.
 func TestEveryCellHasATranscript(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil {

@@ -11,8 +11,15 @@ type asking struct {
 	lost  time.Time // since when it does not say so any more; zero: it does, or never did
 }
 
-// ask has a member asked whether it holds on to an address; at once, if it was silent.
+// ask has a member asked whether it holds on to an address; at once, if it was silent, but not
+// before a crossing is over.
 func (m *Machine) ask(ip netip.Addr, r *record, now time.Time) {
+	if h := m.handing[ip]; h != nil && now.Before(h.from) {
+		r.later = true
+		m.lookAt(h.from)
+		return
+	}
+	r.later = false
 	q := m.question(ip, r.mac)
 	if r.ask == nil {
 		r.ask = &asking{}
@@ -30,6 +37,7 @@ func (m *Machine) unask(ip netip.Addr, r *record) {
 // askNobody ends all questions to members about an address that is not ours any more.
 func (m *Machine) askNobody(ip netip.Addr) {
 	for r := range m.all(ip) {
+		r.later = false
 		if r.ask != nil {
 			m.unask(ip, r)
 		}
@@ -37,9 +45,9 @@ func (m *Machine) askNobody(ip netip.Addr) {
 	m.leave(ip, nil)
 }
 
-// arbitrate decides whether an address that is ours by election, or for which we are the deputy, is left
-// to a member that outranks us:
-// it is as long as that one says that it holds on to it. Of several the first keeps it.
+// arbitrate decides whether an address that is ours by election, or for which we are the deputy, is
+// left to a member that outranks us: it is as long as that one says that it holds on to it. Of
+// several the first keeps it.
 func (m *Machine) arbitrate(ip netip.Addr, now time.Time) {
 	was := m.yields[ip]
 	var to *record
@@ -74,7 +82,7 @@ func (m *Machine) answered(ip netip.Addr, r *record, now time.Time) {
 		if r.ask.lost.IsZero() || now.Sub(r.ask.lost) >= m.Timing.Lost {
 			m.unask(ip, r)
 		} else {
-			m.judgeAt(r.ask.lost.Add(m.Timing.Lost))
+			m.lookAt(r.ask.lost.Add(m.Timing.Lost))
 		}
 	}
 }
@@ -99,9 +107,9 @@ const (
 	present
 )
 
-// keeps says whether a station holds on to an address. Who died does not, though it was not asked
-// often enough since to be silent: of many addresses each is asked for rarely. Who was asked or
-// replied after that is judged by its replies.
+// keeps reports whether a station holds on to an address. Who died does not, though it was not
+// asked often enough since to be silent: of many addresses each is asked for rarely. Who was asked
+// or replied after that is judged by its replies.
 func (m *Machine) keeps(ip netip.Addr, r *record) standing {
 	a, asked := m.asker.Answer(m.question(ip, r.mac))
 	switch died := m.members.Gone[m.members.Names[r.mac]]; {
@@ -115,8 +123,8 @@ func (m *Machine) keeps(ip netip.Addr, r *record) standing {
 	return present
 }
 
-// Yields are the addresses that are ours by election and left to a member, with its name. The map is
-// never changed.
+// Yields are the addresses that are ours by election and left to a member, with its name. The map
+// is never changed.
 func (m *Machine) Yields() map[netip.Addr]string {
 	if m.yielding == nil {
 		m.yielding = make(map[netip.Addr]string, len(m.yields))

@@ -1,18 +1,22 @@
-// Package doctor examines whether nodes can do their job, and says of everything that is wrong what to do.
+// Package doctor examines whether nodes can do their job, and says of everything that is wrong what
+// to do.
 //
-// Most of it only the node itself can know: whether a packet socket may be opened, which interfaces there are, how
-// kube-proxy works, which nodes the gossip port reaches. So every speaker examines its own node when it is asked
-// ([Examiner.Examine], /api/v1/doctor), and the command puts the reports of all speakers together ([Together]): each
-// reaches the others, so all directions are tested; clocks and views are compared.
+// Most of it only the node itself can know: whether a packet socket may be opened, which interfaces
+// there are, how kube-proxy works, which nodes the gossip port reaches. So every speaker examines
+// its own node when it is asked ([Examiner.Examine], /api/v1/doctor), and the command puts the
+// reports of all speakers together ([Together]): each reaches the others, so all directions are
+// tested; clocks and views are compared.
 //
 //	gossip-tcp   a connection to the gossip port of every other node
 //	gossip-udp   a gossip probe to every other node and its answer: there and back
+//	bgp          the node's sessions with routers, which know of port 179, the TTL and the AS
 //
-// A firewall that drops is silent and one that rejects answers; nobody listening is "connection refused". A node with
-// another key takes connections and answers no probe, and the gossip itself knows of it.
+// A firewall that drops is silent and one that rejects answers; nobody listening is "connection
+// refused". A node with another key takes connections and answers no probe, and the gossip itself
+// knows of it.
 //
-// Whoever reaches the status port may ask, so an examination is held at most once in some seconds and its outcome
-// kept for those who come meanwhile.
+// Whoever reaches the status port may ask, so an examination is held at most once in some seconds
+// and its outcome kept for those who come meanwhile.
 package doctor
 
 import (
@@ -107,7 +111,7 @@ func (e *Examiner) Examine(ctx context.Context) Report {
 	for _, p := range s.Pools {
 		r.Pools = append(r.Pools, p.Ranges...)
 	}
-	r.Checks = slices.Concat(r.Checks, e.socket(), interfaces(s), e.kubeProxy(ctx, s), e.gossip(ctx, s), keys(s), pools(s), conditions(s))
+	r.Checks = slices.Concat(r.Checks, e.socket(), interfaces(s), e.kubeProxy(ctx, s), e.gossip(ctx, s), keys(s), pools(s), routers(s), conditions(s))
 	r.At = time.Now()
 	if ctx.Err() == nil { // who hung up must not leave half a report to others
 		e.last = r
@@ -159,10 +163,14 @@ func pools(s api.Snapshot) []Check {
 	return []Check{{"pools", OK, fmt.Sprintf("%d pools have free addresses", len(s.Pools)), "", ""}}
 }
 
-// conditions are what the speaker itself finds, without what other checks say better. What only explains is nothing to be done.
+// conditions are what the speaker itself finds, without what other checks say better. What only
+// explains is nothing to be done.
 func conditions(s api.Snapshot) []Check {
 	var list []Check
 	for _, c := range s.Conditions {
+		if c.Subject.Kind == health.KindRouter { // bgp
+			continue
+		}
 		switch c.Code {
 		case health.GossipKeyMismatch: // keys
 			continue

@@ -112,7 +112,7 @@ func TestExamine(t *testing.T) {
 	const ignore, announce = "net/ipv4/conf/all/arp_ignore", "net/ipv4/conf/all/arp_announce"
 	const gone = "kube-proxy of n1 does not run, and new Services and endpoints are not reached by way of this node (nobody listens)"
 	const goneThere = "kube-proxy of n2 does not run, and new Services and endpoints are not reached by way of this node"
-	const strict = "kubectl -n kube-system edit configmap kube-proxy, set ipvs.strictARP: true, and restart kube-proxy"
+	const strict = "`kubectl -n kube-system edit configmap kube-proxy`, set ipvs.strictARP: true, and restart kube-proxy"
 	otherKey := snapshot(func(s *api.Snapshot) {
 		s.Conditions = []health.Condition{health.New(health.GossipKeyMismatch, health.Node("n3"), "peer 198.18.0.3 uses another gossip key").Do("compare")}
 	})
@@ -139,8 +139,8 @@ func TestExamine(t *testing.T) {
 	const openTCP = "open port 7927/tcp on n2 for the other nodes, and the same the other way; or see whether n2 is up"
 	const openUDP = "open port 7927/udp on n2 for the other nodes, and the same the other way; or see whether n2 is up"
 	const openHere, openHereEnd = "open port 7927/", " on n1 for the other nodes; if others say the same of themselves, open it between all of them"
-	const seeNode = "see whether the node is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide"
-	const seeSpeaker = "see that a speaker runs on n2: kubectl -n starling-system get pods -o wide; if one does, a firewall rejects port 7927"
+	const seeNode = "see whether the node is up, its link, and its speaker: `kubectl get nodes`, `kubectl -n starling-system get pods -o wide`"
+	const seeSpeaker = "see that a speaker runs on n2: `kubectl -n starling-system get pods -o wide`; if one does, a firewall rejects port 7927"
 	died := snapshot(func(s *api.Snapshot) { s.Members = []api.Member{{Name: "n2", State: "dead"}} })
 	for _, tt := range []struct {
 		name  string
@@ -278,8 +278,8 @@ func TestExamine(t *testing.T) {
 		{"a speaker that is away", []func(*Examiner){dials(syscall.ECONNREFUSED), deaf("n2"), snapshot(func(s *api.Snapshot) {
 			s.Members = []api.Member{{Name: "n2", State: "absent"}}
 		})}, []Check{
-			{byTCP, Warn, "the speaker of n2 is away: its node keeps its addresses for a while, and other nodes answer for them", "wait until it is back; if it is not, see kubectl -n starling-system get pods -o wide", health.SpeakerAway},
-			{byUDP, Warn, "the speaker of n2 is away: its node keeps its addresses for a while, and other nodes answer for them", "wait until it is back; if it is not, see kubectl -n starling-system get pods -o wide", health.SpeakerAway},
+			{byTCP, Warn, "the speaker of n2 is away: its node keeps its addresses for a while, and other nodes answer for them", "wait until it is back; if it is not, see `kubectl -n starling-system get pods -o wide`", health.SpeakerAway},
+			{byUDP, Warn, "the speaker of n2 is away: its node keeps its addresses for a while, and other nodes answer for them", "wait until it is back; if it is not, see `kubectl -n starling-system get pods -o wide`", health.SpeakerAway},
 		}},
 		{"a speaker that died", []func(*Examiner){dials(syscall.ECONNREFUSED), deaf("n2"), died}, []Check{
 			{"gossip-tcp", Fail, "nobody listens for gossip on n2 (198.18.0.2:7927 tcp)", seeSpeaker, health.NodeLost},
@@ -328,7 +328,8 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// Whoever reaches the port may ask as often as they like: the network is not tried more often for it.
+// Whoever reaches the port may ask as often as they like: the network is not tried more often for
+// it.
 func TestExamineIsHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, dialled := well(), 0

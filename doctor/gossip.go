@@ -43,7 +43,8 @@ func (e *Examiner) gossip(ctx context.Context, s api.Snapshot) []Check {
 	return slices.Concat(e.reached(byTCP, peers, tcp), e.reached(byUDP, peers, udp))
 }
 
-// apart is what is wrong with a node that has no address of a family that this one uses: it cannot be tried.
+// apart is what is wrong with a node that has no address of a family that this one uses: it cannot
+// be tried.
 func apart(p Peer, s api.Snapshot) (tcp, udp *Check) {
 	for _, c := range s.Conditions {
 		if c.Code == health.GossipNoFamily && c.Subject == health.Node(p.Name) {
@@ -59,8 +60,9 @@ func blames(c *Check) bool {
 	return c != nil && (c.Code == health.GossipBlocked || c.Code == health.GossipUDPBlocked)
 }
 
-// itself is the check of a node whose gossip fails with all others that live, of which there are at least two: they hear each
-// other, for all it knows, so its own port is the most likely one. Nil: it is not so.
+// itself is the check of a node whose gossip fails with all others that live, of which there are at
+// least two: they hear each other, for all it knows, so its own port is the most likely one. Nil:
+// it is not so.
 func (e *Examiner) itself(name string, peers []Peer, list []*Check) *Check {
 	var failed []string
 	for i, c := range list {
@@ -82,7 +84,8 @@ func (e *Examiner) itself(name string, peers []Peer, list []*Check) *Check {
 	return &Check{name, Fail, words, fmt.Sprintf("open port %d/%s on %s for the other nodes; if others say the same of themselves, open it between all of them", port, proto, e.Node), health.GossipBlocked}
 }
 
-// dead reports whether a node is silent on the wire as well, where no firewall for the port stands in between.
+// dead reports whether a node is silent on the wire as well, where no firewall for the port stands
+// in between.
 func dead(p Peer, s api.Snapshot) bool { return in(p, s, "dead") }
 
 // in reports whether a node is a member in this state.
@@ -97,7 +100,7 @@ func away(name string, p Peer, s api.Snapshot) *Check {
 	}
 	return &Check{
 		name, Warn, fmt.Sprintf("the speaker of %s is away: its node keeps its addresses for a while, and other nodes answer for them", p.Name),
-		"wait until it is back; if it is not, see kubectl -n starling-system get pods -o wide", health.SpeakerAway,
+		"wait until it is back; if it is not, see `kubectl -n starling-system get pods -o wide`", health.SpeakerAway,
 	}
 }
 
@@ -137,7 +140,7 @@ func (e *Examiner) dial(ctx context.Context, p Peer, s api.Snapshot) *Check {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &Check{
 			byTCP, Fail, fmt.Sprintf("nobody listens for gossip on %s (%s tcp)", p.Name, p.Addr),
-			fmt.Sprintf("see that a speaker runs on %s: kubectl -n starling-system get pods -o wide; if one does, a firewall rejects port %d", p.Name, p.Addr.Port()), health.NodeLost,
+			fmt.Sprintf("see that a speaker runs on %s: `kubectl -n starling-system get pods -o wide`; if one does, a firewall rejects port %d", p.Name, p.Addr.Port()), health.NodeLost,
 		}
 	case dead(p, s): // most likely it is not the port
 		c := found(byTCP, Fail, health.New(health.NodeLost, health.Node(p.Name), fmt.Sprintf("%s (%s tcp) is unreachable: neither gossip nor the wire reaches it", p.Name, p.Addr)))

@@ -45,7 +45,8 @@ func interfaces(s api.Snapshot) []Check {
 	}}
 }
 
-// ipvs is where kube-proxy in IPVS mode puts the addresses of Services; what the speaker finds of it, strict-arp tells.
+// ipvs is where kube-proxy in IPVS mode puts the addresses of Services; what the speaker finds of
+// it, strict-arp tells.
 const ipvs = "kube-ipvs0"
 
 // byIPVS reports whether kube-proxy works so, by the interface that it makes.
@@ -53,8 +54,9 @@ func byIPVS(s api.Snapshot) bool {
 	return slices.ContainsFunc(s.Interfaces, func(i api.Interface) bool { return i.Name == ipvs })
 }
 
-// kubeProxy tells how kube-proxy works, and in IPVS mode whether the kernel leaves ARP to us: kube-proxy puts every
-// address of a Service on a dummy interface of every node then, and all kernels answer for it.
+// kubeProxy tells how kube-proxy works, and in IPVS mode whether the kernel leaves ARP to us:
+// kube-proxy puts every address of a Service on a dummy interface of every node then, and all
+// kernels answer for it.
 func (e *Examiner) kubeProxy(ctx context.Context, s api.Snapshot) []Check {
 	for _, c := range s.Conditions {
 		if c.Code == health.KubeProxyMissing && c.Subject == health.Node(s.Node) {
@@ -83,7 +85,7 @@ func (e *Examiner) kubeProxy(ctx context.Context, s api.Snapshot) []Check {
 		case got < want.value:
 			return append(list[:1], Check{
 				"strict-arp", Fail, fmt.Sprintf("kube-proxy is in IPVS mode without strictARP (%s is %s): every node answers for every address", want.name, got),
-				"kubectl -n kube-system edit configmap kube-proxy, set ipvs.strictARP: true, and restart kube-proxy", health.KernelAnswers,
+				"`kubectl -n kube-system edit configmap kube-proxy`, set ipvs.strictARP: true, and restart kube-proxy", health.KernelAnswers,
 			})
 		}
 	}
@@ -93,8 +95,8 @@ func (e *Examiner) kubeProxy(ctx context.Context, s api.Snapshot) []Check {
 	return list
 }
 
-// inForce is the lowest value of a setting of ARP on the interfaces that are used: for each the kernel takes the higher one of its own
-// and of that for all.
+// inForce is the lowest value of a setting of ARP on the interfaces that are used: for each the
+// kernel takes the higher one of its own and of that for all.
 func (e *Examiner) inForce(name string, s api.Snapshot) (string, error) {
 	path := func(iface string) string { return "net/ipv4/conf/" + iface + "/" + name }
 	all, err := e.Sysctl(path("all"))

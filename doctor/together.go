@@ -23,19 +23,20 @@ type Found struct {
 	Nodes []string `json:"nodes"`
 }
 
-// skew is how far clocks may differ before somebody should look: nothing of ours depends on them but what people
-// read, and the certificates of Kubernetes.
+// skew is how far clocks may differ before somebody should look: nothing of ours depends on them
+// but what people read, and the certificates of Kubernetes.
 const skew = 2 * time.Second
 
-// Together joins the reports of all speakers: what they found, the same findings in one, the worst first; and what
-// only shows when they are compared. Dhcp are ranges that the user says a DHCP server hands out.
-func Together(answers []Answer, dhcp []string) []Found {
+// Together joins the reports of all speakers: what they found, the same findings in one, the worst
+// first; and what only shows when they are compared. Dhcp are ranges that the user says a DHCP
+// server hands out, cluster what was found about no node.
+func Together(answers []Answer, dhcp []string, cluster ...Check) []Found {
 	var all []Found
 	for _, a := range answers {
 		if a.Err != nil {
 			all = add(all, a.Name, Check{
 				"speaker", Fail, fmt.Sprintf("the speaker of %s did not answer: %s", a.Name, strings.ReplaceAll(a.Err.Error(), "\n", "; ")),
-				"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD", "",
+				"see its pod: `kubectl -n starling-system get pods -o wide`, `kubectl -n starling-system logs POD`", "",
 			})
 			continue
 		}
@@ -45,14 +46,15 @@ func Together(answers []Answer, dhcp []string) []Found {
 		}
 	}
 	good := slices.DeleteFunc(slices.Clone(answers), func(a Answer) bool { return a.Err != nil })
-	for _, c := range slices.Concat(asked(answers), clocks(good), views(good), ranges(good, dhcp)) {
+	for _, c := range slices.Concat(cluster, asked(answers), clocks(good), views(good), ranges(good, dhcp)) {
 		all = add(all, "", c)
 	}
 	slices.SortStableFunc(all, func(a, b Found) int { return badness(b.Result) - badness(a.Result) })
 	return all
 }
 
-// asked tells when there are nodes that were not asked, as from within one of them: of these nothing is known.
+// asked tells when there are nodes that were not asked, as from within one of them: of these
+// nothing is known.
 func asked(answers []Answer) []Check {
 	var known, asked []string
 	for _, a := range answers {
@@ -65,10 +67,11 @@ func asked(answers []Answer) []Check {
 	if words == "" {
 		return nil
 	}
-	return []Check{{"speaker", Unknown, words, "ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE", ""}}
+	return []Check{{"speaker", Unknown, words, "ask all through the API server: `kubectl starling doctor`, or `starling doctor --kubeconfig FILE`", ""}}
 }
 
-// Unasked says how many of the known nodes were asked, and which were not; "" when all were. Asked may hold other names, too.
+// Unasked says how many of the known nodes were asked, and which were not; "" when all were. Asked
+// may hold other names, too.
 func Unasked(known, asked []string) string {
 	known = slices.Compact(slices.Sorted(slices.Values(known)))
 	missing := slices.DeleteFunc(slices.Clone(known), func(n string) bool { return slices.Contains(asked, n) })
@@ -109,7 +112,7 @@ func clocks(answers []Answer) []Check {
 	if apart := least(fast) - most(slow); apart > skew {
 		return []Check{{
 			"clock", Warn, fmt.Sprintf("the clock of %s is at least %s ahead of that of %s", fast.Report.Node, apart.Round(100*time.Millisecond), slow.Report.Node),
-			"synchronise the clocks of all nodes (chrony, systemd-timesyncd); starling works, but times in logs and status mislead", "",
+			"synchronize the clocks of all nodes (chrony, systemd-timesyncd); starling works, but times in logs and status mislead", "",
 		}}
 	}
 	return []Check{{"clock", OK, fmt.Sprintf("the clocks of all nodes agree within %s", skew), "", ""}}

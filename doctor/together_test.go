@@ -55,7 +55,7 @@ func TestTogether(t *testing.T) {
 			[]Found{
 				{Check{
 					"speaker", Fail, "the speaker of n2 did not answer: ask n2:; no answer",
-					"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD", "",
+					"see its pod: `kubectl -n starling-system get pods -o wide`, `kubectl -n starling-system logs POD`", "",
 				}, []string{"n2"}},
 				answers("n1"),
 			},
@@ -68,11 +68,11 @@ func TestTogether(t *testing.T) {
 			[]Found{
 				{Check{
 					"speaker", Fail, "the speaker of n4 did not answer: no answer",
-					"see its pod: kubectl -n starling-system get pods -o wide; kubectl -n starling-system logs POD", "",
+					"see its pod: `kubectl -n starling-system get pods -o wide`, `kubectl -n starling-system logs POD`", "",
 				}, []string{"n4"}},
 				{Check{
 					"speaker", Unknown, "asked 2 of 4 nodes, and not n2, n3",
-					"ask all through the API server: kubectl starling doctor, or starling doctor --kubeconfig FILE", "",
+					"ask all through the API server: `kubectl starling doctor`, or `starling doctor --kubeconfig FILE`", "",
 				}, []string{}},
 				answers("n1"),
 			},
@@ -85,7 +85,7 @@ func TestTogether(t *testing.T) {
 			[]Found{
 				{Check{
 					"clock", Warn, "the clock of n2 is at least 4.9s ahead of that of n1",
-					"synchronise the clocks of all nodes (chrony, systemd-timesyncd); starling works, but times in logs and status mislead", "",
+					"synchronize the clocks of all nodes (chrony, systemd-timesyncd); starling works, but times in logs and status mislead", "",
 				}, []string{}},
 				answers("n1", "n2"), view,
 			},

@@ -24,8 +24,9 @@ func deleted(t *testing.T, name string) {
 	silent(t, w, ip)
 }
 
-// TestMadeAgain: a Service that is deleted and made anew, or of another type for a while, has the address that it had, although
-// others are free and others were made meanwhile; unless somebody asked for that very one.
+// TestMadeAgain: a Service that is deleted and made anew, or of another type for a while, has the
+// address that it had, although others are free and others were made meanwhile; unless somebody
+// asked for that very one.
 func TestMadeAgain(t *testing.T) {
 	w := watch(t)
 	old := expose(t, "again")
@@ -79,7 +80,8 @@ func TestMadeAgain(t *testing.T) {
 	owner(t, w, old)
 }
 
-// unknown are the messages of the events about unknown annotations of the Service, each as often as it was told.
+// unknown are the messages of the events about unknown annotations of the Service, each as often as
+// it was told.
 func unknown(ctx context.Context, service string) (all []string, err error) {
 	s, err := services().Get(ctx, service, meta.GetOptions{})
 	if err != nil {
@@ -100,7 +102,8 @@ func unknown(ctx context.Context, service string) (all []string, err error) {
 	return all, nil
 }
 
-// TestUnknownAnnotations: annotations that look like ours and mean nothing are told in a Warning, once for each edit of them.
+// TestUnknownAnnotations: annotations that look like ours and mean nothing are reported in a
+// Warning, once for each edit of them.
 func TestUnknownAnnotations(t *testing.T) {
 	told := func(want int, words ...string) {
 		t.Helper()

@@ -35,8 +35,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: starling
 subjects: [{kind: ServiceAccount, name: reader, namespace: ` + starling.Namespace + `}]
 `
 
-// TestStatusAuth installs the overlay that asks for tokens of Kubernetes: the real API server says who may read, speakers see
-// each other's views nevertheless, and on the node all is as before.
+// TestStatusAuth installs the overlay that asks for tokens of Kubernetes: the real API server says
+// who may read, speakers see each other's views nevertheless, and on the node all is as before.
 func TestStatusAuth(t *testing.T) {
 	withStatusAuth(t)
 	ip := expose(t, "guarded")

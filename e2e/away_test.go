@@ -30,8 +30,8 @@ func TestSpeakersAway(t *testing.T) {
 	t.Run("all replaced at once", allReplaced)
 }
 
-// stays waits until the other speakers take that of the announcer for away, and a deputy answers, with the announcer's
-// MAC.
+// stays waits until the other speakers take that of the announcer for away, and a deputy answers,
+// with the announcer's MAC.
 func (s *watched) stays(t *testing.T) {
 	t.Helper()
 	for _, n := range s.others() {
@@ -65,8 +65,8 @@ func (s *watched) unmoved(t *testing.T, since time.Time) {
 	}
 }
 
-// killed ends the announcing process at once. The node goes on forwarding: nothing moves, and clients that do
-// not know the way are told by another speaker.
+// killed ends the announcing process at once. The node goes on forwarding: nothing moves, and
+// another speaker answers clients that do not know the way.
 func killed(t *testing.T) {
 	s := watchService(t, "kill-away", "tcp")
 	away, dead, killed := deaths(t, absences, s.others()...), deaths(t, "starling_member_deaths_total", s.others()...), time.Now()
@@ -88,8 +88,8 @@ func killed(t *testing.T) {
 	s.undisturbed(t, "speaker killed, and back")
 }
 
-// frozen stops the announcing process without ending it, and lets it go on: its node keeps the address, and
-// nobody notices.
+// frozen stops the announcing process without ending it, and lets it go on: its node keeps the
+// address, and nobody notices.
 func frozen(t *testing.T) {
 	s := watchService(t, "freeze-away", "udp")
 	thaw := func() error { return s.owner.Signal("starling", syscall.SIGCONT) }
@@ -136,8 +136,8 @@ func bothDie(t *testing.T) {
 	allReady(t)
 }
 
-// bothGone stops the announcing process and then takes the rules of its node away: others test what it forwards, and
-// keep its addresses for it no longer.
+// bothGone stops the announcing process and then takes the rules of its node away: others test what
+// it forwards, and keep its addresses for it no longer.
 func bothGone(t *testing.T) {
 	s := watchService(t, "flushed-away", "tcp")
 	t.Cleanup(func() {
@@ -160,7 +160,8 @@ func bothGone(t *testing.T) {
 	allReady(t)
 }
 
-// replaced stops the announcing pod as a rolling update does, and sees its successor: nothing moves.
+// replaced stops the announcing pod as a rolling update does, and sees its successor: nothing
+// moves.
 func replaced(t *testing.T) {
 	s := watchService(t, "stop-away", "udp")
 	deleted := time.Now()
@@ -207,8 +208,8 @@ func (s *watched) others() (nodes []*cluster.Node) {
 	return nodes
 }
 
-// upgraded replaces all speakers one after the other, as an upgrade does: no connection that is held
-// through an address is cut, no datagram is lost, and the address stays where it is.
+// upgraded replaces all speakers one after the other, as an upgrade does: no connection that is
+// held through an address is cut, no datagram is lost, and the address stays where it is.
 func upgraded(t *testing.T) {
 	s := watchService(t, "held", "udp")
 	held, err := probe.Hold(t.Context(), probe.Config{Dial: shared.Client.Dial, Address: net.JoinHostPort(s.ip.String(), "80")}, 60)
@@ -230,8 +231,9 @@ func upgraded(t *testing.T) {
 	s.undisturbed(t, "upgrade of all speakers")
 }
 
-// allReplaced restarts all speakers at once. The first one back finds nobody who knows which nodes are away: it
-// knows from its own state file, so that no address moves and no connection that is held is cut.
+// allReplaced restarts all speakers at once. The first one back finds nobody who knows which nodes
+// are away: it knows from its own state file, so that no address moves and no connection that is
+// held is cut.
 func allReplaced(t *testing.T) {
 	s := watchService(t, "held-all", "tcp")
 	at := map[netip.Addr]*cluster.Node{s.ip: s.owner}

@@ -15,11 +15,12 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// bootTime is how long a whole cluster that boots may be silent after its first speaker was started.
+// bootTime is how long a whole cluster that boots may be silent after its first speaker was
+// started.
 const bootTime = 3 * time.Second
 
-// TestClusterBoots ends all speakers at once, without a word, and counts from the start of the first new one until
-// every address is announced.
+// TestClusterBoots ends all speakers at once, without a word, and counts from the start of the
+// first new one until every address is announced.
 func TestClusterBoots(t *testing.T) {
 	const count = 12
 	allReady(t)
@@ -67,7 +68,8 @@ func killAll(t *testing.T) time.Time {
 		}
 	}
 	killed := time.Now()
-	// New pods at once: of one that is killed again and again, kubelet waits longer and longer with the next start.
+	// New pods at once: of one that is killed again and again, kubelet waits longer and longer with
+	// the next start.
 	pods := shared.Kube.CoreV1().Pods(starling.Namespace)
 	if err := pods.DeleteCollection(t.Context(), *meta.NewDeleteOptions(0), meta.ListOptions{}); err != nil {
 		t.Fatal(err)

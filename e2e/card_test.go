@@ -14,8 +14,9 @@ import (
 	"github.com/starling-lb/starling/e2e/workload"
 )
 
-// TestTwoCards: the announcer has two interfaces on the network. One of them answers. It loses its link, by which also
-// gossip and the API server are reached, and the other one takes over at once, and no other node ever; and back again.
+// TestTwoCards: the announcer has two interfaces on the network. One of them answers. It loses its
+// link, by which also gossip and the API server are reached, and the other one takes over at once,
+// and no other node ever; and back again.
 func TestTwoCards(t *testing.T) {
 	allReady(t)
 	s := &watched{watcher: watch(t), ip: expose(t, "cards", func(s *core.Service) { s.Spec.ExternalTrafficPolicy = core.ServiceExternalTrafficPolicyLocal })}

@@ -30,8 +30,9 @@ func TestSecondClusterLeavesNothing(t *testing.T) {
 	noTraces(t, identity)
 }
 
-// TestCrashLeavesNothing kills a program that has made a cluster. What runs in the cluster ends with it; the
-// rest goes with the next sweep, which must leave the cluster of this living program alone.
+// TestCrashLeavesNothing kills a program that has made a cluster. What runs in the cluster ends
+// with it; the rest goes with the next sweep, which must leave the cluster of this living program
+// alone.
 func TestCrashLeavesNothing(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {

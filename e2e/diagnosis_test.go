@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -43,8 +42,9 @@ type diagnosis struct {
 	except *cluster.Node // whose page is not looked at, because nobody reaches it
 }
 
-// TestFaultsAreNamed causes what goes wrong in practice and looks where people look: whether within ten seconds each place names
-// the fault, with what to do about it. The faults that leave words behind for a while come last.
+// TestFaultsAreNamed causes what goes wrong in practice and looks where people look: whether within
+// ten seconds each place names the fault, with what to do about it. The faults that leave words
+// behind for a while come last.
 func TestFaultsAreNamed(t *testing.T) {
 	d := newDesk(t)
 	victim, other := shared.Nodes[0], shared.Nodes[1]
@@ -69,8 +69,8 @@ func TestFaultsAreNamed(t *testing.T) {
 	allReady(t)
 }
 
-// TestNodeWithoutSpeaker takes a node out of those that the DaemonSet selects: every place says so, as information, and nothing is
-// wrong.
+// TestNodeWithoutSpeaker takes a node out of those that the DaemonSet selects: every place says so,
+// as information, and nothing is wrong.
 func TestNodeWithoutSpeaker(t *testing.T) {
 	saveLogsOnFailure(t)
 	v := newViewer(t)
@@ -117,7 +117,7 @@ func TestNodeWithoutSpeaker(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return contains(html.UnescapeString(page), words)
+			return contains(starling.Visible(page), words)
 		})
 		s, err := starling.StatusOf(t.Context(), shared, other)
 		if err != nil {
@@ -165,8 +165,8 @@ func overlappingPool(t *testing.T) diagnosis {
 	}
 }
 
-// strangersAddress lets another machine have the address of a Service and say so, as one does that was given it by DHCP. The Service
-// asks for that very address, so it is not moved off it.
+// strangersAddress lets another machine have the address of a Service and say so, as one does that
+// was given it by DHCP. The Service asks for that very address, so it is not moved off it.
 func strangersAddress(t *testing.T) diagnosis {
 	ip := expose(t, "taken", annotate("loadBalancerIPs", "198.18.64.200"))
 	w := watch(t)
@@ -189,8 +189,9 @@ func strangersAddress(t *testing.T) diagnosis {
 // forwardsWithin is how long a node may have addresses after its kube-proxy has ended.
 const forwardsWithin = 3 * time.Second
 
-// kubeProxyEnded ends kube-proxy of the node that announces an address: it moves in time, new Services are reached by way of other
-// nodes, and a speaker that is started there announces nothing, until kube-proxy is back.
+// kubeProxyEnded ends kube-proxy of the node that announces an address: it moves in time, new
+// Services are reached by way of other nodes, and a speaker that is started there announces
+// nothing, until kube-proxy is back.
 func kubeProxyEnded(t *testing.T) diagnosis {
 	w := watch(t)
 	ip := expose(t, "forwarded")
@@ -355,7 +356,7 @@ func (d desk) finds(t *testing.T, want diagnosis) {
 		})
 	}
 	looking.Wait()
-	t.Logf("%q is told after: %v", want.words, took)
+	t.Logf("%q is reported after: %v", want.words, took)
 }
 
 // places are where people look.
@@ -370,7 +371,8 @@ func (d desk) places(want diagnosis) map[string]func(context.Context) error {
 	}
 	all := map[string]func(context.Context) error{
 		"status": func(ctx context.Context) error { return d.says(ctx, 0, []string{"status"}, want.words, want.todo) },
-		// It waits for the silent ones, and the first look may have been before the fault showed: so not as long as it would.
+		// It waits for the silent ones, and the first look may have been before the fault showed:
+		// so not as long as it would.
 		"doctor": func(ctx context.Context) error {
 			return d.says(ctx, code, []string{"doctor", "--timeout", "3s"}, doctor...)
 		},
@@ -387,7 +389,10 @@ func (d desk) places(want diagnosis) map[string]func(context.Context) error {
 				}
 				_, head, _ := strings.Cut(page, `<section id="head"`)
 				head, _, _ = strings.Cut(head, "</section>")
-				return contains(html.UnescapeString(head), want.words, want.todo, `data-code="`+want.code+`"`)
+				if err := contains(head, `data-code="`+want.code+`"`); err != nil {
+					return err
+				}
+				return contains(starling.Visible(head), want.words, strings.ReplaceAll(want.todo, "`", ""))
 			}
 		}
 	}
@@ -465,9 +470,9 @@ func contains(text string, words ...string) error {
 	return nil
 }
 
-// impostor runs a speaker with a key of its own on a node until the test ends, and lets it look for another one. It knows
-// the cluster from what the node's own speaker keeps: the API server is at no address that the node reaches. It has no
-// interface to announce on.
+// impostor runs a speaker with a key of its own on a node until the test ends, and lets it look for
+// another one. It knows the cluster from what the node's own speaker keeps: the API server is at no
+// address that the node reaches. It has no interface to announce on.
 func impostor(t *testing.T, on, seed *cluster.Node) {
 	t.Helper()
 	dir := t.TempDir()

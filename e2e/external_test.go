@@ -9,8 +9,8 @@ import (
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestExternalIPsAreNotHandedOut: an address in spec.externalIPs of a Service of another type goes to nobody else; one
-// that is held already stays, and both Services learn of it.
+// TestExternalIPsAreNotHandedOut: an address in spec.externalIPs of a Service of another type goes
+// to nobody else; one that is held already stays, and both Services learn of it.
 func TestExternalIPsAreNotHandedOut(t *testing.T) {
 	w := watch(t)
 	listed := netip.MustParseAddr("198.18.66.1")

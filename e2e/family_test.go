@@ -34,8 +34,9 @@ func internalIPs(t *testing.T, c *cluster.Cluster, n *cluster.Node, ips ...netip
 	}
 }
 
-// TestGossipFamilies: one node has its IPv6 address first, one gets another address while its speaker runs, and in the end two
-// have no family in common: all are members all the time, and only the last is a problem, which is named.
+// TestGossipFamilies: one node has its IPv6 address first, one gets another address while its
+// speaker runs, and in the end two have no family in common: all are members all the time, and only
+// the last is a problem, which is named.
 func TestGossipFamilies(t *testing.T) {
 	c, err := cluster.Up(t.Context(), cluster.Options{Tools: tools, Nodes: 3, Bare: true})
 	if err != nil {

@@ -9,15 +9,17 @@ import (
 
 	core "k8s.io/api/core/v1"
 
+	"github.com/starling-lb/starling/e2e/chaos"
 	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/probe"
 	"github.com/starling-lb/starling/e2e/workload"
 )
 
 // sudden is how long a client may wait after the announcer has vanished without a word.
-const sudden = 1500 * time.Millisecond
+const sudden = chaos.MaxGap
 
-// watched is a Service with a client that asks it all the time, and backends away from its announcer.
+// watched is a Service with a client that asks it all the time, and backends away from its
+// announcer.
 type watched struct {
 	ip      netip.Addr
 	owner   *cluster.Node
@@ -51,8 +53,8 @@ func (s *watched) moved(t *testing.T) (next *cluster.Node) {
 	return next
 }
 
-// returned waits until the first announcer announces again: it outranks the others when it is well, and has let them go
-// first for up to a minute if other tests cut it off, too.
+// returned waits until the first announcer announces again: it outranks the others when it is well,
+// and has let them go first for up to a minute if other tests cut it off, too.
 func (s *watched) returned(t *testing.T) {
 	t.Helper()
 	until(t, 90*time.Second, "return of "+s.owner.Name, func(ctx context.Context) error {
@@ -116,7 +118,7 @@ func TestLinkLossAndReturn(t *testing.T) {
 	settled(t, s.watcher, s.ip)
 }
 
-// TestLinkLossIPv6 is the same take-over by neighbour discovery.
+// TestLinkLossIPv6 is the same take-over by neighbor discovery.
 func TestLinkLossIPv6(t *testing.T) {
 	s := watchService(t, "cut6", "udp", func(s *core.Service) { s.Spec.IPFamilies = []core.IPFamily{core.IPv6Protocol} })
 	cut(t, s.owner)
@@ -127,7 +129,8 @@ func TestLinkLossIPv6(t *testing.T) {
 	allReady(t)
 }
 
-// TestAPIServerRestart takes the API server away: addresses answer on, even move, and all goes on afterwards.
+// TestAPIServerRestart takes the API server away: addresses answer on, even move, and all goes on
+// afterwards.
 func TestAPIServerRestart(t *testing.T) {
 	s := watchService(t, "noapi", "udp")
 	ctx := context.WithoutCancel(t.Context())
@@ -156,7 +159,8 @@ func TestAPIServerRestart(t *testing.T) {
 	begun := time.Now()
 	ip := expose(t, "afterwards")
 	t.Logf("a new Service had its address %v after the API server was back", time.Since(begun).Round(time.Millisecond))
-	// The controllers of Kubernetes and every kube-proxy may wait up to a minute before they try again.
+	// The controllers of Kubernetes and every kube-proxy may wait up to a minute before they try
+	// again.
 	if err := workload.Programmed(t.Context(), shared, ip); err != nil {
 		t.Error(err)
 	}
@@ -166,8 +170,9 @@ func TestAPIServerRestart(t *testing.T) {
 	allReady(t)
 }
 
-// TestGossipBlocked blocks the speakers' port, as a firewall does, on every node or on the announcer alone, which the
-// others so miss again and again. Nothing moves, exactly one node answers all the time, and status says what is wrong.
+// TestGossipBlocked blocks the speakers' port, as a firewall does, on every node or on the
+// announcer alone, which the others so miss again and again. Nothing moves, exactly one node
+// answers all the time, and status says what is wrong.
 func TestGossipBlocked(t *testing.T) {
 	t.Run("everywhere", func(t *testing.T) {
 		blocked(t, "deaf", func(*watched) []*cluster.Node { return shared.Nodes })

@@ -11,7 +11,8 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// TestWithoutGrace gives speakers no time to be away: a node whose speaker ends loses its addresses.
+// TestWithoutGrace gives speakers no time to be away: a node whose speaker ends loses its
+// addresses.
 func TestWithoutGrace(t *testing.T) {
 	grace := func(value string) {
 		t.Helper()
@@ -30,8 +31,8 @@ func TestWithoutGrace(t *testing.T) {
 	t.Run("stopped", stopped)
 }
 
-// killedForGood ends the announcing process at once. The node still forwards for clients that know the way;
-// for others it matters how soon somebody else says that the address is here now.
+// killedForGood ends the announcing process at once. The node still forwards for clients that know
+// the way; for others it matters how soon somebody else says that the address is here now.
 func killedForGood(t *testing.T) {
 	s := watchService(t, "kill", "tcp")
 	killed := time.Now()
@@ -61,8 +62,8 @@ func (s *watched) claimed(t *testing.T, n *cluster.Node) time.Time {
 	return time.Time{}
 }
 
-// frozenForGood stops the announcing process without ending it, and lets it go on when another has taken
-// over: it wakes up believing that nothing has happened.
+// frozenForGood stops the announcing process without ending it, and lets it go on when another has
+// taken over: it wakes up believing that nothing has happened.
 func frozenForGood(t *testing.T) {
 	s := watchService(t, "freeze", "udp")
 	thaw := func() error { return s.owner.Signal("starling", syscall.SIGCONT) }
@@ -84,8 +85,9 @@ func frozenForGood(t *testing.T) {
 	s.served(t, "speaker of "+s.owner.Name+" frozen for a while", sudden)
 }
 
-// frozenForAMoment stops the announcing process for longer than gossip bears and for less than the others wait for
-// one that has not ended: gossip gives it up, nobody else does, and nobody takes its address.
+// frozenForAMoment stops the announcing process for longer than gossip bears and for less than the
+// others wait for one that has not ended: gossip gives it up, nobody else does, and nobody takes
+// its address.
 func frozenForAMoment(t *testing.T) {
 	const moment = 600 * time.Millisecond
 	s := watchService(t, "moment", "tcp")

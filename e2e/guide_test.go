@@ -28,13 +28,13 @@ type guide struct {
 	ran  []string // Commands, as they stand on the page.
 }
 
-// open makes the folder that the page speaks of, with a checkout called starling in it, and the programs that a user has: kubectl
-// and helm for the shared cluster, starling, and a curl that asks from a host beside the nodes.
+// open makes the folder that the page speaks of, with a checkout called starling in it, and the
+// programs that a user has: kubectl for the shared cluster, starling, and a curl that asks from a
+// host beside the nodes.
 func open(t *testing.T, name string) *guide {
 	t.Helper()
 	root := checkout(t)
-	g := &guide{file: filepath.Join(root, name), dir: t.TempDir(), path: t.TempDir()}
-	g.read(t)
+	g := newcomer(t, name)
 	curl := fmt.Sprintf("#!/bin/sh\nexec nsenter --net=/run/netns/%s /usr/bin/curl \"$@\"\n", shared.Client.Space.Name)
 	if err := os.WriteFile(filepath.Join(g.path, "curl"), []byte(curl), 0o700); err != nil {
 		t.Fatal(err)
@@ -43,11 +43,34 @@ func open(t *testing.T, name string) *guide {
 		filepath.Join(g.dir, "starling"):          root,
 		filepath.Join(g.path, "starling"):         product.Binary,
 		filepath.Join(g.path, "kubectl-starling"): product.Binary,
-		filepath.Join(g.path, "kubectl"):          filepath.Join(tools, "kubectl"),
 	} {
 		if err := os.Symlink(target, link); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return g
+}
+
+// newcomer is somebody who has an empty folder and kubectl, and reads the page.
+func newcomer(t *testing.T, name string) *guide {
+	t.Helper()
+	g := &guide{file: filepath.Join(checkout(t), name), dir: t.TempDir(), path: t.TempDir()}
+	g.read(t)
+	if err := os.Symlink(filepath.Join(tools, "kubectl"), filepath.Join(g.path, "kubectl")); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// withHelm gives the user helm, which is a tool of another module.
+func (g *guide) withHelm(t *testing.T) *guide {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "-C", "../checks", "tool", "-n", "helm").Output()
+	if err != nil {
+		t.Fatalf("build helm: %v", err)
+	}
+	if err := os.Symlink(strings.TrimSpace(string(out)), filepath.Join(g.path, "helm")); err != nil {
+		t.Fatal(err)
 	}
 	return g
 }
@@ -102,7 +125,8 @@ func (g *guide) block(t *testing.T, heading, language string) string {
 	return ""
 }
 
-// run runs the first commands below the heading as a user does, and returns what they print on standard error.
+// run runs the first commands below the heading as a user does, and returns what they print on
+// standard error.
 func (g *guide) run(t *testing.T, heading string) (told string) {
 	t.Helper()
 	commands := g.block(t, heading, "sh")
@@ -111,8 +135,9 @@ func (g *guide) run(t *testing.T, heading string) (told string) {
 	return told
 }
 
-// enter runs the commands of the page that begin with that line, with what the user puts in place of something (old, new, old, new, ...),
-// and compares what they print with what the page shows, if it does.
+// enter runs the commands of the page that begin with that line, with what the user puts in place
+// of something (old, new, old, new, ...), and compares what they print with what the page shows, if
+// it does.
 func (g *guide) enter(t *testing.T, first string, replace ...string) (out string) {
 	t.Helper()
 	blocks := page.Blocks(g.text)
@@ -143,7 +168,8 @@ func (g *guide) shows(t *testing.T, b page.Block, out string) {
 	}
 }
 
-// complete holds that all commands of the page were run but those named here by their first line, each with the reason.
+// complete holds that all commands of the page were run but those named here by their first line,
+// each with the reason.
 func (g *guide) complete(t *testing.T, except map[string]string) {
 	t.Helper()
 	left := make(map[string]bool)

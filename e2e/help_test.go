@@ -128,7 +128,8 @@ func silent(t *testing.T, w *probe.Watcher, ip netip.Addr) {
 	})
 }
 
-// reach asks the Service once by the protocol and returns the answer, retrying while rules are being set up.
+// reach asks the Service once by the protocol and returns the answer, retrying while rules are
+// being set up.
 func reach(t *testing.T, network string, ip netip.Addr) (line string) {
 	t.Helper()
 	return reachWithin(t, 10*time.Second, network, ip)
@@ -189,8 +190,8 @@ func allReady(t *testing.T) {
 
 func everybodyReady(ctx context.Context) error { return starling.Steady(ctx, shared) }
 
-// missed returns nil when gossip does not bring the one node to the other any more, which says so, and that it is
-// alive on the wire.
+// missed returns nil when gossip does not bring the one node to the other any more, which says so,
+// and that it is alive on the wire.
 func missed(ctx context.Context, listener, talker *cluster.Node) error {
 	s, err := starling.StatusOf(ctx, shared, listener)
 	if err != nil {
@@ -215,7 +216,8 @@ func event(t *testing.T, service, reason string) (message string) {
 	return message
 }
 
-// eventOf returns the message of the newest event of that reason about the Service, not about an earlier one of its name.
+// eventOf returns the message of the newest event of that reason about the Service, not about an
+// earlier one of its name.
 func eventOf(ctx context.Context, service, reason string) (message string, err error) {
 	s, err := services().Get(ctx, service, meta.GetOptions{})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,18 +27,13 @@ const (
 	nodesNetwork   = "198.18.64."
 )
 
-// TestInstall begins with a cluster on which there is nothing of starling, and does what a new user reads: the commands of the
-// pages as they stand there, by each way to install. Each way ends with nothing left but what the pages name.
+// TestInstall begins with a cluster on which there is nothing of starling, and does what a new user
+// reads: the commands of the pages as they stand there, by each way to install. Each way ends with
+// nothing left but what the pages name.
 func TestInstall(t *testing.T) {
 	saveLogsOnFailure(t)
 	allReady(t)
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		err := errors.Join(product.Install(ctx, shared, pools()...), cluster.Until(ctx, 60*time.Second, "speakers", everybodyReady))
-		if err != nil {
-			t.Errorf("install the manifest again: %v", err)
-		}
-	})
+	installedAgain(t)
 	fromNothing(t)
 	before, err := objects(t.Context())
 	if err != nil {
@@ -62,6 +56,18 @@ func TestInstall(t *testing.T) {
 			break // The next one would begin with what is left.
 		}
 	}
+}
+
+// installedAgain installs what is under test when the test ends.
+func installedAgain(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		err := errors.Join(product.Install(ctx, shared, pools()...), cluster.Until(ctx, 60*time.Second, "speakers", everybodyReady))
+		if err != nil {
+			t.Errorf("install the manifest again: %v", err)
+		}
+	})
 }
 
 // quickStart walks docs/quick-start.md.
@@ -88,15 +94,16 @@ func quickStart(t *testing.T) {
 	g.enter(t, "kubectl delete service,deployment hello")
 	g.complete(t, map[string]string{
 		"make demo":  "it makes a cluster of its own, of the same parts as this one",
-		"make image": "programs for three architectures take minutes to compile; this cluster has the image for its own, made by the same program",
+		"make image": "programs for five architectures take minutes to compile; this cluster has the image for its own, made by the same program",
 		"kubectl create deployment hello --image=nginx": "neither a registry nor pods' networks here: the test makes the same Deployment with an image and a network that there are",
 	})
 	leftOnNodes(t)
 }
 
-// helmAndBack walks what docs/install.md and docs/operations.md say of Helm, by Helm itself: in, another value while a client asks, out.
+// helmAndBack walks what docs/install.md and docs/operations.md say of Helm, by Helm itself: in,
+// another value while a client asks, out.
 func helmAndBack(t *testing.T) {
-	g := withHelm(t, "docs/install.md")
+	g := inCheckout(t, "docs/install.md").withHelm(t)
 	values := strings.ReplaceAll(g.block(t, "Ways", "yaml"), exampleNetwork, nodesNetwork)
 	g.save(t, "my-values.yaml", values)
 	const install = "helm install starling charts/starling --namespace starling-system --create-namespace --values my-values.yaml"
@@ -131,14 +138,17 @@ func helmAndBack(t *testing.T) {
 	})
 	then := g.elsewhere(t, "docs/operations.md")
 	then.enter(t, "helm uninstall starling --namespace starling-system")
+	then.enter(t, "kubectl annotate services -A --all starling-lb.io/lease- starling-lb.io/ip-allocated-from-pool-")
 	then.complete(t, map[string]string{
 		"helm upgrade starling charts/starling --namespace starling-system --values my-values.yaml": "above, while a client asks",
-		"kubectl starling return n1": "no node is held here; TestHoldNever does it",
+		"kubectl starling return n1":   "no node is held here; TestHoldNever does it",
+		"nft delete table ip starling": "no node has such a table: the chart's --keep-connections is off",
 	})
 	leftOnNodes(t)
 }
 
-// overlayAndReadme walks the rest of docs/install.md, and the README on a cluster that is installed so.
+// overlayAndReadme walks the rest of docs/install.md, and the README on a cluster that is installed
+// so.
 func overlayAndReadme(t *testing.T) {
 	g := inCheckout(t, "docs/install.md")
 	example := filepath.Join("manifests", "overlays", "example", "pools.yaml")
@@ -154,14 +164,16 @@ func overlayAndReadme(t *testing.T) {
 	allReady(t)
 	reach(t, "tcp", expose(t, "from-overlay"))
 	g.complete(t, map[string]string{
-		"helm install starling charts/starling --namespace starling-system --create-namespace --values my-values.yaml":  "above",
-		"firewall-cmd --permanent --add-port=7927/tcp --add-port=7927/udp --add-port=7928/tcp && firewall-cmd --reload": "the nodes here have neither firewalld nor ufw",
+		"helm install starling charts/starling --namespace starling-system --create-namespace --values my-values.yaml": "above",
+		"rule='rule family=ipv4 source address=192.0.2.0/24'":                                                          "the nodes here have no firewalld; firewall-offline-cmd 1.3 takes the rules",
+		"ufw allow proto tcp from 192.0.2.0/24 to any port 7927,7928 &&":                                               "the nodes here have no ufw; ufw 0.36 takes the rules with --dry-run",
 	})
 
 	g = inCheckout(t, "README.md")
 	g.save(t, "pools.yaml", strings.ReplaceAll(g.block(t, "Install on a cluster", "yaml"), exampleNetwork, nodesNetwork))
-	g.enter(t, "kubectl apply -f pools.yaml")
-	g.enter(t, "kubectl apply -f manifests/starling.yaml") // Again: the pools stay.
+	const published = "https://github.com/starling-lb/starling/releases/download/v0.2.0/starling.yaml"
+	g.enter(t, "kubectl apply -f "+published, published, "manifests/starling.yaml") // Until it is.
+	g.enter(t, "kubectl -n starling-system rollout status daemonset starling")
 	reach(t, "tcp", expose(t, "from-readme"))
 	g.enter(t, "kubectl get service")
 	allReady(t)
@@ -169,14 +181,14 @@ func overlayAndReadme(t *testing.T) {
 		t.Errorf("status does not know the Service:\n%s", out)
 	}
 	g.complete(t, map[string]string{
-		"make demo    # a real Kubernetes cluster on this machine, a Service, a pulled cable, the gap in milliseconds": "both make clusters of their own, and this is part of the second",
-		"make image    # dist/starling-image.tar": "as in the quick start",
-		"helm install starling charts/starling --namespace starling-system --create-namespace --values my-values.yaml":           "above, as docs/install.md has it",
-		"make build && sudo install bin/starling /usr/local/bin/starling && sudo ln -s starling /usr/local/bin/kubectl-starling": "it changes the machine; the test gives the user the same two names",
+		"make demo    # a real Kubernetes cluster on this machine, a pulled cable, the gap in milliseconds":            "both make clusters of their own, and this is part of the second",
+		"helm install starling charts/starling --namespace starling-system --create-namespace --values my-values.yaml": "above, as docs/install.md has it",
+		"make build && sudo install bin/starling /usr/local/bin/starling &&":                                           "it changes the machine; the test gives the user the same two names",
 	})
 }
 
-// hello makes what `kubectl create deployment hello --image=nginx` makes, with an image that is on the nodes, on their network.
+// hello makes what `kubectl create deployment hello --image=nginx` makes, with an image that is on
+// the nodes, on their network.
 func hello(t *testing.T) {
 	t.Helper()
 	deployment := fmt.Sprintf(`
@@ -203,30 +215,18 @@ spec:
 	})
 }
 
-// withHelm is inCheckout for somebody who has helm, which is a tool of another module.
-func withHelm(t *testing.T, name string) *guide {
-	t.Helper()
-	g := inCheckout(t, name)
-	out, err := exec.CommandContext(t.Context(), "go", "-C", "../checks", "tool", "-n", "helm").Output()
-	if err != nil {
-		t.Fatalf("build helm: %v", err)
-	}
-	if err := os.Symlink(strings.TrimSpace(string(out)), filepath.Join(g.path, "helm")); err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
-
 // apart are pages with commands that no test here runs, and why.
 func apart() map[string]string {
 	return map[string]string{
+		"docs/bgp.md":         "a benchmark of minutes",
 		"docs/cli.md":         "an interactive shell, and links in /usr/local/bin; the tests of cmd/starling ask the shells what they offer",
 		"docs/scale.md":       "benchmarks, which take from minutes to an hour",
 		"docs/status-page.md": "port-forward, which runs until it is interrupted; the quick start looks at the status by exec",
 	}
 }
 
-// TestPagesAreWalked: every page that shows commands is walked by a test, or listed with the reason why not.
+// TestPagesAreWalked: every page that shows commands is walked by a test, or listed with the reason
+// why not.
 func TestPagesAreWalked(t *testing.T) {
 	walked := []string{"README.md", "docs/install.md", "docs/migrate-from-metallb.md", "docs/operations.md", "docs/quick-start.md", "docs/troubleshooting.md"}
 	root := checkout(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,14 +61,58 @@ func passed(t *testing.T, nodes ...*cluster.Node) {
 	})
 }
 
-// TestKeepConnections moves an address from a live node, with connections to backends on other nodes.
+// TestKeepConnections moves an address from a live node, with connections to backends on other
+// nodes.
 func TestKeepConnections(t *testing.T) {
 	keeping(t)
 	t.Run("cordoned, and its speaker ends", keptCordoned)
 	t.Run("excluded", keptExcluded)
 }
 
-// keptCordoned ends the speaker of a cordoned node, which hands over, and takes its addresses back when it is uncordoned.
+// TestKeepConnectionsIptables does the same while kube-proxy is in its mode iptables.
+func TestKeepConnectionsIptables(t *testing.T) {
+	proxies(t, "iptables")
+	keeping(t)
+	t.Run("cordoned, and its speaker ends", keptCordoned)
+	t.Run("excluded", keptExcluded)
+}
+
+// proxies restarts all kube-proxies in a mode, until the test ends.
+func proxies(t *testing.T, mode string) {
+	t.Helper()
+	turn := func(mode string) {
+		ctx := context.WithoutCancel(t.Context())
+		for _, n := range shared.Nodes {
+			if err := n.ProxyMode(ctx, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := cluster.Until(ctx, time.Minute, "kube-proxies in mode "+mode, func(ctx context.Context) error {
+			for _, n := range shared.Nodes {
+				rules, err := n.Run(ctx, "nft", "list", "ruleset")
+				if err != nil {
+					return err
+				}
+				if iptables := strings.Contains(rules, "KUBE-SERVICES"); iptables != (mode == "iptables") {
+					return fmt.Errorf("%s has other rules", n.Name)
+				}
+				if nftables := strings.Contains(rules, "table ip kube-proxy"); nftables != (mode == "nftables") {
+					return fmt.Errorf("%s has rules of mode nftables: %v", n.Name, nftables)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { turn("nftables") })
+	turn(mode)
+	allReady(t)
+}
+
+// keptCordoned ends the speaker of a cordoned node, which hands over, and takes its addresses back
+// when it is uncordoned.
 func keptCordoned(t *testing.T) {
 	s := watchService(t, "keep-cordoned", "udp")
 	begun := time.Now()
@@ -85,7 +130,8 @@ func keptCordoned(t *testing.T) {
 	s.undisturbed(t, "end of the speaker of a cordoned node, and its return")
 }
 
-// keptExcluded takes the address from a node for some time: connections that begin meanwhile survive its return as well.
+// keptExcluded takes the address from a node for some time: connections that begin meanwhile
+// survive its return as well.
 func keptExcluded(t *testing.T) {
 	s := watchService(t, "keep-excluded", "udp")
 	s.hold(t, "before the move")

@@ -15,7 +15,8 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// TestKeyRotation replaces the key of the gossip by the command, as a user does, while a client asks.
+// TestKeyRotation replaces the key of the gossip by the command, as a user does, while a client
+// asks.
 func TestKeyRotation(t *testing.T) {
 	s := watchService(t, "rotate", "udp")
 	begun := time.Now()
@@ -41,8 +42,8 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
-// TestRestartWithoutAPIServer ends the announcing speaker while the API server is away: it comes back with what it
-// kept, the keys among it, and nothing moves meanwhile.
+// TestRestartWithoutAPIServer ends the announcing speaker while the API server is away: it comes
+// back with what it kept, the keys among it, and nothing moves meanwhile.
 func TestRestartWithoutAPIServer(t *testing.T) {
 	s := watchService(t, "noapi-restart", "udp")
 	ctx := context.WithoutCancel(t.Context())
@@ -123,7 +124,8 @@ func keyCommand(t *testing.T, name string) string {
 	return string(out)
 }
 
-// keysOf are the fingerprints that the node's speaker tells of itself, which all others must agree with soon.
+// keysOf are the fingerprints that the node's speaker tells of itself, which all others must agree
+// with soon.
 func keysOf(t *testing.T, n *cluster.Node) (keys []string) {
 	t.Helper()
 	until(t, 5*time.Second, "one opinion of the keys of "+n.Name, func(ctx context.Context) error {

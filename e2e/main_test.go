@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/starling-lb/starling/e2e/build"
 	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/starling"
 	"github.com/starling-lb/starling/e2e/step"
@@ -91,19 +90,10 @@ func runTests(ctx context.Context, m *testing.M) int {
 	}
 }
 
-// start builds everything, the product into dir, and makes a cluster with starling and the backends.
+// start builds everything, the product into dir, and makes a cluster with starling and the
+// backends.
 func start(ctx context.Context, p *step.Printer, dir string) (c *cluster.Cluster, err error) {
-	if _, err := cluster.Sweep(ctx, false); err != nil {
-		return nil, err
-	}
-	err = p.Do("build Kubernetes, containerd, etcd and starling", func() error {
-		if tools, err = build.Tools(ctx, p.Count("compile")); err != nil {
-			return err
-		}
-		product, err = starling.Make(ctx, dir)
-		return err
-	})
-	if err != nil {
+	if tools, product, err = starling.Prepare(ctx, p, dir); err != nil {
 		return nil, err
 	}
 	c, err = cluster.Up(ctx, cluster.Options{Tools: tools, Nodes: 3, Images: []string{product.Archive}, Step: p.Do})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -91,10 +93,19 @@ func TestTakeOverFromMetalLB(t *testing.T) {
 	told := g.run(t, "1. Convert the configuration")
 	for _, want := range []string{
 		"Service default/left-outside: its address " + outside + " is in none of the pools",
-		`pool "wan" is announced by BGP only and was left out`, "198.18.68.5/30 means the whole network 198.18.68.4/30",
+		"BGPPeer tor, spec.connectTime: has no counterpart", "198.18.68.5/30 means the whole network 198.18.68.4/30",
 	} {
 		if !strings.Contains(told, want) {
 			t.Errorf("convert does not say %q", want)
+		}
+	}
+	converted, err := os.ReadFile(filepath.Join(g.dir, "starling.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"asn: 64513", "address: 198.18.0.253", "multiplier: 5", "64513:100", "64513:7"} {
+		if !strings.Contains(string(converted), want) {
+			t.Errorf("the converted file has no %q:\n%s", want, converted)
 		}
 	}
 	g.save(t, "kustomization.yaml", g.block(t, "3. Put it into place", "yaml"))
@@ -126,8 +137,8 @@ func TestTakeOverFromMetalLB(t *testing.T) {
 	}
 	asMetalLBLeft(t, services)
 	g.complete(t, map[string]string{
-		"kubectl -n metallb-system get configmap config -o yaml > metallb.yaml":       "the ConfigMap of MetalLB up to 0.12; convert's own tests read one",
-		`kubectl patch service web --type=merge -p '{"spec": {"type": "ClusterIP"}}'`: "by TestTakeOverServiceByService",
+		"kubectl -n metallb-system get configmap config -o yaml > metallb.yaml":      "the ConfigMap of MetalLB up to 0.12; convert's own tests read one",
+		`kubectl patch service web --type=merge -p '{"spec": {"type": "NodePort"}}'`: "by TestTakeOverServiceByService",
 	})
 	for _, s := range services {
 		if other := shown.besides(s.name, s.ips); len(other) > 0 {
@@ -136,13 +147,14 @@ func TestTakeOverFromMetalLB(t *testing.T) {
 	}
 }
 
-// TestTakeOverServiceByService: starling serves a class of its own and leaves all else to MetalLB. A Service
-// that moves to the class keeps its address.
+// TestTakeOverServiceByService: starling serves a class of its own and leaves all else to MetalLB.
+// A Service that moves to the class keeps its address.
 func TestTakeOverServiceByService(t *testing.T) {
 	const section = "Service by Service"
 	g := open(t, "docs/migrate-from-metallb.md")
 	withoutStarling(t)
-	web := left{"web", []string{"198.18.67.1"}, fromPool("lab"), nil}
+	local := func(s *core.Service) { s.Spec.ExternalTrafficPolicy = core.ServiceExternalTrafficPolicyLocal }
+	web := left{"web", []string{"198.18.67.1"}, fromPool("lab"), local}
 	ip := netip.MustParseAddr(web.ips[0])
 	leave(t, web)
 	w := watch(t)
@@ -163,6 +175,13 @@ func TestTakeOverServiceByService(t *testing.T) {
 	g.do(t, strings.ReplaceAll(g.block(t, section, "sh"), "192.0.2.1", web.ips[0]))
 	if got := addresses(t, "web", 1)[0]; got != ip {
 		t.Errorf("it moved to the class and from %s to %s", ip, got)
+	}
+	moved, err := services().Get(t.Context(), "web", meta.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if moved.Spec.ExternalTrafficPolicy != core.ServiceExternalTrafficPolicyLocal {
+		t.Errorf("it has the policy %s now", moved.Spec.ExternalTrafficPolicy)
 	}
 	event(t, "web", "IPAllocated")
 	owner(t, w, ip)
@@ -196,7 +215,8 @@ func withMetalLB(t *testing.T) {
 	apply(t.Context(), t, "apply", "metallb.yaml")
 	t.Cleanup(func() { apply(context.WithoutCancel(t.Context()), t, "delete", "metallb.yaml", "--ignore-not-found") })
 	if _, err := shared.Kubectl(t.Context(), "", "wait", "--for=condition=Established", "--timeout=30s",
-		"crd/ipaddresspools.metallb.io", "crd/l2advertisements.metallb.io", "crd/bgpadvertisements.metallb.io"); err != nil {
+		"crd/ipaddresspools.metallb.io", "crd/l2advertisements.metallb.io", "crd/bgpadvertisements.metallb.io",
+		"crd/bgppeers.metallb.io", "crd/communities.metallb.io", "crd/bfdprofiles.metallb.io"); err != nil {
 		t.Fatal(err)
 	}
 	until(t, 10*time.Second, "objects of MetalLB", func(ctx context.Context) error {

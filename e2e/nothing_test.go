@@ -65,7 +65,8 @@ func nothingBut(t *testing.T, before []string) {
 	})
 }
 
-// objects are all objects of the cluster but those that come and go by themselves, as kind, namespace and name.
+// objects are all objects of the cluster but those that come and go by themselves, as kind,
+// namespace and name.
 func objects(ctx context.Context) ([]string, error) {
 	out, err := shared.Kubectl(ctx, "", "api-resources", "--verbs=list", "--output=name")
 	if err != nil {

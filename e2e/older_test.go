@@ -18,8 +18,9 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// TestOthersHaveAnOlderConfiguration: one speaker knows a pool that the two others do not know. Services that ask for it
-// and such that do not are served at once, by as many writes as always, and keep what they have.
+// TestOthersHaveAnOlderConfiguration: one speaker knows a pool that the two others do not know.
+// Services that ask for it and such that do not are served at once, by as many writes as always,
+// and keep what they have.
 func TestOthersHaveAnOlderConfiguration(t *testing.T) {
 	saveLogsOnFailure(t)
 	ahead, lab := shared.Nodes[2], netip.MustParsePrefix("198.18.70.0/24")
@@ -33,7 +34,7 @@ func TestOthersHaveAnOlderConfiguration(t *testing.T) {
 	var names []string
 	for i := range 12 {
 		names = append(names, fmt.Sprintf("older-%d", i))
-		create(t, names[i], labelled("test", "older"), func(s *core.Service) {
+		create(t, names[i], labeled("test", "older"), func(s *core.Service) {
 			if i%2 == 0 {
 				annotate("address-pool", "lab")(s)
 			}
@@ -86,7 +87,8 @@ func TestOthersHaveAnOlderConfiguration(t *testing.T) {
 	}
 }
 
-// withMorePools restarts the speaker of a node with a further pool, of which the others learn nothing, until the test ends.
+// withMorePools restarts the speaker of a node with a further pool, of which the others learn
+// nothing, until the test ends.
 func withMorePools(t *testing.T, n *cluster.Node, pool string) {
 	t.Helper()
 	sets := shared.Kube.AppsV1().DaemonSets(starling.Namespace)

@@ -14,8 +14,8 @@ import (
 	"github.com/starling-lb/starling/e2e/cluster"
 )
 
-// TestNothingAnswersBeforeBound compares the wire with the API server's own record: the first claim of an
-// address must come after the write that bound it.
+// TestNothingAnswersBeforeBound compares the wire with the API server's own record: the first claim
+// of an address must come after the write that bound it.
 func TestNothingAnswersBeforeBound(t *testing.T) {
 	const count = 10
 	w := watch(t)
@@ -60,8 +60,8 @@ func addressesOf(cidr string) (ips []netip.Addr) {
 	return ips
 }
 
-// boundAt finds in the audit log when the API server received the first write, not older than since, that
-// put the address into the status of the Service.
+// boundAt finds in the audit log when the API server received the first write, not older than
+// since, that put the address into the status of the Service.
 func boundAt(t *testing.T, service string, ip netip.Addr, since time.Time) time.Time {
 	t.Helper()
 	file, err := os.Open(shared.AuditLog())

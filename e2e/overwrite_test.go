@@ -24,8 +24,9 @@ func overwrite(ctx context.Context, name string, ingress string) error {
 	return err
 }
 
-// TestStatusIsPutRight: what somebody else writes into the status of a Service that has its address stays there for a
-// moment, and an event names who it was. One who goes on is answered a few times and no more.
+// TestStatusIsPutRight: what somebody else writes into the status of a Service that has its address
+// stays there for a moment, and an event names who it was. One who goes on is answered a few times
+// and no more.
 func TestStatusIsPutRight(t *testing.T) {
 	w := watch(t)
 	ip := expose(t, "overwritten")

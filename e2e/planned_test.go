@@ -10,13 +10,19 @@ import (
 // kubectl runs a command about the announcer's node.
 func (s *watched) kubectl(t *testing.T, args ...string) {
 	t.Helper()
+	kubectl(t, args...)
+}
+
+func kubectl(t *testing.T, args ...string) {
+	t.Helper()
 	if out, err := shared.Kubectl(context.WithoutCancel(t.Context()), "", args...); err != nil {
 		t.Fatalf("kubectl %v: %v: %s", args, err, out)
 	}
 }
 
-// TestCordonAndDrain takes the announcer out of service as an administrator does before work on a node: that alone moves
-// nothing, and when its speaker ends another node goes first, without a single question lost.
+// TestCordonAndDrain takes the announcer out of service as an administrator does before work on a
+// node: that alone moves nothing, and when its speaker ends another node goes first, without a
+// single question lost.
 func TestCordonAndDrain(t *testing.T) {
 	for _, command := range [][]string{{"cordon"}, {"drain", "--ignore-daemonsets"}} {
 		t.Run(command[0], func(t *testing.T) {
@@ -51,7 +57,8 @@ func (s *watched) handedOver(t *testing.T, since time.Time) bool {
 	return false
 }
 
-// TestConditionOfANode: a node whose condition says that it is drained hands its addresses over at once.
+// TestConditionOfANode: a node whose condition says that it is drained hands its addresses over at
+// once.
 func TestConditionOfANode(t *testing.T) {
 	s := watchService(t, "drained", "udp")
 	say := func(status string) {

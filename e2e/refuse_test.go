@@ -50,8 +50,9 @@ func readiness(ctx context.Context, want int, words string) error {
 	return errors.Join(errs...)
 }
 
-// TestTokensRefusedForAWhile: the API server does not accept the tokens of the speakers for six seconds. Clients notice
-// nothing, and soon after that all speakers are ready and hand out addresses.
+// TestTokensRefusedForAWhile: the API server does not accept the tokens of the speakers for six
+// seconds. Clients notice nothing, and soon after that all speakers are ready and hand out
+// addresses.
 func TestTokensRefusedForAWhile(t *testing.T) {
 	s := watchService(t, "token", "tcp")
 	trust, err := shared.DistrustTokens(t.Context())
@@ -137,8 +138,8 @@ func eventsFailed(ctx context.Context) (sum int, err error) {
 	return sum, nil
 }
 
-// TestNamespaceTakesNoEvents: a policy lets no Event into a namespace, as a full quota does. Its Services are served, and no
-// node is unready for a moment.
+// TestNamespaceTakesNoEvents: a policy lets no Event into a namespace, as a full quota does. Its
+// Services are served, and no node is unready for a moment.
 func TestNamespaceTakesNoEvents(t *testing.T) {
 	const name = "mute"
 	saveLogsOnFailure(t)
@@ -197,7 +198,8 @@ metadata: {name: NAME}
 spec: {policyName: NAME, validationActions: [Deny]}
 `
 
-// refuse makes a policy until the test ends, or lift is called, and waits until it is in force, which try finds out.
+// refuse makes a policy until the test ends, or lift is called, and waits until it is in force,
+// which try finds out.
 func refuse(t *testing.T, name, verb, resource string, try func(context.Context) error) (lift func(context.Context) error) {
 	t.Helper()
 	text := strings.NewReplacer("NAME", name, "VERB", verb, "RESOURCE", resource).Replace(policy)
@@ -222,8 +224,9 @@ func refuse(t *testing.T, name, verb, resource string, try func(context.Context)
 	return lift
 }
 
-// TestPolicyRefusesStatus: a policy lets nobody write the status of the Services in one namespace. That is told, no node is
-// unready for it, others are served, and it is over once the policy is.
+// TestPolicyRefusesStatus: a policy lets nobody write the status of the Services in one namespace.
+// That is reported, no node is unready for it, others are served, and it is over once the policy
+// is.
 func TestPolicyRefusesStatus(t *testing.T) {
 	const name = "frozen"
 	saveLogsOnFailure(t)

@@ -8,9 +8,10 @@ import (
 	"github.com/starling-lb/starling/e2e/cluster"
 )
 
-// TestRestoredEtcd sets etcd back to a backup and writes past the revision at which the speakers are, before any of them
-// reaches the API server again. A Service that was made since the backup is gone without a word: nobody may answer for
-// it any more, and its address is free. What the backup has is served all the time.
+// TestRestoredEtcd sets etcd back to a backup and writes past the revision at which the speakers
+// are, before any of them reaches the API server again. A Service that was made since the backup is
+// gone without a word: nobody may answer for it any more, and its address is free. What the backup
+// has is served all the time.
 func TestRestoredEtcd(t *testing.T) {
 	s := watchService(t, "kept", "udp")
 	ctx := context.WithoutCancel(t.Context())

@@ -12,8 +12,8 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// TestHoldNever: a node that was cut off keeps out of the way of the one that has its address, whatever speakers do, until
-// somebody runs starling return.
+// TestHoldNever: a node that was cut off keeps out of the way of the one that has its address,
+// whatever speakers do, until somebody runs starling return.
 func TestHoldNever(t *testing.T) {
 	hold := func(value string) {
 		t.Helper()

@@ -8,7 +8,8 @@ import (
 	"github.com/starling-lb/starling/e2e/cluster"
 )
 
-// roleVariable makes the test program act as another program, for tests of what a crash leaves behind.
+// roleVariable makes the test program act as another program, for tests of what a crash leaves
+// behind.
 const roleVariable = "STARLING_E2E_ROLE"
 
 // role runs the other program if the environment asks for it.

@@ -15,7 +15,8 @@ import (
 	"github.com/starling-lb/starling/e2e/workload"
 )
 
-// routedRange is on no node's network; a router, or as here the client, has it behind its interface.
+// routedRange is on no node's network; a router, or as here the client, has it behind its
+// interface.
 const routedRange = "203.0.113.0/28"
 
 // routeTo gives the client a way to the range, on its link, until the test ends.
@@ -56,8 +57,8 @@ func announcedBy(t *testing.T, w *probe.Watcher, ip netip.Addr, want *cluster.No
 	})
 }
 
-// TestRoutedPoolWithPreferredNode: an address that is on no node's network is announced by the node that the weights
-// prefer, goes with the preference, and elsewhere when that node dies.
+// TestRoutedPoolWithPreferredNode: an address that is on no node's network is announced by the node
+// that the weights prefer, goes with the preference, and elsewhere when that node dies.
 func TestRoutedPoolWithPreferredNode(t *testing.T) {
 	allReady(t)
 	w := watch(t)

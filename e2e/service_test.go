@@ -102,8 +102,8 @@ func TestFiftyServices(t *testing.T) {
 	}
 }
 
-// steady asks twenty times and wants exactly one answerer for each address, always the same one, whom it
-// returns by address.
+// steady asks twenty times and wants exactly one answerer for each address, always the same one,
+// whom it returns by address.
 func steady(t *testing.T, w *probe.Watcher, ips ...netip.Addr) map[netip.Addr]string {
 	t.Helper()
 	first, err := twentyTimes(t.Context(), w, ips)
@@ -171,8 +171,8 @@ func TestLocalFollowsEndpoint(t *testing.T) {
 	silent(t, w, ip)
 }
 
-// TestEndpointsHaveAFamily: each address of a dual-stack Service with Local is announced where the endpoints of its own family are,
-// and by nobody when there are none.
+// TestEndpointsHaveAFamily: each address of a dual-stack Service with Local is announced where the
+// endpoints of its own family are, and by nobody when there are none.
 func TestEndpointsHaveAFamily(t *testing.T) {
 	w := watch(t)
 	first, second := shared.Nodes[0], shared.Nodes[1]
@@ -204,7 +204,8 @@ func TestEndpointsHaveAFamily(t *testing.T) {
 	}
 }
 
-// serveAt makes the EndpointSlice of one family of a Service that has no selector, with one endpoint on the node, or none.
+// serveAt makes the EndpointSlice of one family of a Service that has no selector, with one
+// endpoint on the node, or none.
 func serveAt(t *testing.T, service string, family discovery.AddressType, n *cluster.Node) {
 	t.Helper()
 	s := &discovery.EndpointSlice{

@@ -14,8 +14,8 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// TestWaitsForKubeProxy starts a speaker on a node whose kube-proxy does not answer: it is not ready, and says why,
-// until kube-proxy goes on.
+// TestWaitsForKubeProxy starts a speaker on a node whose kube-proxy does not answer: it is not
+// ready, and says why, until kube-proxy goes on.
 func TestWaitsForKubeProxy(t *testing.T) {
 	saveLogsOnFailure(t)
 	allReady(t)

@@ -13,8 +13,8 @@ import (
 	"github.com/starling-lb/starling/e2e/probe"
 )
 
-// TestStationTookTheAddress: a machine takes an address a moment before a Service gets it, and says nothing, as most do. The
-// Service gets the other address of the pool at once.
+// TestStationTookTheAddress: a machine takes an address a moment before a Service gets it, and says
+// nothing, as most do. The Service gets the other address of the pool at once.
 func TestStationTookTheAddress(t *testing.T) {
 	for _, family := range []core.IPFamily{core.IPv4Protocol, core.IPv6Protocol} {
 		t.Run(string(family), func(t *testing.T) {

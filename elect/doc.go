@@ -1,8 +1,13 @@
 // Package elect is pure: it holds the elections of all bound addresses, turn by turn.
 //
-// [Roll] remembers the outcome of the last turn and what it depended on. A turn elects anew for the addresses of which something
-// changed, and when the members did it shifts all (see owner.Shift): so an edit among many addresses costs little more than
-// looking at each of them, and the death of a member hardly more than comparing what it owned. A [Seat] is a bound address at
-// its election. [Scopes] are what the pools' rules leave of the nodes, and [Spread] tells the lease protocol who would announce
-// a free address.
+// What one election is, package owner says: of the nodes that may have an address, those of the
+// best tier are left, and the one with the highest score owns it. A score is a hash of the node's
+// name and the address, so every speaker computes the same without a message.
+//
+// [Elections] remembers the results of the last turn and what they depended on. A turn elects anew
+// for the addresses about which something changed. When the members changed it shifts all of them
+// (see owner.Shift). So an edit among many addresses costs little more than looking at each of
+// them, and the death of a member hardly more than comparing what it owned. An [Election] is the
+// one of a bound address. [Scopes] are the nodes that the rules of the pools leave, and [Spread]
+// tells the lease protocol which node would announce a free address.
 package elect

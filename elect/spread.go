@@ -8,23 +8,23 @@ import (
 )
 
 // Spread tells the lease protocol who would announce which address, so that it picks addresses of
-// nodes that have few. It is made anew only when members, their networks or their tiers have changed:
-// the table counts all addresses again after that.
+// nodes that have few. It is made anew only when members, their networks or their tiers have
+// changed: the table counts all addresses again after that.
 type Spread struct {
-	voters *owner.Electorate
-	pools  *lease.Pools
-	scopes Scopes
-	terms  *lease.Spread
+	candidates *owner.Nodes
+	pools      *lease.Pools
+	scopes     Scopes
+	terms      *lease.Spread
 }
 
 // Of returns what is to be expected of the members of this turn. Endpoints do not count: a Service
 // that is to get an address has none yet, or will have others.
-func (s *Spread) Of(voters *owner.Electorate, pools *lease.Pools, scopes Scopes) *lease.Spread {
-	if s.voters != nil && s.voters.Equal(voters) && s.pools == pools && s.scopes.equal(scopes) {
+func (s *Spread) Of(candidates *owner.Nodes, pools *lease.Pools, scopes Scopes) *lease.Spread {
+	if s.candidates != nil && s.candidates.Equal(candidates) && s.pools == pools && s.scopes.equal(scopes) {
 		return s.terms
 	}
-	s.voters, s.pools, s.scopes = voters, pools, scopes
-	f := voters.Forecast()
+	s.candidates, s.pools, s.scopes = candidates, pools, scopes
+	f := candidates.Forecast()
 	s.terms = &lease.Spread{
 		Nodes: f.Nodes(),
 		Announcer: func(ip netip.Addr) string {
@@ -32,7 +32,7 @@ func (s *Spread) Of(voters *owner.Electorate, pools *lease.Pools, scopes Scopes)
 				return f.Owner(owner.VIP{IP: ip})
 			}
 			pool, _ := pools.Of(ip)
-			if scopes[pool].Rule.Weighed() {
+			if scopes.weighed(pool) {
 				return "" // To choose so that all have equally many would undo the weights.
 			}
 			return f.Owner(owner.VIP{IP: ip, Scope: scopes.Of(pool)})

@@ -6,9 +6,9 @@
 //
 // kube-proxy's choice of a backend is in the connection table (conntrack) of the node where the
 // connection began. Another node does not know it, would choose anew, and so ends the connection.
-// But the node where it began goes on forwarding what reaches it. So who takes an address from a
-// live node asks its own kernel about each packet, and passes on what belongs to no connection
-// there:
+// But the node where it began goes on forwarding what reaches it. So a node that takes an address
+// from a live node asks its own kernel about each packet, and passes on what belongs to no
+// connection there:
 //
 //	packet for a VIP                           this node
 //	begins a connection (SYN)                  forwards it, as ever
@@ -29,16 +29,16 @@
 //
 // No packet goes round. All pass down the list, the last one up to the owner, and the owner passes
 // on nothing that comes from a node of the list. Nodes that see moves at different moments cannot
-// send a packet to and fro either: nobody passes a packet back to the MAC that it came from. Each
-// pass also costs the packet one hop of its TTL.
+// send a packet back and forth either: nobody passes a packet back to the MAC that it came from.
+// Each pass also costs the packet one hop of its TTL.
 //
 // # The end
 //
-// A node that died is not passed to, since its kernel has forgotten everything. A node whose
-// speaker has left is passed to while its kernel replies to probes, and for as long as it is
-// remembered as a member. A day after the last move of an address its list is dropped: kube-proxy
-// has the kernel forget idle connections after a day. What an earlier process of the speaker passed
-// is still passed by the kernel, and is adopted.
+// A node that died is not passed to any more, since its kernel has forgotten everything. A node
+// whose speaker has left is passed to until its kernel is silent when probed, as when it boots, and
+// for as long as it is remembered as a member. A day after the last move of an address its list is
+// dropped: kube-proxy has the kernel forget idle connections after a day. What an earlier process
+// of the speaker passed is still passed by the kernel, and is adopted.
 //
 // The room is called flows and not chance or forwarding: flow is the RFC's word for what is kept,
 // and forwarding is what kube-proxy does. Package nft has the rules in the kernel.

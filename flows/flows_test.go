@@ -100,6 +100,8 @@ func TestStep(t *testing.T) {
 		"from nobody":                            {"b", ">b", nil},
 		"by somebody else":                       {"c", "a>b", nil},
 		"the old owner dies":                     {"b", "a>b -a", nil},
+		"the old owner dies and is back":         {"b", "a>b -a +a", nil},
+		"the oldest of three dies and is back":   {"c", "a>b b>c -a +a -b", nil},
 		"the old owner has left":                 {"b", "a>b ~a", both("1", "mac-a")},
 		"the old owner gives late packets":       {"a", "a>b", both("2", "mac-b, briefly")},
 		"for ten seconds":                        {"a", "a>b 10s", nil},
@@ -117,6 +119,7 @@ func TestStep(t *testing.T) {
 		"round":                                  {"a", "a>b b>c c>a", both("3", "mac-c mac-b")},
 		"five moves":                             {"e", "a>b b>c c>d d>e", both("4", "mac-d mac-c mac-b")},
 		"five moves, the oldest":                 {"a", "a>b b>c c>d d>e", nil},
+		"nobody has it, and who had it dies":     {"b", "a> -a +a >b", nil},
 		"nobody has it for a while":              {"b", "a> 1m >b", both("1", "mac-a")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,6 +207,11 @@ func TestLeft(t *testing.T) {
 	if got := s.step(""); len(got) != 1 || !strings.HasPrefix(got[0], vip6.String()) {
 		t.Errorf("passed to a silent kernel: %v", got)
 	}
+	s.turn.Answers[want[0]] = probe.Answer{}
+	if got := s.step("+a"); len(got) != 1 {
+		t.Errorf("passed to a kernel that has booted: %v", got)
+	}
+	s.step("~a")
 	delete(s.turn.Nodes, "a")
 	if got := s.step(""); got != nil {
 		t.Errorf("passed to a node that is forgotten: %v", got)
@@ -275,8 +283,8 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// TestLearnsWhoHasWhat: a process that begins learns who owns each address, which are no moves. What an
-// earlier one passed goes on.
+// TestLearnsWhoHasWhat: a process that begins learns who owns each address, which are no moves.
+// What an earlier one passed goes on.
 func TestLearnsWhoHasWhat(t *testing.T) {
 	t.Parallel()
 	s := on(t, "b")
@@ -321,6 +329,10 @@ func TestBounded(t *testing.T) {
 	r := s.Step(s.turn)
 	if len(r.Passes) != maxPasses {
 		t.Errorf("%d passes", len(r.Passes))
+	}
+	macs := slices.Repeat([]string{"mac"}, 10)
+	if got := len(bounded(slices.Repeat([]Pass{{MACs: macs}}, maxPasses))); got != maxMACs/10 {
+		t.Errorf("%d passes with ten MACs each", got)
 	}
 	if want := epoch.Add(longest); !r.Wake.Equal(want) {
 		t.Errorf("wakes at %v, want %v", r.Wake, want)

@@ -17,13 +17,13 @@ const (
 	longest = 24 * time.Hour
 	// maxEarlier bounds a list.
 	maxEarlier = 4
-	// maxPasses and maxMACs bound what is passed at a time: it must fit into one message to the
-	// kernel.
+	// maxPasses and maxMACs, of all passes together, bound what is passed at a time: it must fit
+	// into one message to the kernel.
 	maxPasses = 500
-	maxMACs   = 8
+	maxMACs   = 8 * maxPasses
 )
 
-// Table is who has had which address. Its zero value is ready to use.
+// Table says which nodes have had which address. Its zero value is ready to use.
 type Table struct {
 	lists   map[netip.Addr]list
 	adopted []Pass // of an earlier process; the nodes are not known yet
@@ -33,6 +33,7 @@ type Table struct {
 // list are the nodes that have had an address, the last owner first.
 type list struct {
 	nodes []string
+	lost  []string  // of these, those that know no connections any more
 	moved time.Time // last
 }
 
@@ -53,12 +54,56 @@ func (t *Table) Step(now Turn) (r Result) {
 			delete(t.lists, vip)
 			continue
 		}
+		l.forget(vip, now)
+		t.lists[vip] = l
 		r.add(vip, l, now)
 	}
 	slices.SortFunc(r.Passes, func(a, b Pass) int { return a.VIP.Compare(b.VIP) })
-	r.Passes = slices.CompactFunc(r.Passes, func(a, b Pass) bool { return a.VIP == b.VIP })
-	r.Passes = r.Passes[:min(len(r.Passes), maxPasses)]
+	r.Passes = bounded(slices.CompactFunc(r.Passes, func(a, b Pass) bool { return a.VIP == b.VIP }))
 	return r
+}
+
+// bounded are the first passes that fit. A guard is never shortened: without all MACs a packet
+// could go round.
+func bounded(all []Pass) []Pass {
+	macs := 0
+	for i, p := range all {
+		if macs += len(p.MACs); i == maxPasses || macs > maxMACs {
+			return all[:i]
+		}
+	}
+	return all
+}
+
+// forget notes which nodes beside the owner know their connections no more: one that died, or
+// boots, has forgotten them, also when it is back.
+func (l *list) forget(vip netip.Addr, now Turn) {
+	owner, _ := now.Owner(vip)
+	for _, name := range l.nodes {
+		if name != now.Self && name != owner && now.Nodes[name].down(vip, now) && !slices.Contains(l.lost, name) {
+			l.lost = append(slices.Clone(l.lost), name)
+		}
+	}
+}
+
+// down reports whether a node is dead, or its kernel was asked and is silent.
+func (n Node) down(vip netip.Addr, now Turn) bool {
+	if n.Owns || n.Dead {
+		return n.Dead
+	}
+	asked := n.probes(vip, now)
+	return len(asked) > 0 && !slices.ContainsFunc(asked, func(q probe.Question) bool { return !now.Answers[q].Silent })
+}
+
+// probes ask the kernel of a node whether it is there.
+func (n Node) probes(vip netip.Addr, now Turn) (all []probe.Question) {
+	to := n.reached(vip, now.Networks)
+	for _, mac := range n.MACs {
+		if to.IsValid() {
+			all = append(all, probe.Question{IP: to, MAC: mac, Host: true})
+		}
+	}
+	return all
 }
 
 // Lasting are the passes that go on when the process of this node ends.
@@ -66,8 +111,8 @@ func Lasting(all []Pass) []Pass {
 	return slices.DeleteFunc(slices.Clone(all), func(p Pass) bool { return p.Brief })
 }
 
-// moves are those of a turn. Until this node is settled it only learns who has which address, and nothing
-// moves but what it takes itself.
+// moves are those of a turn. Until this node is settled it only learns who has which address, and
+// nothing moves but what it takes itself.
 func (t *Table) moves(now Turn) []Move {
 	switch {
 	case t.settled:
@@ -99,7 +144,7 @@ func (t *Table) settle(now Turn) {
 	t.adopted = nil
 }
 
-// move notes a change of owner. Who died takes all that its kernel knew with it.
+// move notes a change of owner. A node that died takes all that its kernel knew with it.
 func (t *Table) move(m Move, now Turn) {
 	old := t.lists[m.VIP]
 	l := list{moved: now.Now}
@@ -113,6 +158,7 @@ func (t *Table) move(m Move, now Turn) {
 		}
 	}
 	l.nodes = l.nodes[:min(len(l.nodes), maxEarlier)]
+	l.lost = slices.DeleteFunc(slices.Clone(old.lost), func(name string) bool { return name == m.To || name == m.From })
 	t.lists[m.VIP] = l
 }
 
@@ -130,8 +176,12 @@ func (r *Result) add(vip netip.Addr, l list, now Turn) {
 		return
 	}
 	for _, name := range l.nodes[at+1:] {
-		to := now.Nodes[name].reached(vip, now.Networks)
-		if to.IsValid() && r.lives(now.Nodes[name], to, now) {
+		n := now.Nodes[name]
+		to, probes := n.reached(vip, now.Networks), n.probes(vip, now)
+		if !n.Owns { // its speaker has left
+			r.Ask = append(r.Ask, probes...)
+		}
+		if to.IsValid() && (n.Owns || len(probes) > 0) && !slices.Contains(l.lost, name) {
 			r.pass(Pass{VIP: vip, To: to, MACs: guard(at, l, name, now)}, l.moved.Add(longest))
 			return
 		}
@@ -144,7 +194,6 @@ func (r *Result) add(vip netip.Addr, l list, now Turn) {
 }
 
 func (r *Result) pass(p Pass, end time.Time) {
-	p.MACs = p.MACs[:min(len(p.MACs), maxMACs)]
 	r.Passes, r.Wake = append(r.Passes, p), wake.Earlier(r.Wake, end)
 }
 
@@ -171,20 +220,4 @@ func (n Node) reached(vip netip.Addr, networks []netip.Prefix) (to netip.Addr) {
 		}
 	}
 	return to
-}
-
-// lives reports whether the kernel of a node may still know its connections. That of a node whose
-// speaker has left is asked.
-func (r *Result) lives(n Node, at netip.Addr, now Turn) bool {
-	if n.Owns || n.Dead {
-		return n.Owns
-	}
-	silent := 0
-	for _, mac := range n.MACs {
-		q := probe.Question{IP: at, MAC: mac, Host: true}
-		if r.Ask = append(r.Ask, q); now.Answers[q].Silent {
-			silent++
-		}
-	}
-	return silent < len(n.MACs)
 }

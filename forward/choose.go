@@ -12,8 +12,8 @@ import (
 const (
 	// maxTargets is how many nodes one node tests, whatever their number.
 	maxTargets = 16
-	// maxPlaces is how many places of a target take turns.
-	maxPlaces = 4
+	// MaxPlaces is how many places of one node take turns: nobody need tell more.
+	MaxPlaces = 4
 )
 
 // retarget brings the targets up to the world.
@@ -29,12 +29,16 @@ func (m *Machine) retarget(now time.Time) {
 			t = &target{next: now}
 		}
 		if n.Absent && !t.Absent {
-			t.next, t.say = now, now
+			t.next, t.say, t.unproved = now, now, now
+			t.page.next, t.page.missed = now, 0
 		}
 		t.Node, t.places, t.left = *n, m.choose(n), time.Time{}
+		m.back(t)
 		if len(t.places) == 0 {
 			m.close(t)
-			t.drops = nil
+			if t.drops != nil && t.drops.Other != "" {
+				t.drops = nil
+			}
 		}
 		targets[n.Name] = t
 	}
@@ -78,8 +82,8 @@ func (m *Machine) tests(n *Node) bool {
 	return higher < m.cfg.Timing.Testers
 }
 
-// choose are the places that n is asked for, one of each address: its own, or if it has none those of others, which
-// it may just route.
+// choose are the places that n is asked for, one of each address: its own, or if it has none those
+// of others, which it may just route.
 func (m *Machine) choose(n *Node) []Place {
 	all := m.usable(n, func(p *Place) bool { return p.Owner == n.Name })
 	if len(all) == 0 {
@@ -91,7 +95,7 @@ func (m *Machine) choose(n *Node) []Place {
 			cmp.Compare(owner.ScoreKey(m.cfg.Self, a.At.String()), owner.ScoreKey(m.cfg.Self, b.At.String())),
 			a.At.Compare(b.At))
 	})
-	return all[:min(len(all), maxPlaces)]
+	return all[:min(len(all), MaxPlaces)]
 }
 
 // usable are the places of those wanted that n can be asked for, and that this node can ask for.
@@ -139,8 +143,8 @@ func (m *Machine) suits(n *Node, p *Place) bool {
 	return m.on(n.Networks, p.At.Addr())
 }
 
-// on reports whether an address is on one of the networks, or on nobody's, and then of a family that
-// they are of.
+// on reports whether an address is on one of the networks, or on nobody's, and then of a family
+// that they are of.
 func (m *Machine) on(networks []netip.Prefix, ip netip.Addr) bool {
 	if within(networks, ip) {
 		return true

@@ -1,26 +1,27 @@
-// Package forward finds out from outside which nodes forward what comes for the addresses of Services.
-// It is pure: it does no I/O, reads no clock and logs nothing. [Machine.Step] takes what happened,
-// [Machine.Ready] says what to ask and what to report, and when to call again.
+// Package forward finds out from outside which nodes forward packets for the addresses of Services.
+// It is pure: it does no I/O, reads no clock and logs nothing. [Machine.Step] takes an event, and
+// [Machine.Ready] returns what to ask, what to report, and when to call again.
 //
-// Packets for an address are forwarded by the kernel of the node that announces it, by rules that
-// kube-proxy and the network plugin have put there. They may be gone while kube-proxy says that it is
-// well, and while the node's speaker is well or away. No speaker can test its own node, since its own
+// The kernel of the node that announces an address forwards its packets, by rules that kube-proxy
+// and the network plugin have put there. The rules may be gone although kube-proxy says that it is
+// well, and whether or not the node's speaker runs. No speaker can test its own node, since its own
 // packets take another way. So its peers do.
 //
 // # The question
 //
-// A tester begins a TCP connection with a port of a Service, as a client does, but by the MAC of the
-// node that it tests. If that is accepted (SYN and ACK) within 200 ms, the node forwards, and the
-// tester resets the connection. A refusal says nothing: it may come from any place.
+// A tester opens a TCP connection to a port of a Service, as a client does, but sends it to the MAC
+// of the node under test. If the connection is accepted (SYN and ACK) within 200 ms, the node
+// forwards, and the tester resets the connection. A refusal proves nothing: it may come from any
+// place.
 //
 // # Who tests whom
 //
-// Every node that could own addresses, or whose speaker is absent, is tested by the two others on its
-// networks that rank highest for its name (rendezvous hashing, package owner). Each tester asks once a
-// second, and twice if the speaker is absent. It takes turns with four [Place] values at most: those
-// that the node announces, and if it announces none, as one that drops, those of others. Those of
-// policy Cluster go before those of policy Local. A Service of policy Local is asked for only where it
-// has an endpoint.
+// Every node that could own addresses, or whose speaker is absent, has two testers: the two others
+// on its networks that rank highest for its name (rendezvous hashing, package owner). Each tester
+// asks once a second, and twice a second if the speaker is absent. It takes turns with up to four
+// [Place] values. These are addresses that the node announces. If it announces none, as a node that
+// drops does, they are addresses of others. Services of policy Cluster come before those of policy
+// Local. A Service of policy Local is tested only on nodes that have an endpoint of it.
 //
 // # What follows
 //
@@ -35,21 +36,42 @@
 //	any           silent             there is nobody            nothing
 //	(it drops)    answered           (not asked)                three rounds in a row: it forwards again
 //
-// A node without rules is still a router: it sends on what comes for an address that another node
-// announces, and that one forwards it. So an answer by the MAC of the announcer, where another node was
-// asked, is neither one nor the other: nothing follows from it.
+// "Routed" means that the answer came from the MAC of the node that announces the address, although
+// the tester asked another node. A node without rules is still a router: it sends the packet on to
+// the announcer, and that one forwards it. So nothing follows from such an answer.
 //
-// A comparison asks the same questions at the same time by the node and by another one, eight times
-// for each of the two addresses. The node drops only if not one of its own was answered, and all of
-// one address were by the other. So a Service that is dead everywhere decides nothing, and neither
-// does one of which some endpoints are dead: for a node to be blamed wrongly, sixteen choices among
-// the endpoints must come out one way. A comparison that decides nothing is followed by a rest of five
-// seconds.
+// A comparison asks the same questions at the same time through the node and through another one,
+// eight times for each of the two addresses. The node drops only if none of its own was answered,
+// and all of one address were answered through the other node. So a Service that is dead everywhere
+// decides nothing. Neither does one with some dead endpoints: to blame a node wrongly, sixteen
+// choices among the endpoints must come out one way. After a comparison that decides nothing, the
+// tester rests for five seconds.
 //
-// The caller names no node as ready whose host this one does not hear: the link between the two may be
-// broken, and no other. It names no place whose Service or endpoints have just changed: kube-proxy of one
-// node may be later than that of another.
+// The caller does not name a node as ready if this node does not hear its host: only the link
+// between the two may be broken. It does not name a place whose Service or endpoints have just
+// changed: kube-proxy on one node may be later than on another.
 //
-// A node that drops is told so again and again by its testers ([Report]), and goes behind all others.
-// It goes on being tested. If its speaker is absent, all nodes are told, and its absence ends.
+// # Nothing to ask for
+//
+// A node may announce addresses, and none that can be asked for: they have UDP ports alone, or let
+// testers not in. While its speaker runs, that one sees whether kube-proxy is there (package
+// proxy). While it is absent, its testers look whether anybody listens on kube-proxy's port of the
+// node, by the same question:
+//
+//	kube-proxy's port      the node forwards others' addresses   then
+//	answers                any                                   nothing
+//	answered once, silent  any                                   three questions in a row: its absence ends
+//	never answered         yes, within 10 s                      nothing
+//	never answered         no                                    after 10 s its absence ends
+//
+// Each tester goes by what itself was answered, so a port that is nowhere reachable says nothing.
+// It asks every 10 s before the absence, to know the port. Nothing follows from a silent port while
+// the tester's own kube-proxy is gone as well, nor ever for a node that announces an address which
+// no other node may announce: nobody would take it over.
+//
+// # Reports
+//
+// The testers of a node that drops send it a [Report] at each round, which counts for 5 s, and it
+// goes behind all others. They go on testing it. If its speaker is absent they report to all nodes,
+// and its absence ends.
 package forward

@@ -25,6 +25,9 @@ type Timing struct {
 	Copies        int           // of each question of a comparison
 	Others        int           // nodes that are compared with
 	Again         int           // rounds answered in a row until a node that drops forwards again
+	Page          time.Duration // from one question for a page to the next, while the speaker is there
+	Misses        int           // questions for a page in a row without an answer: kube-proxy is gone
+	Unproved      time.Duration // for how long a speaker may be absent while nothing can be tested
 }
 
 // Memory is Timing.Memory of the standard timing.
@@ -35,6 +38,7 @@ func Times() Timing {
 	return Timing{
 		Every: time.Second, Absent: 500 * time.Millisecond, Wait: 200 * time.Millisecond, Rest: 5 * time.Second,
 		Memory: Memory, Testers: 2, Copies: 8, Others: 2, Again: 3,
+		Page: 10 * time.Second, Misses: 3, Unproved: 10 * time.Second,
 	}
 }
 
@@ -44,6 +48,7 @@ type (
 	World struct {
 		Networks []netip.Prefix // of this node
 		Ready    bool           // this node may test others
+		Proxy    bool           // kube-proxy of this node is up
 		Nodes    []Node         // the others, sorted by name
 		Places   []Place
 	}
@@ -57,11 +62,14 @@ type (
 // Node is another node.
 type Node struct {
 	Name     string
-	Networks []netip.Prefix // that it speaks on, masked
-	MACs     []string       // as net.HardwareAddr writes them
-	Ready    bool           // it could own addresses
-	Absent   bool           // its speaker is away: it tests nobody
-	Drops    bool           // it says itself that it does not forward
+	Networks []netip.Prefix   // that it speaks on, masked
+	MACs     []string         // as net.HardwareAddr writes them
+	Ready    bool             // it could own addresses
+	Absent   bool             // its speaker is away: it tests nobody
+	Drops    bool             // it says itself that it does not forward
+	Holds    bool             // it announces an address at least
+	Only     bool             // of these, one at least that no other node may announce
+	Pages    []netip.AddrPort // where its kube-proxy may be asked
 }
 
 // Place is a port of a Service that can be asked for.
@@ -78,7 +86,9 @@ type Question struct {
 	To  netip.AddrPort
 }
 
-// Report is what a node, or all, are told of one that is tested.
+// Report is what a node, or all, are told of one that is tested. One without Other is about a node
+// whose speaker is absent, and goes to all: its kube-proxy, at At, is gone, or without At, nothing
+// of it can be tested.
 type Report struct {
 	About    string
 	To       string // "" is every node
@@ -120,6 +130,9 @@ func (m *Machine) Step(e any, now time.Time) {
 		m.world = e
 		m.retarget(now)
 	case Reply:
+		if m.seen(e.ID, now) {
+			return
+		}
 		if a := m.open[e.ID]; a != nil && now.Before(a.of.round.end) {
 			m.count(a, m.routed(a, e.MAC))
 		}
@@ -152,6 +165,7 @@ func (m *Machine) advance(t *target, now time.Time) {
 		t.next = now.Add(m.pace(t))
 		m.single(t, first, now)
 	}
+	m.look(t, now)
 }
 
 // conclude says what follows from a round: the table in the package comment.
@@ -160,6 +174,7 @@ func (m *Machine) conclude(t *target, now time.Time) {
 	m.close(t)
 	switch {
 	case r.own > 0:
+		t.unproved = now
 		m.answered(t)
 	case t.drops != nil:
 		t.streak = 0
@@ -181,7 +196,7 @@ func (m *Machine) answered(t *target) {
 	if t.streak++; t.drops == nil || t.streak < m.cfg.Timing.Again {
 		return
 	}
-	m.out.Reports = append(m.out.Reports, Report{About: t.Name, To: t.told(), Forwards: true})
+	m.out.Reports = append(m.out.Reports, Report{About: t.Name, To: t.to(), Forwards: true})
 	t.drops = nil
 }
 
@@ -192,7 +207,7 @@ func (m *Machine) repeat(t *target, now time.Time) {
 	}
 	t.say = now.Add(m.pace(t))
 	r := *t.drops
-	r.To, t.drops.First = t.told(), false
+	r.To, t.drops.First = t.to(), false
 	m.out.Reports = append(m.out.Reports, r)
 }
 

@@ -65,8 +65,8 @@ func TestBrokenEndpoints(t *testing.T) {
 	}
 }
 
-// TestFoundInTime: whatever the moment, a node whose rules are gone is found within 1.6 s, and within
-// 1.1 s if its speaker is absent.
+// TestFoundInTime: whatever the moment, a node whose rules are gone is found within 1.6 s, and
+// within 1.1 s if its speaker is absent.
 func TestFoundInTime(t *testing.T) {
 	t.Parallel()
 	for what, most := range map[string]time.Duration{"n2": 1600 * time.Millisecond, "n2=absent": 1100 * time.Millisecond} {

@@ -20,11 +20,14 @@ type target struct {
 	drops  *Report   // nil: it forwards, as far as is known
 	say    time.Time // when to report that again
 	streak int       // rounds in a row that were answered
-	left   time.Time // since when it is no target any more, and all are told why; zero: it is one
+	left   time.Time // since when it is no target any more, and all were sent the reason; zero: it is one
+
+	page     page
+	unproved time.Time // since when its speaker is absent, and nothing proves that it forwards
 }
 
-// told is who hears of the target: itself, or all if its speaker does not hear it.
-func (t *target) told() string {
+// to is who hears of the target: itself, or all if its speaker does not hear it.
+func (t *target) to() string {
 	if t.Absent {
 		return ""
 	}
@@ -36,8 +39,12 @@ func (t *target) wake() (due time.Time) {
 	if t.drops != nil {
 		due = t.say
 	}
+	if !t.left.IsZero() {
+		return due
+	}
+	due = wake.Earlier(due, t.page.wake)
 	switch {
-	case !t.left.IsZero() || len(t.places) == 0:
+	case len(t.places) == 0:
 		return due
 	case t.round.asking():
 		return wake.Earlier(due, t.round.end)
@@ -76,8 +83,8 @@ type ask struct {
 	answered bool
 }
 
-// decided reports whether a round need not wait for more answers. One that was routed may be followed by
-// another, through another interface.
+// decided reports whether a round need not wait for more answers. One that was routed may be
+// followed by another, through another interface.
 func (r *round) decided() bool { return r.own > 0 }
 
 // count notes an answer, the first one of those that say the same.
@@ -97,8 +104,8 @@ func (m *Machine) count(a *ask, routed bool) {
 	}
 }
 
-// routed reports whether an answer comes from the node that announces the address, though another one was
-// asked. That one may have no rules, and have sent the packet on as any router does.
+// routed reports whether an answer comes from the node that announces the address, though another
+// one was asked. That one may have no rules, and have sent the packet on as any router does.
 func (m *Machine) routed(a *ask, mac string) bool {
 	r := &a.of.round
 	asked, announcer := a.of.Name, r.asked[a.place].Owner
@@ -127,8 +134,8 @@ func (m *Machine) single(t *target, s step, now time.Time) {
 	t.turn++
 }
 
-// compare begins a round that asks for the last two places by the target and by another node, unless
-// there is none, or all of them were asked in vain.
+// compare begins a round that asks for the last two places by the target and by another node,
+// unless there is none, or all of them were asked in vain.
 func (m *Machine) compare(t *target, now time.Time) {
 	places := t.lastTwo()
 	others := m.others(t, places)

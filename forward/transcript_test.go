@@ -5,49 +5,30 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/starling-lb/starling/transcript"
 )
 
-// TestTranscripts runs the transcripts of testdata, which read as the protocol: a line that begins with
-// > is an event, the lines below it are what followed. UPDATE_TRANSCRIPTS=1 writes them anew.
+// TestTranscripts runs the transcripts of testdata, which read as the protocol: a line that begins
+// with > is an event, the lines below it are what followed. UPDATE_TRANSCRIPTS=1 writes them anew.
 //
 //	> nodes n2 n3=absent n4=drops n5=unready+far  the others, as n1 sees them; n1 itself tests
+//	> nodes n2=absent+holds+only                  it announces addresses; one that nobody else may announce
 //	> self unready                                n1 tests nobody from now on; ready: it does
+//	> self bare                                   kube-proxy of n1 is gone
+//	> pages n2 n3                                 whose kube-proxies answer, at ports of their hosts
 //	> places n2:1 n2:2=n2+n3 n3:3                 who announces 198.18.64.X, and policy Local: who has endpoints
 //	> answers n2 n3=1+2 n4=1*5                    who has what answered, after 1 ms: all, some addresses, five
 //	                                              times of eight
 //	> routes n2                                   who has no rules: it routes to the announcer, which answers
 //	> run 3s                                      time passes
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("transcripts: %v, %v", files, err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := replay(t, string(want))
-			if got == string(want) {
-				return
-			}
-			if os.Getenv("UPDATE_TRANSCRIPTS") != "" {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			t.Errorf("the transcript is not what happens:\n%s", got)
-		})
-	}
+	transcript.Compare(t, replay)
 }
 
 // replay runs the events of a transcript, and returns it with what follows from them.
@@ -79,6 +60,7 @@ type rig struct {
 	see     World
 	answers map[string]map[int]int // by node and address: how often of eight; address 0: all
 	routes  []string               // nodes without rules
+	pages   []string               // nodes whose kube-proxy answers
 	late    []Reply                // on their way
 }
 
@@ -91,7 +73,7 @@ func newRig(out *strings.Builder) *rig {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	return &rig{
 		Machine: New(Config{Self: "n1"}), out: out, begin: begin, now: begin,
-		see: World{Networks: []netip.Prefix{home}, Ready: true}, answers: map[string]map[int]int{},
+		see: World{Networks: []netip.Prefix{home}, Ready: true, Proxy: true}, answers: map[string]map[int]int{},
 	}
 }
 
@@ -109,6 +91,10 @@ func nodeOf(word string) Node {
 			n.Absent = true
 		case "drops":
 			n.Drops = true
+		case "holds":
+			n.Holds, n.Pages = true, []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, 0, name[1] - '0'}), 10256)}
+		case "only":
+			n.Only = true
 		case "unready":
 			n.Ready = false
 		case "far":
@@ -138,7 +124,7 @@ func (r *rig) do(words []string) error {
 			r.see.Nodes = append(r.see.Nodes, nodeOf(w))
 		}
 	case "self":
-		r.see.Ready = words[1] == "ready"
+		r.see.Ready, r.see.Proxy = words[1] != "unready", words[1] != "bare"
 	case "places":
 		r.see.Places = nil
 		for _, w := range words[1:] {
@@ -163,6 +149,9 @@ func (r *rig) do(words []string) error {
 		return nil
 	case "routes":
 		r.routes = words[1:]
+		return nil
+	case "pages":
+		r.pages = words[1:]
 		return nil
 	case "run":
 		d, err := time.ParseDuration(words[1])
@@ -205,6 +194,13 @@ func (r *rig) turn() time.Time {
 	ready := r.Ready(r.now)
 	times := map[string]int{}
 	for _, q := range ready.Questions {
+		if q.To.Port() == 10256 {
+			r.write("ask %s for its kube-proxy", q.MAC)
+			if slices.Contains(r.pages, q.MAC) {
+				r.late = append(r.late, Reply{q.ID, q.MAC})
+			}
+			continue
+		}
 		n := int(q.To.Addr().As4()[3])
 		line := fmt.Sprintf("ask %s for .%d", q.MAC, n)
 		if times[line]++; (times[line]-1)%8 < max(r.answers[q.MAC][0], r.answers[q.MAC][n]) {
@@ -225,13 +221,18 @@ func (r *rig) turn() time.Time {
 		if to == "" {
 			to = "all"
 		}
-		if x.Forwards {
+		again := ""
+		if !x.First {
+			again = ", again"
+		}
+		switch {
+		case x.Forwards:
 			r.write("tell %s: %s forwards again", to, x.About)
-		} else {
-			again := ""
-			if !x.First {
-				again = ", again"
-			}
+		case x.Other == "" && x.At.IsValid():
+			r.write("tell %s%s: %s has no kube-proxy", to, again, x.About)
+		case x.Other == "":
+			r.write("tell %s%s: %s cannot be tested", to, again, x.About)
+		default:
 			r.write("tell %s%s: %s drops .%d, which %s has answered", to, again, x.About, x.At.Addr().As4()[3], x.Other)
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Code is the name of one kind of condition, for programs. It stays the same in every release, whatever the words are.
+// Code is the name of one kind of condition, for programs. It stays the same in every release,
+// whatever the words are.
 type Code string
 
 // Codes of conditions of the speaker's own node.
@@ -46,16 +47,17 @@ const (
 const (
 	NodeLost           Code = "node-lost"
 	GossipBlocked      Code = "gossip-blocked"
-	GossipGivenUp      Code = "gossip-given-up"
+	GossipDeclaredDead Code = "gossip-given-up"
 	GossipUDPBlocked   Code = "gossip-udp-blocked"
 	GossipNoFamily     Code = "gossip-no-family"
 	GossipKeyMismatch  Code = "gossip-key-mismatch"
 	OtherCluster       Code = "other-cluster"
 	PeerNoSpeaker      Code = "peer-no-speaker"
 	NodeNameTwice      Code = "node-name-twice"
+	KernelSilent       Code = "kernel-silent"
 	MACTwice           Code = "mac-twice"
 	MachineTwice       Code = "machine-twice"
-	TroublesUnlisted   Code = "troubles-unlisted"
+	ProblemsUnlisted   Code = "troubles-unlisted"
 	ConfigDiffers      Code = "config-differs"
 	NodeNotReady       Code = "node-not-ready"
 	NodeOutOfTouch     Code = "node-out-of-touch"
@@ -86,6 +88,7 @@ const (
 	EndpointsOfOtherFamily Code = "endpoints-of-other-family"
 	EndpointsWithoutNode   Code = "endpoints-without-node"
 	PoolFull               Code = "pool-full"
+	NamespaceLimit         Code = "namespace-limit"
 	PoolNearlyFull         Code = "pool-nearly-full"
 	PoolOverlapsNodes      Code = "pool-overlaps-nodes"
 	LeasesOfOthers         Code = "leases-of-others"
@@ -108,6 +111,23 @@ const (
 	AddressListed          Code = "address-in-external-ips"
 )
 
+// Codes of conditions of BGP routers.
+const (
+	NoRouterSession   Code = "no-router-session"
+	RouterUnusable    Code = "router-unusable"
+	RouterPassword    Code = "router-password"
+	RouterUnreachable Code = "router-unreachable"
+	RouterRefuses     Code = "router-refuses"
+	RouterWrongAS     Code = "router-wrong-as"
+	RouterRejects     Code = "router-rejects"
+	RouterSilent      Code = "router-silent"
+	RouterFlaps       Code = "router-flaps"
+	RouterOnePath     Code = "router-one-path"
+	RouterNoFamily    Code = "router-no-family"
+	RouterNoBFD       Code = "router-no-bfd"
+	NotRouted         Code = "not-routed"
+)
+
 // Rule is what goes with a code.
 type Rule struct {
 	Code     Code
@@ -122,9 +142,16 @@ type Rule struct {
 	Unready  bool          // it keeps the node from doing its whole job
 }
 
-// settled is how long must last what is often over sooner and then needs nobody, such as a speaker that starts and is heard on
-// the wire before it has joined.
+// settled is how long must last what is often over sooner and then needs nobody, such as a speaker
+// that starts and is heard on the wire before it has joined.
 const settled = 3 * time.Second
+
+// routerTime is how long a session with a router may take until somebody is to look.
+const routerTime = 15 * time.Second
+
+// kernelTime is how long the kernel of a node must be silent: one that never replied is asked again
+// after ten seconds.
+const kernelTime = 15 * time.Second
 
 const (
 	waitSecond = "wait a second"
@@ -133,7 +160,7 @@ const (
 	applyRBAC  = "apply manifests/base/rbac.yaml again, and see that the pod uses the ServiceAccount starling"
 	seeAPI     = "see whether the API server runs and this node reaches it; announcing goes on meanwhile"
 	// onlyKnown ends the advice where something may serve the Service that is no endpoint.
-	onlyKnown = "; starling announces an address only while it knows of an endpoint behind it"
+	onlyKnown = "; starling announces an address only while it knows of an endpoint behind it. Where something else serves the Service, such as a gateway of the CNI, annotate it: starling-lb.io/endpoints: ignore"
 	editAsk   = "correct the annotations of the Service; `starling pools` shows the pools"
 )
 
@@ -176,7 +203,7 @@ var rules = []Rule{
 	},
 	{
 		Code: NodeLost, Severity: Error, About: on(KindNode), After: settled, Event: "SpeakerLost", Meaning: "Neither gossip nor the wire reaches the speaker of the node.",
-		Advice: "see whether the node is up, its link, and its speaker: kubectl get nodes; kubectl -n starling-system get pods -o wide", Hides: []Code{GossipBlocked, GossipUDPBlocked},
+		Advice: "see whether the node is up, its link, and its speaker: `kubectl get nodes`, `kubectl -n starling-system get pods -o wide`", Hides: []Code{GossipBlocked, GossipUDPBlocked},
 	},
 	{
 		Code: KubeProxyMissing, Severity: Error, About: on(KindNode), Event: "KubeProxyMissing", Meaning: "kube-proxy does not run on the node, although it did or other nodes have one. These announce first.",
@@ -217,9 +244,57 @@ var rules = []Rule{
 	},
 	{
 		Code: AllNodesExcluded, Severity: Error, About: on(KindAddress), Event: "NoEligibleNode", Meaning: "No node announces the address, because all ready nodes are excluded by label, as those of a control plane are.",
-		Advice: "let nodes announce: kubectl label nodes NODE node.kubernetes.io/exclude-from-external-load-balancers-, or start the speakers with --ignore-exclude-label",
+		Advice: "let nodes announce: `kubectl label nodes NODE node.kubernetes.io/exclude-from-external-load-balancers-`, or start the speakers with --ignore-exclude-label",
+	},
+	{
+		Code: NoRouterSession, Severity: Error, About: on(KindRouter), After: routerTime, Event: "RouterLost", Meaning: "No node has a session with a BGP router, so the router knows no way to addresses of Services.",
+		Advice: "`starling doctor` says of each node why not",
+	},
+	{
+		Code: RouterUnusable, Severity: Error, About: on(KindRouter), Local: true, Event: "RouterLost", Meaning: "The speaker of the node cannot begin a session with a BGP router.",
+		Advice: "see the words: a source address must be the node's, and a password needs a kernel with TCP MD5 signatures",
+	},
+	{
+		Code: RouterPassword, Severity: Error, About: on(KindRouter), Local: true, After: settled, Event: "RouterLost", Meaning: "The password for a BGP router cannot be read. Without one that was read before there is no session.",
+		Advice: "see that the file or Secret is there, and that the speaker may read it: docs/bgp.md has the Role",
 	},
 
+	{
+		Code: RouterUnreachable, Severity: Warning, About: on(KindRouter), Local: true, After: routerTime, Event: "RouterLost", Meaning: "The node reaches nothing at the address and port of a BGP router.",
+		Advice: "see that the router is up, and that TCP port 179 passes between it and the node; with a password, that both have the same; with a router several hops away, that multihop is set",
+	},
+	{
+		Code: RouterRefuses, Severity: Warning, About: on(KindRouter), Local: true, After: routerTime, Event: "RouterLost", Meaning: "A BGP router refuses the node's connection.",
+		Advice: "see that BGP runs on the router, listens on this port, and has the node as a neighbor",
+	},
+	{
+		Code: RouterWrongAS, Severity: Warning, About: on(KindRouter), Local: true, After: routerTime, Event: "RouterLost", Meaning: "A BGP router has another AS number than configured, or expects another one of the node.",
+		Advice: "compare asn of the key bgp and of the peer with the router's own and its remote-as for the nodes",
+	},
+	{
+		Code: RouterRejects, Severity: Warning, About: on(KindRouter), Local: true, After: routerTime, Event: "RouterLost", Meaning: "A BGP router ends the session with the node by a notification.",
+		Advice: "see the words and the router's log: mostly it has no neighbor of the node's address, or takes no more of them",
+	},
+	{
+		Code: RouterSilent, Severity: Warning, About: on(KindRouter), Local: true, After: routerTime, Event: "RouterLost", Meaning: "A BGP router takes the connection and says nothing, or fell silent.",
+		Advice: "see the router's log, its load, and the link; a firewall that forgets connections does the same",
+	},
+	{
+		Code: RouterFlaps, Severity: Warning, About: on(KindRouter), Local: true, Event: "RouterLost", Meaning: "The session with a BGP router came and went too often and is held back for a while.",
+		Advice: "see the router's log, and the link between both; the words say how the last session ended",
+	},
+	{
+		Code: RouterOnePath, Severity: Warning, About: on(KindRouter), Local: true, Meaning: "A BGP router takes one path for each prefix only, though few speakers are to announce all nodes to it. It uses one node at a time.",
+		Advice: "let the router receive several paths (add-path, RFC 7911), or set sessions: each",
+	},
+	{
+		Code: RouterNoFamily, Severity: Warning, About: on(KindRouter), Local: true, Meaning: "A BGP router takes no paths of an IP family that addresses of Services have.",
+		Advice: "activate the family for the nodes on the router",
+	},
+	{
+		Code: RouterNoBFD, Severity: Warning, About: on(KindRouter), Local: true, After: settled, Meaning: "BFD is configured for a BGP router and does not run beside the node's session. Either end notices the silence of the other after the hold time only.",
+		Advice: "see that the router has BFD for the node, that UDP port 3784 (4784 with multihop) passes both ways, and that nothing else listens there on the node: `ss -lunp`",
+	},
 	{
 		Code: GossipBlocked, Severity: Warning, About: on(KindNode), Local: true, After: settled, Event: "GossipBlocked", Meaning: "Gossip does not reach the node, though its speaker answers on the wire.",
 		Advice: openGossip, Hides: []Code{GossipUDPBlocked},
@@ -242,24 +317,28 @@ var rules = []Rule{
 	},
 	{Code: NodeNameTwice, Severity: Warning, About: on(KindNode), Local: true, Meaning: "Two speakers have the same node name.", Advice: "give each node a name of its own (--node-name)"},
 	{
+		Code: KernelSilent, Severity: Warning, About: on(KindNode), Local: true, After: kernelTime, Meaning: "The kernel of the node replies to no ARP request or neighbor solicitation of a node that watches it, though its speaker lives. So gossip alone notices its death, and its addresses move when its speaker is away.",
+		Advice: "see on NAME why its kernel does not reply to other nodes: `arptables -L`, `nft list ruleset`, `sysctl -a --pattern arp_ignore`; else see whether a switch limits or checks ARP",
+	},
+	{
 		Code: MACTwice, Severity: Warning, About: on(KindCluster), After: settled, Meaning: "Interfaces of two nodes have the same MAC, as those of cloned virtual machines have. Where they are on one network, neither is reached reliably.",
 		Advice: "give each interface a MAC of its own, in the settings of the virtual machine, and restart its node",
 	},
 	{
 		Code: MachineTwice, Severity: Warning, About: on(KindCluster), After: settled, Meaning: "Two nodes have the same machine identity (/etc/machine-id), as cloned virtual machines have. DHCP clients and systemd make addresses and MACs from it, so the two may get the same.",
-		Advice: "give one of them another: remove /etc/machine-id there, run systemd-machine-id-setup, and restart the node",
+		Advice: "give one of them another: remove /etc/machine-id there, run `systemd-machine-id-setup`, and restart the node",
 	},
-	{Code: TroublesUnlisted, Severity: Warning, About: on(KindNode), Local: true, Meaning: "More peers cause trouble than are remembered."},
+	{Code: ProblemsUnlisted, Severity: Warning, About: on(KindNode), Local: true, Meaning: "More peers have problems with gossip than are remembered."},
 	{
 		Code: ConfigDiffers, Severity: Warning, About: on(KindCluster, KindNode), Meaning: "Some nodes have other pools or another class in force than this one. Until all agree, bound addresses stay as they are.",
 		Advice: "compare --config, --pool and --lb-class of the nodes, and look at their conditions",
 	},
 	{
 		Code: SpeakerMissing, Severity: Warning, About: on(KindNode), After: time.Minute, Meaning: "No speaker of the node was ever heard, though the DaemonSet selects the node.",
-		Advice: "see the node and its pod: kubectl get nodes; kubectl -n starling-system get pods -o wide",
+		Advice: "see the node and its pod: `kubectl get nodes`, `kubectl -n starling-system get pods -o wide`",
 	},
 	{
-		Code: MemberWithoutNode, Severity: Warning, About: on(KindCluster), After: settled, Meaning: "A member of the gossip has a name that no Node of Kubernetes has. It has the gossip key, owns nothing, and its word counts for nothing.",
+		Code: MemberWithoutNode, Severity: Warning, About: on(KindCluster), After: settled, Meaning: "A member of the gossip has a name that no Node of Kubernetes has. It has the gossip key, and is refused.",
 		Advice: "if it is a node of yours, give it the name of its Node (--node-name); else somebody has the key: `starling key rotate`",
 	},
 	{Code: NodeNotReady, Severity: Warning, About: on(KindNode), Meaning: "The speaker of the node says that it is not ready.", Advice: "ask it why: `starling status --node NAME`"},
@@ -299,7 +378,7 @@ var rules = []Rule{
 	},
 	{
 		Code: ViewsDiffer, Severity: Warning, About: on(KindNode), Local: true, Meaning: "The speaker of the node sees addresses at other announcers than this one.",
-		Advice: "compare the pages of both: which one has old news, or does not reach the others?",
+		Advice: "compare both views (`starling status --node NAME`): which one has old news, or does not reach the others?",
 	},
 	{
 		Code: PoolOverlapsNodes, Severity: Warning, About: on(KindPool), After: settled, Event: "PoolOverlapsNodes", Meaning: "A pool contains addresses of nodes. They are never handed out.",
@@ -309,7 +388,7 @@ var rules = []Rule{
 		Code: WriteRefused, Severity: Warning, About: on(KindNode), Local: true, Meaning: "The API server does not take what the speaker writes into the status of a Service, or Events, as when a webhook or a policy forbids it.",
 		Advice: "see why: the words name the webhook or policy, which should let the ServiceAccount starling write services/status and events",
 	},
-	{Code: PoolNearlyFull, Severity: Warning, About: on(KindPool), Meaning: "At least 90 % of a pool's addresses of one family are used.", Advice: "add addresses to the pool before a Service has to wait"},
+	{Code: PoolNearlyFull, Severity: Warning, About: on(KindPool), Meaning: "At least 90 % of a pool's addresses of one family are used or reserved.", Advice: "add addresses to the pool before a Service has to wait"},
 	{
 		Code: LeasesOfOthers, Severity: Warning, About: on(KindCluster), Meaning: "Services whose leases another installation wrote show addresses of our pools.",
 		Advice: "if that installation is gone, remove the annotation starling-lb.io/lease there",
@@ -325,11 +404,11 @@ var rules = []Rule{
 	},
 	{
 		Code: NoEndpoint, Severity: Warning, About: on(KindAddress), Event: "NoEligibleNode", Meaning: "No node announces the address, because the EndpointSlices of its Service are empty.",
-		Advice: "see whether pods match the selector of the Service, and run (kubectl get pods)" + onlyKnown,
+		Advice: "see whether pods match the selector of the Service, and run: `kubectl get pods`" + onlyKnown,
 	},
 	{
 		Code: NoServingEndpoint, Severity: Warning, About: on(KindAddress), Event: "NoEligibleNode", Meaning: "No node announces the address, because no endpoint of its Service is ready.",
-		Advice: "see why the pods of the Service are not ready (kubectl get pods)",
+		Advice: "see why the pods of the Service are not ready: `kubectl get pods`",
 	},
 	{
 		Code: EndpointsOfOtherFamily, Severity: Warning, About: on(KindAddress), Event: "NoEligibleNode", Meaning: "No node announces the address, because all endpoints of its Service are of the other address family.",
@@ -339,11 +418,12 @@ var rules = []Rule{
 		Code: EndpointsWithoutNode, Severity: Warning, About: on(KindAddress), Event: "NoEligibleNode", Meaning: "No node announces the address, because its Service has externalTrafficPolicy Local and its endpoints name no node.",
 		Advice: "set externalTrafficPolicy: Cluster, or have a nodeName on each endpoint: with Local only nodes that have an endpoint announce" + onlyKnown,
 	},
+	{Code: NotRouted, Severity: Warning, About: on(KindAddress), After: settled, Meaning: "No BGP router learns of the address, though its pool announces it by BGP.", Advice: "`starling who NAME` says why not for each node"},
 	{
 		Code: NoLocalEndpoint, Severity: Warning, About: on(KindAddress), Event: "NoEligibleNode", Meaning: "No node announces the address, because its Service has externalTrafficPolicy Local and no ready node has an endpoint of it.",
 		Advice: "`starling who NAME` says why not for each node",
 	},
-	{Code: NoAutomaticPool, Severity: Warning, About: on(KindService), Event: "AllocationFailed", Meaning: "A Service asks for no pool, and every pool has autoAssign false.", Advice: "ask for a pool by the annotation starling-lb.io/address-pool"},
+	{Code: NoAutomaticPool, Severity: Warning, About: on(KindService), Event: "AllocationFailed", Meaning: "A Service asks for no pool, and every pool has autoAssign or allocate false.", Advice: "ask for a pool with autoAssign: false by the annotation starling-lb.io/address-pool; for those with allocate: false, see why the other allocator gives no address"},
 	{
 		Code: FamilyMissing, Severity: Warning, About: on(KindService), Event: "AllocationFailed", Meaning: "No pool that the Service may use has a range of the family that it needs.",
 		Advice: "add a range of that family to the pool, or change spec.ipFamilies of the Service",
@@ -351,6 +431,10 @@ var rules = []Rule{
 	{
 		Code: FamiliesApart, Severity: Warning, About: on(KindService), Event: "AllocationFailed", Meaning: "A Service needs both families and no single pool has both free.",
 		Advice: "give one pool ranges of both families, or set spec.ipFamilyPolicy to PreferDualStack",
+	},
+	{
+		Code: NamespaceLimit, Severity: Warning, About: on(KindService), Event: "AllocationFailed", Meaning: "The Services of the namespace have as many addresses of the pool as its maxPerNamespace allows.",
+		Advice: "delete Services that are not needed, let some share an address by the annotation starling-lb.io/allow-shared-ip, or raise maxPerNamespace of the pool",
 	},
 	{Code: PoolUnknown, Severity: Warning, About: on(KindService), Event: "AllocationFailed", Meaning: "A Service asks for a pool that does not exist.", Advice: editAsk},
 	{Code: UnknownAnnotation, Severity: Warning, About: on(KindService), Event: "UnknownAnnotation", Meaning: "A Service has an annotation that looks like one of starling's and means nothing."},
@@ -380,12 +464,12 @@ var rules = []Rule{
 	},
 	{Code: LeaseNewer, Severity: Warning, About: on(KindService), Event: "AllocationFailed", Meaning: "The lease of a Service was written by a later release.", Advice: "update the speakers of all nodes"},
 
-	{Code: GossipGivenUp, Severity: Information, About: on(KindNode), Local: true, After: settled, Event: "GossipBlocked", Meaning: "Gossip has just declared the node dead; it has a moment to refute that.", Advice: waitSecond},
-	{Code: NodeCordoned, Severity: Information, About: on(KindNode), Meaning: "The node is cordoned. It keeps its addresses, and hands them over when its speaker ends.", Advice: "kubectl uncordon NAME, when it may work again"},
+	{Code: GossipDeclaredDead, Severity: Information, About: on(KindNode), Local: true, After: settled, Event: "GossipBlocked", Meaning: "Gossip has just declared the node dead; it has a moment to refute that.", Advice: waitSecond},
+	{Code: NodeCordoned, Severity: Information, About: on(KindNode), Meaning: "The node is cordoned. It keeps its addresses, and hands them over when its speaker ends.", Advice: "`kubectl uncordon NAME`, when it may work again"},
 	{Code: NodeGoing, Severity: Information, About: on(KindNode), Meaning: "A condition of the node says that it is drained, shut down or maintained, so others go first."},
 	{
 		Code: NodeReturning, Severity: Information, About: on(KindNode), Meaning: "The node came back, and other nodes go first for its --hold-down.",
-		Advice: "nothing; to move its addresses back at once, which ends the connections through them: starling return NAME",
+		Advice: "nothing; to move its addresses back at once, which ends the connections through them: `starling return NAME`",
 	},
 	{Code: SpeakerStopped, Severity: Information, About: on(KindNode), Meaning: "The speaker of the node was stopped properly."},
 	{Code: SpeakerAway, Severity: Information, About: on(KindNode), Event: "SpeakerAway", Meaning: "The speaker of the node is being restarted, or has crashed, and its host is there. The node keeps its addresses for --restart-grace, and other nodes answer for them."},
@@ -406,7 +490,8 @@ var places = func() map[Code]int {
 	return at
 }()
 
-// Rule returns what goes with the code: a warning with no advice, if there is no such code, as one of a later release.
+// Rule returns what goes with the code: a warning with no advice, if there is no such code, as one
+// of a later release.
 func (c Code) Rule() Rule {
 	if i, ok := places[c]; ok {
 		return rules[i]

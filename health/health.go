@@ -1,11 +1,13 @@
-// Package health names everything that can be wrong. Each kind has a code, which never changes once it was published, and a
-// [Rule], which says what goes with it: severity, advice, how long it must last until it is shown, and what it hides. A
-// [Condition] is one such thing as it is now, about one subject. Status, page, events, doctor, metrics and alerts show
-// conditions and tell them apart by code; nobody looks for words in sentences.
+// Package health names everything that can be wrong. Each kind has a code, which never changes once
+// it was published, and a [Rule], which says what goes with it: severity, advice, how long it must
+// last until it is shown, and what it hides. A [Condition] is one such thing as it is now, about
+// one subject. Status, page, events, doctor, metrics and alerts show conditions and tell them apart
+// by code; nobody looks for words in sentences.
 //
-// The room that finds a fault makes the condition, by [New], with words of its own. It knows what is wrong; what to do about
-// it is said by the rule, or by the room, where only that one knows ([Condition.Do]). The loop gathers the conditions of all
-// rooms, and [Shown] decides which of them people see.
+// The room that finds a fault makes the condition, by [New], with words of its own. It knows what
+// is wrong; what to do about it is said by the rule, or by the room, where only that one knows
+// ([Condition.Do]). The loop gathers the conditions of all rooms, and [Shown] decides which of them
+// people see.
 package health
 
 import (
@@ -49,12 +51,13 @@ const (
 	KindService Kind = "service"
 	KindAddress Kind = "address" // of a Service, or of a peer that is no known node
 	KindPool    Kind = "pool"
+	KindRouter  Kind = "router" // a BGP router
 	KindCluster Kind = "cluster"
 )
 
 // Subject is what a condition is about.
 type Subject struct {
-	Kind Kind   `json:"kind"` // "node", "service", "address", "pool" or "cluster"
+	Kind Kind   `json:"kind"` // "node", "service", "address", "pool", "router" or "cluster"
 	Name string `json:"name"` // as Kubernetes or the configuration names it; "" of the cluster
 }
 
@@ -70,13 +73,17 @@ func Address(ip string) Subject { return Subject{KindAddress, ip} }
 // Pool is a pool as a subject.
 func Pool(name string) Subject { return Subject{KindPool, name} }
 
+// Router is a BGP router as a subject, by its name in the configuration.
+func Router(name string) Subject { return Subject{KindRouter, name} }
+
 // Cluster is the whole cluster as a subject.
 func Cluster() Subject { return Subject{KindCluster, ""} }
 
-// String names the subject for people: "node n2", "pool default", "default/web", "192.0.2.1"; "" is the cluster.
+// String names the subject for people: "node n2", "pool default", "router tor1", "default/web",
+// "192.0.2.1"; "" is the cluster.
 func (s Subject) String() string {
 	switch s.Kind {
-	case KindNode, KindPool:
+	case KindNode, KindPool, KindRouter:
 		return string(s.Kind) + " " + s.Name
 	}
 	return s.Name
@@ -149,7 +156,8 @@ type key struct {
 
 func (c Condition) key() key { return key{c.Code, c.Subject} }
 
-// Compare orders conditions: the worst first, then in the order of the rules, then by subject and words.
+// Compare orders conditions: the worst first, then in the order of the rules, then by subject and
+// words.
 func (c Condition) Compare(o Condition) int {
 	return cmp.Or(c.Severity.Compare(o.Severity), c.Code.index()-o.Code.index(), c.Subject.compare(o.Subject), strings.Compare(c.Words, o.Words))
 }

@@ -2,6 +2,7 @@ package health
 
 import (
 	"encoding/json"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,6 +41,31 @@ func TestRules(t *testing.T) {
 	}
 	if !slices.IsSortedFunc(Rules(), func(a, b Rule) int { return a.Severity.Compare(b.Severity) }) {
 		t.Error("the rules are not in the order of their severities")
+	}
+}
+
+// What a tenant asks for and cannot have is for the alert of all speakers, and for none that fires
+// for each speaker.
+func TestRefusalsHaveOneAlert(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../manifests/monitoring/prometheusrule.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := func(alert, before string) []string {
+		_, rest, _ := strings.Cut(string(text), "alert: "+alert)
+		_, rest, _ = strings.Cut(rest, before)
+		list, _, _ := strings.Cut(rest, `"`)
+		return strings.Split(list, "|")
+	}
+	all, each := codes("StarlingServiceRefused", `code=~"`), codes("StarlingProblem", `code!~"`)
+	for _, r := range Rules() {
+		if r.Event != "AllocationFailed" || r.Severity != Warning {
+			continue
+		}
+		if !slices.Contains(all, string(r.Code)) || !slices.Contains(each, string(r.Code)) {
+			t.Errorf("%s: in StarlingServiceRefused %v, left out of StarlingProblem %v, want both", r.Code, slices.Contains(all, string(r.Code)), slices.Contains(each, string(r.Code)))
+		}
 	}
 }
 
@@ -82,6 +108,7 @@ func TestSubjects(t *testing.T) {
 	}{
 		{Node("n2"), "node n2"},
 		{Pool("default"), "pool default"},
+		{Router("tor1"), "router tor1"},
 		{Service("default/web"), "default/web"},
 		{Address("192.0.2.1"), "192.0.2.1"},
 		{Cluster(), ""},

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Shown returns the conditions that people are to see now, sorted by [Condition.Compare]: those that have lasted long enough
-// by their rules and that no other one of them explains. A condition that does not know when it began has lasted long enough.
-// Wake is when the next one will have lasted long enough; zero if none waits.
+// Shown returns the conditions that people are to see now, sorted by [Condition.Compare]: those
+// that have lasted long enough by their rules and that no other one of them explains. A condition
+// that does not know when it began has lasted long enough. Wake is when the next one will have
+// lasted long enough; zero if none waits.
 func Shown(all []Condition, now time.Time) (shown []Condition, wake time.Time) {
 	present := make(map[key]bool, len(all))
 	hidden := map[key]bool{}
@@ -43,9 +44,10 @@ type span struct {
 	from, over time.Time // since when, and when it was not there any more; zero: it is
 }
 
-// Track returns the conditions with the time at which each began, as far as it does not say so itself, and forgets those that
-// are over. A condition is the same as before if code and subject are, however it is worded. One that is back within [settled]
-// has not been over: gossip to a node behind a firewall comes and goes.
+// Track returns the conditions with the time at which each began, as far as it does not say so
+// itself, and forgets those that are over. A condition is the same as before if code and subject
+// are, however it is worded. One that is back within [settled] has not been over: gossip to a node
+// behind a firewall comes and goes.
 func (t *Tracker) Track(all []Condition, now time.Time) []Condition {
 	since := make(map[key]span, len(all))
 	for k, s := range t.since {

@@ -25,7 +25,7 @@ func TestAllocation(t *testing.T) {
 			a 198.18.64.2
 			usage default 2 0
 		`},
-		{"exhaustion is told once and served when an address comes free", `
+		{"exhaustion is reported once and served when an address comes free", `
 			pool default 198.18.64.1/32
 			create a
 			create b

@@ -177,7 +177,7 @@ func crowd(b *testing.B, key string) {
 	for i := range 1000 {
 		s := plainService(i)
 		if key != "" {
-			s.annotate(wishShare[0], key)
+			s.annotate(askShare[0], key)
 		}
 		list = append(list, s)
 	}
@@ -202,8 +202,9 @@ func crowd(b *testing.B, key string) {
 	}
 }
 
-// BenchmarkShelf is the choice of a free address alone, without and with announcers to choose among.
-func BenchmarkShelf(b *testing.B) {
+// BenchmarkFreeList is the choice of a free address alone, without and with announcers to choose
+// among.
+func BenchmarkFreeList(b *testing.B) {
 	for _, bb := range []struct {
 		cidr, first string
 		held        int

@@ -247,7 +247,7 @@ func TestLiveChanges(t *testing.T) {
 			a 2001:db8::1
 			events a IPAllocated: 198.18.65.1 from pool "both"; IPAllocated: 2001:db8::1 from pool "both"; IPReleased: 198.18.65.1: the Service does not ask for it any more
 		`},
-		{"both families required when there is only one of them: the one in use stays, and it is told", `
+		{"both families required when there is only one of them: the one in use stays, and it is reported", `
 			pool both 198.18.65.1-198.18.65.9,2001:db8::1/128
 			create a families=6
 			create b
@@ -278,7 +278,7 @@ func TestLiveChanges(t *testing.T) {
 			settle
 			a 198.18.65.1,2001:db8::2
 		`},
-		{"two pools with one family each do not serve who requires both, and it is told why", `
+		{"two pools with one family each do not serve who requires both, and the reason is reported", `
 			pool four 198.18.65.1-198.18.65.9
 			pool six 2001:db8::1-2001:db8::9
 			create a families=46 policy=RequireDualStack

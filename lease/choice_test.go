@@ -200,8 +200,9 @@ func hashed(nodes int) *Spread {
 	}}
 }
 
-// TestChoiceAgainstNaive compares the choice of a shelf with a look at every address: the first of
-// all that were never held, else of all that have rested, by announcer's count, release and address.
+// TestChoiceAgainstNaive compares the choice of a free list with a look at every address: the first
+// of all that were never held, else of all that have rested, by announcer's count, release and
+// address.
 func TestChoiceAgainstNaive(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		b := newBench(t, Pool{Name: "a", Ranges: []string{"192.0.2.250-192.0.3.20", "192.0.3.30-192.0.3.40"}}, 0)

@@ -30,8 +30,8 @@ type Lease struct {
 	IPs    []Item `json:"ips"`
 	// Conflicts are addresses that the Service was moved off, or is about to be: at most three.
 	Conflicts []Conflict `json:"conflicts,omitempty"`
-	// Sharing stands for what the Service shares an address by, as it was when the lease was written; "" if
-	// it shares with nobody. Equal texts stand for equal facts; see entry.sharing.
+	// Sharing stands for what the Service shares an address by, as it was when the lease was
+	// written; "" if it shares with nobody. Equal texts stand for equal facts; see entry.sharing.
 	Sharing string `json:"sharing,omitempty"`
 }
 
@@ -40,7 +40,8 @@ type Item struct {
 	IP    netip.Addr `json:"ip"`
 	Pool  string     `json:"pool"`
 	State string     `json:"state"` // "claimed" or "bound"
-	// RevokeAfter is what the pool says with keep: false, for when the pool is gone. "" with any other rule.
+	// RevokeAfter is what the pool says with keep: false, for when the pool is gone. "" with any
+	// other rule.
 	RevokeAfter string `json:"revokeAfter,omitempty"`
 }
 

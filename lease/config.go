@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,6 +16,8 @@ const (
 	maxConfig = 1 << 20
 	// maxMistakes is how many mistakes are told at once.
 	maxMistakes = 50
+	// maxExact is up to where JSON's numbers are exact whole numbers.
+	maxExact = 1 << 53
 )
 
 // DefaultPool is the name of a pool that was given without one.
@@ -22,7 +25,9 @@ const DefaultPool = "default"
 
 // Config is the configuration file.
 type Config struct {
-	Pools []Pool `json:"pools"`
+	// BGP says who our routers are. Nil: there are none.
+	BGP   *Peering `json:"bgp,omitempty"`
+	Pools []Pool   `json:"pools"`
 }
 
 // ParsePoolFlag reads "[NAME=]RANGE[,RANGE...]". Ranges and name are checked by NewPools.
@@ -43,9 +48,9 @@ func ParsePoolFlag(text string) (Pool, error) {
 	return Pool{Name: name, Ranges: strings.Split(ranges, ",")}, nil
 }
 
-// ParseConfig reads the configuration file, YAML or JSON. Unknown keys, keys that are there twice and values
-// of a wrong type are refused; the error joins one error for each mistake, each of one line. The pools
-// themselves are checked by NewPools.
+// ParseConfig reads the configuration file, YAML or JSON. Unknown keys, keys that are there twice
+// and values of a wrong type are refused; the error joins one error for each mistake, each of one
+// line. The pools themselves are checked by NewPools.
 func ParseConfig(data []byte) (Config, error) {
 	d, err := readDocument(data)
 	if err != nil {
@@ -63,8 +68,11 @@ func mistakes(where place, tree any, t reflect.Type) []mistake {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if tree == nil {
+	switch {
+	case tree == nil:
 		return nil // a key without a value is as good as none
+	case t == reflect.TypeFor[Announce]():
+		return wrongEntry(where, tree)
 	}
 	switch list, ok := tree.([]any); {
 	case t.Kind() == reflect.Slice && ok:
@@ -96,14 +104,31 @@ func wrongKeys(where place, tree map[string]any, t reflect.Type) []mistake {
 		case t.Kind() == reflect.Map:
 			of = t.Elem()
 		case of == nil:
-			names := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
-			errs = append(errs, mistake{where.to(k), fmt.Errorf("%s: unknown key %q; known are %s", where, clip(k), names)})
+			errs = append(errs, mistake{where.to(k), unknownKey(where, k, slices.Sorted(maps.Keys(known)))})
 			continue
 		}
 		errs = append(errs, mistakes(where.to(k), tree[k], of)...)
 	}
 	return errs
 }
+
+// unknownKey says which key may have been meant, or which there are.
+func unknownKey(where place, key string, known []string) error {
+	best, away := "", len(key)
+	for _, k := range known {
+		if d := typos(strings.ToLower(clip(key)), strings.ToLower(k)); d < away && d <= max(1, len(k)/3) {
+			best, away = k, d
+		}
+	}
+	text := fmt.Errorf("%s: unknown key %q", where, clip(key))
+	if best == "" {
+		return fmt.Errorf("%w; known are %s", text, strings.Join(known, ", "))
+	}
+	return misspelled{fmt.Errorf("%w; did you mean %s?", text, best), where.to(best)}
+}
+
+// durations are the keys that have durations for values.
+var durations = []string{"holdTime", "interval", "keepaliveTime", "keepFor", "revokeAfter"}
 
 // wrongValue checks a single value.
 func wrongValue(where place, v any, t reflect.Type) []mistake {
@@ -118,20 +143,39 @@ func wrongValue(where place, v any, t reflect.Type) []mistake {
 		if _, ok := v.(bool); !ok {
 			return wrongType(where, "true or false", v)
 		}
-	case reflect.Int:
-		if n, ok := v.(float64); !ok || n != math.Trunc(n) || math.Abs(n) > math.MaxInt32 {
-			return wrongType(where, "a whole number", v)
-		}
+	case reflect.Int, reflect.Int64:
+		return wrongNumber(where, v, t)
 	default:
 		switch v.(type) {
 		case string:
 		case bool, float64:
+			if key, _ := where[len(where)-1].(string); slices.Contains(durations, key) {
+				return wrongType(where, "a duration with its unit, such as 90s", v)
+			}
 			return wrongType(where, "text", v, "; put it in quotes")
 		default:
 			return wrongType(where, "text", v)
 		}
 	}
 	return nil
+}
+
+// wrongNumber checks a whole number. One that the type holds is left to who knows what it may be.
+func wrongNumber(where place, v any, t reflect.Type) []mistake {
+	most := map[reflect.Kind]float64{reflect.Int: math.MaxInt32, reflect.Int64: maxExact}[t.Kind()]
+	n, ok := v.(float64)
+	switch {
+	case ok && n == math.Trunc(n) && math.Abs(n) <= most:
+		return nil
+	case ok && n == math.Trunc(n):
+		return wrongType(where, fmt.Sprintf("a whole number between -%.0f and %.0f", most, most), v)
+	}
+	if text, is := v.(string); is {
+		if _, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return wrongType(where, "a whole number", v, "; remove the quotes")
+		}
+	}
+	return wrongType(where, "a whole number", v)
 }
 
 func wrongType(where place, want string, got any, advice ...string) []mistake {
@@ -148,7 +192,7 @@ func describe(v any) string {
 	case string:
 		return fmt.Sprintf("the text %q", clip(v))
 	case float64:
-		return fmt.Sprintf("the number %v", v)
+		return "the number " + strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	return fmt.Sprint(v)
 }

@@ -41,7 +41,7 @@ func text(err error) string {
 
 func TestParseConfig(t *testing.T) {
 	no, ten := false, 10
-	const keys = "; known are autoAssign, avoidBuggyIPs, exclude, interfaces, keep, name, namespaceSelectors, namespaces, nodeSelectors, nodeWeights, priority, ranges, revokeAfter, serviceSelectors, shareAcrossNamespaces"
+	const keys = "; known are allocate, announce, autoAssign, avoidBuggyIPs, endpoints, exclude, externalIPs, interfaces, keep, keepFor, maxPerNamespace, name, namespaceSelectors, namespaces, nodeSelectors, nodeWeights, priority, ranges, reservations, revokeAfter, serviceSelectors, shareAcrossNamespaces"
 	for _, tt := range []struct {
 		name, text, err string
 		want            Config
@@ -81,10 +81,10 @@ pools:
   adresses: []
   autoassign: false
 - {nodeSelectors: [{matchLabel: {}}, {matchExpressions: [{op: In}]}]}
-`, `configuration: unknown key "pool"; known are pools
+`, `configuration: unknown key "pool"; did you mean pools?
 			pools[0]: unknown key "adresses"` + keys + `
-			pools[0]: unknown key "autoassign"` + keys + `
-			pools[1].nodeSelectors[0]: unknown key "matchLabel"; known are matchExpressions, matchLabels
+			pools[0]: unknown key "autoassign"; did you mean autoAssign?
+			pools[1].nodeSelectors[0]: unknown key "matchLabel"; did you mean matchLabels?
 			pools[1].nodeSelectors[1].matchExpressions[0]: unknown key "op"; known are key, operator, values`, Config{}},
 		{"wrong types, all of them at once", `
 pools:
@@ -113,7 +113,7 @@ pools:
 			pools[0].priority: want a whole number, got the text "high"
 			pools[0].ranges: want a list, got the text "192.0.2.0/24"
 			pools[1].priority: want a whole number, got the number 1.5
-			pools[2].priority: want a whole number, got the number 5e+09
+			pools[2].priority: want a whole number between -2147483647 and 2147483647, got the number 5000000000
 			pools[3]: want keys with values, got the text "three"`, Config{}},
 		{"a number in place of the pools", "pools: 3", `pools: want a list, got the number 3`, Config{}},
 		{"a list at the top", "[]", `configuration: want keys with values, got a list`, Config{}},
@@ -138,7 +138,6 @@ pools:
 func TestReadPools(t *testing.T) {
 	flag := []Pool{{Name: "flag", Ranges: []string{"198.19.0.0/24"}}}
 	bad := []Pool{{Name: "flag", Ranges: []string{"198.19.0.0/99"}}}
-	const known = "; known are autoAssign, avoidBuggyIPs, exclude, interfaces, keep, name, namespaceSelectors, namespaces, nodeSelectors, nodeWeights, priority, ranges, revokeAfter, serviceSelectors, shareAcrossNamespaces"
 	for _, tt := range []struct {
 		name    string
 		besides []Pool
@@ -149,7 +148,7 @@ func TestReadPools(t *testing.T) {
 		{"good", flag, "pools:\n- name: lab\n  ranges: [198.18.0.0/24]\n", []string{"flag", "lab"}, ""},
 		{"none", flag, "pools: []\n", []string{"flag"}, ""},
 		{"no key", nil, "# nothing\n", nil, `f: no key "pools" (an empty list is written as pools: [])`},
-		{"another key", nil, "pool: []\n", nil, `f: line 1: configuration: unknown key "pool"; known are pools`},
+		{"another key", nil, "pool: []\n", nil, `f: line 1: configuration: unknown key "pool"; did you mean pools?`},
 		{"not a word of YAML", nil, "pools:\n- name: [\n", nil, `f: configuration: yaml: line 2: did not find expected node content`},
 		{"form and content", nil, `# two pools
 pools:
@@ -159,7 +158,7 @@ pools:
     ranges:
       - 198.18.65.0/24
       - 198.18.64.300
-`, nil, `f: line 4: pools[0]: unknown key "range"` + known + `
+`, nil, `f: line 4: pools[0]: unknown key "range"; did you mean ranges?
 			f: line 8: pool "two": range "198.18.64.300": malformed: want a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20`},
 		{"much of both, and flags", bad, `pools:
 - name: one
@@ -211,6 +210,14 @@ pools:
 			f: line 29: pool "four": range "198.18.66.128/25": overlaps range "198.18.66.0/24" of pool 2
 			f: line 30: pool "four": the name is used twice; put all its ranges into one pool
 			f: line 32: pools[6]: want keys with values, got the text "five"`},
+		{"reservations beside another mistake", nil, `pools:
+- name: one
+  ranges: [198.18.64.0/24]
+  priority: -1
+  reservations:
+    gateway: 198.18.64.1
+`, nil, `f: line 4: pool "one": priority -1: negative; the smallest one, 0, comes first
+			f: line 6: pool "one": reservation of "gateway": want NAMESPACE/NAME of a Service`},
 		{"what becomes of addresses", nil, `pools:
 - name: one
   ranges: [198.18.64.0/24]
@@ -220,7 +227,7 @@ pools:
   revokeAfter: 30s
 `, nil, `f: line 4: pools[0].keep: want true, false or untilReplaced, got the text "never"
 			f: line 7: pool "two": revokeAfter "30s": has no effect without keep: false; remove it, or add keep: false`},
-		{"by an anchor", nil, "a: &a\n- {name: x, ranges: [198.18.0.300]}\npools: *a\n", nil, `f: line 1: configuration: unknown key "a"; known are pools
+		{"by an anchor", nil, "a: &a\n- {name: x, ranges: [198.18.0.300]}\npools: *a\n", nil, `f: line 1: configuration: unknown key "a"; known are bgp, pools
 			f: line 2: pool "x": range "198.18.0.300": malformed: want a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20`},
 		{"JSON", nil, "{\n\"pools\": [\n{\"name\": \"x\",\n\"ranges\": [\"x\"]}]}", nil, `f: line 4: pool "x": range "x": malformed: want a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20`},
 	} {
@@ -260,6 +267,8 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add("pools: [{name: a, ranges: [192.0.2.0/24], exclude: [192.0.2.7, 192.0.2.16/31, 192.0.2.9-192.0.2.12], avoidBuggyIPs: true, priority: 3, keep: true}]")
 	f.Add("pools: [{name: a, ranges: [192.0.2.0/24], namespaces: [x, X], namespaceSelectors: [{matchLabels: {a/b: c}}], serviceSelectors: [{matchExpressions: [{key: k, operator: NotIn, values: [v]}]}]}]")
 	f.Add("pools: [{name: a, ranges: [192.0.2.0/24], nodeSelectors: [{matchExpressions: [{key: k, operator: Exists, values: []}]}], interfaces: [eth0, '!vlan*', '[']}]")
+	f.Add("bgp: {asn: 64513, peers: [{name: r, address: 192.0.2.1, asn: 1, holdTime: 9s, bfd: {multiplier: 2}}]}\npools: [{name: a, ranges: [192.0.2.0/24], announce: [layer2, bgp: {peers: [r], communities: [no-export], aggregationLength: 25}]}]")
+	f.Add("bgp: {asn: 0, peers: [{}, {address: x, port: -1}]}\npools: [{name: a, ranges: [192.0.2.1/32], nodeSelectors: [{}], announce: [{}, bgb, {layer2: , bgp: }, {layer2: {interfaces: ['[']}}]}]")
 	f.Add("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\npools: [*c]")
 	f.Fuzz(func(t *testing.T, doc string) {
 		_, formErr := ParseConfig([]byte(doc))
@@ -311,7 +320,8 @@ func FuzzParsePoolFlag(f *testing.F) {
 	})
 }
 
-// TestLargestConfigIsBounded reads files about as long as they may be, of the worst kinds: what is said about them stays short.
+// TestLargestConfigIsBounded reads files about as long as they may be, of the worst kinds: what is
+// said about them stays short.
 func TestLargestConfigIsBounded(t *testing.T) {
 	ranges := func(n int, format string) string {
 		var b strings.Builder

@@ -45,12 +45,12 @@ func (t *Table) evade(e *entry, v *View) (plan, bool) {
 	if len(d.off) == 0 {
 		return plan{}, false
 	}
-	d.serve()
+	d.fulfill()
 	if d.fail == nil {
 		d.alone, e.evading = true, d.kind == Claim
 		return d.plan, e.evading
 	}
-	t.wake(e, d.fail.wake) // an address may be about to be free
+	t.setTimer(e, d.fail.wake) // an address may be about to be free
 	e.evading = !d.fail.wake.IsZero() && d.fail.wake.Sub(v.Now) < time.Second
 	return plan{}, false
 }

@@ -110,8 +110,9 @@ func names(index map[netip.Addr][]*entry) map[netip.Addr][]string {
 	return all
 }
 
-// TestOneWaiterSetsTheAlarm makes sure that a resting address wakes only the first that waits for it.
-func TestOneWaiterSetsTheAlarm(t *testing.T) {
+// TestOneWaiterSetsTheTimer makes sure that a resting address wakes only the first that waits for
+// it.
+func TestOneWaiterSetsTheTimer(t *testing.T) {
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.0.0/32"}})}
 	table := NewTable()
 	list := boundServices(1, netip.MustParseAddr("198.18.0.0"))
@@ -131,10 +132,10 @@ func TestOneWaiterSetsTheAlarm(t *testing.T) {
 	}
 	set := 0
 	for _, e := range table.entries {
-		set += btoi(e.agenda != nil && !e.alarm.IsZero())
+		set += btoi(e.agenda != nil && !e.timer.IsZero())
 	}
 	if set != 1 {
-		t.Errorf("%d alarms are set", set)
+		t.Errorf("%d timers are set", set)
 	}
 	v.Now = v.Now.Add(Rest)
 	if steps, _ := table.Steps(v); len(steps) != 1 || steps[0].Service != list[1].Key() {
@@ -207,19 +208,20 @@ func TestVIPs(t *testing.T) {
 	}
 }
 
-// TestVIPsLeaveStepsAlone: what VIPs is not told is no news for Steps, which would look at everything.
+// TestVIPsLeaveStepsAlone: what VIPs is not told is no news for Steps, which would look at
+// everything.
 func TestVIPsLeaveStepsAlone(t *testing.T) {
 	v := View{
-		Now: epoch, Installation: "here", Class: "example.com/ours", Freeze: true, Spread: hashed(3),
+		Now: epoch, Installation: "here", Classes: "example.com/ours", Freeze: true, Spread: hashed(3),
 		Pools: mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.0.0/24"}}), Rank: func(string) int { return 1 },
 	}
 	table := NewTable()
 	list := boundServices(3, netip.MustParseAddr("198.18.0.0"))
 	for i := range list {
-		list[i].Class = v.Class
+		list[i].Class = string(v.Classes)
 	}
 	waiting := plainService(9)
-	waiting.Class = v.Class
+	waiting.Class = string(v.Classes)
 	table.Apply(true, refs(append(list, waiting)...), nil, v.Now)
 	table.Steps(v)
 	spread := table.loads
@@ -236,7 +238,7 @@ func TestUsage(t *testing.T) {
 	table := NewTable()
 	table.Apply(true, refs(boundServices(3, netip.MustParseAddr("198.18.0.1"))...), nil, epoch)
 	one := mustPools(t, Pool{Name: "one", Ranges: []string{"198.18.0.0/24"}}, Pool{Name: "two", Ranges: []string{"2001:db8::/32"}})
-	want := []Usage{{Pool: "one", Size: 256, Used: 3, Families: []FamilyUsage{{"IPv4", 256, 3}}}, {Pool: "two", Size: 1<<64 - 1, Families: []FamilyUsage{{"IPv6", 1<<64 - 1, 0}}}}
+	want := []Usage{{Pool: "one", Size: 256, Used: 3, Free: 253, Families: []FamilyUsage{{"IPv4", 256, 3, 253}}}, {Pool: "two", Size: 1<<64 - 1, Free: 1<<64 - 1, Families: []FamilyUsage{{"IPv6", 1<<64 - 1, 0, 1<<64 - 1}}}}
 	if diff := cmp.Diff(want, table.Usage(one)); diff != "" {
 		t.Errorf("before any View (-want +got):\n%s", diff)
 	}
@@ -245,7 +247,7 @@ func TestUsage(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	other := mustPools(t, Pool{Name: "other", Ranges: []string{"198.18.0.2-198.18.0.9"}})
-	if diff := cmp.Diff([]Usage{{Pool: "other", Size: 8, Used: 2, Families: []FamilyUsage{{"IPv4", 8, 2}}}}, table.Usage(other)); diff != "" {
+	if diff := cmp.Diff([]Usage{{Pool: "other", Size: 8, Used: 2, Free: 6, Families: []FamilyUsage{{"IPv4", 8, 2, 6}}}}, table.Usage(other)); diff != "" {
 		t.Errorf("of pools that are not in use yet (-want +got):\n%s", diff)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// While a configuration spreads, and for as long as it does not reach some speaker, speakers have different pools. Each
-// then knows holds that others do not understand:
+// While a configuration spreads, and for as long as it does not reach some speaker, speakers have
+// different pools. Each then knows holds that others do not understand:
 //
 //	a hold that this speaker's pools do not allow         is
 //	bound, while members are known to differ              kept (View.Freeze)
@@ -16,15 +16,17 @@ import (
 //	shown by another implementation, while they differ    left to those who may know its pool, for grace
 //	anything else                                         given up or replaced
 //
-// Nobody binds what its pools do not allow: a claim is as easily forged as written. So a claim ends in one of three ways:
-// those who know its pool bind it; its writer, who gets another configuration, gives it up; or all who know it are gone,
-// and the others give it up when their time has come, and serve the Service from what they know.
+// Nobody binds what its pools do not allow: a claim is as easily forged as written. So a claim ends
+// in one of three ways: those who know its pool bind it; its writer, who gets another
+// configuration, gives it up; or all who know it are gone, and the others give it up when their
+// time has come, and serve the Service from what they know.
 const (
 	// grace is how long a hold is left to those who may know its pool, but do not seem to live.
 	grace = 2 * interval
 	// behind is how much later than those of one configuration the speakers of the next one act.
 	behind = 200 * time.Millisecond
-	// hush is how long a failure must last before it is told, while members have different configurations.
+	// hush is how long a failure must last before it is reported, while members have different
+	// configurations, or another allocator may see to it.
 	hush = 5 * time.Second
 )
 
@@ -52,7 +54,8 @@ func (d *draft) allows(h *hold, s slot) bool {
 	return true
 }
 
-// leaves reports whether a hold that this configuration does not allow is left to other speakers for now.
+// leaves reports whether a hold that this configuration does not allow is left to other speakers
+// for now.
 func (d *draft) leaves(h *hold) bool {
 	e, v := d.e, d.v
 	switch {
@@ -68,8 +71,8 @@ func (d *draft) leaves(h *hold) bool {
 	return v.Freeze && !e.leased() && d.awaits(h) // else it has been decided about
 }
 
-// awaits reports whether another speaker may still be about to do something about a hold: the one that wrote it, or,
-// of what is only shown, any that knows its pool.
+// awaits reports whether another speaker may still be about to do something about a hold: the one
+// that wrote it, or, of what is only shown, any that knows its pool.
 func (d *draft) awaits(h *hold) bool {
 	e, v := d.e, d.v
 	if h.leased && (e.from == "" || e.from == v.Self) {

@@ -39,6 +39,9 @@ func (p place) String() string {
 	return fmt.Sprintf("%.512s", strings.ToValidUTF8(strings.Join(strings.Fields(b.String()), " "), "?"))
 }
 
+// exact is the same for equal places alone, which String is not: a key may have any letters.
+func (p place) exact() string { return fmt.Sprintf("%#v", append([]any{}, p...)) }
+
 // mistake is what is wrong at a place, in one line.
 type mistake struct {
 	where place
@@ -49,6 +52,16 @@ func (m mistake) Unwrap() error { return m.error }
 
 // wrongAt notes where an error is in what was compiled. A caller knows the way there.
 func wrongAt(err error, where ...any) error { return mistake{where, err} }
+
+// twiceThere marks the mistake that a key is in a map more than once.
+type twiceThere struct{ error }
+
+// misspelled marks the mistake that a key is unknown, and says where the one is that may have been
+// meant.
+type misspelled struct {
+	error
+	meant place
+}
 
 func asErrors(all []mistake) []error {
 	errs := make([]error, len(all))
@@ -124,7 +137,8 @@ func twice(where place, n *nodes.Node) []mistake {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			k := n.Content[i]
 			if line, there := first[k.Value]; there {
-				found = append(found, mistake{where.to(k.Value), fmt.Errorf("%s: key %q is there twice, first in line %d", where, clip(k.Value), line)})
+				text := fmt.Errorf("%s: key %q is there twice, first in line %d", where, clip(k.Value), line)
+				found = append(found, mistake{where.to(k.Value), twiceThere{text}})
 			} else {
 				first[k.Value] = k.Line
 			}
@@ -134,7 +148,8 @@ func twice(where place, n *nodes.Node) []mistake {
 	return found
 }
 
-// leaveOut takes out what is at a place. In a list nothing stays there, so that all else keeps its place.
+// leaveOut takes out what is at a place. In a list nothing stays there, so that all else keeps its
+// place.
 func leaveOut(tree any, where place) any {
 	if len(where) == 0 {
 		return nil
@@ -154,26 +169,34 @@ func leaveOut(tree any, where place) any {
 	return tree
 }
 
-// ReadPools compiles the pools of a configuration file behind those given besides. Its error joins one error for each
-// mistake in either, each of one line; those of the file begin with its name and the line. from is its name.
+// ReadPools compiles the pools of a configuration file behind those given besides. Its error joins
+// one error for each mistake in either, each of one line; those of the file begin with its name and
+// the line. from is its name.
 func ReadPools(besides []Pool, from string, data []byte) (*Pools, error) {
 	d, err := readDocument(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", from, err)
 	}
 	inFile := slices.Clone(d.form)
-	if d.config.Pools == nil && len(d.form) == 0 {
-		inFile = append(inFile, mistake{nil, errors.New(`no key "pools" (an empty list is written as pools: [])`)})
-	}
 	explained := d.explained()
-	p, errs := newPools(slices.Concat(besides, d.config.Pools), len(besides))
+	if noPools := (mistake{place{"pools"}, errors.New(`no key "pools" (an empty list is written as pools: [])`)}); d.config.Pools == nil && !explained(noPools) {
+		inFile = append(inFile, noPools)
+	}
+	config := d.config
+	config.Pools = slices.Concat(besides, config.Pools)
+	p, errs := newPools(config, len(besides))
 	var all []error
 	for _, err := range errs {
 		var m mistake
 		errors.As(err, &m)
-		if i := m.where[0].(int) - len(besides); i < 0 {
+		switch i, inPool := m.where.index("pools"); {
+		case inPool && i < len(besides):
 			all = append(all, err)
-		} else if m.where = append(place{"pools", i}, m.where[1:]...); !explained(m.where) {
+			continue
+		case inPool:
+			m.where = append(place{"pools", i - len(besides)}, m.where[2:]...)
+		}
+		if !explained(m) {
 			inFile = append(inFile, m)
 		}
 	}
@@ -205,26 +228,57 @@ func (d document) numbered(from string, all []mistake) []error {
 	return errs
 }
 
-// explained reports of a place whether what is wrong there comes of a mistake in the form of the document, which was
-// left out: what was in the place itself, or anything of a pool that lacks something.
-func (d document) explained() func(where place) bool {
-	places, pools := map[string]bool{}, map[string]bool{}
+// explained returns what reports whether a mistake only follows from one in the form of the
+// document: its place, or one above, was left out, or it is about a router whose name may have
+// been. A key that is there twice explains nothing, since the last one counts, but a name may be in
+// the first one.
+func (d document) explained() func(m mistake) bool {
+	lost, router := map[string]bool{}, false
 	for _, m := range d.form {
-		places[m.where.String()] = true
-		pools[m.where.pool()] = true
+		if _, twice := errors.AsType[twiceThere](m.error); !twice {
+			lost[m.where.exact()] = true
+		}
+		router = router || m.where.namesRouter()
+		if typo, is := errors.AsType[misspelled](m.error); is && !d.has(typo.meant) {
+			lost[typo.meant.exact()] = true
+			router = router || typo.meant.namesRouter()
+		}
 	}
-	return func(where place) bool {
-		for n := range where {
-			if places[where[:n+1].String()] {
+	return func(m mistake) bool {
+		if router && errors.As(m.error, new(aboutRouter)) {
+			return true
+		}
+		for n := range len(m.where) + 1 {
+			if lost[m.where[:n].exact()] {
 				return true
 			}
 		}
-		return pools[where.pool()] && !d.has(where)
+		return false
 	}
 }
 
-// pool is the part of a place that names the pool.
-func (p place) pool() string { return p[:min(len(p), 2)].String() }
+// namesRouter reports whether a place is the name of a router, bgp.peers[N].name, or contains one.
+func (p place) namesRouter() bool {
+	way := place{bgpWord, "peers", 0, "name"}
+	if len(p) > len(way) {
+		return false
+	}
+	for i, step := range p {
+		if _, element := step.(int); step != way[i] && !(i == 2 && element) {
+			return false
+		}
+	}
+	return true
+}
+
+// index returns the index of the element of a list that a place is in.
+func (p place) index(list string) (i int, in bool) {
+	if len(p) < 2 || p[0] != list {
+		return 0, false
+	}
+	i, in = p[1].(int)
+	return i, in
+}
 
 // has reports whether there is something in a place.
 func (d document) has(where place) bool {
@@ -237,8 +291,8 @@ func (d document) has(where place) bool {
 	return true
 }
 
-// line is that of a place, or of what leads there as far as it exists; 0 unknown. Of a key that is there twice it is the
-// last one.
+// line is that of a place, or of what leads there as far as it exists; 0 unknown. Of a key that is
+// there twice it is the last one.
 func (d document) line(where place) int {
 	n, last := d.root, 0
 	for _, step := range where {

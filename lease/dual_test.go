@@ -115,7 +115,7 @@ func TestDualStack(t *testing.T) {
 			settle
 			b 198.18.65.1,2001:db8::1
 		`},
-		{"preferred with one that is asked for and held: the other, and it is told", `
+		{"preferred with one that is asked for and held: the other, and it is reported", `
 			pool both 198.18.65.1-198.18.65.9,2001:db8::1-2001:db8::9
 			create a
 			settle

@@ -30,13 +30,14 @@ type entry struct {
 	wrong     error    // why the request cannot be read
 	ports     []string // sorted, if they matter
 	external  []netip.Addr
-	// edited is set if what it shares an address by is not what its lease remembers. Of two that may not share
-	// any more it tells who was edited, to all speakers alike.
+	// edited is set if what it shares an address by is not what its lease remembers. Of two that
+	// may not share any more it shows which one was edited, to all speakers alike.
 	edited bool
 	memory
 }
 
-// memory is what the table itself knows about a Service. It is lost on restart, and nothing depends on it.
+// memory is what the table itself knows about a Service. It is lost on restart, and nothing depends
+// on it.
 type memory struct {
 	flight *flight // the write that is under way
 	wait   *wait   // what it waits for to be free, or nil
@@ -48,21 +49,21 @@ type memory struct {
 
 // agenda is what is to come of a Service. Most have nothing to do, and none.
 type agenda struct {
-	alarm  time.Time // when to look again, zero: on change
-	place  int       // among the alarms, if it is set
-	due    time.Time // since when the step dueFor is due
-	dueFor string
-	since  time.Time // since when a claim waits for a rival
-	told   map[string]notice
-	fails  int // writes that failed, one after the other
-	over   overwrites
-	warned map[netip.Addr]notice // addresses that are in externalIPs of the one and bound to the other
-	lost   map[netip.Addr]loss
-	strays map[netip.Addr]stray // what it has, may not have and has to give up
+	timer    time.Time // when to look again, zero: on change
+	place    int       // among the timers, if it is set
+	due      time.Time // since when the step dueFor is due
+	dueFor   string
+	since    time.Time // since when a claim waits for a rival
+	reported map[string]notice
+	fails    int // writes that failed, one after the other
+	over     overwrites
+	warned   map[netip.Addr]notice // addresses that are in externalIPs of the one and bound to the other
+	lost     map[netip.Addr]loss
+	strays   map[netip.Addr]stray // what it has, may not have and has to give up
 }
 
-// loss remembers claims on an address that was asked for, and that were withdrawn: another speaker may know what this
-// one does not, that a station has the address.
+// loss remembers claims on an address that was asked for, and that were withdrawn: another speaker
+// may know what this one does not, that a station has the address.
 type loss struct {
 	times int
 	last  time.Time
@@ -76,13 +77,13 @@ func (e *entry) open() {
 }
 
 func (e *entry) tidy() {
-	if a := e.agenda; a != nil && a.alarm.IsZero() && a.dueFor == "" && a.since.IsZero() && len(a.told) == 0 && len(a.lost) == 0 && len(a.strays) == 0 && a.over.times == 0 && len(a.warned) == 0 && a.fails == 0 {
+	if a := e.agenda; a != nil && a.timer.IsZero() && a.dueFor == "" && a.since.IsZero() && len(a.reported) == 0 && len(a.lost) == 0 && len(a.strays) == 0 && a.over.times == 0 && len(a.warned) == 0 && a.fails == 0 {
 		e.agenda = nil
 	}
 }
 
-// lose counts the claims, seen or just written, that a revision does not have. A new wish makes a new start, and so does
-// an address that is had.
+// lose counts the claims, seen or just written, that a revision does not have. A new request makes
+// a new start, and so does an address that is had.
 func (e *entry) lose(held []hold, asked []slot, now time.Time) {
 	if valid := func(s slot) bool { return s.ip.IsValid() }; !slices.ContainsFunc(asked, valid) {
 		return
@@ -137,8 +138,9 @@ type hold struct {
 	was    bool          // seen bound before, until a hand made it less
 	void   bool          // the lease has it, and that counts for nothing; see sift
 	revoke time.Duration // as the lease says; see draft.revokeAfter
-	// news is since when the lease has had it like this, or it is left to others; zero if it was so before the present
-	// pools were in force, and for what is bound once these were found to allow it.
+	// news is since when the lease has had it like this, or it is left to others; zero if it was so
+	// before the present pools were in force, and for what is bound once these were found to allow
+	// it.
 	news time.Time
 }
 
@@ -156,14 +158,14 @@ func (e *entry) read(s *Service, together bool) {
 	}
 	e.v, e.by, e.from, e.conflicts = lease.V, lease.By, lease.Holder, lease.Conflicts
 	for _, l := range lease.IPs {
-		e.holds = append(e.holds, hold{ip: l.IP, pool: l.Pool, leased: true, said: l.State == stateBound, revoke: revokeRead(l.RevokeAfter)})
+		e.holds = append(e.holds, hold{ip: l.IP, pool: l.Pool, leased: true, said: l.State == stateBound, revoke: parseRevoke(l.RevokeAfter)})
 	}
 	for _, text := range s.Ingress[:min(len(s.Ingress), maxShown)] {
 		if ip, err := parseAddr(text); err == nil {
 			e.show(ip)
 		}
 	}
-	e.judge(together)
+	e.evaluate(together)
 	e.req, e.wrong = parseRequest(s)
 	e.external = readExternal(s)
 	if e.ports = nil; e.req.share != "" {
@@ -186,8 +188,8 @@ func (e *entry) learn(held []hold, now time.Time) {
 	}
 }
 
-// judge finds out what is bound: each address for itself, unless a test wants it otherwise.
-func (e *entry) judge(together bool) {
+// evaluate finds out what is bound: each address for itself, unless a test wants it otherwise.
+func (e *entry) evaluate(together bool) {
 	said, shown := false, false
 	for _, h := range e.holds {
 		said, shown = said || h.said, shown || h.shown
@@ -223,7 +225,7 @@ func (e *entry) at(ip netip.Addr) *hold {
 
 // managed reports whether the Service is for this installation to serve.
 func (e *entry) managed(v *View) bool {
-	return e.s.Type == typeLoadBalancer && e.s.Class == v.Class
+	return e.s.Type == typeLoadBalancer && v.Classes.Has(e.s.Class)
 }
 
 // foreign reports whether the lease is not for this installation to change.
@@ -251,7 +253,7 @@ func older(a, b *entry) int {
 func (t *Table) clash(a, b *entry, ip netip.Addr) string {
 	switch {
 	case a.req.share == "" || b.req.share == "":
-		return "not both have the annotation " + wishShare[0]
+		return "not both have the annotation " + askShare[0]
 	case a.s.Namespace != b.s.Namespace && !t.across(a, b, ip):
 		return "they are in different namespaces, and its pool has no shareAcrossNamespaces: true"
 	case a.req.share != b.req.share:
@@ -267,9 +269,10 @@ func (t *Table) clash(a, b *entry, ip netip.Addr) string {
 	return ""
 }
 
-// across reports whether Services of two namespaces may share an address: if its pool says so, or if both have it already,
-// as before that was asked. What ingress shows no user has written, and whoever has an address is not to lose it by an
-// update; but nobody comes to share one that has only a claim.
+// across reports whether Services of two namespaces may share an address: if its pool says so, or
+// if both have it already, as before that was asked. What ingress shows no user has written, and
+// whoever has an address is not to lose it by an update; but nobody comes to share one that has
+// only a claim.
 func (t *Table) across(a, b *entry, ip netip.Addr) bool {
 	if q := t.seen.pools; t.off.across || q != nil && q.of(ip) != nil && q.of(ip).ShareAcrossNamespaces {
 		return true
@@ -293,8 +296,8 @@ func common(a, b []string) string {
 	return ""
 }
 
-// by is the installation that has or will have the lease of a Service. That one without a lease counts
-// as ours makes the answer the same before and after the first claim.
+// by is the installation that has or will have the lease of a Service. That one without a lease
+// counts as ours makes the answer the same before and after the first claim.
 func (t *Table) by(e *entry) string {
 	if e.by == "" {
 		return t.seen.installation

@@ -11,7 +11,7 @@ import (
 func TestExploreAcrossNamespaces(t *testing.T) {
 	const shared = "192.0.2.1"
 	w := newScenario(t, 2, "192.0.2.1 192.0.2.2", "share=k")
-	w.events, w.budget = "note delete flip strip wish", 2
+	w.events, w.budget = "note delete flip strip request", 2
 	w.templates[1].Namespace = "other"
 	w.rule = func(all []*entry) string {
 		for _, ip := range w.ips {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestEveryGuardMattersOfExternalIPs: an address that one Service lists is bound to no other one, whatever speakers and
-// users do, and without the rule about it the search finds that it is.
+// TestEveryGuardMattersOfExternalIPs: an address that one Service lists is bound to no other one,
+// whatever speakers and users do, and without the rule about it the search finds that it is.
 func TestEveryGuardMattersOfExternalIPs(t *testing.T) {
 	listed := netip.MustParseAddr("192.0.2.1")
 	w := newScenario(t, 3, "192.0.2.1 192.0.2.2 192.0.2.3")

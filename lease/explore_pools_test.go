@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// differ gives two speakers pools of their own: n1 the old ones, n2 the new ones, as "NAME=IP,IP" each. First they know
-// anything or nothing of each other, then both know that they differ. In the end one is alone, or both agree.
+// differ gives two speakers pools of their own: n1 the old ones, n2 the new ones, as "NAME=IP,IP"
+// each. First they know anything or nothing of each other, then both know that they differ. In the
+// end one is alone, or both agree.
 func (w *scenario) differ(t *testing.T, before, after, end string) {
 	t.Helper()
 	pools := func(texts string) *Pools {
@@ -53,15 +54,16 @@ func (w *scenario) differ(t *testing.T, before, after, end string) {
 
 func (w *scenario) has(ip netip.Addr) bool { return slices.Contains(w.ips, ip) }
 
-// TestExploreDifferentPools: speakers have different pools, in any order, and know it sooner or later. Nothing is bound
-// twice, nobody undoes for ever what others do, and everybody is served by whoever can.
+// TestExploreDifferentPools: speakers have different pools, in any order, and know it sooner or
+// later. Nothing is bound twice, nobody undoes forever what others do, and everybody is served by
+// whoever can.
 func TestExploreDifferentPools(t *testing.T) {
 	const users, all = "note delete flip strip", "note delete flip strip forge+ copy+ ingress+"
 	for _, tt := range []struct {
 		name     string
 		n        int
 		old, new string
-		wishes   string
+		requests string
 		events   string
 		budget   int
 		slow     bool // left out with -short and with the race detector
@@ -70,12 +72,12 @@ func TestExploreDifferentPools(t *testing.T) {
 		{name: "other pools", n: 2, old: "p=192.0.2.1", new: "q=192.0.2.2", events: users, budget: 1},
 		{name: "other pools, 2 events", n: 2, old: "p=192.0.2.1", new: "q=192.0.2.2", events: all, budget: 2, deep: true},
 		{name: "one more pool", n: 2, old: "p=192.0.2.1", new: "p=192.0.2.1 q=192.0.2.2", events: users, budget: 1},
-		{name: "one more pool, which is asked for", n: 2, old: "p=192.0.2.1", new: "p=192.0.2.1 q=192.0.2.2,192.0.2.3", wishes: "pool=q", events: users, budget: 1},
-		{name: "one more pool, an address of which is asked for", n: 2, old: "p=192.0.2.1", new: "p=192.0.2.1 q=192.0.2.2", events: "note delete wish", budget: 2, slow: true},
+		{name: "one more pool, which is asked for", n: 2, old: "p=192.0.2.1", new: "p=192.0.2.1 q=192.0.2.2,192.0.2.3", requests: "pool=q", events: users, budget: 1},
+		{name: "one more pool, an address of which is asked for", n: 2, old: "p=192.0.2.1", new: "p=192.0.2.1 q=192.0.2.2", events: "note delete request", budget: 2, slow: true},
 		{name: "another name", n: 2, old: "p=192.0.2.1,192.0.2.2", new: "q=192.0.2.1,192.0.2.2", events: users, budget: 1},
 		{name: "other addresses of one name", n: 2, old: "p=192.0.2.1,192.0.2.2", new: "p=192.0.2.2,192.0.2.3", events: users, budget: 1, slow: true},
 		{name: "3 Services, other pools", n: 3, old: "p=192.0.2.1", new: "q=192.0.2.2,192.0.2.3", deep: true},
-		{name: "the second family", n: 2, old: "p=192.0.2.1,192.0.2.2", new: "q=192.0.2.1,192.0.2.2,2001:db8::1,2001:db8::2", wishes: "families=46 policy=RequireDualStack", slow: true},
+		{name: "the second family", n: 2, old: "p=192.0.2.1,192.0.2.2", new: "q=192.0.2.1,192.0.2.2,2001:db8::1,2001:db8::2", requests: "families=46 policy=RequireDualStack", slow: true},
 	} {
 		for _, end := range []string{"n1", "n2", "agree"} {
 			t.Run(tt.name+", "+end, func(t *testing.T) {
@@ -85,7 +87,7 @@ func TestExploreDifferentPools(t *testing.T) {
 				if tt.deep && !*deepFlag {
 					t.Skip("only with -deep: it takes minutes")
 				}
-				w := newScenario(t, tt.n, "192.0.2.1", strings.Fields(tt.wishes)...)
+				w := newScenario(t, tt.n, "192.0.2.1", strings.Fields(tt.requests)...)
 				w.events, w.budget = tt.events, tt.budget
 				w.differ(t, tt.old, tt.new, end)
 				begin := time.Now()
@@ -99,7 +101,8 @@ func TestExploreDifferentPools(t *testing.T) {
 	}
 }
 
-// TestEveryGuardMattersBetweenPools takes away one rule about speakers with different pools at a time.
+// TestEveryGuardMattersBetweenPools takes away one rule about speakers with different pools at a
+// time.
 func TestEveryGuardMattersBetweenPools(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

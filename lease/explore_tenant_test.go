@@ -41,7 +41,8 @@ func (x *explorer) tenant(s Service) []Service {
 }
 
 // tenancy has the first Service written by a tenant. At rest all others have to have what they
-// wish, if there is one address for each load balancer: the tenant may have one by asking for it.
+// request, if there is one address for each load balancer: the tenant may have one by asking for
+// it.
 func (w *scenario) tenancy(events string, budget int) {
 	w.events, w.budget = strings.TrimSpace("tenant "+events), budget
 	w.rule = func(all []*entry) string {

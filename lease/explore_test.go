@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// explorer walks over everything that can happen to a few Services, whatever the number of speakers,
-// their lag, their crashes and the fate of their writes. It drives Table and Steps themselves.
+// explorer walks over everything that can happen to a few Services, whatever the number of
+// speakers, their lag, their crashes and the fate of their writes. It drives Table and Steps
+// themselves.
 //
 // Speakers need no state of their own here: all that a speaker can ever do to a Service is to carry
 // out a write that some snapshot of the stream justified. A write lands only while the Service has
 // the version of that snapshot. So a state is the Services as they are, and for each of them the
-// writes that a snapshot since its last change justifies, by any speaker, at any lag. Speakers differ by what they know
-// besides, see outlook. To crash is
-// never to carry out a write; to lose the response, to restart and to list again are to decide from a
-// snapshot without memory. Picks are explored for
-// every free address, as if others were in flight.
+// writes that a snapshot since its last change justifies, by any speaker, at any lag. Speakers
+// differ by what they know besides, see outlook. To crash is never to carry out a write; to lose
+// the response, to restart and to list again are to decide from a snapshot without memory. Picks
+// are explored for every free address, as if others were in flight.
 type explorer struct {
 	scenario
 	services *interned[Service]
@@ -42,7 +42,7 @@ type scenario struct {
 	templates []Service
 	pools     *Pools
 	ips       []netip.Addr
-	events    string // of "note delete flip strip wish label tenant share+ forge+ copy+ ingress+", by users and others
+	events    string // of "note delete flip strip request label tenant share+ forge+ copy+ ingress+", by users and others
 	flood     bool   // the tenant, who has the first Service, writes it so often that no other write ever lands there
 	station   bool   // some speakers hear a station that answers for the first address
 	budget    int    // how many of these events
@@ -61,8 +61,8 @@ type scenario struct {
 // phase is a time in which these speakers act.
 type phase struct {
 	speakers []outlook
-	// passes: they know so little that they may undo each other's work, until the next phase. Nothing is asked but that
-	// nothing is bound twice.
+	// passes: they know so little that they may undo each other's work, until the next phase.
+	// Nothing is asked but that nothing is bound twice.
 	passes bool
 }
 
@@ -223,7 +223,8 @@ func (x *explorer) remember(before, after Service) Service {
 	return after
 }
 
-// moved reports whether a write binds a Service to another address than it was bound to, and still holds in part.
+// moved reports whether a write binds a Service to another address than it was bound to, and still
+// holds in part.
 func (x *explorer) moved(before, after Service) bool {
 	kept := strings.Fields(before.Writer)
 	return len(kept) > 0 && slices.ContainsFunc(held(after), func(h hold) bool {
@@ -328,7 +329,8 @@ func (x *explorer) decide(view []int, phase int) [][]int {
 	return d
 }
 
-// choices are the steps that a speaker may decide upon for one Service, whatever others have in flight.
+// choices are the steps that a speaker may decide upon for one Service, whatever others have in
+// flight.
 func (x *explorer) choices(o outlook, view []int, j int) []Step {
 	first, ok := x.ask(o, view, j, 0, 0)
 	if !ok {
@@ -408,7 +410,7 @@ func (x *explorer) ask(o outlook, view []int, j, four, six int) (Step, bool) {
 
 // enterEntry enters a Service that was read before, as put does.
 func (t *Table) enterEntry(e *entry) {
-	e.judge(t.off.perAddress)
+	e.evaluate(t.off.perAddress)
 	e.sift(t.seen.installation, &t.off)
 	t.entries[e.s.Key()] = e
 	t.link(e)
@@ -450,7 +452,7 @@ func (x *explorer) settled(s *moment, trail []hop) {
 		}
 	}
 	if want := min(claimants, x.enough(s.phase)); x.rule == nil && holding < want {
-		x.fail(fmt.Sprintf("%d of %d Services have what they wish, of %d that could", holding, claimants, want), s, trail)
+		x.fail(fmt.Sprintf("%d of %d Services have what they ask for, of %d that could", holding, claimants, want), s, trail)
 	}
 }
 
@@ -465,9 +467,9 @@ func (x *explorer) all(s *moment) []*entry {
 	return all
 }
 
-// enough is how many Services can have what they wish at once, whichever they are.
+// enough is how many Services can have what they ask for at once, whichever they are.
 func (x *explorer) enough(phase int) int {
-	pool := x.templates[0].note(wishPool[0])
+	pool := x.templates[0].note(askPool[0])
 	known := func(ip netip.Addr) bool {
 		return slices.ContainsFunc(x.at(phase).speakers, func(o outlook) bool {
 			name, in := o.pools.Of(ip)
@@ -475,12 +477,12 @@ func (x *explorer) enough(phase int) int {
 		})
 	}
 	switch {
-	case x.may("wish"):
-		return 0 // two may wish for the same
+	case x.may("request"):
+		return 0 // two may ask for the same
 	case x.may("label"):
 		return 1 // all may be for the same pool
 	}
-	if slices.ContainsFunc(x.templates, func(s Service) bool { return s.note(wishShare[0]) != "" }) {
+	if slices.ContainsFunc(x.templates, func(s Service) bool { return s.note(askShare[0]) != "" }) {
 		return len(x.templates)
 	}
 	var n [2]int
@@ -621,7 +623,7 @@ func (x *explorer) changes(s Service, in *moment) []Service {
 	edit("ingress", func(c *Service) { c.Ingress = nil })
 	for _, ip := range x.ips {
 		edit("ingress", func(c *Service) { c.Ingress = []string{ip.String()} })
-		edit("wish", func(c *Service) { c.LoadBalancerIP = ip.String() })
+		edit("request", func(c *Service) { c.LoadBalancerIP = ip.String() })
 		for _, st := range []string{stateClaimed, stateBound} {
 			edit("forge", func(c *Service) {
 				c.annotate(LeaseAnnotation, Lease{V: 1, By: "here", Holder: "n1", IPs: []Item{{IP: ip, Pool: "p", State: st}}}.Encode())
@@ -632,7 +634,7 @@ func (x *explorer) changes(s Service, in *moment) []Service {
 		c.Labels = map[bool]string{true: "", false: "tier=q"}[c.Labels != ""]
 	})
 	edit("share+", func(c *Service) {
-		c.annotate(wishShare[0], map[string]string{"k": "other", "other": "k", "": "k"}[c.note(wishShare[0])])
+		c.annotate(askShare[0], map[string]string{"k": "other", "other": "k", "": "k"}[c.note(askShare[0])])
 	})
 	for _, id := range in.now {
 		if id != absent {

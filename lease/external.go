@@ -8,13 +8,15 @@ import (
 	"github.com/starling-lb/starling/health"
 )
 
-// An address in spec.externalIPs of a Service, of whatever type, is one that kube-proxy of every node sends to that Service.
-// So it is handed out to nobody who does not ask for it, and to no other Service unless both may share it. The Service itself
-// may have it: both lead to the same endpoints then.
+// An address in spec.externalIPs of a Service, of whatever type, is one that kube-proxy of every
+// node sends to that Service. So it is handed out to nobody who does not ask for it, and to no
+// other Service unless both may share it. The Service itself may have it: both lead to the same
+// endpoints then.
 //
-// A Service that is bound to it already keeps it, for whoever may write a Service could take addresses away by a list
-// otherwise. An event says so on the Service that lists it, each time that it begins to, and once on the one that has it
-// for as long as it does: who writes the list can fill the events of his own Service alone.
+// A Service that is bound to it already keeps it, for whoever may write a Service could take
+// addresses away by a list otherwise. An event says so on the Service that lists it, each time that
+// it begins to, and once on the one that has it for as long as it does: a user who writes the list
+// can fill the events of their own Service alone.
 
 // maxExternal bounds what is read of externalIPs: each address costs work at each change.
 const maxExternal = 64
@@ -36,11 +38,12 @@ func readExternal(s *Service) (ips []netip.Addr) {
 	return ips
 }
 
-// linkExternal and unlinkExternal follow the index of who lists an address.
+// linkExternal and unlinkExternal follow the index of Services that list an address.
 func (t *Table) linkExternal(e *entry) {
 	for _, ip := range e.external {
 		i, _ := slices.BinarySearchFunc(t.externals[ip], e, older)
 		t.externals[ip] = slices.Insert(t.externals[ip], i, e)
+		t.stale[ip] = struct{}{}
 	}
 }
 
@@ -49,10 +52,12 @@ func (t *Table) unlinkExternal(e *entry) {
 		if t.externals[ip] = without(t.externals[ip], e); len(t.externals[ip]) == 0 {
 			delete(t.externals, ip)
 		}
+		t.stale[ip] = struct{}{}
 	}
 }
 
-// relisted has those looked at whom another list concerns: who holds an address of it, and who waits for one.
+// relisted marks the Services that a changed list concerns: those that hold an address of it, and
+// those that wait for one.
 func (t *Table) relisted(before, now []netip.Addr) {
 	for i, list := range [][]netip.Addr{before, now} {
 		other := [][]netip.Addr{now, before}[i]
@@ -66,7 +71,7 @@ func (t *Table) relisted(before, now []netip.Addr) {
 			for o := range t.wanted[ip] {
 				t.mark(o)
 			}
-			if s := t.shelfOf(ip); s != nil && !t.taken(ip) {
+			if s := t.freeListOf(ip); s != nil && !t.taken(ip) {
 				s.putBack(ip)
 			}
 			t.stir(ip)
@@ -74,7 +79,8 @@ func (t *Table) relisted(before, now []netip.Addr) {
 	}
 }
 
-// lists returns a Service that has the address in its externalIPs and that e may not share it with, or nil.
+// lists returns a Service that has the address in its externalIPs and that e may not share it with,
+// or nil.
 func (t *Table) lists(e *entry, ip netip.Addr) *entry {
 	if t.off.external {
 		return nil
@@ -90,6 +96,9 @@ func (t *Table) lists(e *entry, ip netip.Addr) *entry {
 // barred says why the Service must not be given an address.
 func (d *draft) barred(ip netip.Addr) string {
 	if why := d.v.barred(ip); why != "" {
+		return why
+	}
+	if why := d.v.Pools.elsewise(d.e.s.Key(), ip); why != "" && !d.t.off.reserved {
 		return why
 	}
 	if o := d.t.lists(d.e, ip); o != nil {
@@ -108,7 +117,8 @@ func (t *Table) boundTo(e *entry, ip netip.Addr) *entry {
 	return nil
 }
 
-// warn makes the event of a Service that lists an address of another one, or whose address another one lists.
+// warn makes the event of a Service that lists an address of another one, or whose address another
+// one lists.
 func (t *Table) warn(e *entry, v *View) (Step, bool) {
 	var events []Event
 	current := map[netip.Addr]notice{}
@@ -117,11 +127,11 @@ func (t *Table) warn(e *entry, v *View) (Step, bool) {
 		if !known {
 			n.at = v.Now
 		}
-		if !n.told && t.rank(v, t.poolName(ip)) == 0 && v.Now.Sub(n.at) < news {
-			n.told = true
+		if !n.reported && t.rank(v, t.poolName(ip)) == 0 && v.Now.Sub(n.at) < news {
+			n.reported = true
 			events = append(events, Event{Warning: true, Reason: AddressConflict, Message: text, Code: health.AddressListed})
 		}
-		if current[ip] = n; !n.told {
+		if current[ip] = n; !n.reported {
 			e.parked = true // the rank may change
 		}
 	}
@@ -148,7 +158,8 @@ func (t *Table) warn(e *entry, v *View) (Step, bool) {
 	return Step{Kind: Tell, Service: e.s.Key(), UID: e.s.UID, Version: e.s.Version, Events: events}, true
 }
 
-// External lists the addresses of Services that others have in their externalIPs, at most that many, sorted.
+// External lists the addresses of Services that others have in their externalIPs, at most that
+// many, sorted.
 func (t *Table) External(most int) []External {
 	var ips []netip.Addr
 	for ip := range t.externals {

@@ -180,7 +180,8 @@ func TestExternalIPsAreBounded(t *testing.T) {
 	}
 }
 
-// TestExternalIPsComeAndGo: a list that is edited again and again leaves nothing behind, whether somebody picks or not.
+// TestExternalIPsComeAndGo: a list that is edited again and again leaves nothing behind, whether
+// somebody picks or not.
 func TestExternalIPsComeAndGo(t *testing.T) {
 	v := View{Now: epoch, Installation: "here", Pools: mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.64.0/24"}})}
 	table := NewTable()
@@ -195,12 +196,12 @@ func TestExternalIPsComeAndGo(t *testing.T) {
 		lists.ExternalIPs = [][]string{{"198.18.64.5"}, nil}[i%2]
 		put(lists, i+1)
 	}
-	shelf := table.shelves["p"][0]
-	if len(shelf.loose) != 1 {
-		t.Errorf("%d candidates for one address", len(shelf.loose))
+	list := table.freeLists["p"][0]
+	if len(list.unsorted) != 1 {
+		t.Errorf("%d candidates for one address", len(list.unsorted))
 	}
 	put(plainService(1), 1)
-	if n := shelf.fresh.n; n != 1 {
-		t.Errorf("%d candidates in the bins after a pick, want the one", n)
+	if n := list.fresh.n; n != 1 {
+		t.Errorf("%d sorted candidates after a pick, want the one", n)
 	}
 }

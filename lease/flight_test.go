@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestAlarmDuringFlight: an alarm of another reason that rings while a failed write waits for its next try does not
-// use up the alarm for that try.
-func TestAlarmDuringFlight(t *testing.T) {
+// TestTimerDuringFlight: a timer of another reason that fires while a failed write waits for its
+// next try does not use up the timer for that try.
+func TestTimerDuringFlight(t *testing.T) {
 	pools, err := NewPools([]Pool{{Name: "default", Ranges: []string{"198.18.64.0/24"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestAlarmDuringFlight(t *testing.T) {
 	if len(steps) != 1 || steps[0].Kind != Claim {
 		t.Fatalf("steps %+v, want a claim", steps)
 	}
-	table.wake(table.entries[svc.Key()], v.Now.Add(firstRetry/4))
+	table.setTimer(table.entries[svc.Key()], v.Now.Add(firstRetry/4))
 	table.Done(steps[0], v.Now, errors.New("refused"))
 	v.Now = epoch.Add(firstRetry / 4)
 	if steps, wake := table.Steps(v); len(steps) != 0 || !wake.Equal(epoch.Add(firstRetry)) {
@@ -36,7 +36,8 @@ func TestAlarmDuringFlight(t *testing.T) {
 	}
 }
 
-// refused are speakers of ranks 0 and so on, each of which knows the same Service, to which nobody may write.
+// refused are speakers of ranks 0 and so on, each of which knows the same Service, to which nobody
+// may write.
 type refused struct {
 	tables []*Table
 	ranks  []int
@@ -79,7 +80,8 @@ func (f *refused) run(pools *Pools, end time.Time) {
 	}
 }
 
-// TestRefusedByMany: what the API server refuses is written little more often by many speakers than by one.
+// TestRefusedByMany: what the API server refuses is written little more often by many speakers than
+// by one.
 func TestRefusedByMany(t *testing.T) {
 	pools := mustPools(t, Pool{Name: "default", Ranges: []string{"198.18.64.0/24"}})
 	for _, tt := range []struct {
@@ -96,7 +98,8 @@ func TestRefusedByMany(t *testing.T) {
 	}
 }
 
-// TestRefusedNoMore: after however long, a write is tried again within lastRetry by whoever has rank 0 then.
+// TestRefusedNoMore: after however long, a write is tried again within lastRetry by whoever has
+// rank 0 then.
 func TestRefusedNoMore(t *testing.T) {
 	pools := mustPools(t, Pool{Name: "default", Ranges: []string{"198.18.64.0/24"}})
 	for rank := range 20 {

@@ -283,13 +283,13 @@ func TestFormersAreBounded(t *testing.T) {
 	now := epoch
 	for i := range 3 * maxFormer {
 		now = now.Add(time.Millisecond)
-		f.leave(Key{"ns", fmt.Sprint(i)}, held, now)
-		f.leave(Key{"ns", "flips"}, held, now)
+		f.leave(Key{"ns", fmt.Sprint(i)}, held, now, formerFor)
+		f.leave(Key{"ns", "flips"}, held, now, formerFor)
 	}
 	if len(f.of) > maxFormer || len(f.order) > maxFormer || f.of[Key{"ns", "flips"}].at != now {
 		t.Errorf("%d names, %d in order", len(f.of), len(f.order))
 	}
-	f.leave(Key{"ns", "last"}, held, now.Add(formerFor))
+	f.leave(Key{"ns", "last"}, held, now.Add(formerFor), formerFor)
 	if len(f.of) != 1 || len(f.order) != 1 {
 		t.Errorf("%d names, %d in order after all have grown old", len(f.of), len(f.order))
 	}

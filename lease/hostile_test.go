@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// FuzzHostileService gives a Service everything that users may write, and two neighbours that must not
-// suffer from it: an older one, which has its address, and a younger one, which waits for one.
+// FuzzHostileService gives a Service everything that users may write, and two neighbors that must
+// not suffer from it: an older one, which has its address, and a younger one, which waits for one.
 func FuzzHostileService(f *testing.F) {
 	f.Add(`{"v":1,"ips":[{"ip":"192.0.2.1","state":"bound"}]}`, "192.0.2.1", "p", "k", "192.0.2.1", uint8(0))
 	f.Add(`{{{`, "192.0.2.1,2001:db8::1", "\x00", "k", "::", uint8(255))
@@ -23,7 +23,7 @@ func FuzzHostileService(f *testing.F) {
 	f.Fuzz(func(t *testing.T, lease, ips, pool, share, spec string, bits uint8) {
 		hostile := plainService(1)
 		hostile.Annotations = nil
-		for name, value := range map[string]string{LeaseAnnotation: lease, wishIPs[bits%3]: ips, wishPool[bits%3]: pool, wishShare[0]: share} {
+		for name, value := range map[string]string{LeaseAnnotation: lease, askIPs[bits%3]: ips, askPool[bits%3]: pool, askShare[0]: share} {
 			hostile.annotate(name, value)
 		}
 		hostile.LoadBalancerIP = spec
@@ -42,14 +42,14 @@ func FuzzHostileService(f *testing.F) {
 				t.Fatalf("there is no end of steps: %+v", api.services[hostile.Key()])
 			}
 		}
-		if table.looks > 50 || told > 2*maxTold {
+		if table.looks > 50 || told > 2*maxReported {
 			t.Errorf("%d looks and %d events for one bad Service", table.looks, told)
 		}
 		if s := api.services[elder.Key()]; s.Version != "1" {
 			t.Errorf("the elder was written to: %s", brief(s))
 		}
 		if s := api.services[younger.Key()]; len(s.Ingress) != 1 || s.Ingress[0] == elder.Ingress[0] {
-			t.Errorf("the younger neighbour has %v", s.Ingress)
+			t.Errorf("the younger neighbor has %v", s.Ingress)
 		}
 	})
 }
@@ -83,8 +83,8 @@ func small(t *testing.T, st Step) {
 	}
 }
 
-// TestHugeServices gives Services as much of everything as an object has room for. What grew with the
-// square of that would take minutes.
+// TestHugeServices gives Services as much of everything as an object has room for. What grew with
+// the square of that would take minutes.
 func TestHugeServices(t *testing.T) {
 	const much = 40000
 	var ports, ingress []string
@@ -98,7 +98,7 @@ func TestHugeServices(t *testing.T) {
 		change func(i int, s *Service)
 	}{
 		{"ports of two that share", func(i int, s *Service) {
-			s.annotate(wishShare[0], "k")
+			s.annotate(askShare[0], "k")
 			if s.Ports = ports; i > 0 {
 				s.Ports = append([]string{"UDP/1"}, ports[1:]...)
 			}
@@ -106,7 +106,7 @@ func TestHugeServices(t *testing.T) {
 		{"ingress", func(_ int, s *Service) { s.Ingress = ingress }},
 		{"annotations", func(_ int, s *Service) {
 			text := strings.Repeat(`{"a":[`, much)
-			for _, names := range [][3]string{wishIPs, wishPool, wishShare, {LeaseAnnotation, PoolAnnotation, "metallb.io/other"}} {
+			for _, names := range [][3]string{askIPs, askPool, askShare, {LeaseAnnotation, PoolAnnotation, "metallb.io/other"}} {
 				for _, name := range names {
 					s.annotate(name, text)
 				}
@@ -126,7 +126,7 @@ func TestHugeServices(t *testing.T) {
 			for busy := true; busy; v.Now = v.Now.Add(interval) {
 				busy, told = round(t, table, api, v, told)
 			}
-			if took := time.Since(begin); took > 5*time.Second || told > 4*maxTold {
+			if took := time.Since(begin); took > 5*time.Second || told > 4*maxReported {
 				t.Errorf("%v and %d events for two Services", took, told)
 			}
 		})

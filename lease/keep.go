@@ -23,7 +23,8 @@ const (
 )
 
 const (
-	// defaultRevoke is how long an address is kept that is given up without another one, if nothing else is said.
+	// defaultRevoke is how long an address is kept that is given up without another one, if nothing
+	// else is said.
 	defaultRevoke = 30 * time.Second
 	// overslept is by how much a look at the time of giving up may be late.
 	overslept = 2 * time.Second
@@ -94,16 +95,16 @@ func (q *pool) addKeep(c Pool) []error {
 	return errs
 }
 
-// revokeSaid writes the rule of a pool into a lease, "" for none; revokeRead reads it there.
-func revokeSaid(after time.Duration) string {
+// formatRevoke writes the rule of a pool into a lease, "" for none; parseRevoke reads it there.
+func formatRevoke(after time.Duration) string {
 	if after == never {
 		return ""
 	}
 	return after.String()
 }
 
-// said writes a time for people: "1h" and not "1h0m0s".
-func said(after time.Duration) string {
+// shortDuration writes a time for people: "1h" and not "1h0m0s".
+func shortDuration(after time.Duration) string {
 	text := after.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")
@@ -114,16 +115,16 @@ func said(after time.Duration) string {
 	return text
 }
 
-func revokeRead(text string) time.Duration {
+func parseRevoke(text string) time.Duration {
 	if after, err := time.ParseDuration(text); err == nil && after >= 0 {
 		return after
 	}
 	return never
 }
 
-// revokeAfter is how long the Service keeps an address that it may not have any more, if it gets no other
-// one: by the pool that contains it, else by the one that it came from, else, if that one is gone, by what
-// the lease remembers of it.
+// revokeAfter is how long the Service keeps an address that it may not have any more, if it gets no
+// other one: by the pool that contains it, else by the one that it came from, else, if that one is
+// gone, by what the lease remembers of it.
 func (d *draft) revokeAfter(ip netip.Addr) time.Duration {
 	h := d.e.at(ip)
 	q := d.v.Pools.of(ip)
@@ -139,16 +140,16 @@ func (d *draft) revokeAfter(ip netip.Addr) time.Duration {
 	return never
 }
 
-// stray is an address that a Service has to give up. Each speaker waits for itself and nothing depends on
-// whose wait is over first: the write lands only on the Service that was looked at.
+// stray is an address that a Service has to give up. Each speaker waits for itself and nothing
+// depends on whose wait is over first: the write lands only on the Service that was looked at.
 type stray struct {
 	since time.Time
 	ripe  bool // the wait is over, and was seen to be in time
 }
 
-// revoked reports whether the Service has to give up an address that it shows now, because it may not have it any
-// more; if it has to do so later, the plan says when and the failure says so to the user. A speaker that did
-// not run when the wait was over has old news, and waits anew.
+// revoked reports whether the Service has to give up an address that it shows now, because it may
+// not have it any more; if it has to do so later, the plan says when and the failure says so to the
+// user. A speaker that did not run when the wait was over has old news, and waits anew.
 func (d *draft) revoked(h *hold) bool {
 	after := d.revokeAfter(h.ip)
 	if after == never || !h.shown || d.v.Freeze || d.e.s.Deleting {
@@ -175,7 +176,7 @@ func (d *draft) revoked(h *hold) bool {
 	}
 	d.again = earliest(d.again, at)
 	if d.fail != nil {
-		d.fail.say("", fmt.Sprintf("it loses %s in %s unless it gets another one first: %s %s", h.ip, said(after), h.ip, why))
+		d.fail.add("", fmt.Sprintf("it loses %s in %s unless it gets another one first: %s %s", h.ip, shortDuration(after), h.ip, why))
 	}
 	return false
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRevoke: with keep: false a Service loses what it may not have, whether or not it gets another address.
+// TestRevoke: with keep: false a Service loses what it may not have, whether or not it gets another
+// address.
 func TestRevoke(t *testing.T) {
 	runScripts(t, []scriptTest{
 		{"the pool is gone, and there is no other: after 30 s", `
@@ -166,7 +167,7 @@ func TestRevoke(t *testing.T) {
 			b -
 			c -
 		`},
-		{"a wish that cannot be granted costs nobody what it may have", `
+		{"a request that cannot be granted costs nobody what it may have", `
 			pool web revoke=0s 198.18.64.1-198.18.64.9
 			pool full 198.18.65.1/32
 			create x pool=full
@@ -351,8 +352,8 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-// TestRevokeIsOneWrite: two speakers whose waits began at different times do not undo each other. The first whose wait is
-// over takes the step, and the write of the other one does not land.
+// TestRevokeIsOneWrite: two speakers whose waits began at different times do not undo each other.
+// The first whose wait is over takes the step, and the write of the other one does not land.
 func TestRevokeIsOneWrite(t *testing.T) {
 	api := newServer()
 	pools := mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.0.1/32"}, Keep: KeepNever})
@@ -411,7 +412,7 @@ func TestKeepInTheConfiguration(t *testing.T) {
 		{"in quotes", `keep: "false"`, `pools[0].keep: want true, false or untilReplaced, got the text "false"`, "", 0},
 		{"another word", "keep: never", `pools[0].keep: want true, false or untilReplaced, got the text "never"`, "", 0},
 		{"a list", "keep: [true]", `pools[0].keep: want true, false or untilReplaced, got a list`, "", 0},
-		{"a number", "keep: false, revokeAfter: 30", `pools[0].revokeAfter: want text, got the number 30; put it in quotes`, "", 0},
+		{"a number", "keep: false, revokeAfter: 30", `pools[0].revokeAfter: want a duration with its unit, such as 90s, got the number 30`, "", 0},
 		{"a number in quotes", `keep: false, revokeAfter: "30"`, `pool "p": revokeAfter "30": no duration; want one such as 30s or 5m`, "", 0},
 		{"negative", "keep: false, revokeAfter: -1s", `pool "p": revokeAfter "-1s": negative; want 0s or more`, "", 0},
 		{"without its rule", "revokeAfter: 1m", `pool "p": revokeAfter "1m": has no effect without keep: false; remove it, or add keep: false`, "", 0},
@@ -448,7 +449,7 @@ func TestKeepInTheConfiguration(t *testing.T) {
 
 func TestSaid(t *testing.T) {
 	for want, after := range map[string]time.Duration{"0s": 0, "30s": 30 * time.Second, "1m": time.Minute, "10m": 10 * time.Minute, "1m10s": 70 * time.Second, "1h": time.Hour, "1h30m": 90 * time.Minute, "20h0m30s": 20*time.Hour + 30*time.Second} {
-		if got := said(after); got != want {
+		if got := shortDuration(after); got != want {
 			t.Errorf("%v is said as %q, want %q", after, got, want)
 		}
 	}
@@ -457,12 +458,12 @@ func TestSaid(t *testing.T) {
 // TestLeaseRemembersTheRule: leases of pools with another rule are written as before.
 func TestLeaseRemembersTheRule(t *testing.T) {
 	for said, want := range map[string]time.Duration{"": never, "30s": 30 * time.Second, "0s": 0, "-1s": never, "soon": never, "1h0m0s": time.Hour} {
-		got := revokeRead(said)
+		got := parseRevoke(said)
 		if got != want {
 			t.Errorf("%q is read as %v, want %v", said, got, want)
 		}
-		if again := revokeRead(revokeSaid(got)); again != got {
-			t.Errorf("%v is written as %q and read as %v", got, revokeSaid(got), again)
+		if again := parseRevoke(formatRevoke(got)); again != got {
+			t.Errorf("%v is written as %q and read as %v", got, formatRevoke(got), again)
 		}
 	}
 	if text := (Lease{V: 1, By: "here", Holder: "n1", IPs: []Item{{State: stateBound}}}).Encode(); strings.Contains(text, "revoke") {

@@ -120,7 +120,8 @@ func (r Requirement) check() error {
 	return nil
 }
 
-// checkLabelKey checks the name of a label: "name" or "prefix/name", where the prefix is a DNS name.
+// checkLabelKey checks the name of a label: "name" or "prefix/name", where the prefix is a DNS
+// name.
 func checkLabelKey(key string) error {
 	prefix, name, prefixed := strings.Cut(key, "/")
 	if !prefixed {
@@ -204,7 +205,8 @@ func (s selector) matches(label func(key string) (string, bool)) bool {
 	return !slices.ContainsFunc(s.reqs, func(r Requirement) bool { return !r.matches(label(r.Key)) })
 }
 
-// matches reports whether an object with these labels matches one of the selectors; without any it does.
+// matches reports whether an object with these labels matches one of the selectors; without any it
+// does.
 func (l selectors) matches(label func(key string) (string, bool)) bool {
 	return len(l) == 0 || slices.ContainsFunc(l, func(s selector) bool { return s.matches(label) })
 }

@@ -6,16 +6,17 @@ import (
 )
 
 const (
-	// leastWindow and mostWindow bound the candidates that a shelf keeps, perAnnouncer is how many it
-	// may keep for each announcer. Of 1,000 addresses on 50 nodes the fullest would have 34 if the hash
-	// alone chose, so some 700 are passed over before each node has its 20.
+	// leastWindow and mostWindow bound the candidates that a free list keeps, perAnnouncer is how
+	// many it may keep for each announcer. Of 1,000 addresses on 50 nodes the fullest would have 34
+	// if the hash alone chose, so some 700 are passed over before each node has its 20.
 	leastWindow  = 1024
 	mostWindow   = 8192
 	perAnnouncer = 16
 )
 
-// Spread says who would announce an address, so that addresses can be chosen whose announcers have
-// few. It must not change: that something else is to be expected is told by another pointer.
+// Spread says which node would announce an address, so that addresses can be chosen whose
+// announcers have few. It must not change: that something else is to be expected shows by another
+// pointer.
 type Spread struct {
 	// Nodes are all that may be named, also by an address that nobody has asked about yet.
 	Nodes []string
@@ -55,7 +56,7 @@ func (l *loads) number(name string) int {
 	return i
 }
 
-// announcer returns the number of who would announce an address.
+// announcer returns the number of the node that would announce an address.
 func (l *loads) announcer(ip netip.Addr) int {
 	if l.spread == nil {
 		return nobody
@@ -63,7 +64,8 @@ func (l *loads) announcer(ip netip.Addr) int {
 	return l.number(l.spread.Announcer(ip))
 }
 
-// count returns how many addresses an announcer has. An address that nobody would announce comes last.
+// count returns how many addresses an announcer has. An address that nobody would announce comes
+// last.
 func (l *loads) count(announcer int) int {
 	if announcer == nobody && l.spread != nil {
 		return math.MaxInt

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestLostClaims: of two speakers only the first knows that a station has the address that a Service asks for. It takes
-// back what the second one claims, who does not do that for ever at once; and all are served when the station is gone,
-// or the Service asks for another address.
+// TestLostClaims: of two speakers only the first knows that a station has the address that a
+// Service asks for. It takes back what the second one claims, who does not do that forever at once;
+// and all are served when the station is gone, or the Service asks for another address.
 func TestLostClaims(t *testing.T) {
 	const used, other = "198.18.64.1", "198.18.64.2"
 	for _, tc := range []struct {
@@ -18,7 +18,7 @@ func TestLostClaims(t *testing.T) {
 		within time.Duration
 	}{
 		{"the station leaves", func(_ *server, taken map[string]bool, _ Key) { delete(taken, used) }, used, lastRetry + 2*interval},
-		{"another wish", func(api *server, _ map[string]bool, k Key) {
+		{"another request", func(api *server, _ map[string]bool, k Key) {
 			api.edit(k, func(s *Service) { s.annotate(AskIPsAnnotation, other) })
 		}, other, interval},
 	} {

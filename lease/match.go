@@ -2,9 +2,9 @@ package lease
 
 import "slices"
 
-// match lets both addresses of a dual-stack Service come from one pool, where that is still open: two claims of
-// one pool come before an address in use and one claim, and a claim that matches nothing is given up. What is
-// asked for, and two addresses in use, stay as they are.
+// match lets both addresses of a dual-stack Service come from one pool, where that is still open:
+// two claims of one pool come before an address in use and one claim, and a claim that matches
+// nothing is given up. What is asked for, and two addresses in use, stay as they are.
 func (d *draft) match() {
 	if len(d.slots) < 2 || d.v.Freeze || d.asksForAny() || d.left() {
 		return
@@ -32,9 +32,9 @@ func (d *draft) match() {
 
 func (d *draft) inUse(f *filled) bool { return d.e.at(f.ip).shown }
 
-// mayMove reports whether a Service may leave the pool that it has an address of for one that has both
-// families: if it requires both, or shows an address that it may not have any more. A family that it
-// never had is no reason.
+// mayMove reports whether a Service may leave the pool that it has an address of for one that has
+// both families: if it requires both, or shows an address that it may not have any more. A family
+// that it never had is no reason.
 func (d *draft) mayMove(open []int) bool {
 	if len(open) == len(d.slots) || d.asksForAny() {
 		return false

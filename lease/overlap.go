@@ -1,6 +1,7 @@
 package lease
 
-// Overlap reports whether two ranges, each a CIDR, first-last or one address, have an address in common.
+// Overlap reports whether two ranges, each a CIDR, first-last or one address, have an address in
+// common.
 func Overlap(a, b string) (bool, error) {
 	x, err := parseExclusion(a)
 	if err != nil {

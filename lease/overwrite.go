@@ -11,8 +11,9 @@ import (
 	"github.com/starling-lb/starling/health"
 )
 
-// Others write what speakers write: another load balancer, a script, somebody's hand, a manifest with an old lease in
-// it. What a Service was bound to it gets back, whichever half of the bond was written over:
+// Others write what speakers write: another load balancer, a script, somebody's hand, a manifest
+// with an old lease in it. What a Service was bound to it gets back, whichever half of the bond was
+// written over:
 //
 //	lease says bound    ingress shows    seen bound before    the Service gets
 //	X                   X                -                    X
@@ -22,32 +23,32 @@ import (
 //	Z                   X                never                Z, as in the second line
 //	nothing             Y                never                Y: it is adopted
 //
-// Rivals that also hold X are beaten by a hold that was bound as by a bound one, since only a hand made it less. That is
-// known to those who saw it; for who did not it is a claim, or shown. Safety needs neither: an address is bound only when
-// nobody else holds it.
+// Rivals that also hold X are beaten by a hold that was bound as by a bound one, since only a hand
+// made it less. That is known to those who saw it; for the others it is a claim, or shown. Safety
+// needs neither: an address is bound only when nobody else holds it.
 //
-// The first time this is put right at once, then after a wait that doubles up to 30 s, so that two who write against each
-// other do not keep the API server busy. One event names the other one.
+// The first time this is put right at once, then after a wait that doubles up to 30 s, so that two
+// who write against each other do not keep the API server busy. One event names the other one.
 const (
 	// peaceful is after how long without being overwritten a Service starts anew.
 	peaceful = 10 * time.Minute
-	// maxWriters bounds the writers that are remembered as told for one Service.
+	// maxWriters bounds the writers that are remembered as reported for one Service.
 	maxWriters = 4
 )
 
 // overwrites is what others did to the bonds of one Service.
 type overwrites struct {
-	times   int
-	last    time.Time
-	pending bool     // it is not put right yet
-	status  bool     // it was ingress that was overwritten
-	writer  string   // of that, "" if nobody knows
-	shows   string   // what was written there
-	told    []string // writers that an event has named
+	times    int
+	last     time.Time
+	pending  bool     // it is not put right yet
+	status   bool     // it was ingress that was overwritten
+	writer   string   // of that, "" if nobody knows
+	shows    string   // what was written there
+	reported []string // writers that an event has named
 }
 
-// recall finds out, beside the holds of the revision before, what was bound and is not any more by a hand, and counts
-// that. Speakers never do that: they give up both halves at once.
+// recall finds out, beside the holds of the revision before, what was bound and is not any more by
+// a hand, and counts that. Speakers never do that: they give up both halves at once.
 func (e *entry) recall(held []hold, now time.Time) {
 	if !slices.ContainsFunc(held, func(o hold) bool { return o.bound || o.was }) {
 		return
@@ -78,7 +79,7 @@ func (e *entry) recall(held []hold, now time.Time) {
 		e.over.times, e.over.last, e.over.pending, e.over.status = e.over.times+1, now, true, e.over.status && pending || status
 		e.over.writer, e.over.shows = clip(e.s.Writer), some(e.s.Ingress, ", ")
 	case pending:
-		if e.over.pending = false; e.over.tells() { // by whoever put it right
+		if e.over.pending = false; e.over.reports() { // by whoever put it right
 			e.over.name(e.over.writer)
 		}
 	}
@@ -86,15 +87,15 @@ func (e *entry) recall(held []hold, now time.Time) {
 
 // name notes that an event has named a writer.
 func (o *overwrites) name(writer string) {
-	if !slices.Contains(o.told, writer) && len(o.told) < maxWriters {
-		o.told = append(slices.Clip(o.told), writer)
+	if !slices.Contains(o.reported, writer) && len(o.reported) < maxWriters {
+		o.reported = append(slices.Clip(o.reported), writer)
 	}
 }
 
-// tells reports whether an event is to name the writer. That ingress is empty once may have other reasons, and one that
-// nobody knows the name of is likely the one that was named before.
-func (o *overwrites) tells() bool {
-	return o.status && (o.shows != "" || o.times > 1) && (o.writer != "" || len(o.told) == 0) && len(o.told) < maxWriters && !slices.Contains(o.told, o.writer)
+// reports reports whether an event is to name the writer. That ingress is empty once may have other
+// reasons, and one that nobody knows the name of is likely the one that was named before.
+func (o *overwrites) reports() bool {
+	return o.status && (o.shows != "" || o.times > 1) && (o.writer != "" || len(o.reported) == 0) && len(o.reported) < maxWriters && !slices.Contains(o.reported, o.writer)
 }
 
 // calm is when a Service may be written to, of which somebody else overwrites what speakers write.
@@ -105,7 +106,8 @@ func (e *entry) calm() time.Time {
 	return e.over.last.Add(growing(e.over.times - 1))
 }
 
-// overwritten reports whether a hold is nothing but what somebody wrote into ingress over a bound address, or beside it.
+// overwritten reports whether a hold is nothing but what somebody wrote into ingress over a bound
+// address, or beside it.
 func (e *entry) overwritten(h *hold) bool {
 	return e.over.pending && e.over.status && !h.leased && !h.was
 }
@@ -118,12 +120,12 @@ func (o *overwrites) by() string {
 	return fmt.Sprintf(" by %q", o.writer)
 }
 
-// tellOverwritten makes the event of a write that puts ingress right.
-func (d *draft) tellOverwritten(c changes) {
+// reportOverwritten makes the event of a write that puts ingress right.
+func (d *draft) reportOverwritten(c changes) {
 	right := slices.ContainsFunc(c.freed, d.e.overwritten) || slices.ContainsFunc(c.bound, func(o out) bool { return d.e.at(o.ip).was })
-	if o := &d.e.over; right && o.pending && o.tells() {
+	if o := &d.e.over; right && o.pending && o.reports() {
 		d.names = []string{o.writer}
-		d.say(true, StatusOverwritten, "status.loadBalancer.ingress was set to %s%s: set back to %s",
+		d.event(true, StatusOverwritten, "status.loadBalancer.ingress was set to %s%s: set back to %s",
 			cmp.Or(o.shows, "nothing"), o.by(), cmp.Or(joinedAddrs(d.ingress), "nothing"))
 		d.events[len(d.events)-1].Code = health.StatusOverwritten
 	}

@@ -196,7 +196,7 @@ func TestOverwritten(t *testing.T) {
 			settle
 			a 198.18.64.7
 		`},
-		{"what was put right is told again after ten minutes of peace, and another writer at once", `
+		{"what was put right is reported again after ten minutes of peace, and another writer at once", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
 			settle
@@ -221,8 +221,9 @@ func TestOverwritten(t *testing.T) {
 	})
 }
 
-// TestRivalWriter has another load balancer that writes its own address whenever it sees ours, at once and for an hour,
-// for many Services. Several speakers answer with few writes and one event, and the Service is told to wait.
+// TestRivalWriter has another load balancer that writes its own address whenever it sees ours, at
+// once and for an hour, for many Services. Several speakers answer with few writes and one event,
+// and the Service is told to wait.
 func TestRivalWriter(t *testing.T) {
 	const services, speakers = 10, 3
 	api, pools := newServer(), mustPools(t, Pool{Name: "p", Ranges: []string{"198.18.64.0/24"}})

@@ -36,7 +36,7 @@ func (d *draft) pick() {
 func (d *draft) pickAsked(s *filled) {
 	q, ip := d.v.Pools.of(s.asked), s.asked
 	if q == nil {
-		d.failing().say(health.AddressInNoPool, fmt.Sprintf("%s asks for %s, which is %s", d.e.req.source, ip, d.v.Pools.missing(ip)))
+		d.failing().add(health.AddressInNoPool, fmt.Sprintf("%s asks for %s, which is %s", d.e.req.source, ip, d.v.Pools.missing(ip)))
 		return
 	}
 	var code health.Code
@@ -52,6 +52,10 @@ func (d *draft) pickAsked(s *filled) {
 		}
 	} else if o, why := d.t.obstacle(d.e, ip); o != nil {
 		code, text = health.AddressHeld, fmt.Sprintf("%s asks for %s, which is held by %s%s", d.e.req.source, ip, o.s.Key(), why)
+	} else if !d.counts(q, ip) && d.exhausted(q, 0) {
+		r := d.overLimit(q)
+		code, text = r.code, fmt.Sprintf("%s asks for %s, and %s", d.e.req.source, ip, r.text)
+		d.failing().queue, d.failing().pools = limited(d.e.s.Namespace)+ip.String(), []string{q.Name}
 	} else if again := d.e.again(ip); d.v.Now.Before(again) {
 		d.again = earliest(d.again, again) // who withdrew the claim tells why
 	} else if !d.t.inFlight(d.e, ip) {
@@ -61,7 +65,7 @@ func (d *draft) pickAsked(s *filled) {
 	fail := d.failing()
 	fail.ips = append(fail.ips, ip)
 	fail.count = q.Name
-	fail.say(code, text)
+	fail.add(code, text)
 }
 
 // open returns the indices of the slots that nothing fills.
@@ -84,7 +88,7 @@ func (d *draft) pickAny() {
 	}
 	pools, none := d.candidates()
 	switch {
-	case d.pickFromAny(d.formerFirst(pools), open, len(open)):
+	case d.pickFromAny(d.ownFirst(pools), open, len(open)):
 	case d.mayMove(open):
 		if pools = d.others(pools); d.wake.IsZero() {
 			d.moveWhole(pools)
@@ -116,6 +120,9 @@ func (d *draft) candidates() (pools []*pool, none refusal) {
 		if serves, _ := d.serves(q); !serves {
 			return nil, refusal{health.PoolRefuses, d.refusals([]*pool{q})}
 		}
+		if why := q.refuseAllocation(); why != "" {
+			return nil, refusal{health.PoolRefuses, fmt.Sprintf("pool %q %s", q.Name, why)}
+		}
 		return []*pool{q}, none
 	}
 	return d.served()
@@ -141,6 +148,9 @@ func (d *draft) served() (pools []*pool, none refusal) {
 		none = refusal{health.NoPool, "no pool is configured"}
 	case len(refused) > 0:
 		none = refusal{health.PoolRefuses, d.refusals(refused)}
+	case d.v.Pools.given():
+		d.failing().late = true
+		none = refusal{health.NoAutomaticPool, "every pool has allocate: false, and no other allocator has given it an address"}
 	default:
 		none = refusal{health.NoAutomaticPool, "every pool has autoAssign false"}
 	}
@@ -157,6 +167,16 @@ func (d *draft) pickFrom(q *pool, open []int, enough int) bool {
 	defer d.t.weighAll(picks)
 	found := 0
 	for i, n := range open {
+		if d.exhausted(q, found) {
+			if ip, ok := d.shared(q, d.slots[n].family); ok && d.counts(q, ip) {
+				picks[i] = ip
+				found++
+				continue
+			}
+			d.limited = true
+			d.lacks = append(d.lacks, d.overLimit(q))
+			continue
+		}
 		ip, ok, wake := d.free(q, d.slots[n].family)
 		if !ok {
 			d.wake = earliest(d.wake, wake)
@@ -190,18 +210,20 @@ func (d *draft) lack(open []int, pools []*pool, none refusal) {
 	fail.wake = earliest(fail.wake, d.wake)
 	moves := d.mayMove(open)
 	if len(open) == len(d.slots) || d.e.req.need > 1 || moves {
-		fail.say(none.code, none.text)
+		fail.add(none.code, none.text)
 		for _, r := range d.lacks {
-			fail.say(r.code, r.text)
+			fail.add(r.code, r.text)
 		}
 		if (d.e.req.need > 1 || moves) && (d.apart == [2]bool{true, true} || len(open) < len(d.slots)) {
-			fail.say(health.FamiliesApart, onePool)
+			fail.add(health.FamiliesApart, onePool)
 		}
 		if len(pools) > 0 {
 			fail.count = pools[0].Name
 		}
 	}
-	fail.queue = d.queueName(open, pools)
+	if fail.queue = d.queueName(open, pools); d.limited {
+		fail.queue = limited(d.e.s.Namespace) + fail.queue
+	}
 	for _, q := range pools {
 		fail.pools = append(fail.pools, q.Name)
 	}
@@ -227,16 +249,19 @@ func (d *draft) queueName(open []int, pools []*pool) string {
 	return strings.Join(words, " ")
 }
 
-// free finds an address of a pool: the one that a Service of this name had, else one that those with the same sharing key
-// have, else a free one.
+// free finds an address of a pool: the one that is reserved for the Service, else the one that a
+// Service of this name had, else one that those with the same sharing key have, else a free one.
 func (d *draft) free(q *pool, f int) (netip.Addr, bool, time.Time) {
+	if ip, ok := d.kept(q, f); ok {
+		return ip, true, time.Time{}
+	}
 	if ip, ok := d.former(q, f); ok {
 		return ip, true, time.Time{}
 	}
 	if ip, ok := d.shared(q, f); ok {
 		return ip, true, time.Time{}
 	}
-	return d.t.shelves[q.Name][f].first(&world{
+	return d.t.freeLists[q.Name][f].first(&facts{
 		now:      d.v.Now,
 		taken:    d.t.taken,
 		reserved: func(ip netip.Addr) bool { return d.v.barred(ip) != "" },
@@ -269,7 +294,8 @@ func (d *draft) unpick() {
 	}
 }
 
-// taken reports whether anybody holds an address or lists it in externalIPs, or has just been picked for it.
+// taken reports whether anybody holds an address or lists it in externalIPs, or has just been
+// picked for it.
 func (t *Table) taken(ip netip.Addr) bool {
 	return len(t.flying[ip]) > 0 || len(t.externals[ip]) > 0 && !t.off.external || slices.ContainsFunc(t.holds[ip], func(o *entry) bool { return !t.ignores(o, o.at(ip)) })
 }
@@ -299,7 +325,8 @@ func (t *Table) obstacle(e *entry, ip netip.Addr) (*entry, string) {
 	return nil, ""
 }
 
-// whyNot says why two Services may not share an address, as the end of a sentence, if one of them wants to.
+// whyNot says why two Services may not share an address, as the end of a sentence, if one of them
+// wants to.
 func (t *Table) whyNot(e, o *entry, ip netip.Addr) string {
 	if e.req.share == "" && o.req.share == "" {
 		return ""

@@ -38,16 +38,18 @@ type failure struct {
 	queue string
 	pools []string // of the queue
 	count string   // the pool in whose count it is, or ""
+	late  bool     // another allocator may still see to it, so that it is reported later
 	wake  time.Time
 }
 
-// refusal is a rule that refused, by the code of the condition that this makes, and in words. What is said besides has no code.
+// refusal is a rule that refused, by the code of the condition that this makes, and in words. What
+// is said besides has no code.
 type refusal struct {
 	code health.Code
 	text string
 }
 
-func (f *failure) say(code health.Code, text string) {
+func (f *failure) add(code health.Code, text string) {
 	if r := (refusal{code, text}); text != "" && !slices.Contains(f.why, r) {
 		f.why = append(f.why, r)
 	}
@@ -73,16 +75,17 @@ func (f *failure) code() (code health.Code) {
 
 // draft is a plan in the making.
 type draft struct {
-	t     *Table
-	v     *View
-	e     *entry
-	slots []filled
-	outs  []out
-	wake  time.Time    // when a released address will have rested
-	lacks []refusal    // what no pool could give
-	apart [2]bool      // families that some pool has, but not together with the other one
-	whole bool         // all slots move to another pool, and none without the others
-	off   []netip.Addr // held, and to be replaced
+	t       *Table
+	v       *View
+	e       *entry
+	slots   []filled
+	outs    []out
+	wake    time.Time    // when a released address will have rested
+	lacks   []refusal    // what no pool could give
+	apart   [2]bool      // families that some pool has, but not together with the other one
+	whole   bool         // all slots move to another pool, and none without the others
+	off     []netip.Addr // held, and to be replaced
+	limited bool         // some pool gives its namespace no more
 	plan
 }
 
@@ -100,7 +103,7 @@ type filled struct {
 	asked   netip.Addr
 	ip      netip.Addr
 	pool    string
-	verdict verdict
+	outcome outcome
 	bound   bool
 	fresh   bool // picked now
 	left    bool // to others, who may know its pool
@@ -119,7 +122,8 @@ func (t *Table) plan(e *entry, v *View) plan {
 	switch {
 	case e.foreign(v.Installation):
 		d.leaveAlone()
-	case v.Freeze && e.s.Type == typeLoadBalancer && e.s.Class != v.Class: // another member may serve that class
+	case t.others(e): // it stays as it stands
+	case v.Freeze && e.s.Type == typeLoadBalancer && !v.Classes.Has(e.s.Class): // another member may serve that class
 	case !e.managed(v):
 		d.giveUp()
 	case e.s.Deleting:
@@ -128,7 +132,7 @@ func (t *Table) plan(e *entry, v *View) plan {
 		if p, ok := t.evade(e, v); ok {
 			return p
 		}
-		d.serve()
+		d.fulfill()
 	}
 	return d.plan
 }
@@ -149,7 +153,7 @@ func (d *draft) leaveAlone() {
 		}
 		code, text = health.LeaseNewer, fmt.Sprintf("its lease has version %d, of a later release", d.e.v)
 	}
-	d.failing().say(code, text)
+	d.failing().add(code, text)
 }
 
 // giveUp releases what our lease holds of a Service that is not ours any more.
@@ -165,12 +169,12 @@ func (d *draft) giveUp() {
 	d.write("the Service is no load balancer of ours any more")
 }
 
-// hold keeps what is bound or shown and gives up claims, for Services that go away or whose wish
+// hold keeps what is bound or shown and gives up claims, for Services that go away or whose request
 // cannot be read or granted here; of claims those that others may know how to grant stay.
 func (d *draft) hold(claims bool) {
 	for i := range d.e.holds {
 		h := &d.e.holds[i]
-		if verdict := d.check(h); verdict != loses && (h.bound || h.shown || claims && d.leaves(h)) && !d.revoked(h) {
+		if outcome := d.check(h); outcome != loses && (h.bound || h.shown || claims && d.leaves(h)) && !d.revoked(h) {
 			d.outs = append(d.outs, kept(h))
 		}
 	}

@@ -20,10 +20,13 @@ type pool struct {
 	spans    [2][]span
 	excluded [2][]span
 
-	namespaces                        map[string]struct{}
-	inNamespaces, ofServices, onNodes selectors
-	weights                           []weighed
-	revoke                            time.Duration // after which an address is given up that its Service may not have, or never
+	namespaces               map[string]struct{}
+	inNamespaces, ofServices selectors
+	layer2                   []Layer2Entry  // where it is announced by ARP and NDP
+	paths                    []Announcement // and by BGP
+	kept                     reservations
+	keepFor                  time.Duration // for which it is remembered whose an address was
+	revoke                   time.Duration // after which an address is given up that its Service may not have, or never
 }
 
 // compile checks a pool and returns one error for each mistake.
@@ -31,11 +34,14 @@ func compile(c Pool) (*pool, []error) {
 	q := &pool{namespaces: make(map[string]struct{}, len(c.Namespaces)), PoolInfo: PoolInfo{
 		Name: c.Name, Ranges: slices.Clone(c.Ranges), Exclude: slices.Clone(c.Exclude),
 		AutoAssign: c.AutoAssign == nil || *c.AutoAssign, AvoidBuggyIPs: c.AvoidBuggyIPs,
-		Namespaces: slices.Clone(c.Namespaces), Interfaces: slices.Clone(c.Interfaces),
+		Namespaces:            slices.Clone(c.Namespaces),
 		ShareAcrossNamespaces: c.ShareAcrossNamespaces,
+		Endpoints:             c.Endpoints,
 	}}
 	errs := q.addRanges(c.Ranges)
-	errs = slices.Concat(errs, q.addExclude(c.Exclude, len(errs) == 0), q.addScope(c), q.addWeights(c.NodeWeights), q.addKeep(c))
+	errs = append(errs, q.addExclude(c.Exclude, len(errs) == 0)...)
+	known := len(errs) == 0 // which addresses it has
+	errs = slices.Concat(errs, q.addScope(c), q.addAnnounce(c), q.addKeep(c), q.addGiven(c), checkEndpoints(c.Endpoints), q.addKeepFor(c.KeepFor), q.addLimit(c.MaxPerNamespace))
 	if c.Priority != nil {
 		priority := *c.Priority
 		q.Priority = &priority
@@ -43,10 +49,13 @@ func compile(c Pool) (*pool, []error) {
 			errs = append(errs, wrongAt(fmt.Errorf("priority %d: negative; the smallest one, 0, comes first", priority), "priority"))
 		}
 	}
-	if len(errs) == 0 {
-		errs = q.cut()
+	if !known {
+		return q, errs
 	}
-	return q, errs
+	if wrong := q.cut(); len(wrong) > 0 {
+		return q, append(errs, wrong...)
+	}
+	return q, append(errs, q.addReservations(c.Reservations)...)
 }
 
 func (q *pool) addRanges(texts []string) []error {
@@ -76,7 +85,8 @@ func (q *pool) addRange(text string) error {
 	return nil
 }
 
-// addExclude reads what is excluded. Each part must touch a range, if all of these are known: else it is likely a mistake.
+// addExclude reads what is excluded. Each part must touch a range, if all of these are known: else
+// it is likely a mistake.
 func (q *pool) addExclude(texts []string, known bool) []error {
 	ranges := [2][]span{union(q.spans[0]), union(q.spans[1])}
 	var errs []error
@@ -98,18 +108,13 @@ func (q *pool) addExclude(texts []string, known bool) []error {
 	return errs
 }
 
-// addScope reads which Services the pool is for and where its addresses are announced.
+// addScope reads which Services the pool is for.
 func (q *pool) addScope(c Pool) []error {
 	var errs []error
 	for i, name := range c.Namespaces {
 		q.namespaces[name] = struct{}{}
 		if err := checkDNSLabel(name); err != nil {
 			errs = append(errs, wrongAt(fmt.Errorf("namespace %q: %w", clip(name), err), "namespaces", i))
-		}
-	}
-	for i, pattern := range c.Interfaces {
-		if err := checkPattern(pattern); err != nil {
-			errs = append(errs, wrongAt(fmt.Errorf("interface %q: %w", clip(pattern), err), "interfaces", i))
 		}
 	}
 	for _, l := range []struct {
@@ -120,7 +125,6 @@ func (q *pool) addScope(c Pool) []error {
 	}{
 		{"namespaceSelectors", c.NamespaceSelectors, &q.inNamespaces, &q.NamespaceSelectors},
 		{"serviceSelectors", c.ServiceSelectors, &q.ofServices, &q.ServiceSelectors},
-		{"nodeSelectors", c.NodeSelectors, &q.onNodes, &q.NodeSelectors},
 	} {
 		compiled, wrong := compileSelectors(l.key, l.given)
 		*l.into, *l.texts = compiled, compiled.texts()
@@ -205,9 +209,28 @@ func (q *pool) print(w io.Writer) {
 	if len(q.NodeWeights) > 0 {
 		fmt.Fprintf(w, " nodeWeights %q", q.NodeWeights) // in their order, which counts
 	}
+	if len(q.Announce) > 0 {
+		fmt.Fprintf(w, " announce %q", q.Announce)
+	}
 	if q.ShareAcrossNamespaces {
 		fmt.Fprint(w, " shareAcrossNamespaces")
 	}
+	if q.Endpoints != "" {
+		fmt.Fprintf(w, " endpoints %s", q.Endpoints)
+	}
+	if q.Given {
+		fmt.Fprint(w, " allocate false")
+	}
+	if q.KeepFor != "" {
+		fmt.Fprintf(w, " keepFor %s", q.KeepFor)
+	}
+	if q.MaxPerNamespace > 0 {
+		fmt.Fprintf(w, " maxPerNamespace %d", q.MaxPerNamespace)
+	}
+	if q.ExternalIPs {
+		fmt.Fprint(w, " externalIPs")
+	}
+	q.kept.print(w)
 	switch q.Keep {
 	case KeepAlways:
 		fmt.Fprint(w, " keep")

@@ -20,6 +20,12 @@ type Pool struct {
 	// Exclude are addresses that are never handed out: "address", "CIDR" or "first-last". Each must
 	// touch a range of the pool.
 	Exclude []string `json:"exclude,omitempty"`
+	// Allocate false makes a pool of addresses that another allocator hands out: they are announced
+	// where a Service shows them, and no lease is written. Default true.
+	Allocate *bool `json:"allocate,omitempty"`
+	// ExternalIPs, with Allocate false, has addresses announced too that a Service lists in
+	// spec.externalIPs.
+	ExternalIPs bool `json:"externalIPs,omitempty"`
 	// AutoAssign false keeps the pool for Services that ask for it. Default true.
 	AutoAssign *bool `json:"autoAssign,omitempty"`
 	// AvoidBuggyIPs leaves out IPv4 addresses that end in .0 or .255.
@@ -34,22 +40,38 @@ type Pool struct {
 	// ServiceSelectors say which Services the pool serves: those whose labels match one of them,
 	// in the namespaces above. Empty: all.
 	ServiceSelectors []Selector `json:"serviceSelectors,omitempty"`
+	// Announce says where the pool's addresses are announced: each entry on layer 2 or by BGP. Nil:
+	// on layer 2, as the following three keys say, which are refused beside it.
+	Announce []Announce `json:"announce,omitempty"`
 	// NodeSelectors say which nodes may announce the pool's addresses: those whose labels match one
 	// of them. Empty: all.
 	NodeSelectors []Selector `json:"nodeSelectors,omitempty"`
-	// NodeWeights say which of these nodes announce more of them than others: the first entry that matches a
-	// node counts. Empty: all alike.
+	// NodeWeights say which of these nodes announce more of them than others: the first entry that
+	// matches a node counts. Empty: all alike.
 	NodeWeights []NodeWeight `json:"nodeWeights,omitempty"`
-	// Interfaces say on which interfaces of a node its addresses are announced: names and patterns as
-	// of --interface, "!" before one leaves out. Empty: on all that the node uses.
+	// Interfaces say on which interfaces of a node its addresses are announced: names and patterns
+	// as of --interface, "!" before one leaves out. Empty: on all that the node uses.
 	Interfaces []string `json:"interfaces,omitempty"`
-	// ShareAcrossNamespaces lets Services of different namespaces have one address by the same sharing key. Default: only
-	// those of one namespace.
+	// ShareAcrossNamespaces lets Services of different namespaces have one address by the same
+	// sharing key. Default: only those of one namespace.
 	ShareAcrossNamespaces bool `json:"shareAcrossNamespaces,omitempty"`
+	// Endpoints "ignore" has the pool's addresses announced whatever endpoints their Services have.
+	// Default: while there are some.
+	Endpoints string `json:"endpoints,omitempty"`
+	// Reservations keep addresses of the pool for Services, which need not exist yet:
+	// "NAMESPACE/NAME" to one address, or to one of each family with a comma between.
+	Reservations map[string]string `json:"reservations,omitempty"`
+	// KeepFor is how long a Service that is deleted and made again gets the address that it had, if
+	// nobody else has it: a duration such as "1h", default 10m.
+	KeepFor string `json:"keepFor,omitempty"`
+	// MaxPerNamespace is how many addresses of the pool the Services of one namespace may have, not
+	// counting what they share. 0: as many as there are.
+	MaxPerNamespace int `json:"maxPerNamespace,omitempty"`
 	// Keep says what becomes of a bound address that its Service may not have any more. Default:
 	// KeepUntilReplaced.
 	Keep Keep `json:"keep,omitempty"`
-	// RevokeAfter is, with KeepNever, how long it keeps the address: a duration such as "1m", default 30s.
+	// RevokeAfter is, with KeepNever, how long it keeps the address: a duration such as "1m",
+	// default 30s.
 	RevokeAfter string `json:"revokeAfter,omitempty"`
 }
 
@@ -59,15 +81,22 @@ type PoolInfo struct {
 	Ranges        []string // as configured
 	Exclude       []string // as configured
 	Size          uint64   // usable addresses, at most the largest uint64
+	Given         bool     // by other allocators: allocate is false
+	ExternalIPs   bool
 	AutoAssign    bool
 	AvoidBuggyIPs bool
 	Priority      *int // nil: after all that have one
 	Namespaces    []string
+	Announce      []string // in words, such as "on layer 2 on interfaces eth0"; none: as the following say
 	// Selectors as kubectl writes them, such as "a=b,!c".
 	NamespaceSelectors, ServiceSelectors, NodeSelectors []string
 	NodeWeights                                         []string // in words, such as "3 for a=b"
 	Interfaces                                          []string
 	ShareAcrossNamespaces                               bool
+	Endpoints                                           string            // as configured
+	Reservations                                        map[string]string // as configured
+	KeepFor                                             string            // as configured
+	MaxPerNamespace                                     int               // 0: no limit
 	Keep                                                Keep
 	RevokeAfter                                         time.Duration // with KeepNever
 }
@@ -78,21 +107,28 @@ type Pools struct {
 	order  []*pool // by priority
 	byName map[string]*pool
 	spans  []span // of all pools, sorted and apart
+	bgp    *BGP
 	hash   uint64
 }
 
 // NewPools compiles pools. Its error joins one error for each mistake, each of one line.
 func NewPools(list []Pool) (*Pools, error) {
-	p, errs := newPools(list, 0)
+	return Compile(Config{Pools: list})
+}
+
+// Compile compiles a configuration. Its error joins one error for each mistake, each of one line.
+func Compile(c Config) (*Pools, error) {
+	p, errs := newPools(c, 0)
 	if err := joinErrors(errs); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// newPools returns a mistake for each error. Its place begins with the index of the pool. Pools without a name have
-// numbers, in which the first ones do not count.
-func newPools(list []Pool, first int) (*Pools, []error) {
+// newPools returns a mistake for each error. Pools without a name have numbers, in which the first
+// ones do not count.
+func newPools(config Config, first int) (*Pools, []error) {
+	list := config.Pools
 	p := &Pools{byName: make(map[string]*pool, len(list))}
 	titles := make(map[*pool]string, len(list))
 	var errs []error
@@ -105,10 +141,16 @@ func newPools(list []Pool, first int) (*Pools, []error) {
 		for _, err := range wrong {
 			var m mistake
 			errors.As(err, &m)
-			errs = append(errs, mistake{append(place{i}, m.where...), fmt.Errorf("%s: %w", titles[q], err)})
+			errs = append(errs, mistake{append(place{"pools", i}, m.where...), fmt.Errorf("%s: %w", titles[q], err)})
 		}
 	}
 	errs = append(errs, p.join(titles)...)
+	if config.BGP != nil {
+		var wrong []error
+		p.bgp, wrong = compilePeers(*config.BGP)
+		errs = append(errs, below(wrong, "bgp")...)
+	}
+	errs = append(errs, p.route(titles)...)
 	p.order = slices.Clone(p.list)
 	slices.SortStableFunc(p.order, func(a, b *pool) int { return cmp.Compare(a.rank(), b.rank()) })
 	p.hash = p.sum()
@@ -171,13 +213,14 @@ func (p *Pools) places() map[*pool]map[string]place {
 	for i, q := range p.list {
 		all[q] = make(map[string]place, len(q.Ranges))
 		for j, text := range q.Ranges {
-			all[q][text] = place{i, "ranges", j}
+			all[q][text] = place{"pools", i, "ranges", j}
 		}
 	}
 	return all
 }
 
-// List describes the pools in the order of the configuration. Callers must not change what it refers to.
+// List describes the pools in the order of the configuration. Callers must not change what it
+// refers to.
 func (p *Pools) List() []PoolInfo {
 	infos := make([]PoolInfo, 0, len(p.list))
 	for _, q := range p.list {
@@ -186,7 +229,8 @@ func (p *Pools) List() []PoolInfo {
 	return infos
 }
 
-// Of returns the pool that may hand out the address. It costs the logarithm of the number of ranges.
+// Of returns the pool that may hand out the address. It costs the logarithm of the number of
+// ranges.
 func (p *Pools) Of(ip netip.Addr) (name string, ok bool) {
 	if q := p.of(ip); q != nil {
 		return q.Name, true
@@ -231,6 +275,9 @@ func (p *Pools) sum() uint64 {
 	h := fnv.New64a()
 	for _, q := range p.list {
 		q.print(h)
+	}
+	if p.bgp != nil {
+		p.bgp.print(h)
 	}
 	return h.Sum64()
 }

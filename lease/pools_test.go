@@ -60,14 +60,17 @@ func TestNewPoolsRefuses(t *testing.T) {
 		{"the same name", []Pool{{Name: "a", Ranges: []string{"192.0.2.0/28"}}, {Name: "a", Ranges: []string{"192.0.2.16/28"}}}, `
 			pool "a": the name is used twice; put all its ranges into one pool`},
 		{"no range", []Pool{{Name: "a"}}, `pool "a": it has no range`},
-		{"empty, malformed", []Pool{{Name: "a", Ranges: []string{"", " ", "192.0.2.1", "192.0.2.300/24", "192.0.2.0/33", "x-y", "192.0.2.1-", "fe80::1%eth0-fe80::2"}}}, `
+		{"empty, malformed", []Pool{{Name: "a", Ranges: []string{"", " ", "192.0.2.1", "192.0.2.300/24", "192.0.2.0/33", "x-y", "192.0.2.1-", "192.0.2.240-250", "192.0.2.240-256", "2001:db8::1-9", "fe80::1%eth0-fe80::2"}}}, `
 			pool "a": range "": empty
 			pool "a": range " ": empty
-			pool "a": range "192.0.2.1": malformed: want a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20
+			pool "a": range "192.0.2.1": malformed: a range of one address is written 192.0.2.1/32
 			pool "a": range "192.0.2.300/24": malformed: want a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20
 			pool "a": range "192.0.2.0/33": malformed: want a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20
 			pool "a": range "x-y": malformed: first address "x" is no IP address
 			pool "a": range "192.0.2.1-": malformed: last address "" is no IP address
+			pool "a": range "192.0.2.240-250": malformed: last address "250" is no IP address; write 192.0.2.240-192.0.2.250
+			pool "a": range "192.0.2.240-256": malformed: last address "256" is no IP address
+			pool "a": range "2001:db8::1-9": malformed: last address "9" is no IP address
 			pool "a": range "fe80::1%eth0-fe80::2": malformed: first address "fe80::1%eth0" is no IP address`},
 		{"an address inside its network", []Pool{{Name: "a", Ranges: []string{"192.0.2.5/24"}}}, `
 			pool "a": range "192.0.2.5/24": malformed: the address is not the first one of its network, which is 192.0.2.0/24`},
@@ -281,7 +284,7 @@ func TestScope(t *testing.T) {
 		{"b", Labels{"edge": ""}, true},
 	} {
 		s, ok := p.Scope(tt.pool)
-		if got := s.Node(tt.labels); got != tt.want || !ok {
+		if got := s.Entries[0].Node(tt.labels); got != tt.want || !ok {
 			t.Errorf("a node with %v announces addresses of %s: %t, want %t", tt.labels, tt.pool, got, tt.want)
 		}
 	}
@@ -296,7 +299,7 @@ func TestScope(t *testing.T) {
 	} {
 		s, _ := mustPools(t, Pool{Name: "a", Ranges: []string{"192.0.2.1/32"}, Interfaces: strings.Fields(patterns)}).Scope("a")
 		for name, want := range names {
-			if got := s.Interface(name); got != want {
+			if got := s.Entries[0].Interface(name); got != want {
 				t.Errorf("%q may be announced on %s: %t, want %t", patterns, name, got, want)
 			}
 		}
@@ -313,13 +316,13 @@ func TestScope(t *testing.T) {
 	} {
 		s, _ := mustPools(t, Pool{Name: "a", Ranges: []string{"192.0.2.1/32"}, Interfaces: strings.Fields(patterns)}).Scope("a")
 		for name, want := range names {
-			if got := s.Named(name); got != want {
+			if got := s.Entries[0].Named(name); got != want {
 				t.Errorf("%q names %s: %t, want %t", patterns, name, got, want)
 			}
 		}
 	}
 	s, _ := p.Scope("b")
-	if diff := cmp.Diff([][]string{{"rack=1", "edge"}, {"eth*", "!eth1"}}, [][]string{s.NodeSelectors, s.Interfaces}); diff != "" {
+	if diff := cmp.Diff([][]string{{"rack=1", "edge"}, {"eth*", "!eth1"}}, [][]string{s.Entries[0].NodeSelectors, s.Entries[0].Interfaces}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -35,7 +35,7 @@ func (w *scenario) byLabel(t *testing.T) {
 }
 
 // newScenario has n Services and the addresses, in one pool.
-func newScenario(t *testing.T, n int, ips string, wish ...string) scenario {
+func newScenario(t *testing.T, n int, ips string, request ...string) scenario {
 	t.Helper()
 	w := scenario{}
 	p := Pool{Name: "p"}
@@ -50,17 +50,17 @@ func newScenario(t *testing.T, n int, ips string, wish ...string) scenario {
 	}
 	for i := range n {
 		s := Service{Namespace: "ns", Type: typeLoadBalancer, Families: []string{ipv4}, Version: "1", Ports: []string{fmt.Sprint("TCP/", i)}}
-		for _, w := range wish {
+		for _, w := range request {
 			s = applyStep(s, Step{})
-			wishes(&s, []string{w})
+			requests(&s, []string{w})
 		}
 		w.templates = append(w.templates, s)
 	}
 	return w
 }
 
-// TestExplore proves the protocol for small worlds: whatever speakers and users do, in any order, no
-// two Services are bound to one address, every schedule of steps ends, and then everybody has an
+// TestExplore proves the protocol for small worlds: whatever speakers and users do, in any order,
+// no two Services are bound to one address, every schedule of steps ends, and then everybody has an
 // address if there are enough.
 func TestExplore(t *testing.T) {
 	const (
@@ -72,22 +72,22 @@ func TestExplore(t *testing.T) {
 		all   = users + " forge+ copy+ ingress+"
 	)
 	for _, tt := range []struct {
-		name   string
-		n      int
-		ips    string
-		wishes string
-		events string
-		budget int
-		keeps  bool
-		hears  bool // some speakers hear a station
-		slow   bool // left out with -short and with the race detector
-		deep   bool // only with -deep
+		name     string
+		n        int
+		ips      string
+		requests string
+		events   string
+		budget   int
+		keeps    bool
+		hears    bool // some speakers hear a station
+		slow     bool // left out with -short and with the race detector
+		deep     bool // only with -deep
 	}{
 		{name: "2 Services, 1 address, 4 events", n: 2, ips: one, events: all, budget: 4, slow: true},
 		{name: "2 Services, 1 address, 2 events", n: 2, ips: one, events: all, budget: 2},
-		{name: "2 Services, 1 address, 4 events of users, an API server that keeps ingress", n: 2, ips: one, events: "delete flip wish", budget: 4, keeps: true},
-		{name: "2 Services, 2 addresses, 2 events, changed requests", n: 2, ips: two, events: all + " wish", budget: 2, slow: true},
-		{name: "2 Services, 2 addresses, 3 events of users, changed requests", n: 2, ips: two, events: users + " wish", budget: 3},
+		{name: "2 Services, 1 address, 4 events of users, an API server that keeps ingress", n: 2, ips: one, events: "delete flip request", budget: 4, keeps: true},
+		{name: "2 Services, 2 addresses, 2 events, changed requests", n: 2, ips: two, events: all + " request", budget: 2, slow: true},
+		{name: "2 Services, 2 addresses, 3 events of users, changed requests", n: 2, ips: two, events: users + " request", budget: 3},
 		{name: "3 Services, 1 address, 2 events", n: 3, ips: one, events: all, budget: 2, slow: true},
 		{name: "3 Services, 2 addresses", n: 3, ips: two},
 		{name: "3 Services, 2 addresses, 1 event", n: 3, ips: two, events: all, budget: 1, slow: true},
@@ -98,19 +98,19 @@ func TestExplore(t *testing.T) {
 		{name: "3 Services, 3 addresses", n: 3, ips: three, slow: true},
 		{name: "4 Services, 1 address", n: 4, ips: one, slow: true},
 		{name: "4 Services, 2 addresses", n: 4, ips: two, slow: true},
-		{name: "2 Services, both families required", n: 2, ips: both, wishes: "families=46 policy=RequireDualStack", events: users, budget: 1, slow: true},
-		{name: "3 Services, both families required, 1 address of each", n: 3, ips: "192.0.2.1 2001:db8::1", wishes: "families=46 policy=RequireDualStack", slow: true},
-		{name: "2 Services, both families preferred, 1 address of each", n: 2, ips: "192.0.2.1 2001:db8::1", wishes: "families=46 policy=PreferDualStack", events: users, budget: 2},
-		{name: "3 Services that share", n: 3, ips: two, wishes: "share=k", events: users, budget: 1, slow: true},
+		{name: "2 Services, both families required", n: 2, ips: both, requests: "families=46 policy=RequireDualStack", events: users, budget: 1, slow: true},
+		{name: "3 Services, both families required, 1 address of each", n: 3, ips: "192.0.2.1 2001:db8::1", requests: "families=46 policy=RequireDualStack", slow: true},
+		{name: "2 Services, both families preferred, 1 address of each", n: 2, ips: "192.0.2.1 2001:db8::1", requests: "families=46 policy=PreferDualStack", events: users, budget: 2},
+		{name: "3 Services that share", n: 3, ips: two, requests: "share=k", events: users, budget: 1, slow: true},
 		{name: "2 Services, 2 pools by label, 3 events", n: 2, ips: two, events: users + " label", budget: 3},
 		{name: "2 Services, 2 pools by label, 3 addresses, 2 events, forged leases", n: 2, ips: three, events: all + " label", budget: 2, slow: true},
 		{name: "3 Services, 2 pools by label, 2 events", n: 3, ips: two, events: "delete label", budget: 2, slow: true},
-		{name: "2 Services, 2 addresses, a station has one, 2 events", n: 2, ips: two, events: all + " wish", budget: 2, hears: true, slow: true},
+		{name: "2 Services, 2 addresses, a station has one, 2 events", n: 2, ips: two, events: all + " request", budget: 2, hears: true, slow: true},
 		{name: "2 Services, 3 addresses, a station has one, 2 events of users", n: 2, ips: three, events: users, budget: 2, hears: true},
 		{name: "3 Services, 2 addresses, a station has one, 1 event of users", n: 3, ips: two, events: users, budget: 1, hears: true, slow: true},
-		{name: "2 Services that share, a station has one of 2 addresses, 2 events", n: 2, ips: two, wishes: "share=k", events: users, budget: 2, hears: true},
-		{name: "2 Services, both families required, a station has one address", n: 2, ips: both, wishes: "families=46 policy=RequireDualStack", hears: true, slow: true},
-		{name: "2 Services that share and stop sharing", n: 2, ips: two, wishes: "share=k", events: users + " share+", budget: 3},
+		{name: "2 Services that share, a station has one of 2 addresses, 2 events", n: 2, ips: two, requests: "share=k", events: users, budget: 2, hears: true},
+		{name: "2 Services, both families required, a station has one address", n: 2, ips: both, requests: "families=46 policy=RequireDualStack", hears: true, slow: true},
+		{name: "2 Services that share and stop sharing", n: 2, ips: two, requests: "share=k", events: users + " share+", budget: 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.slow && (testing.Short() || raceDetector) {
@@ -119,7 +119,7 @@ func TestExplore(t *testing.T) {
 			if tt.deep && !*deepFlag {
 				t.Skip("only with -deep: it takes minutes")
 			}
-			w := newScenario(t, tt.n, tt.ips, strings.Fields(tt.wishes)...)
+			w := newScenario(t, tt.n, tt.ips, strings.Fields(tt.requests)...)
 			w.events, w.budget, w.keeps, w.station = tt.events, tt.budget, tt.keeps, tt.hears
 			if w.may("label") {
 				w.byLabel(t)
@@ -177,8 +177,8 @@ func TestExploreMoves(t *testing.T) {
 	}
 }
 
-// TestExploreRevokes: with keep: false nobody has, at rest, what a rule forbids, whatever the labels and
-// whoever else wants the address.
+// TestExploreRevokes: with keep: false nobody has, at rest, what a rule forbids, whatever the
+// labels and whoever else wants the address.
 func TestExploreRevokes(t *testing.T) {
 	for _, tt := range []struct {
 		n      int
@@ -216,8 +216,9 @@ func TestExploreRevokes(t *testing.T) {
 	}
 }
 
-// TestExploreSharers: of those that share an address and may not do so any more, the one that was edited loses it,
-// whichever it is and whoever decides, and never two of them keep it. Without what the leases remember it is not so.
+// TestExploreSharers: of those that share an address and may not do so any more, the one that was
+// edited loses it, whichever it is and whoever decides, and never two of them keep it. Without what
+// the leases remember it is not so.
 func TestExploreSharers(t *testing.T) {
 	const shared = "192.0.2.1"
 	w := newScenario(t, 3, "192.0.2.1 192.0.2.2 192.0.2.3", "share=k")
@@ -266,12 +267,12 @@ func TestEveryGuardMatters(t *testing.T) {
 		want   string
 	}{
 		{"the check", one, "", 0, false, func(w *scenario) { w.off.check = true }, "bound twice"},
-		{"the resourceVersion of the justifying snapshot", two, "wish", 2, false, func(w *scenario) { w.careless = true }, "bound twice"},
+		{"the resourceVersion of the justifying snapshot", two, "request", 2, false, func(w *scenario) { w.careless = true }, "bound twice"},
 		{"claims are holds", one, "", 0, false, func(w *scenario) { w.off.claims = true }, "bound twice"},
 		{"ingress is a hold", one, "strip", 1, false, func(w *scenario) { w.off.ingress = true }, "bound twice"},
 		{"leases of what is no load balancer are holds", one, "flip", 2, true, func(w *scenario) { w.off.types = true }, "bound twice"},
 		{"the tie-break", one, "", 0, false, func(w *scenario) { w.off.tie = true }, "no end"},
-		{"state per address", two, "wish", 2, false, func(w *scenario) { w.off.perAddress = true }, "bound twice"},
+		{"state per address", two, "request", 2, false, func(w *scenario) { w.off.perAddress = true }, "bound twice"},
 		{"the order of the stream across keys", one, "", 0, false, func(w *scenario) { w.torn = "order" }, "bound twice"},
 		{"the atomic relist", one, "", 0, false, func(w *scenario) { w.torn = "relist" }, "bound twice"},
 	} {

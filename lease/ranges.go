@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -76,6 +77,9 @@ func parseRange(text string) (span, error) {
 }
 
 func parseCIDR(text string) (span, error) {
+	if a, err := parseAddr(strings.TrimSpace(text)); err == nil {
+		return span{}, fmt.Errorf("malformed: a range of one address is written %s", netip.PrefixFrom(a, a.BitLen()))
+	}
 	p, err := netip.ParsePrefix(strings.TrimSpace(text))
 	if err != nil {
 		return span{}, errors.New("malformed: want a CIDR such as 192.0.2.0/28 or first-last such as 192.0.2.10-192.0.2.20")
@@ -94,7 +98,7 @@ func parseFirstLast(text string) (span, error) {
 	}
 	last, err := parseAddr(strings.TrimSpace(b))
 	if err != nil {
-		return span{}, fmt.Errorf("malformed: last address %w", err)
+		return span{}, fmt.Errorf("malformed: last address %w%s", err, spelledOut(first, strings.TrimSpace(b)))
 	}
 	if first.Is4() != last.Is4() {
 		return span{}, errors.New("mixes IPv4 and IPv6")
@@ -103,6 +107,18 @@ func parseFirstLast(text string) (span, error) {
 		return span{}, errors.New("reversed: the first address is above the last one")
 	}
 	return span{first: first, last: last}, nil
+}
+
+// spelledOut proposes the whole range for one of IPv4 whose last address is a last byte only; else
+// it is empty.
+func spelledOut(first netip.Addr, last string) string {
+	n, err := strconv.ParseUint(last, 10, 8)
+	if err != nil || !first.Is4() {
+		return ""
+	}
+	to := first.As4()
+	to[3] = byte(n)
+	return fmt.Sprintf("; write %s-%s", first, netip.AddrFrom4(to))
 }
 
 // parseAddr reads one address without a zone; IPv4 in IPv6 becomes IPv4.

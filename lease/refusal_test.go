@@ -11,8 +11,8 @@ import (
 	"github.com/starling-lb/starling/health"
 )
 
-// TestRefusals: what each rule that refuses says, and what it advises. The advice goes with the rule: that there are free
-// addresses elsewhere, or how the sentence is worded, changes nothing.
+// TestRefusals: what each rule that refuses says, and what it advises. The advice goes with the
+// rule: that there are free addresses elsewhere, or how the sentence is worded, changes nothing.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	no := false
@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 			"all pools want to be asked for",
 			[]Pool{{Name: "shy", Ranges: wide.Ranges, AutoAssign: &no}},
 			nil, "", nil, "", health.NoAutomaticPool,
-			"every pool has autoAssign false", "ask for a pool by the annotation starling-lb.io/address-pool",
+			"every pool has autoAssign false", "ask for a pool with autoAssign: false by the annotation starling-lb.io/address-pool; for those with allocate: false, see why the other allocator gives no address",
 		},
 		{
 			"no range of the family",
@@ -70,15 +70,22 @@ func TestRefusals(t *testing.T) {
 			`pool "wide" has no IPv6 range; pool "six" has no IPv4 range; both families have to come from one pool`, "add a range of that family to the pool, or change spec.ipFamilies of the Service",
 		},
 		{
+			"the namespace has all that it may have",
+			[]Pool{{Name: "few", Ranges: wide.Ranges, MaxPerNamespace: 1}},
+			nil, "198.18.65.7", nil, "", health.NamespaceLimit,
+			`pool "few" gives namespace ns no more than 1 address`,
+			"delete Services that are not needed, let some share an address by the annotation starling-lb.io/allow-shared-ip, or raise maxPerNamespace of the pool",
+		},
+		{
 			"a pool that there is not",
 			[]Pool{wide},
-			nil, "", asks(wishPool[0], "lab"), "", health.PoolUnknown,
+			nil, "", asks(askPool[0], "lab"), "", health.PoolUnknown,
 			`annotation starling-lb.io/address-pool asks for pool "lab", which does not exist`, "correct the annotations of the Service; `starling pools` shows the pools",
 		},
 		{
 			"a pool for others",
 			[]Pool{{Name: "theirs", Ranges: wide.Ranges, Namespaces: []string{"team-a"}}},
-			nil, "", asks(wishPool[0], "theirs"), "", health.PoolRefuses,
+			nil, "", asks(askPool[0], "theirs"), "", health.PoolRefuses,
 			`annotation starling-lb.io/address-pool asks for pool "theirs", which is only for namespaces named team-a, and the Service is in ns`,
 			"ask for another pool, or change the pool's namespaces or selectors; `starling pools` shows them",
 		},
@@ -92,39 +99,39 @@ func TestRefusals(t *testing.T) {
 		{
 			"an address of a pool for others",
 			[]Pool{{Name: "theirs", Ranges: wide.Ranges, Namespaces: []string{"team-a"}}},
-			nil, "", asks(wishIPs[0], "198.18.65.7"), "", health.PoolRefuses,
+			nil, "", asks(askIPs[0], "198.18.65.7"), "", health.PoolRefuses,
 			`annotation starling-lb.io/loadBalancerIPs asks for 198.18.65.7 of pool "theirs", which is only for namespaces named team-a, and the Service is in ns`,
 			"ask for another pool, or change the pool's namespaces or selectors; `starling pools` shows them",
 		},
 		{
 			"an address of no pool",
 			[]Pool{wide},
-			nil, "", asks(wishIPs[0], "203.0.113.1"), "", health.AddressInNoPool,
+			nil, "", asks(askIPs[0], "203.0.113.1"), "", health.AddressInNoPool,
 			"annotation starling-lb.io/loadBalancerIPs asks for 203.0.113.1, which is in no pool", "ask for an address of a pool; `starling pools` shows them",
 		},
 		{
 			"an address and another pool",
 			[]Pool{wide, one},
-			nil, "", func(s *Service) { s.annotate(wishIPs[0], "198.18.65.7"); s.annotate(wishPool[0], "one") }, "", health.RequestContradicts,
+			nil, "", func(s *Service) { s.annotate(askIPs[0], "198.18.65.7"); s.annotate(askPool[0], "one") }, "", health.RequestContradicts,
 			`annotation starling-lb.io/loadBalancerIPs asks for 198.18.65.7, which is in pool "wide", but annotation starling-lb.io/address-pool asks for pool "one"`, "ask for one of them",
 		},
 		{
 			"an address that another Service has",
 			[]Pool{wide},
-			nil, "198.18.65.7", asks(wishIPs[0], "198.18.65.7"), "", health.AddressHeld,
+			nil, "198.18.65.7", asks(askIPs[0], "198.18.65.7"), "", health.AddressHeld,
 			"annotation starling-lb.io/loadBalancerIPs asks for 198.18.65.7, which is held by ns/holder",
 			"ask for another address, or let both share it by the annotation starling-lb.io/allow-shared-ip",
 		},
 		{
 			"an address of a node",
 			[]Pool{wide},
-			nil, "", asks(wishIPs[0], "198.18.65.7"), "198.18.65.7", health.AddressReserved,
+			nil, "", asks(askIPs[0], "198.18.65.7"), "198.18.65.7", health.AddressReserved,
 			"annotation starling-lb.io/loadBalancerIPs asks for 198.18.65.7, which is reserved: an address of node n1", "ask for another address",
 		},
 		{
 			"no address",
 			[]Pool{wide},
-			nil, "", asks(wishIPs[0], "198.18.65.300"), "", health.RequestMalformed,
+			nil, "", asks(askIPs[0], "198.18.65.300"), "", health.RequestMalformed,
 			`annotation starling-lb.io/loadBalancerIPs: "198.18.65.300" is no IP address`, "correct the annotations of the Service; `starling pools` shows the pools",
 		},
 		{

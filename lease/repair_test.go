@@ -265,7 +265,7 @@ func TestRepair(t *testing.T) {
 			step release a
 			a 198.18.64.1
 		`},
-		{"a claim that nobody gives up is not waited for for ever", `
+		{"a claim that nobody gives up is not waited for forever", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
 			step claim a
@@ -281,7 +281,7 @@ func TestRepair(t *testing.T) {
 			settle
 			a 198.18.64.2
 		`},
-		{"an address in use is not given up for such a claim, but it is told", `
+		{"an address in use is not given up for such a claim, but it is reported", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
 			ingress a 198.18.64.1

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// maxWish bounds what is read of a requesting annotation.
-const maxWish = 256
+// maxRequest bounds what is read of a requesting annotation.
+const maxRequest = 256
 
-// The annotations under which wishes are understood, in order of precedence.
+// The annotations under which requests are understood, in order of precedence.
 var (
-	wishPool  = wishNames(AskPoolAnnotation)
-	wishIPs   = wishNames(AskIPsAnnotation)
-	wishShare = wishNames(AskShareAnnotation)
+	askPool  = askNames(AskPoolAnnotation)
+	askIPs   = askNames(AskIPsAnnotation)
+	askShare = askNames(AskShareAnnotation)
 )
 
-func wishNames(annotation string) [3]string {
+func askNames(annotation string) [3]string {
 	name := strings.TrimPrefix(annotation, Prefix)
 	return [3]string{annotation, "metallb.io/" + name, "metallb.universe.tf/" + name}
 }
 
-// request is what a Service wishes, read once for each revision of it.
+// request is what a Service asks for, read once for each revision of it.
 type request struct {
 	slots    []slot
 	need     int    // how many of the slots make sense together: all, or any one
@@ -42,10 +42,10 @@ type slot struct {
 func parseRequest(s *Service) (request, error) {
 	var r request
 	var err error
-	if r.share, _, err = wish(s, wishShare); err != nil {
+	if r.share, _, err = asked(s, askShare); err != nil {
 		return request{}, err
 	}
-	if r.pool, r.poolFrom, err = wish(s, wishPool); err != nil {
+	if r.pool, r.poolFrom, err = asked(s, askPool); err != nil {
 		return request{share: r.share}, err
 	}
 	ips, err := r.readIPs(s)
@@ -58,15 +58,15 @@ func parseRequest(s *Service) (request, error) {
 	return r, nil
 }
 
-// wish returns a wish and the annotation that it came from. The same wish may be written under
-// several prefixes, but not a different one.
-func wish(s *Service, names [3]string) (value, from string, err error) {
+// asked returns a request and the annotation that it came from. The same request may be written
+// under several prefixes, but not a different one.
+func asked(s *Service, names [3]string) (value, from string, err error) {
 	for _, key := range names {
 		v := strings.TrimSpace(s.note(key))
 		switch {
 		case v == "":
-		case len(v) > maxWish:
-			return "", "", fmt.Errorf("annotation %s: longer than %d bytes", key, maxWish)
+		case len(v) > maxRequest:
+			return "", "", fmt.Errorf("annotation %s: longer than %d bytes", key, maxRequest)
 		case from == "":
 			value, from = v, key
 		case v != value:
@@ -78,7 +78,7 @@ func wish(s *Service, names [3]string) (value, from string, err error) {
 
 // readIPs returns the addresses asked for, by annotation or by spec.loadBalancerIP.
 func (r *request) readIPs(s *Service) ([]netip.Addr, error) {
-	text, from, err := wish(s, wishIPs)
+	text, from, err := asked(s, askIPs)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +105,8 @@ func (r *request) readIPs(s *Service) ([]netip.Addr, error) {
 
 // parseIPs reads addresses, at most one of each family.
 func parseIPs(text, from string) ([]netip.Addr, error) {
-	if len(text) > maxWish {
-		return nil, fmt.Errorf("%s: longer than %d bytes", from, maxWish)
+	if len(text) > maxRequest {
+		return nil, fmt.Errorf("%s: longer than %d bytes", from, maxRequest)
 	}
 	if strings.TrimSpace(text) == "" {
 		return nil, nil

@@ -11,9 +11,9 @@ import (
 func TestParseRequest(t *testing.T) {
 	addr := netip.MustParseAddr
 	for _, tt := range []struct {
-		name, wishes string
-		want         request
-		err          string
+		name, requests string
+		want           request
+		err            string
 	}{
 		{"nothing", "", request{slots: []slot{{}}, need: 1}, ""},
 		{"IPv6", "families=6", request{slots: []slot{{family: 1}}, need: 1}, ""},
@@ -42,7 +42,7 @@ func TestParseRequest(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := Service{Families: []string{ipv4}}
-			wishes(&s, strings.Fields(tt.wishes))
+			requests(&s, strings.Fields(tt.requests))
 			got, err := parseRequest(&s)
 			if diff := cmp.Diff(tt.err, text(err)); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
@@ -82,7 +82,7 @@ func TestClash(t *testing.T) {
 			var es [2]*entry
 			for i, w := range []string{tt.a, tt.b} {
 				s := Service{Name: w}
-				wishes(&s, strings.Fields(w))
+				requests(&s, strings.Fields(w))
 				es[i] = read(s)
 			}
 			for _, got := range []string{clashHere(es[0], es[1]), clashHere(es[1], es[0])} {

@@ -2,9 +2,9 @@ package lease
 
 import "net/netip"
 
-// Reserved says why an address must never be handed out, "" if it may: it is one of a node, which are given with their names, or
-// it means something on a network: its own address and the broadcast address of IPv4 and, for IPv6, the one that every router
-// answers for (RFC 4291, section 2.6.1).
+// Reserved says why an address must never be handed out, "" if it may: it is one of a node, which
+// are given with their names, or it means something on a network: its own address and the broadcast
+// address of IPv4 and, for IPv6, the one that every router answers for (RFC 4291, section 2.6.1).
 func Reserved(networks []netip.Prefix, nodes map[netip.Addr]string) func(netip.Addr) string {
 	taken := map[netip.Addr]string{}
 	for _, p := range networks {

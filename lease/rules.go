@@ -20,7 +20,12 @@ func (p PoolInfo) Rules() []string {
 	if p.AvoidBuggyIPs {
 		rules = append(rules, "without .0 and .255")
 	}
-	if !p.AutoAssign {
+	switch {
+	case p.Given && p.ExternalIPs:
+		rules = append(rules, "handed out by another allocator or listed in externalIPs")
+	case p.Given:
+		rules = append(rules, "handed out by another allocator")
+	case !p.AutoAssign:
 		rules = append(rules, "only if asked for")
 	}
 	if p.Priority != nil {
@@ -39,14 +44,29 @@ func (p PoolInfo) Rules() []string {
 	if len(p.Interfaces) > 0 {
 		say("on interfaces", strings.Join(p.Interfaces, " "))
 	}
+	if len(p.Announce) > 0 {
+		say("announced", strings.Join(p.Announce, ", "))
+	}
 	if p.ShareAcrossNamespaces {
 		rules = append(rules, "shared across namespaces")
+	}
+	if p.Endpoints != "" {
+		rules = append(rules, "whatever endpoints there are")
+	}
+	if n := len(p.Reservations); n > 0 {
+		rules = append(rules, fmt.Sprintf("%d reserved by name", n))
+	}
+	if p.KeepFor != "" {
+		rules = append(rules, "remembers for "+p.KeepFor+" whose an address was")
+	}
+	if p.MaxPerNamespace > 0 {
+		rules = append(rules, fmt.Sprintf("at most %d for a namespace", p.MaxPerNamespace))
 	}
 	switch p.Keep {
 	case KeepAlways:
 		rules = append(rules, "kept when the ranges shrink")
 	case KeepNever:
-		rules = append(rules, fmt.Sprintf("forbidden addresses taken back after %s", said(p.RevokeAfter)))
+		rules = append(rules, fmt.Sprintf("forbidden addresses taken back after %s", shortDuration(p.RevokeAfter)))
 	}
 	return rules
 }

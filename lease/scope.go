@@ -3,7 +3,6 @@ package lease
 import (
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 )
@@ -84,8 +83,8 @@ func (d *draft) home(h *hold) *pool {
 	return nil
 }
 
-// undecided reports whether it is not known yet if the pool of a hold serves the Service: it is kept as it
-// is, and not bound.
+// undecided reports whether it is not known yet if the pool of a hold serves the Service: it is
+// kept as it is, and not bound.
 func (d *draft) undecided(h *hold) bool {
 	q := d.home(h)
 	if q == nil {
@@ -115,7 +114,8 @@ func (t *Table) labelsOf(v *View, space string) Labels {
 	return labels
 }
 
-// relabel marks the Services of namespaces whose labels have changed since a decision asked for them.
+// relabel marks the Services of namespaces whose labels have changed since a decision asked for
+// them.
 func (t *Table) relabel(v *View) {
 	if v.NamespaceEdits == t.spacesAt {
 		return
@@ -144,8 +144,8 @@ func (l selectors) String() string {
 	return some(l[:min(len(l), maxSaid)].texts(), " or ")
 }
 
-// some joins texts for messages, as many as there is room for, without a look at the others: there may
-// be thousands, and a message for each of thousands of Services.
+// some joins texts for messages, as many as there is room for, without a look at the others: there
+// may be thousands, and a message for each of thousands of Services.
 func some(texts []string, sep string) string {
 	var b strings.Builder
 	for i, text := range texts {
@@ -177,8 +177,9 @@ func labelsSaid(text string) string {
 	return "the labels " + clipTo(text, maxSaid)
 }
 
-// firstKeys returns the lowest names of labels, no fewer than a message has room for. A Service may have
-// tens of thousands, and sorting all of them for each message would keep the loop from its work.
+// firstKeys returns the lowest names of labels, no fewer than a message has room for. A Service may
+// have tens of thousands, and sorting all of them for each message would keep the loop from its
+// work.
 func firstKeys(labels Labels) []string {
 	const room = maxSaid/len("k=,") + 1
 	keys := make([]string, 0, room+1)
@@ -193,12 +194,12 @@ func firstKeys(labels Labels) []string {
 	return keys
 }
 
-// A Scope is where the addresses of a pool are announced.
+// Scope is where the addresses of a pool are announced: on layer 2 as any of the entries says that
+// are for the Service and the node, and without such an entry nowhere. Paths are what is announced
+// by BGP.
 type Scope struct {
-	NodeSelectors []string // as kubectl writes them; none: on all nodes
-	Interfaces    []string // patterns as of --interface; none: on all that a node uses
-	nodes         selectors
-	weights       []weighed
+	Entries []Layer2Entry
+	Paths   []Announcement
 }
 
 // Scope returns where the addresses of a pool are announced, and whether there is such a pool.
@@ -207,32 +208,65 @@ func (p *Pools) Scope(name string) (Scope, bool) {
 	if q == nil {
 		return Scope{}, false
 	}
-	return Scope{NodeSelectors: q.NodeSelectors, Interfaces: q.Interfaces, nodes: q.onNodes, weights: q.weights}, true
+	return Scope{Entries: q.layer2, Paths: q.paths}, true
 }
 
-// Node reports whether a node with these labels may announce.
-func (s Scope) Node(labels Labels) bool { return s.nodes.match(labels) }
+// Limited reports whether anything but the networks that they are on decides which nodes announce
+// on layer 2.
+func (s Scope) Limited() bool {
+	return !slices.ContainsFunc(s.Entries, Layer2Entry.free) || s.Weighed()
+}
 
-// Interface reports whether the pool's addresses may be announced on an interface of a node.
-func (s Scope) Interface(name string) bool {
-	fits, asked := true, false
-	for _, pattern := range s.Interfaces {
-		glob, not := strings.CutPrefix(pattern, "!")
-		matches, _ := path.Match(glob, name) // checked by NewPools
-		switch {
-		case not && matches:
-			return false
-		case !not && !asked:
-			fits, asked = matches, true
-		case !not:
-			fits = fits || matches
+// BySelectors reports whether some entries are for some Services only.
+func (s Scope) BySelectors() bool {
+	return slices.ContainsFunc(s.Entries, func(e Layer2Entry) bool { return len(e.services) > 0 }) ||
+		slices.ContainsFunc(s.Paths, func(a Announcement) bool { return len(a.services) > 0 })
+}
+
+// For returns which layer 2 entries are for any of the Services, by index, and whether a BGP entry
+// is. Services are given by their labels, as [Service] has them.
+func (s Scope) For(services []string) (some []int, byBGP bool) {
+	for i, e := range s.Entries {
+		if slices.ContainsFunc(services, e.service) {
+			some = append(some, i)
 		}
 	}
-	return fits
+	return some, len(s.Announcements(services)) > 0
 }
 
-// Named reports whether the pool names an interface itself, and not by a pattern that fits it.
-func (s Scope) Named(name string) bool {
-	pattern := strings.HasPrefix(name, "!") || strings.ContainsAny(name, `*?[\`)
-	return !pattern && slices.Contains(s.Interfaces, name) && s.Interface(name)
+// Announcements returns the BGP entries that are for any of the Services.
+func (s Scope) Announcements(services []string) []Announcement {
+	if !slices.ContainsFunc(s.Paths, func(a Announcement) bool { return len(a.services) > 0 }) {
+		return s.Paths
+	}
+	var some []Announcement
+	for _, a := range s.Paths {
+		if slices.ContainsFunc(services, a.service) {
+			some = append(some, a)
+		}
+	}
+	return some
+}
+
+// Same reports whether two scopes say the same.
+func (s Scope) Same(o Scope) bool {
+	return slices.EqualFunc(s.Entries, o.Entries, Layer2Entry.Same) && slices.EqualFunc(s.Paths, o.Paths, Announcement.same)
+}
+
+// Weighed reports whether some nodes are preferred to others.
+func (s Scope) Weighed() bool {
+	return slices.ContainsFunc(s.Entries, func(e Layer2Entry) bool { return len(e.weights) > 0 })
+}
+
+// Weight is the sum of the weights that entries give to a node, 100 at most, and 1 if they give
+// none.
+func Weight(given ...int) int {
+	if len(given) == 0 {
+		return defaultWeight
+	}
+	sum := 0
+	for _, w := range given {
+		sum += w
+	}
+	return min(sum, mostWeight)
 }

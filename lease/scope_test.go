@@ -199,7 +199,7 @@ func TestKeep(t *testing.T) {
 			a 198.18.65.1
 			b 198.18.64.2
 		`},
-		{"a wish for another pool moves it all the same", `
+		{"a request for another pool moves it all the same", `
 			pool default 198.18.64.1-198.18.64.9
 			create a
 			settle
@@ -275,7 +275,7 @@ func TestServiceSelectors(t *testing.T) {
 			settle
 			a 198.18.65.1
 		`},
-		{"without another pool it keeps what it has and is told why", `
+		{"without another pool it keeps what it has, and the reason is reported", `
 			pool web services=app=web 198.18.64.1-198.18.64.9
 			create a label=app=web
 			create b label=app=web ips=198.18.64.5
@@ -520,8 +520,8 @@ func TestNamespaceSelectors(t *testing.T) {
 	})
 }
 
-// TestNamespaceChangesMarkTheirServices makes sure that a change of one namespace costs a look at its
-// own Services alone, and one of the labels that nobody asked for costs none.
+// TestNamespaceChangesMarkTheirServices makes sure that a change of one namespace costs a look at
+// its own Services alone, and one of the labels that nobody asked for costs none.
 func TestNamespaceChangesMarkTheirServices(t *testing.T) {
 	spaces := map[string]Labels{}
 	v := View{
@@ -586,8 +586,8 @@ func TestSome(t *testing.T) {
 	}
 }
 
-// TestHostileLabelsAreBounded makes sure that what a user writes neither fills an event nor keeps the loop
-// busy: sorting the labels for each pool would take ten times as long as is allowed here.
+// TestHostileLabelsAreBounded makes sure that what a user writes neither fills an event nor keeps
+// the loop busy: sorting the labels for each pool would take ten times as long as is allowed here.
 func TestHostileLabelsAreBounded(t *testing.T) {
 	var list []Pool
 	for i := range 200 {

@@ -16,8 +16,8 @@ import (
 //
 //	pool NAME [OPTION]... RANGE[,RANGE]        adds a pool to the configuration, see options
 //	pools                                      empties the configuration
-//	create NAME [WISH]...                      creates a Service
-//	edit NAME [WISH]...                        changes it
+//	create NAME [REQUEST]...                      creates a Service
+//	edit NAME [REQUEST]...                        changes it
 //	delete NAME | deleting NAME                ends it, or only announces that
 //	recreate NAME                              ends it and makes it again at once, with the same spec
 //	ingress NAME IP[,IP]|- [BY]                sets its ingress, as another implementation does
@@ -37,6 +37,7 @@ import (
 //	holds NAME IP(claimed|bound|shown),...     expects exactly these holds
 //	events NAME [REASON: TEXT]; ...            expects the events since the last such line
 //	usage POOL USED WAITING                    expects the counts
+//	vips -|IP[=SERVICE+SERVICE]...             expects these to be announced
 //	writes N                                   expects so many writes since the last such line
 type script struct {
 	t        *testing.T
@@ -78,10 +79,10 @@ func (s *script) do(line string) string {
 	case "create":
 		k := key(words[0])
 		svc := Service{Namespace: k.Namespace, Name: k.Name, Type: typeLoadBalancer, Families: []string{ipv4}, Ports: []string{"TCP/80"}}
-		wishes(&svc, words[1:])
+		requests(&svc, words[1:])
 		s.api.create(svc)
 	case "edit":
-		s.api.edit(key(words[0]), func(svc *Service) { wishes(svc, words[1:]) })
+		s.api.edit(key(words[0]), func(svc *Service) { requests(svc, words[1:]) })
 	case "delete":
 		delete(s.api.services, key(words[0]))
 	case "recreate":
@@ -147,7 +148,7 @@ func (s *script) configure(verb string, words []string) {
 	case "spread":
 		s.view.Spread = spreadOf(words)
 	case "namespace":
-		labels := labelled(words)
+		labels := labeled(words)
 		s.view.NamespaceLabels = func(string) Labels { return labels }
 		s.view.NamespaceEdits++
 	case "rank":
@@ -155,7 +156,7 @@ func (s *script) configure(verb string, words []string) {
 			s.t.Fatal(err)
 		}
 	case "class":
-		s.view.Class = words[0]
+		s.view.Classes = Classes(words[0])
 	case "freeze":
 		s.view.Freeze = true
 	case "break", "mend":
@@ -186,14 +187,23 @@ func spreadOf(words []string) *Spread {
 	return s
 }
 
-// options reads "noauto avoid across keep keep=RULE revoke=DURATION exclude=IP,IP priority=N namespaces=NAME,NAME", and
-// "spaces=LABEL=VALUE services=LABEL=VALUE", each of which adds a selector.
+// options reads "noauto avoid across keep keep=RULE revoke=DURATION exclude=IP,IP priority=N
+// namespaces=NAME,NAME", and "spaces=LABEL=VALUE services=LABEL=VALUE", each of which adds a
+// selector.
 func options(p Pool, words []string) Pool {
 	for _, w := range words {
 		name, value, _ := strings.Cut(w, "=")
 		switch name {
 		case "noauto":
 			p.AutoAssign = new(bool)
+		case "limit":
+			p.MaxPerNamespace, _ = strconv.Atoi(value)
+		case "keepFor":
+			p.KeepFor = value
+		case "given":
+			p.Allocate = new(bool)
+		case "external":
+			p.Allocate, p.ExternalIPs = new(bool), true
 		case "avoid":
 			p.AvoidBuggyIPs = true
 		case "keep":
@@ -209,19 +219,22 @@ func options(p Pool, words []string) Pool {
 			p.Priority = &n
 		case "namespaces":
 			p.Namespaces = list(value)
+		case "reserved":
+			name, ips, _ := strings.Cut(value, ":")
+			p.Reservations = map[string]string{name: strings.ReplaceAll(ips, "+", ",")}
 		case "across":
 			p.ShareAcrossNamespaces = true
 		case "spaces":
-			p.NamespaceSelectors = append(p.NamespaceSelectors, Selector{MatchLabels: labelled([]string{value})})
+			p.NamespaceSelectors = append(p.NamespaceSelectors, Selector{MatchLabels: labeled([]string{value})})
 		case "services":
-			p.ServiceSelectors = append(p.ServiceSelectors, Selector{MatchLabels: labelled([]string{value})})
+			p.ServiceSelectors = append(p.ServiceSelectors, Selector{MatchLabels: labeled([]string{value})})
 		}
 	}
 	return p
 }
 
-// labelled reads "LABEL=VALUE" words.
-func labelled(words []string) Labels {
+// labeled reads "LABEL=VALUE" words.
+func labeled(words []string) Labels {
 	labels := Labels{}
 	for _, w := range words {
 		name, value, _ := strings.Cut(w, "=")
@@ -292,10 +305,12 @@ func (s *script) expect(verb string, words []string, rest string) string {
 	case "usage":
 		for _, u := range s.table.Usage(s.view.Pools) {
 			if u.Pool == words[0] {
-				return cmp.Diff(words[1:], []string{fmt.Sprint(u.Used), fmt.Sprint(u.Waiting)})
+				return cmp.Diff(words[1:], []string{fmt.Sprint(u.Used), fmt.Sprint(u.Waiting), fmt.Sprint(u.Free)}[:len(words)-1])
 			}
 		}
 		return "no such pool"
+	case "vips":
+		return cmp.Diff(rest, s.vips(strings.Contains(rest, "=")))
 	case "writes":
 		n := s.api.writes - s.seen
 		s.seen = s.api.writes
@@ -304,7 +319,28 @@ func (s *script) expect(verb string, words []string, rest string) string {
 	return cmp.Diff(words[0], s.addresses(verb))
 }
 
-// addresses returns the ingress of a Service, having made sure that lease, table and pool annotation agree with it.
+// vips are the addresses to announce, with their Services or without.
+func (s *script) vips(services bool) string {
+	var all []string
+	for _, v := range s.table.VIPs(s.view) {
+		text := v.IP.String()
+		if services {
+			var names []string
+			for _, k := range v.Services {
+				names = append(names, k.String())
+			}
+			text += "=" + strings.Join(names, "+")
+		}
+		all = append(all, text)
+	}
+	if len(all) == 0 {
+		return "-"
+	}
+	return strings.Join(all, " ")
+}
+
+// addresses returns the ingress of a Service, having made sure that lease, table and pool
+// annotation agree with it.
 func (s *script) addresses(name string) string {
 	svc, ok := s.api.services[key(name)]
 	if !ok {
@@ -347,18 +383,19 @@ func (s *script) holds(name string) string {
 	return strings.Join(all, ",")
 }
 
-// wishes reads "ips=IP+IP pool=NAME share=KEY ports=A,B spec=IP type=T class=C families=46
-// policy=P local selector=S label=NAME=VALUE NAME/ANNOTATION=VALUE"; "nolabel" takes all labels away.
-func wishes(s *Service, words []string) {
+// requests reads "ips=IP+IP pool=NAME share=KEY ports=A,B spec=IP type=T class=C families=46
+// policy=P local selector=S label=NAME=VALUE NAME/ANNOTATION=VALUE"; "nolabel" takes all labels
+// away.
+func requests(s *Service, words []string) {
 	for _, w := range words {
 		name, value, _ := strings.Cut(w, "=")
 		switch name {
 		case "ips":
-			s.annotate(wishIPs[0], value)
+			s.annotate(askIPs[0], value)
 		case "pool":
-			s.annotate(wishPool[0], value)
+			s.annotate(askPool[0], value)
 		case "share":
-			s.annotate(wishShare[0], value)
+			s.annotate(askShare[0], value)
 		case "ports":
 			s.Ports = list(value)
 		case "spec":

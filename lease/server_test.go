@@ -14,8 +14,9 @@ var (
 	errGone     = errors.New("gone")
 )
 
-// server is an API server as far as leases go: one total order of revisions, optimistic concurrency,
-// and the one rule about types, that status.loadBalancer is wiped when a Service is no load balancer.
+// server is an API server as far as leases go: one total order of revisions, optimistic
+// concurrency, and the one rule about types, that status.loadBalancer is wiped when a Service is no
+// load balancer.
 type server struct {
 	services map[Key]Service
 	revision int

@@ -18,7 +18,8 @@ const (
 	AskPoolAnnotation = Prefix + "address-pool"
 	// AskIPsAnnotation asks for these addresses: one, or one of each family with a comma between.
 	AskIPsAnnotation = Prefix + "loadBalancerIPs"
-	// AskShareAnnotation allows Services with the same value to have one address, if their ports differ.
+	// AskShareAnnotation allows Services with the same value to have one address, if their ports
+	// differ.
 	AskShareAnnotation = Prefix + "allow-shared-ip"
 
 	typeLoadBalancer = "LoadBalancer"
@@ -80,7 +81,8 @@ func (k Key) Compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
 }
 
-// Same compares contents, not versions alone: after a restored backup one version may name two of them.
+// Same compares contents, not versions alone: after a restored backup one version may name two of
+// them.
 func (s *Service) Same(o *Service) bool {
 	return s.Version == o.Version && s.UID == o.UID && s.Key() == o.Key() &&
 		s.Created.Equal(o.Created) && s.Deleting == o.Deleting && s.Type == o.Type && s.Class == o.Class &&

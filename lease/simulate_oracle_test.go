@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// shares reports whether two Services may share an address, or might have when the write was decided.
+// shares reports whether two Services may share an address, or might have when the write was
+// decided.
 func (s *simulation) shares(a, b Key) bool {
 	for _, snapshot := range s.history {
 		x, y := snapshot[a], snapshot[b]
@@ -75,7 +76,8 @@ func (s *simulation) settled(p *speaker) {
 	}
 }
 
-// forbidden names an address that a Service shows although its pool forbids it and is to take it back.
+// forbidden names an address that a Service shows although its pool forbids it and is to take it
+// back.
 func forbidden(svc Service, pools *Pools, space Labels) string {
 	e := read(svc)
 	if svc.Type != typeLoadBalancer || svc.Class != "" || svc.Deleting || e.by != "" && e.by != "here" || space == nil {
@@ -93,7 +95,7 @@ func forbidden(svc Service, pools *Pools, space Labels) string {
 	return ""
 }
 
-// hungry names a pool that could serve a Service which has no simple wish granted.
+// hungry names a pool that could serve a Service which has no simple request granted.
 func hungry(svc Service, all map[Key]Service, pools *Pools, space Labels) string {
 	e := read(svc)
 	if svc.Type != typeLoadBalancer || svc.Class != "" || svc.Deleting || e.wrong != nil || e.by != "" && e.by != "here" {
@@ -120,7 +122,8 @@ func hungry(svc Service, all map[Key]Service, pools *Pools, space Labels) string
 	return ""
 }
 
-// anyFree reports whether nobody holds some address of a pool with whom the Service may not share it.
+// anyFree reports whether nobody holds some address of a pool with whom the Service may not share
+// it.
 func anyFree(e *entry, q *pool, f int, all map[Key]Service) bool {
 	for _, s := range q.spans[f] {
 		for ip := s.first; s.contains(ip); ip = ip.Next() {

@@ -15,7 +15,7 @@ func (s *simulation) user() {
 	if !ok {
 		svc := Service{Namespace: k.Namespace, Name: k.Name, Type: typeLoadBalancer, Families: []string{ipv4}}
 		svc.Ports = []string{oneOf(s.rand, []string{"TCP/80", "TCP/81"})}
-		wishes(&svc, oneOf(s.rand, [][]string{nil, {"share=k"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
+		requests(&svc, oneOf(s.rand, [][]string{nil, {"share=k"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
 		s.api.create(svc)
 	} else {
 		s.change(k)
@@ -55,12 +55,12 @@ func (s *simulation) change(k Key) {
 		case "clear":
 			c.Ingress = nil
 		default:
-			s.wish(c, what, ip)
+			s.request(c, what, ip)
 		}
 	})
 }
 
-const edits = `delete deleting flip note note strip copy forge foreign garbage ingress clear wish unwish nonsense
+const edits = `delete deleting flip note note strip copy forge foreign garbage ingress clear request unrequest nonsense
 	share class ports local selector pool families label namespace external`
 
 // tamper changes the lease.
@@ -83,17 +83,17 @@ func (s *simulation) tamper(c *Service, what, ip string) {
 	}
 }
 
-// wish changes what the Service asks for.
-func (s *simulation) wish(c *Service, what, ip string) {
+// request changes what the Service asks for.
+func (s *simulation) request(c *Service, what, ip string) {
 	switch what {
-	case "wish":
+	case "request":
 		c.LoadBalancerIP = ip
-	case "unwish":
+	case "unrequest":
 		c.LoadBalancerIP = ""
 	case "nonsense":
 		c.LoadBalancerIP = "nonsense"
 	case "share":
-		c.annotate(wishShare[0], oneOf(s.rand, []string{"", "k"}))
+		c.annotate(askShare[0], oneOf(s.rand, []string{"", "k"}))
 	case "class":
 		c.Class = oneOf(s.rand, []string{"", "other"})
 	case "ports":
@@ -103,13 +103,13 @@ func (s *simulation) wish(c *Service, what, ip string) {
 	case "selector":
 		c.Selector = oneOf(s.rand, []string{"app=x", "app=y"})
 	case "pool":
-		c.annotate(wishPool[0], oneOf(s.rand, []string{"", "one", "two", "three", "four"}))
+		c.annotate(askPool[0], oneOf(s.rand, []string{"", "one", "two", "three", "four"}))
 	case "external":
 		c.ExternalIPs = oneOf(s.rand, [][]string{nil, nil, {ip}})
 	case "label":
 		c.Labels = oneOf(s.rand, []string{"tier=", "tier=3"})
 	case "families":
-		wishes(c, oneOf(s.rand, [][]string{{"families=4", "policy=SingleStack"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
+		requests(c, oneOf(s.rand, [][]string{{"families=4", "policy=SingleStack"}, {"families=46", "policy=RequireDualStack"}, {"families=64", "policy=PreferDualStack"}}))
 	}
 }
 
@@ -142,8 +142,9 @@ func (s *simulation) restore() {
 	s.note("restored")
 }
 
-// TestSimulateCalm lets one speaker that misses nothing finish after each thing that users do. It then
-// must have done all that one would do who looks at everything anew: whom an event concerns is known.
+// TestSimulateCalm lets one speaker that misses nothing finish after each thing that users do. It
+// then must have done all that one would do who looks at everything anew: whom an event concerns is
+// known.
 func TestSimulateCalm(t *testing.T) {
 	first, last := uint64(1), *seedsFlag/4
 	if raceDetector {

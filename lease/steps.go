@@ -19,10 +19,11 @@ const (
 	// caller may take to tell its outcome; then the Service is decided again.
 	echo   = 10 * time.Second
 	answer = time.Minute
-	// news is how young a failure must be to be told by a speaker that was not of rank 0 when it arose.
+	// news is how young a failure must be to be reported by a speaker that was not of rank 0
+	// when it arose.
 	news = 10 * time.Second
-	// maxTold bounds the failures that are remembered as told for one Service.
-	maxTold = 16
+	// maxReported bounds the failures that are remembered as reported for one Service.
+	maxReported = 16
 
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 30 * time.Second
@@ -40,8 +41,8 @@ type flight struct {
 
 // notice remembers a failure.
 type notice struct {
-	at   time.Time // when it was found
-	told bool      // by this speaker
+	at       time.Time // when it was found
+	reported bool      // by this speaker
 }
 
 // Steps returns the steps that are due now, in order of the Services' creation, and marks them in
@@ -49,7 +50,7 @@ type notice struct {
 // changed since the last call.
 func (t *Table) Steps(v View) (steps []Step, wake time.Time) {
 	t.see(&v)
-	t.ring(v.Now)
+	t.fire(v.Now)
 	var w work
 	for t.gather(&w); len(w) > 0; t.gather(&w) {
 		e := heap.Pop(&w).(*entry)
@@ -60,7 +61,7 @@ func (t *Table) Steps(v View) (steps []Step, wake time.Time) {
 			steps = append(steps, s)
 		}
 	}
-	return steps, t.nextAlarm()
+	return steps, t.nextTimer()
 }
 
 // gather moves what is to be looked at into the heap.
@@ -79,18 +80,18 @@ func (t *Table) look(e *entry, v *View) (Step, bool) {
 	defer e.tidy()
 	if f := e.flight; f != nil {
 		if v.Now.Before(f.until) {
-			t.wake(e, f.until) // an earlier alarm may have used up the only one
+			t.setTimer(e, f.until) // an earlier timer may have used up the only one
 			return Step{}, false
 		}
 		t.land(e)
 	}
-	t.silence(e)
+	t.stopTimer(e)
 	e.parked = false
 	p := t.plan(e, v)
 	t.watch(e, &p, v.Now)
 	e.strays = p.strays
-	t.lack(e, p.fail)
-	t.wake(e, p.again)
+	t.noteWaiting(e, p.fail)
+	t.setTimer(e, p.again)
 	if p.kind != "" {
 		return t.act(e, &p, v)
 	}
@@ -113,7 +114,7 @@ func (t *Table) watch(e *entry, p *plan, now time.Time) {
 		e.since = now
 	}
 	if !e.impatient(now) {
-		t.wake(e, e.since.Add(patience))
+		t.setTimer(e, e.since.Add(patience))
 	} else if p.kind == "" && p.fail == nil {
 		p.fail = &failure{why: []refusal{{health.AddressHeld, p.waiting}}}
 	}
@@ -135,7 +136,7 @@ func (t *Table) act(e *entry, p *plan, v *View) (Step, bool) {
 	if at := t.turn(e, p.pool, rank, v); rank < 0 || v.Now.Before(at) {
 		e.parked = true
 		if rank >= 0 {
-			t.wake(e, at)
+			t.setTimer(e, at)
 		}
 		if v.Now.Before(e.calm()) {
 			t.lacking[e] = Waiting{Service: e.s.Key(), Code: health.StatusOverwritten, Reason: e.rivalry()}
@@ -146,15 +147,16 @@ func (t *Table) act(e *entry, p *plan, v *View) (Step, bool) {
 	e.dueFor = ""
 	t.depart(e, p, v.Now)
 	for _, ip := range p.picks {
-		v.proof(ip) // it is tried out while the claim is written
+		v.proof(ip) // it is probed while the claim is written
 	}
 	return p.step(e, v), true
 }
 
 // turn is when a speaker of this rank may act: a rank above 0 when the step is overdue, and while
-// nobody does anything in the pool. Refused writes slow down all ranks but 0, so that all speakers together
-// try little more often than one. Those of another configuration than most have it a moment later than these, but
-// for what they have claimed themselves: nobody else may know how to go on with that.
+// nobody does anything in the pool. Refused writes slow down all ranks but 0, so that all speakers
+// together try little more often than one. Those of another configuration than most have it a
+// moment later than these, but for what they have claimed themselves: nobody else may know how to
+// go on with that.
 func (t *Table) turn(e *entry, pool string, rank int, v *View) time.Time {
 	due := e.due
 	if e.from != v.Self || !e.claims() {
@@ -183,35 +185,35 @@ func (e *entry) pace() time.Duration { return max(interval, growing(e.fails)) }
 // complain tells the user what is missing, once.
 func (t *Table) complain(e *entry, p *plan, v *View) (Step, bool) {
 	if p.fail == nil {
-		e.told = nil
+		e.reported = nil
 		return Step{}, false
 	}
 	if e.first() {
-		t.wake(e, p.fail.wake)
+		t.setTimer(e, p.fail.wake)
 	}
 	text := p.fail.text()
-	n, known := e.told[text]
-	if text == "" || n.told {
+	n, known := e.reported[text]
+	if text == "" || n.reported {
 		return Step{}, false
 	}
 	rank := t.rank(v, p.fail.count)
 	e.parked = true
-	if rank < 0 || !known && len(e.told) >= maxTold {
+	if rank < 0 || !known && len(e.reported) >= maxReported {
 		return Step{}, false
 	}
 	if !known {
 		n.at = v.Now
 	}
-	quiet := v.Freeze && v.Now.Before(n.at.Add(hush)) // others may know better, and do it
-	n.told = !quiet && rank == 0 && v.Now.Sub(n.at) < news
+	quiet := (v.Freeze || p.fail.late) && v.Now.Before(n.at.Add(hush)) // others may know better, and do it
+	n.reported = !quiet && rank == 0 && v.Now.Sub(n.at) < news
 	if quiet {
-		t.wake(e, n.at.Add(hush))
+		t.setTimer(e, n.at.Add(hush))
 	}
-	if e.told == nil {
-		e.told = make(map[string]notice)
+	if e.reported == nil {
+		e.reported = make(map[string]notice)
 	}
-	e.told[text] = n
-	if !n.told {
+	e.reported[text] = n
+	if !n.reported {
 		return Step{}, false
 	}
 	e.parked = false
@@ -227,9 +229,10 @@ func (t *Table) depart(e *entry, p *plan, now time.Time) {
 	for _, ip := range p.picks {
 		t.flying[ip] = append(t.flying[ip], e)
 		t.share(e.flight.share, ip, 1)
+		t.spend(e, ip, 1)
 		t.weigh(ip)
 	}
-	t.wake(e, e.flight.until)
+	t.setTimer(e, e.flight.until)
 }
 
 // land ends a flight; picks that nobody holds go back.
@@ -241,13 +244,14 @@ func (t *Table) land(e *entry) {
 	e.flight = nil
 	for _, ip := range f.picks {
 		t.share(f.share, ip, -1)
+		t.spend(e, ip, -1)
 		if t.flying[ip] = without(t.flying[ip], e); len(t.flying[ip]) == 0 {
 			delete(t.flying, ip)
 		}
 		t.weigh(ip)
 		if t.taken(ip) {
 			t.shareable(ip, f.share)
-		} else if s := t.shelfOf(ip); s != nil {
+		} else if s := t.freeListOf(ip); s != nil {
 			s.putBack(ip)
 			t.stir(ip)
 		}
@@ -278,7 +282,7 @@ func (t *Table) Done(s Step, now time.Time, err error) {
 		wait = growing(e.fails)
 	}
 	e.flight.until = now.Add(wait)
-	t.wake(e, e.flight.until)
+	t.setTimer(e, e.flight.until)
 }
 
 // rank asks for this speaker's rank once for each pool and call of Steps.

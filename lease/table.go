@@ -15,25 +15,26 @@ type Table struct {
 	keys    map[string]map[netip.Addr]int // addresses that Services with a sharing key hold or are picked for
 	dirty   []*entry                      // to be looked at by the next Steps
 
-	seen     seen // what of the last View was relevant to all Services
-	shelves  map[string]*[2]*shelf
-	used     map[string][2]uint64 // of each family, by pool
-	ranks    map[string]int
-	behind   int                  // of the last View
-	progress map[string]time.Time // when a lease with an address of the pool changed last
+	seen      seen // what of the last View was relevant to all Services
+	freeLists map[string]*[2]*freeList
+	used      map[string][2]uint64 // of each family, by pool
+	ranks     map[string]int
+	behind    int                  // of the last View
+	progress  map[string]time.Time // when a lease with an address of the pool changed last
 
+	spent   map[portion]map[netip.Addr]int     // addresses of namespaces, of pools that limit them
 	wanted  map[netip.Addr]map[*entry]struct{} // wait for one address
 	queues  map[string]*queue                  // wait for any address
 	waiting map[string]uint64
 	lacking map[*entry]Waiting // those that cannot have what they want, see Waiting
-	alarms  alarms
+	timers  timers
 	loads   *loads
 	looks   uint64 // how many Services Steps has looked at
 
 	spaces   map[string]Labels // of namespaces, as decisions were told them
 	spacesAt uint64            // NamespaceEdits of the last View
 
-	elsewhere *Elsewhere // nil: to be made again
+	foreign   *Foreign // nil: to be made again
 	formers   formers
 	externals map[netip.Addr][]*entry // who lists an address in externalIPs, oldest first
 	conflicts map[netip.Addr]string   // of the last View
@@ -46,15 +47,16 @@ type Table struct {
 
 // seen is the part of a View that concerns every Service.
 type seen struct {
-	pools               *Pools
-	installation, class string
-	freeze              bool
+	pools        *Pools
+	installation string
+	classes      Classes
+	freeze       bool
 }
 
 // guards are the rules that tests take away one at a time to see that each of them matters.
 type guards struct {
 	check, claims, ingress, types, tie, edited, perAddress, others, unknown, was, said, outdone, external bool
-	foreign, idle, many, void, shown, across                                                              bool
+	foreign, idle, many, void, shown, across, reserved                                                    bool
 }
 
 // NewTable returns an empty table.
@@ -65,12 +67,12 @@ func NewTable() *Table {
 		wanted: make(map[netip.Addr]map[*entry]struct{}),
 		queues: make(map[string]*queue), waiting: make(map[string]uint64), lacking: make(map[*entry]Waiting),
 		used: make(map[string][2]uint64), stale: make(map[netip.Addr]struct{}), spaces: make(map[string]Labels),
-		loads: newLoads(nil), externals: make(map[netip.Addr][]*entry),
+		loads: newLoads(nil), externals: make(map[netip.Addr][]*entry), spent: make(map[portion]map[netip.Addr]int),
 	}
 }
 
-// Apply advances the table along the ordered stream by one atomic step: what was deleted goes first,
-// then put is entered; with reset, put is everything that exists. It costs what has changed.
+// Apply advances the table along the ordered stream by one atomic step: what was deleted goes
+// first, then put is entered; with reset, put is everything that exists. It costs what has changed.
 func (t *Table) Apply(reset bool, put []*Service, deleted []Key, now time.Time) {
 	for _, k := range deleted {
 		t.remove(t.entries[k], now)
@@ -108,12 +110,12 @@ func (t *Table) remove(e *entry, now time.Time) {
 	delete(t.lacking, e)
 	held := e.holds
 	if e.by == t.seen.installation {
-		t.formers.leave(e.s.Key(), held, now)
+		t.formers.leave(e.s.Key(), held, now, t.seen.pools.keepFor())
 	}
 	t.unlink(e)
 	t.land(e)
 	t.forget(e)
-	t.silence(e)
+	t.stopTimer(e)
 	e.holds, e.dirty = nil, true // nobody looks at it any more
 	t.relisted(e.external, nil)
 	t.changed(e, held, now)
@@ -145,7 +147,7 @@ func (t *Table) put(s *Service, now time.Time) {
 	}
 	e.recall(held, now)
 	if by == t.seen.installation && !e.leased() {
-		t.formers.leave(s.Key(), held, now)
+		t.formers.leave(s.Key(), held, now, t.seen.pools.keepFor())
 	}
 	e.lose(held, asked, now)
 	if lease != s.note(LeaseAnnotation) {
@@ -209,7 +211,7 @@ func (t *Table) touch(e *entry, ip netip.Addr) {
 // freed puts an address back when nobody holds it any more.
 func (t *Table) freed(ip netip.Addr, now time.Time) {
 	if len(t.holds[ip]) == 0 {
-		if s := t.shelfOf(ip); s != nil {
+		if s := t.freeListOf(ip); s != nil {
 			s.release(ip, now)
 		}
 		t.stir(ip)
@@ -232,6 +234,7 @@ func (t *Table) link(e *entry) {
 		}
 		t.outdate(e)
 		t.share(e.req.share, h.ip, 1)
+		t.spend(e, h.ip, 1)
 		list := t.holds[h.ip]
 		if len(list) == 0 {
 			t.use(h.ip, 1)
@@ -249,6 +252,7 @@ func (t *Table) unlink(e *entry) {
 		}
 		t.outdate(e)
 		t.share(e.req.share, h.ip, -1)
+		t.spend(e, h.ip, -1)
 		t.holds[h.ip] = without(t.holds[h.ip], e)
 		if len(t.holds[h.ip]) == 0 {
 			delete(t.holds, h.ip)
@@ -257,10 +261,10 @@ func (t *Table) unlink(e *entry) {
 	}
 }
 
-// outdate has Elsewhere made again if a Service is part of it.
+// outdate has Foreign made again if a Service is part of it.
 func (t *Table) outdate(e *entry) {
 	if e.foreign(t.seen.installation) {
-		t.elsewhere = nil
+		t.foreign = nil
 	}
 }
 
@@ -308,8 +312,8 @@ func (t *Table) poolName(ip netip.Addr) string {
 	return name
 }
 
-func (t *Table) shelfOf(ip netip.Addr) *shelf {
-	if both := t.shelves[t.poolName(ip)]; both != nil {
+func (t *Table) freeListOf(ip netip.Addr) *freeList {
+	if both := t.freeLists[t.poolName(ip)]; both != nil {
 		return both[family(ip)]
 	}
 	return nil

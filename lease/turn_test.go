@@ -73,7 +73,7 @@ func TestTurns(t *testing.T) {
 			wait 900ms
 			step claim a
 		`},
-		{"a failure that comes back after success is told again", `
+		{"a failure that comes back after success is reported again", `
 			pool default 198.18.64.1-198.18.64.9
 			create a ips=nonsense
 			step tell a

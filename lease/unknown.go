@@ -10,21 +10,24 @@ const maxUnknown = 5
 
 // knownNames are the annotations of a Service, without their prefix.
 func knownNames() []string {
-	names := []string{AskIPsAnnotation, AskPoolAnnotation, AskShareAnnotation, LeaseAnnotation, PoolAnnotation}
+	names := []string{AskIPsAnnotation, AskPoolAnnotation, AskShareAnnotation, EndpointsAnnotation, LeaseAnnotation, PoolAnnotation}
 	for i := range names {
 		names[i] = strings.TrimPrefix(names[i], Prefix)
 	}
 	return names
 }
 
-// UnknownAnnotations says, of each annotation that looks like one of ours and means nothing, what may
-// have been meant: a name under our prefix that does not exist, and one that does in the wrong case or
-// under another prefix that is like ours. Under MetalLB's prefixes only the case of a name that we
-// understand there can be wrong: the rest is MetalLB's own.
+// UnknownAnnotations says, of each annotation that looks like one of ours and means nothing, what
+// may have been meant: a name under our prefix that does not exist, and one that does in the wrong
+// case or under another prefix that is like ours. Under MetalLB's prefixes only the case of a name
+// that we understand there can be wrong: the rest is MetalLB's own.
 //
 // No more than maxUnknown are named: Kubernetes allows thousands of annotations.
 func UnknownAnnotations(s *Service) (words []string) {
 	for _, a := range s.Annotations { // sorted
+		if a[0] == EndpointsAnnotation && a[1] != "" && !s.IgnoresEndpoints() {
+			words = append(words, fmt.Sprintf("annotation %s is %q and means nothing; the only value is %s", a[0], clip(a[1]), ignoreEndpoints))
+		}
 		if meant, unknown := meantBy(a[0]); unknown {
 			if len(words) == maxUnknown {
 				return append(words, "and more")
@@ -67,7 +70,8 @@ func meantBy(key string) (words string, unknown bool) {
 // maxTypos is how far a name may be from a known one to be taken for it.
 func maxTypos(known string) int { return len(known) / 2 }
 
-// typos is the least number of letters to add, leave out or replace that makes b of a (Levenshtein).
+// typos is the least number of letters to add, leave out or replace that makes b of a
+// (Levenshtein).
 func typos(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -78,7 +78,7 @@ func (t *Table) adopt(v *View) {
 	if v.Pools == nil {
 		v.Pools = none
 	}
-	now := seen{pools: v.Pools, installation: v.Installation, class: v.Class, freeze: v.Freeze}
+	now := seen{pools: v.Pools, installation: v.Installation, classes: v.Classes, freeze: v.Freeze}
 	if now == t.seen {
 		return
 	}
@@ -89,7 +89,7 @@ func (t *Table) adopt(v *View) {
 			e.sift(now.installation, &t.off)
 		}
 	}
-	t.seen, t.elsewhere = now, nil
+	t.seen, t.foreign = now, nil
 	for _, e := range t.entries {
 		t.mark(e)
 		if moved {
@@ -107,25 +107,29 @@ func (t *Table) adopt(v *View) {
 	for ip := range t.holds {
 		t.stale[ip] = struct{}{}
 	}
+	for ip := range t.externals {
+		t.stale[ip] = struct{}{}
+	}
 }
 
-// reload builds the shelves of other pools. What was released just now goes on resting.
+// reload builds the free lists of other pools. What was released just now goes on resting.
 func (t *Table) reload(p *Pools) {
-	old := t.shelves
-	t.shelves = make(map[string]*[2]*shelf, len(p.list))
+	old := t.freeLists
+	t.freeLists = make(map[string]*[2]*freeList, len(p.list))
 	for _, q := range p.list {
-		t.shelves[q.Name] = &[2]*shelf{newShelf(q, 0), newShelf(q, 1)}
+		t.freeLists[q.Name] = &[2]*freeList{newFreeList(q, 0), newFreeList(q, 1)}
 	}
 	for _, both := range old {
 		for _, s := range both {
 			for _, r := range s.released() {
 				if q := p.of(r.ip); q != nil {
-					t.shelves[q.Name][family(r.ip)].release(r.ip, r.at)
+					t.freeLists[q.Name][family(r.ip)].release(r.ip, r.at)
 				}
 			}
 		}
 	}
 	t.used, t.loads = p.count(t), newLoads(t.loads.spread)
+	t.respend()
 }
 
 // count counts the held addresses of each pool.

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// VIPs returns the bound addresses of this installation, sorted. Of the View only Installation and
+// VIPs returns the addresses to announce, sorted: those that this installation has bound, and those
+// that another allocator has given (given.go). Of the View only Installation and
 // Pools count. Callers must not change the list; the next call does not change it either.
 func (t *Table) VIPs(v View) []VIP {
-	v.Class, v.Freeze = t.seen.class, t.seen.freeze // they bind nothing, and callers may leave them out
+	v.Classes, v.Freeze = t.seen.classes, t.seen.freeze // they bind nothing, and callers may leave them out
 	t.adopt(&v)
 	if len(t.stale) == 0 {
 		return t.vips
@@ -51,8 +52,13 @@ func (t *Table) sameVIP(ip netip.Addr) bool {
 
 func (t *Table) vip(ip netip.Addr) (VIP, bool) {
 	vip := VIP{IP: ip, Pool: t.poolName(ip)}
+	for _, e := range t.externals[ip] {
+		if t.listed(e, ip) {
+			vip.Services = append(vip.Services, e.s.Key())
+		}
+	}
 	for _, e := range t.holds[ip] {
-		if h := e.at(ip); h.bound && e.by == t.seen.installation {
+		if h := e.at(ip); (h.bound && e.by == t.seen.installation || t.shows(e, ip)) && !t.listed(e, ip) {
 			vip.Services = append(vip.Services, e.s.Key())
 			if q := t.seen.pools.byName[h.pool]; vip.Pool == "" && q != nil && q.Keep == KeepAlways {
 				vip.Pool = q.Name
@@ -63,16 +69,21 @@ func (t *Table) vip(ip netip.Addr) (VIP, bool) {
 	return vip, len(vip.Services) > 0
 }
 
-// Bound returns the bound addresses of one Service, as VIPs lists them.
+// Bound returns the addresses of one Service, as VIPs lists them.
 func (t *Table) Bound(k Key) []netip.Addr {
 	e := t.entries[k]
-	if e == nil || e.by != t.seen.installation {
+	if e == nil || t.seen.pools == nil {
 		return nil
 	}
 	var ips []netip.Addr
 	for _, h := range e.holds {
-		if h.bound {
+		if h.bound && e.by == t.seen.installation || t.shows(e, h.ip) {
 			ips = append(ips, h.ip)
+		}
+	}
+	for _, ip := range e.external {
+		if t.listed(e, ip) && !slices.Contains(ips, ip) {
+			ips = append(ips, ip)
 		}
 	}
 	return ips
@@ -86,11 +97,15 @@ func (t *Table) Usage(p *Pools) []Usage {
 	}
 	usage := make([]Usage, 0, len(p.list))
 	for _, q := range p.list {
-		n := used[q.Name]
-		u := Usage{Pool: q.Name, Size: q.Size, Used: n[0] + n[1], Waiting: t.waiting[q.Name]}
+		n, kept := used[q.Name], q.keptFree(t)
+		free := func(size, gone uint64) uint64 { return size - min(gone, size) }
+		u := Usage{
+			Pool: q.Name, Size: q.Size, Used: n[0] + n[1], Waiting: t.waiting[q.Name],
+			Free: free(q.Size, n[0]+n[1]+kept[0]+kept[1]),
+		}
 		for f := range n {
 			if q.sizes[f] > 0 {
-				u.Families = append(u.Families, FamilyUsage{Family: familyName(f), Size: q.sizes[f], Used: n[f]})
+				u.Families = append(u.Families, FamilyUsage{Family: familyName(f), Size: q.sizes[f], Used: n[f], Free: free(q.sizes[f], n[f]+kept[f])})
 			}
 		}
 		usage = append(usage, u)

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -13,12 +12,14 @@ const (
 	defaultWeight = 1
 )
 
-// NodeWeight says how many of a pool's addresses some nodes are to announce, in proportion to others.
+// NodeWeight says how many of a pool's addresses some nodes are to announce, in proportion to
+// others.
 type NodeWeight struct {
 	// NodeSelectors say which nodes: those whose labels match one of them.
 	NodeSelectors []Selector `json:"nodeSelectors"`
-	// Weight from 0 to 100: a node of weight 3 announces three times as many as one of weight 1, which is what
-	// nodes have without one. A node of weight 0 announces only while there is no other.
+	// Weight from 0 to 100: a node of weight 3 announces three times as many as one of weight 1,
+	// which is what nodes have without one. A node of weight 0 announces only while there is no
+	// other.
 	Weight *int `json:"weight"`
 }
 
@@ -28,17 +29,13 @@ type weighed struct {
 	weight int
 }
 
-// addWeights reads the weights of nodes.
-func (q *pool) addWeights(list []NodeWeight) []error {
-	var errs []error
+// compileWeights checks the weights of nodes under a key, and says them in words. It returns one
+// error for each mistake.
+func compileWeights(under string, list []NodeWeight) (weights []weighed, texts []string, errs []error) {
 	for i, w := range list {
-		where := fmt.Sprintf("nodeWeights[%d]", i)
+		where := fmt.Sprintf("%s[%d]", under, i)
 		compiled, wrong := compileSelectors(where+": nodeSelectors", w.NodeSelectors)
-		for _, err := range wrong {
-			var m mistake
-			errors.As(err, &m)
-			errs = append(errs, wrongAt(m.error, append(place{"nodeWeights", i, "nodeSelectors"}, m.where[1:]...)...))
-		}
+		errs = append(errs, renamed(wrong, "nodeWeights", i, "nodeSelectors")...)
 		switch {
 		case len(w.NodeSelectors) == 0:
 			errs = append(errs, wrongAt(fmt.Errorf("%s: it has no nodeSelectors; say which nodes it is for", where), "nodeWeights", i, "nodeSelectors"))
@@ -47,22 +44,9 @@ func (q *pool) addWeights(list []NodeWeight) []error {
 		case *w.Weight < leastWeight || *w.Weight > mostWeight:
 			errs = append(errs, wrongAt(fmt.Errorf("%s: weight %d; want 0 (only while there is no other node) to %d", where, *w.Weight, mostWeight), "nodeWeights", i, "weight"))
 		default:
-			q.weights = append(q.weights, weighed{compiled, *w.Weight})
-			q.NodeWeights = append(q.NodeWeights, fmt.Sprintf("%d for %s", *w.Weight, strings.Join(every(compiled.texts()), " or ")))
+			weights = append(weights, weighed{compiled, *w.Weight})
+			texts = append(texts, fmt.Sprintf("%d for %s", *w.Weight, strings.Join(every(compiled.texts()), " or ")))
 		}
 	}
-	return errs
+	return weights, texts, errs
 }
-
-// Weight is that of a node with these labels: what the first entry says that matches.
-func (s Scope) Weight(labels Labels) int {
-	for _, w := range s.weights {
-		if w.nodes.match(labels) {
-			return w.weight
-		}
-	}
-	return defaultWeight
-}
-
-// Weighed reports whether some nodes are preferred to others.
-func (s Scope) Weighed() bool { return len(s.weights) > 0 }

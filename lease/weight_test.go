@@ -32,7 +32,11 @@ func TestNodeWeights(t *testing.T) {
 		{"weighed", Labels{"spare": "yes", "rack": "2"}, 3},
 	} {
 		s, _ := p.Scope(tt.pool)
-		if got := s.Weight(tt.labels); got != tt.want || s.Weighed() != (tt.pool == "weighed") {
+		var given []int
+		if weight, said := s.Entries[0].Weight(tt.labels); said {
+			given = append(given, weight)
+		}
+		if got := Weight(given...); got != tt.want || s.Weighed() != (tt.pool == "weighed") {
 			t.Errorf("a node with %v weighs %d in %s, want %d; weighed: %t", tt.labels, got, tt.pool, tt.want, s.Weighed())
 		}
 	}
@@ -52,7 +56,7 @@ func TestNodeWeightsRefused(t *testing.T) {
 		{"too little", "{weight: -1, nodeSelectors: [{}]}", "weight -1"},
 		{"selector", "{weight: 1, nodeSelectors: [{matchLabels: {'a b': c}}]}", "nodeWeights[0]: nodeSelectors"},
 		{"no number", "{weight: much, nodeSelectors: [{}]}", "pools[0].nodeWeights[0].weight"},
-		{"unknown key", "{weigth: 3}", `unknown key "weigth"; known are nodeSelectors, weight`},
+		{"unknown key", "{weigth: 3}", `unknown key "weigth"; did you mean weight?`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := ParseConfig([]byte("pools: [{name: p, ranges: [192.0.2.0/28], nodeWeights: [" + tt.text + "]}]"))

@@ -29,7 +29,7 @@ func (d *draft) write(reason string) {
 	d.choosePool(c)
 	for _, o := range d.outs {
 		if o.leased {
-			d.lease = append(d.lease, Item{IP: o.ip, Pool: o.pool, State: state(o.bound), RevokeAfter: revokeSaid(d.revokeAfter(o.ip))})
+			d.lease = append(d.lease, Item{IP: o.ip, Pool: o.pool, State: state(o.bound), RevokeAfter: formatRevoke(d.revokeAfter(o.ip))})
 		}
 		if o.bound {
 			d.bound = append(d.bound, o.pool)
@@ -45,10 +45,10 @@ func (d *draft) write(reason string) {
 		return slices.ContainsFunc(c.bound, func(o out) bool { return o.ip == x.IP })
 	})
 	d.setIngress = c.ingress
-	d.tell(c, reason)
+	d.reportEvents(c, reason)
 }
 
-// position is the place of an address's family in the wish.
+// position is the place of an address's family in the request.
 func (d *draft) position(ip netip.Addr) int {
 	for i, s := range d.slots {
 		if s.family == family(ip) {
@@ -86,11 +86,11 @@ func (d *draft) compare() changes {
 	return c
 }
 
-// undisputed reports whether nobody else has the address with whom the Service may not share it: its facts
-// are then right, and the next one who is edited is the one that has to go.
+// undisputed reports whether nobody else has the address with whom the Service may not share it:
+// its facts are then right, and the next one that is edited has to go.
 func (d *draft) undisputed(h *hold) bool {
-	verdict, _ := d.t.check(d.e, h)
-	return verdict == passes
+	outcome, _ := d.t.check(d.e, h)
+	return outcome == passes
 }
 
 // kindOf names the write by the most telling thing that it does.
@@ -116,7 +116,7 @@ func (d *draft) kindOf(c changes) string {
 
 // rival returns the Service that a hold loses to, or nil.
 func (d *draft) rival(h *hold) *entry {
-	if verdict, rival := d.t.check(d.e, h); verdict == loses {
+	if outcome, rival := d.t.check(d.e, h); outcome == loses {
 		return rival
 	}
 	return nil
@@ -140,31 +140,31 @@ func (d *draft) choosePool(c changes) {
 	}
 }
 
-// tell makes the events of a write: of what users see, once for each change of it.
-func (d *draft) tell(c changes, reason string) {
+// reportEvents makes the events of a write: of what users see, once for each change of it.
+func (d *draft) reportEvents(c changes, reason string) {
 	if d.e.bad != "" {
-		d.say(true, AddressConflict, "annotation %s is written anew: %s", LeaseAnnotation, d.e.bad)
+		d.event(true, AddressConflict, "annotation %s is written anew: %s", LeaseAnnotation, d.e.bad)
 	}
 	for _, o := range c.bound {
 		switch h := d.e.at(o.ip); {
 		case h.said, h.leased && h.shown && d.e.bad != "":
 		case h.leased && h.shown: // no speaker leaves it like that
-			d.say(true, AddressConflict, "annotation %s is written anew: it did not say that %s is bound", LeaseAnnotation, o.ip)
+			d.event(true, AddressConflict, "annotation %s is written anew: it did not say that %s is bound", LeaseAnnotation, o.ip)
 		case h.shown:
-			d.say(false, IPAllocated, "%s from pool %q, adopted: the Service showed it already", o.ip, o.pool)
+			d.event(false, IPAllocated, "%s from pool %q, adopted: the Service showed it already", o.ip, o.pool)
 		default:
-			d.say(false, IPAllocated, "%s from pool %q", o.ip, o.pool)
+			d.event(false, IPAllocated, "%s from pool %q", o.ip, o.pool)
 			d.events[len(d.events)-1].IP = o.ip
 		}
 	}
-	d.tellOverwritten(c)
+	d.reportOverwritten(c)
 	c.freed = slices.DeleteFunc(c.freed, d.e.overwritten) // no address that the Service had
 	for _, h := range c.freed {
-		d.tellConflict(c, h)
+		d.reportConflict(c, h)
 	}
 	for i, h := range c.freed {
-		if i == maxTold {
-			d.say(false, IPReleased, "%d more addresses", len(c.freed)-i)
+		if i == maxReported {
+			d.event(false, IPReleased, "%d more addresses", len(c.freed)-i)
 			break
 		}
 		why := reason
@@ -182,14 +182,14 @@ func (d *draft) tell(c changes, reason string) {
 				why += ": " + onePool
 			}
 		case why == "" && d.strays[h.ip].ripe:
-			why = fmt.Sprintf("given up after %s without another one: it %s", said(d.revokeAfter(h.ip)), d.unfit(h))
+			why = fmt.Sprintf("given up after %s without another one: it %s", shortDuration(d.revokeAfter(h.ip)), d.unfit(h))
 		case why == "":
 			why = "the Service does not ask for it any more"
 		}
 		if h.bound && rival != nil {
-			d.say(true, AddressConflict, "%s was bound to %s too, which keeps it", h.ip, rival.s.Key())
+			d.event(true, AddressConflict, "%s was bound to %s too, which keeps it", h.ip, rival.s.Key())
 		}
-		d.say(false, IPReleased, "%s: %s", h.ip, why)
+		d.event(false, IPReleased, "%s: %s", h.ip, why)
 	}
 }
 
@@ -203,14 +203,14 @@ func (c *changes) successor(ip netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// tellConflict makes the event of a Service that was moved off an address because of a station.
-func (d *draft) tellConflict(c changes, h *hold) {
+// reportConflict makes the event of a Service that was moved off an address because of a station.
+func (d *draft) reportConflict(c changes, h *hold) {
 	x := d.e.conflict(h.ip)
 	successor, replaced := c.successor(h.ip)
 	if x == nil || !h.bound || !replaced {
 		return
 	}
-	d.say(true, AddressConflict, "%s was given to the Service a moment ago, and %s: it has %s instead; give that machine another address, or exclude %s from pool %q",
+	d.event(true, AddressConflict, "%s was given to the Service a moment ago, and %s: it has %s instead; give that machine another address, or exclude %s from pool %q",
 		h.ip, stationHas(x.MAC), successor, h.ip, h.pool)
 }
 
@@ -219,7 +219,7 @@ func stationHas(mac string) string {
 	return fmt.Sprintf("a station with the MAC %s answers for it", mac)
 }
 
-func (d *draft) say(warning bool, reason, format string, args ...any) {
+func (d *draft) event(warning bool, reason, format string, args ...any) {
 	d.events = append(d.events, Event{Warning: warning, Reason: reason, Message: fmt.Sprintf(format, args...)})
 }
 

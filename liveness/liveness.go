@@ -1,6 +1,20 @@
-// Package liveness runs the machines of packages peers and forward: it carries events to them and takes
-// away what they want sent. What the one reports the other hears. It has a goroutine of its own, so that no death is noticed later because the loop is busy.
-// The loop reads what is believed, and is woken when that changes.
+// Package liveness runs the machines of packages peers and forward: it carries events to them and
+// sends what they want sent. What one of them reports it hands to the other. It has a goroutine of
+// its own, so that no death is noticed later because the loop is busy. The loop reads what is
+// believed, and is woken when that changes.
+//
+//	from   what                               to
+//	mesh   members, messages of others        peers
+//	arpd   replies to probes                  peers
+//	arpd   answers to tests                   forward
+//	loop   Nodes, what this node is, wanted   peers
+//	loop   who is tested, and by what         forward
+//	peers  probes; messages; beliefs          arpd; mesh; loop
+//	peers  this node has come back            whoever keeps that for the next process
+//	forward  tests; what was found            arpd; peers and mesh
+//
+// One turn gives the machines all events that wait and then does what both say. Without an event
+// the next turn is at the earlier of their times, after 5 s at the latest.
 package liveness
 
 import (
@@ -45,7 +59,7 @@ type Config struct {
 	Mesh     Mesh
 	Wire     Wire
 	Earlier  []mesh.Member      // that an earlier process of this node knew a moment ago, sorted by name
-	Returned func(peers.Return) // is told each return of this node, and the end of a hold before its time, and must not block; nil: nobody
+	Returned func(peers.Return) // is called for each return of this node, and for the end of a hold before its time, and must not block; nil: nobody
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: no metrics
 }
@@ -113,7 +127,8 @@ func (l *Liveness) Gossip(events ...any) {
 	l.Step(append([]any{mesh.Gossip(members)}, events...)...)
 }
 
-// Step gives the machines events, and what came from mesh and wire meanwhile, and does what it says.
+// Step gives the machines events, and what came from mesh and wire meanwhile, and does what it
+// says.
 func (l *Liveness) Step(events ...any) {
 	events = append(events, l.cfg.Wire.Replies()...)
 	for _, m := range l.cfg.Mesh.Messages() {
@@ -140,8 +155,8 @@ func (l *Liveness) Step(events ...any) {
 	}
 }
 
-// advance gives the machines events, and says what follows and when this node came back last. What is
-// found about a node is said to it, or to all.
+// advance gives the machines events, and says what follows and when this node came back last. What
+// is found about a node is said to it, or to all.
 func (l *Liveness) advance(events []any) (peers.Ready, forward.Ready, peers.Return) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,7 +198,13 @@ func (l *Liveness) found(r forward.Report) {
 	switch {
 	case r.Forwards:
 		l.cfg.Log.Info().Str("node", r.About).Msg("node forwards again")
-	case r.First:
+	case !r.First:
+	case r.Other == "" && !r.At.IsValid():
+		l.cfg.Log.Warn().Str("node", r.About).Msg("its speaker is away, and nothing can be tested that it forwards")
+	case r.Other == "":
+		l.metrics.drops.Inc()
+		l.cfg.Log.Warn().Str("node", r.About).Stringer("at", r.At).Msg("its speaker is away, and its kube-proxy is gone")
+	default:
 		l.metrics.drops.Inc()
 		l.cfg.Log.Warn().Str("node", r.About).Stringer("vip", r.At).Str("other", r.Other).Msg("node does not forward, and another one does")
 	}
@@ -221,17 +242,19 @@ func (l *Liveness) note(n peers.Note, last peers.Return) {
 		l.metrics.deaths.Inc()
 		return
 	case peers.Silent:
-		l.metrics.alarms.Inc()
+		l.metrics.silentHosts.Inc()
 	case peers.Away:
 		l.metrics.absences.Inc()
 	case peers.Late:
 		l.metrics.moved.WithLabelValues(late).Inc()
 	case peers.Failed:
 		l.metrics.moved.WithLabelValues(failed).Inc()
+	case peers.Untested:
+		l.metrics.moved.WithLabelValues(untested).Inc()
 	case peers.Lost:
 		l.metrics.moved.WithLabelValues(lost).Inc()
 	case peers.Died:
-		l.metrics.givenUp.Inc()
+		l.metrics.wireDeaths.Inc()
 	case peers.Returned, peers.Released, peers.Prolonged:
 		if l.cfg.Returned != nil {
 			l.cfg.Returned(last)

@@ -80,8 +80,8 @@ func (n *network) gossip(members ...mesh.Member) {
 	poke(n.changed)
 }
 
-// TestDeath: a peer that gossip declares dead is probed, and is dead when it does not reply, without anybody's help. Each
-// change is said once.
+// TestDeath: a peer that gossip declares dead is probed, and is dead when it does not reply,
+// without anybody's help. Each change is said once.
 func TestDeath(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -139,8 +139,8 @@ func drain(c <-chan struct{}) {
 	}
 }
 
-// TestReturn: who wants to know of returns is given each, with the early end of a hold. Absences that end in a move are
-// counted by what ended them.
+// TestReturn: who wants to know of returns is given each, with the early end of a hold. Absences
+// that end in a move are counted by what ended them.
 func TestReturn(t *testing.T) {
 	t.Parallel()
 	var returns []peers.Return
@@ -158,13 +158,13 @@ func TestReturn(t *testing.T) {
 	if late, lost := testutil.ToFloat64(l.metrics.moved.WithLabelValues(late)), testutil.ToFloat64(l.metrics.moved.WithLabelValues(lost)); late != 2 || lost != 1 {
 		t.Errorf("%v moves counted because a speaker was late and %v because its host was lost, want 2 and 1", late, lost)
 	}
-	if got := testutil.ToFloat64(l.metrics.alarms); got != 1 {
+	if got := testutil.ToFloat64(l.metrics.silentHosts); got != 1 {
 		t.Errorf("%v alarms counted, want 1", got)
 	}
 }
 
-// TestReports: what the machine of package forward asks goes out by the wire, and what it finds to the node that is
-// concerned; it is counted once, and ends.
+// TestReports: what the machine of package forward asks goes out by the wire, and what it finds to
+// the node that is concerned; it is counted once, and ends.
 func TestReports(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

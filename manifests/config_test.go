@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,17 +30,30 @@ func TestReferenceConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pools, err := lease.NewPools(config.Pools)
+	pools, err := lease.Compile(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := pools.List()[0]
-	want := []any{uint64(1<<64 - 1), 10, []string{"env=prod"}, []string{"app in (mail,web)"}, []string{"topology.kubernetes.io/zone=1"}, []string{"3 for uplink=fast"}}
-	if diff := cmp.Diff(want, []any{got.Size, *got.Priority, got.NamespaceSelectors, got.ServiceSelectors, got.NodeSelectors, got.NodeWeights}); diff != "" {
+	want := []any{uint64(1<<64 - 1), 10, []string{"env=prod"}, []string{"app in (mail,web)"}, []string{
+		"on layer 2 for Services with app=web by nodes with topology.kubernetes.io/zone=1 on interfaces eth0 vlan* !vlan7 by weight 3 for uplink=fast",
+		"by BGP to tor1 with 64513:100, large:64513:1:2, no-export",
+	}}
+	if diff := cmp.Diff(want, []any{got.Size, *got.Priority, got.NamespaceSelectors, got.ServiceSelectors, got.Announce}); diff != "" {
 		t.Errorf("the first pool (-want +got):\n%s", diff)
 	}
-	if len(pools.List()) != 2 || pools.List()[1].Size != 16 {
+	racks := pools.List()[1]
+	if diff := cmp.Diff([]any{[]string{"rack=1"}, []string{"0 for spare=yes"}, []string{"eth*"}}, []any{racks.NodeSelectors, racks.NodeWeights, racks.Interfaces}); diff != "" {
+		t.Errorf("the second pool (-want +got):\n%s", diff)
+	}
+	if b := pools.BGP(); b == nil || len(b.Routers) != 1 || b.Routers[0].Hold != 90*time.Second || b.Routers[0].BFDMultiplier != 3 {
+		t.Errorf("routers %+v", b)
+	}
+	if len(pools.List()) != 4 || pools.List()[2].Size != 16 {
 		t.Errorf("pools %+v", pools.List())
+	}
+	if q := pools.List()[3]; !q.Given || !q.ExternalIPs || q.Endpoints != "ignore" {
+		t.Errorf("the last pool %+v", q)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"sigs.k8s.io/yaml"
 
 	"github.com/starling-lb/starling/lease"
 )
@@ -21,7 +23,8 @@ func TestObjects(t *testing.T) {
 	for _, o := range objects(t) {
 		got = append(got, o.id)
 	}
-	// In this order the namespace exists before its contents. The pools are the user's own: applied again, they stay.
+	// In this order the namespace exists before its contents. The pools are the user's own: applied
+	// again, they stay.
 	want := []string{
 		"Namespace starling-system",
 		"ServiceAccount starling-system/starling",
@@ -30,6 +33,12 @@ func TestObjects(t *testing.T) {
 		"Role starling-system/starling",
 		"RoleBinding starling-system/starling",
 		"DaemonSet starling-system/starling",
+		"ValidatingAdmissionPolicy starling-services",
+		"ValidatingAdmissionPolicyBinding starling-services",
+		"ValidatingAdmissionPolicy starling-events",
+		"ValidatingAdmissionPolicyBinding starling-events",
+		"ValidatingAdmissionPolicy starling-secrets",
+		"ValidatingAdmissionPolicyBinding starling-secrets",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("objects (-want +got):\n%s", diff)
@@ -193,6 +202,8 @@ func TestMemoryLimits(t *testing.T) {
 	}
 }
 
+// TestEnvironment: gossip gets no address here. Kubernetes would give one of one family
+// (status.hostIP), and the one that the node had when the container started.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	got := map[string]string{}
@@ -202,9 +213,8 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"STARLING_NODE_NAME":   "spec.nodeName",
-		"STARLING_NAMESPACE":   "metadata.namespace",
-		"STARLING_GOSSIP_ADDR": "status.hostIP",
+		"STARLING_NODE_NAME": "spec.nodeName",
+		"STARLING_NAMESPACE": "metadata.namespace",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
@@ -247,5 +257,50 @@ func TestVolumes(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantVolumes, spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want +got):\n%s", diff)
+	}
+}
+
+// TestSetFlagStays: a variable that "kubectl set env" adds is there after the manifest of another
+// release was applied, as docs/install.md says.
+func TestSetFlagStays(t *testing.T) {
+	t.Parallel()
+	encode := func(ds *appsv1.DaemonSet) []byte {
+		b, err := yaml.Marshal(ds)
+		if err == nil {
+			b, err = yaml.YAMLToJSON(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	applied := find[*appsv1.DaemonSet](t)
+	set, newer := applied.DeepCopy(), applied.DeepCopy()
+	c := &set.Spec.Template.Spec.Containers[0]
+	c.Env = append(c.Env, corev1.EnvVar{Name: "STARLING_HOLD_DOWN", Value: "2h"})
+	newer.Spec.Template.Spec.Containers[0].Image = "next"
+
+	// As kubectl apply does.
+	meta, err := strategicpatch.NewPatchMetaFromStruct(appsv1.DaemonSet{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch, err := strategicpatch.CreateThreeWayMergePatch(encode(applied), encode(newer), encode(set), meta, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := strategicpatch.StrategicMergePatch(encode(set), patch, appsv1.DaemonSet{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got appsv1.DaemonSet
+	if err := yaml.UnmarshalStrict(result, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := newer.Spec.Template.Spec.Containers[0]
+	want.Env = set.Spec.Template.Spec.Containers[0].Env
+	byName := cmpopts.SortSlices(func(a, b corev1.EnvVar) bool { return a.Name < b.Name })
+	if diff := cmp.Diff(want, got.Spec.Template.Spec.Containers[0], byName); diff != "" {
+		t.Errorf("container after kubectl apply (-want +got):\n%s", diff)
 	}
 }

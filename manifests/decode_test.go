@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -79,6 +80,9 @@ func decode(t *testing.T, doc []byte) (object, bool) {
 		"rbac.authorization.k8s.io/v1 Role":               &rbacv1.Role{},
 		"rbac.authorization.k8s.io/v1 RoleBinding":        &rbacv1.RoleBinding{},
 		"apps/v1 DaemonSet":                               &appsv1.DaemonSet{},
+
+		"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy":        &admissionv1.ValidatingAdmissionPolicy{},
+		"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding": &admissionv1.ValidatingAdmissionPolicyBinding{},
 	}
 	v, ok := types[head.APIVersion+" "+head.Kind]
 	if !ok {

@@ -114,7 +114,8 @@ func TestBindings(t *testing.T) {
 	}
 }
 
-// TestRightsAreExplained: the table of docs/security.md has the same rights as the manifest, each with its reason.
+// TestRightsAreExplained: the table of docs/security.md has the same rights as the manifest, each
+// with its reason.
 func TestRightsAreExplained(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../docs/security.md")

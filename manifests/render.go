@@ -1,10 +1,11 @@
 // Package manifests holds what a user applies to a cluster.
 //
 // base/ is the source, a kustomize base of one file per concern. starling.yaml is the same objects
-// in one file. It is joined from the texts of the base and not built by kustomize, because kustomize
-// drops comments and sorts keys, and the comments (where the pools go, why a right is needed)
-// are half of the file's worth. So the base may only list resources: Render refuses a transformer,
-// which it would have to imitate. `make lint` builds the base with the real kustomize and compares.
+// in one file. It is joined from the texts of the base and not built by kustomize, because
+// kustomize drops comments and sorts keys, and the comments (where the pools go, why a right is
+// needed) are half of the file's worth. So the base may only list resources: Render refuses a
+// transformer, which it would have to imitate. `make lint` builds the base with the real kustomize
+// and compares.
 package manifests
 
 import (

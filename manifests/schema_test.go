@@ -14,8 +14,9 @@ import (
 
 const schemaFile = "config.schema.json"
 
-// TestSchema: the schema of the configuration file says of pools what that of the chart's values says, and knows the same
-// keys as the program. With UPDATE_REFERENCE set it is written instead.
+// TestSchema: the schema of the configuration file says of pools and routers what that of the
+// chart's values says, and knows the same keys as the program. With UPDATE_REFERENCE set it is
+// written instead.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	chart, err := os.ReadFile("../charts/starling/values.schema.json")
@@ -35,7 +36,7 @@ func TestSchema(t *testing.T) {
 		"type":                 "object",
 		"additionalProperties": false,
 		"required":             []string{"pools"},
-		"properties":           map[string]any{"pools": values.Properties["pools"]},
+		"properties":           map[string]any{"pools": values.Properties["pools"], "bgp": values.Properties["bgp"]},
 	}, "", "  ")
 	if err != nil {
 		t.Fatal(err)

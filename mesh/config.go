@@ -10,18 +10,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Config says who this member is.
+// Config says which member this is.
 type Config struct {
 	// Name is the member's name: the node's name.
 	Name string
 	// Bind is the address and port, tcp and udp, that gossip is received on.
 	// Port 0 takes any free port.
 	Bind netip.AddrPort
-	// Local returns the addresses and ports to listen on now, in place of Bind, the first of them to be
-	// advertised. A node may have one of each family, and another one tomorrow: it is asked once a
-	// second and must not block. An empty list says that nothing is known. Nil: Bind alone.
+	// Local returns the addresses and ports to listen on now, in place of Bind, the first of them
+	// to be advertised. A node may have one of each family, and another one tomorrow: it is asked
+	// once a second and must not block. An empty list says that nothing is known. Nil: Bind alone.
 	Local func() []netip.AddrPort
-	// Advertise is what others are told. The zero value is Bind; it must be
+	// Advertise is the address that others get. The zero value is Bind; it must be
 	// set when Bind is unspecified. Port 0 is the bound port.
 	Advertise netip.AddrPort
 	// Label is the identity of the cluster. Clusters with different labels
@@ -31,7 +31,8 @@ type Config struct {
 	// SetKeys changes it. An empty ring turns encryption off for good, which is
 	// for tests.
 	Keys [][]byte
-	// First is what the member says of itself until SetMeta changes it: others learn it with its name.
+	// First is what the member says of itself until SetMeta changes it: others learn it with its
+	// name.
 	First Meta
 	// Detection is the failure detector's preset. The zero value is Default.
 	Detection Detection
@@ -42,6 +43,9 @@ type Config struct {
 	// a family on which this node does not listen are left out. Nil: no
 	// others.
 	Seeds func() []Seed
+	// Admit reports whether a name may be that of a member: Kubernetes has a Node of it. It is
+	// asked under memberlist's lock, for every alive message, and must not block. Nil: any name.
+	Admit func(name string) bool
 	// Log receives changes of state at level info, and memberlist's own log.
 	Log zerolog.Logger
 	// Registry takes the metrics; nil registers none.
@@ -79,7 +83,7 @@ func (c Config) check() error {
 	}
 	if c.Detection != "" {
 		if _, err := ParseDetection(string(c.Detection)); err != nil {
-			wrong("%w", err)
+			wrong("failure detection: %w", err)
 		}
 	}
 	return errors.Join(errs...)

@@ -7,13 +7,13 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// Detection is how fast a silent member is given up, and how much a slow one
+// Detection is how fast a silent member is declared dead, and how much a slow one
 // is forgiven.
 //
 // Every member probes one other per interval, in shuffled rounds. A probe
 // that is not answered within its timeout is repeated through up to three
 // others and by TCP; one that is not answered at all within the interval
-// makes the target a suspect, which is told to everybody, the suspect
+// makes the target a suspect, which everybody learns, the suspect
 // included. A suspect that does not object is dead after
 //
 //	lowest  = mult * max(1, log10 members) * interval
@@ -27,7 +27,7 @@ type Detection string
 // has noticed, over 3 to 10 members (TestSilentDeath holds the figures).
 const (
 	// Fast takes about 0.4 s. One member's opinion is enough (mult-2 = 0), so
-	// a process that was stopped for 0.3 s may be given up: for networks and
+	// a process that was stopped for 0.3 s may be declared dead: for networks and
 	// nodes that are never starved.
 	Fast Detection = "fast"
 	// Default takes about 0.5 s and survives a process that stops for 0.3 s.
@@ -42,11 +42,11 @@ func ParseDetection(s string) (Detection, error) {
 	case Fast, Default, Calm:
 		return d, nil
 	}
-	return "", fmt.Errorf("failure detection %q: want fast, default or calm", s)
+	return "", fmt.Errorf("%q is not one of fast, default, calm", s)
 }
 
 // Watch is how often one member asks the kernel of another whether it is there;
-// four questions in a row without an answer are an alarm. It is given up so
+// after four probes in a row without a reply its host is silent. So it is declared dead
 // after 0.2 s by default, 0.15 s or 2.5 s, without waiting for gossip.
 func (d Detection) Watch() time.Duration {
 	switch d {
@@ -88,7 +88,7 @@ func (d Detection) pace(c *memberlist.Config) {
 // exchangeEvery lies between two exchanges of state that a member begins, in a mesh of up to 32.
 const exchangeEvery = 5 * time.Second
 
-// protocol returns memberlist's configuration without the hooks of a Mesh.
+// protocol returns memberlist's configuration without the delegates of a Mesh.
 func (c Config) protocol() *memberlist.Config {
 	p := memberlist.DefaultLANConfig()
 	c.Detection.pace(p)
@@ -101,7 +101,7 @@ func (c Config) protocol() *memberlist.Config {
 		p.AdvertiseAddr, p.AdvertisePort = c.Advertise.Addr().String(), int(c.Advertise.Port())
 	}
 
-	// Of a stream: how long its reads and writes may take. Dialling has a
+	// How long the reads and writes of a stream may take. Dialing has a
 	// shorter limit of its own (dialTime).
 	p.TCPTimeout = 5 * time.Second
 	// A probe that got no answer by UDP is repeated by TCP. Where only UDP is

@@ -14,7 +14,7 @@ func TestParseDetection(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "FAST", "slow"} {
-		want := `failure detection "` + s + `": want fast, default or calm`
+		want := `"` + s + `" is not one of fast, default, calm`
 		if got, err := ParseDetection(s); got != "" || err == nil || err.Error() != want {
 			t.Errorf("%q: %q, %v, want error %s", s, got, err, want)
 		}

@@ -20,7 +20,8 @@ func sixNo(i int) netip.AddrPort {
 // hosts are the addresses of nodes, as Kubernetes has them and as they are, by name.
 type hosts map[string][]netip.AddrPort
 
-// joins starts a member on the addresses of its node, the first of which it advertises, and follows them.
+// joins starts a member on the addresses of its node, the first of which it advertises, and follows
+// them.
 func (w *world) joins(name string, of hosts) *node {
 	w.t.Helper()
 	tune := w.tune
@@ -60,8 +61,8 @@ func allAlive(all []*node) bool {
 	return true
 }
 
-// TestFamilies: members meet by any family that both have, whichever each advertises, and stay together. Those that have none
-// in common name each other.
+// TestFamilies: members meet by any family that both have, whichever each advertises, and stay
+// together. Those that have none in common name each other.
 func TestFamilies(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -136,8 +137,8 @@ func TestNoFamilyInCommon(t *testing.T) {
 	})
 }
 
-// TestAddressChanges: a node gets another address while its member runs. The others follow it within seconds, without taking
-// it for a second node of its name; so do those that come later.
+// TestAddressChanges: a node gets another address while its member runs. The others follow it
+// within seconds, without taking it for a second node of its name; so do those that come later.
 func TestAddressChanges(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before, after []netip.AddrPort
@@ -201,7 +202,8 @@ func (n *memnet) lose(at netip.AddrPort) {
 	})
 }
 
-// TestRestartWithAnotherAddress: an address of a member that is not the one it advertises does not make it a second node.
+// TestRestartWithAnotherAddress: an address of a member that is not the one it advertises does not
+// make it a second node.
 func TestRestartWithAnotherAddress(t *testing.T) {
 	inWorld(t, func(w *world) {
 		of := hosts{"n1": {addrNo(1), sixNo(1)}, "n2": {addrNo(2), sixNo(2)}}

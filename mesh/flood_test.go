@@ -15,8 +15,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// flooder opens streams that carry the label, say that they are encrypted and 19 MB long, and send 50 MB a
-// second in all, until end.
+// flooder opens streams that carry the label, say that they are encrypted and 19 MB long, and send
+// 50 MB a second in all, until end.
 type flooder struct {
 	tasks sync.WaitGroup
 	ctx   context.Context
@@ -63,8 +63,8 @@ func (f *flooder) end() {
 	f.tasks.Wait()
 }
 
-// TestSocketsFlood: whoever knows the label and no key fills at most the room that strangers have, also from
-// the address of a member's node; meanwhile members exchange their states, and one joins.
+// TestSocketsFlood: whoever knows the label and no key fills at most the room that strangers have,
+// also from the address of a member's node; meanwhile members exchange their states, and one joins.
 func TestSocketsFlood(t *testing.T) {
 	for name, from := range map[string]string{"a stranger": "127.0.0.50", "from a member's node": "127.0.0.2"} {
 		t.Run(name, func(t *testing.T) {

@@ -9,33 +9,36 @@ import (
 )
 
 const (
-	// streamsOfOne is how many streams one address may have open at once. Members have one or two: an
-	// exchange of states, a repeated probe.
+	// streamsOfOne is how many streams one address may have open at once. Members have one or two:
+	// an exchange of states, a repeated probe.
 	streamsOfOne = 8
-	// streamsMost is how many streams all strangers may have open at once, and messagesMost how many of
-	// the largest messages may be under way from them; as many again from members and seeds.
+	// streamsMost is how many streams all strangers may have open at once, and messagesMost how
+	// many of the largest messages may be under way from them; as many again from members and
+	// seeds.
 	streamsMost  = 64
 	messagesMost = 4
-	// guestTime is how long a stream of a stranger may take in all. Those of members have TCPTimeout.
+	// guestTime is how long a stream of a stranger may take in all. Those of members have
+	// TCPTimeout.
 	guestTime = 2 * time.Second
-	// messageLeast is the limit of a message in a small mesh, and messageOfOne what one member can add to
-	// it: a name of 253 bytes, 512 of metadata, and what msgpack puts around; twice, since the
-	// other side may know more members than this one.
+	// messageLeast is the limit of a message in a small mesh, and messageOfOne what one member can
+	// add to it: a name of 253 bytes, 512 of metadata, and what msgpack puts around; twice, since
+	// the other side may know more members than this one.
 	messageLeast = 1 << 20
 	messageOfOne = 2 << 10
 )
 
-// errExcess ends a stream that has sent more than it may. memberlist logs it, and [library] counts it.
+// errExcess ends a stream that has sent more than it may. memberlist logs it, and [libraryLog]
+// counts it.
 var errExcess = errors.New("more bytes than strangers to the key may send")
 
-// gate bounds what others may send by streams before anybody knows that they have the key: memberlist
-// reads a message whole, up to 20 MB of it, before it decrypts it, and the label is no secret. Streams count,
-// and the bytes that came by them until they are closed. Members and seeds, by their addresses, have
-// room of their own, so that their exchanges go on while strangers fill theirs; no address has more than
-// a message of the room.
+// gate bounds what others may send by streams before anybody knows that they have the key:
+// memberlist reads a message whole, up to 20 MB of it, before it decrypts it, and the label is no
+// secret. Streams count, and the bytes that came by them until they are closed. Members and seeds,
+// by their addresses, have room of their own, so that their exchanges go on while strangers fill
+// theirs; no address has more than a message of the room.
 type gate struct {
-	company func(netip.Addr) (known bool, all int) // Whether a member or seed is there, and how many there are.
-	refuse  func(trouble)
+	known  func(netip.Addr) (known bool, all int) // Whether a member or seed is there, and how many there are.
+	refuse func(condition)
 
 	mu    sync.Mutex // Guards all following fields.
 	of    map[netip.Prefix]*room
@@ -45,21 +48,21 @@ type gate struct {
 // room is what is in use.
 type room struct{ streams, bytes int }
 
-func newGate(company func(netip.Addr) (bool, int), refuse func(trouble)) *gate {
-	return &gate{company: company, refuse: refuse, of: map[netip.Prefix]*room{}}
+func newGate(company func(netip.Addr) (bool, int), refuse func(condition)) *gate {
+	return &gate{known: company, refuse: refuse, of: map[netip.Prefix]*room{}}
 }
 
 // admit returns the stream as memberlist may read it, or closes it and returns nil.
 func (g *gate) admit(c net.Conn) net.Conn {
 	from := addrOfStream(c)
-	known, all := g.company(from)
+	known, all := g.known(from)
 	s := &guest{Conn: c, gate: g, from: origin(from, known), all: &g.rooms[0], most: max(messageLeast, messageOfOne*all), end: time.Now().Add(guestTime)}
 	if known {
 		s.all, s.end = &g.rooms[1], time.Time{}
 	}
 	if !g.enter(s, known) {
 		_ = c.Close()
-		g.refuse(trouble{kind: kindExcess, who: from.String()})
+		g.refuse(condition{kind: kindExcess, who: from.String()})
 		return nil
 	}
 	return s

@@ -28,11 +28,12 @@ func (c *caller) Read(b []byte) (int, error)        { return len(b), nil }
 func (c *caller) Close() error                      { c.ended++; return nil }
 func (c *caller) SetDeadline(until time.Time) error { c.until = until; return nil }
 
-// testGate knows 198.18.0.1 and 2001:db8::1, in a mesh of so many members, and counts what it refuses.
+// testGate knows 198.18.0.1 and 2001:db8::1, in a mesh of so many members, and counts what it
+// refuses.
 func testGate(members int, refused *int) *gate {
 	return newGate(func(a netip.Addr) (bool, int) {
 		return a.String() == "198.18.0.1" || a.String() == "2001:db8::1", members
-	}, func(what trouble) {
+	}, func(what condition) {
 		if what.kind == kindExcess {
 			*refused++
 		}
@@ -92,11 +93,11 @@ func TestGateLimitsBytes(t *testing.T) {
 		from    []string // One stream each.
 		want    []int    // MiB that each may send, after those before it.
 	}{
-		"a small mesh":              {3, []string{"198.18.0.9"}, []int{1}},
-		"a large mesh":              {2048, []string{"198.18.0.9"}, []int{4}},
-		"two of one address":        {3, []string{"198.18.0.9", "198.18.0.9"}, []int{1, 0}},
-		"many, and then members":    {3, []string{"198.18.1.1", "198.18.1.2", "198.18.1.3", "198.18.1.4", "198.18.1.5", "198.18.0.1", "2001:db8::1"}, []int{1, 1, 1, 1, 0, 1, 1}},
-		"a member, and a neighbour": {3, []string{"2001:db8::1", "2001:db8::2"}, []int{1, 1}},
+		"a small mesh":             {3, []string{"198.18.0.9"}, []int{1}},
+		"a large mesh":             {2048, []string{"198.18.0.9"}, []int{4}},
+		"two of one address":       {3, []string{"198.18.0.9", "198.18.0.9"}, []int{1, 0}},
+		"many, and then members":   {3, []string{"198.18.1.1", "198.18.1.2", "198.18.1.3", "198.18.1.4", "198.18.1.5", "198.18.0.1", "2001:db8::1"}, []int{1, 1, 1, 1, 0, 1, 1}},
+		"a member, and a neighbor": {3, []string{"2001:db8::1", "2001:db8::2"}, []int{1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused := 0

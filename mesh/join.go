@@ -22,7 +22,7 @@ const (
 	// that nodes that boot together do not stay in step.
 	joinPause      = 2 * time.Second
 	joinPauseFirst = 500 * time.Millisecond
-	// A node in company asks joinFew missing seeds per round: each is a full
+	// A node that has met others asks joinFew missing seeds per round: each is a full
 	// exchange of state, and one success merges two halves. A lonely node
 	// asks them all, joinWidth at a time, until one answers.
 	joinFew   = 3
@@ -32,7 +32,7 @@ const (
 	aliasTime = 10 * time.Second
 )
 
-// joiner looks for members that this node does not see, for ever: a quiet
+// joiner looks for members that this node does not see, forever: a quiet
 // partition never heals by itself, and memberlist forgets the dead.
 type joiner struct {
 	mesh  *Mesh
@@ -49,6 +49,7 @@ func (j *joiner) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+		case <-j.mesh.rejoin:
 		case <-time.After(pause*3/4 + rand.N(pause/2)):
 		}
 	}
@@ -57,7 +58,7 @@ func (j *joiner) run(ctx context.Context) {
 // round asks missing seeds once. The list is fetched anew each time, since
 // nodes come and go.
 func (j *joiner) round(ctx context.Context) {
-	all, c, now := j.mesh.cfg.Seeds(), j.mesh.table.company(), time.Now()
+	all, c, now := j.mesh.cfg.Seeds(), j.mesh.table.summary(), time.Now()
 	others := otherSeeds(all, c)
 	j.mesh.seeds.Store(&others)
 	j.mesh.settle(func(s *settling) { s.list(len(all), addrsOfSeeds(others), now) })
@@ -66,6 +67,9 @@ func (j *joiner) round(ctx context.Context) {
 	seeds, lonely := j.missing(others, c, now), len(c.others) == 0
 	if !lonely {
 		seeds = seeds[:min(joinFew, len(seeds))]
+	}
+	for _, addr := range j.mesh.welcome() {
+		seeds = append(seeds, Seed{Addr: addr})
 	}
 	var found atomic.Bool
 	answered := make([]bool, len(seeds))
@@ -89,7 +93,7 @@ func (j *joiner) round(ctx context.Context) {
 }
 
 // missing are the seeds that are no alive member, shuffled.
-func (j *joiner) missing(others []Seed, c company, now time.Time) (out []Seed) {
+func (j *joiner) missing(others []Seed, c summary, now time.Time) (out []Seed) {
 	maps.DeleteFunc(j.alias, func(seed netip.AddrPort, at time.Time) bool {
 		return c.others[seed] != "" || now.Sub(at) >= aliasTime
 	})
@@ -106,7 +110,7 @@ func (j *joiner) missing(others []Seed, c company, now time.Time) (out []Seed) {
 	return out
 }
 
-// join asks one seed, and returns true when states were exchanged.
+// join asks one seed, and reports whether states were exchanged.
 func (j *joiner) join(ctx context.Context, seed netip.AddrPort) bool {
 	m := j.mesh
 	m.metrics.joins.Inc()
@@ -121,13 +125,13 @@ func (j *joiner) join(ctx context.Context, seed netip.AddrPort) bool {
 	}
 	switch refusal {
 	case kindKey:
-		m.see(trouble{kind: kindKey, who: seed.Addr().String()})
+		m.see(condition{kind: kindKey, who: seed.Addr().String()})
 	case kindRefused:
-		m.see(trouble{kind: kindRefused, who: seed.Addr().String()})
+		m.see(condition{kind: kindRefused, who: seed.Addr().String()})
 	}
-	// A good answer without company is our own: a seed was an address of
+	// A good answer from nobody else is our own: a seed was an address of
 	// this node that it does not know as such.
-	answered := refusal == kindKey || err == nil && len(m.table.company().others) > 0
+	answered := refusal == kindKey || err == nil && len(m.table.summary().others) > 0
 	now := time.Now()
 	m.settle(func(s *settling) { s.tried(seed, answered, now) })
 	return err == nil
@@ -148,7 +152,7 @@ func refusalOf(err error) kind {
 
 // otherSeeds leaves out this node, what is no address, and a family on which this node does not
 // listen.
-func otherSeeds(all []Seed, c company) (out []Seed) {
+func otherSeeds(all []Seed, c summary) (out []Seed) {
 	for _, seed := range all {
 		seed.Addr = netip.AddrPortFrom(seed.Addr.Addr().Unmap(), seed.Addr.Port())
 		if usable := seed.Addr.IsValid() && seed.Addr.Port() != 0 && reaches(c.listens(), seed.Addr); usable && !c.is(seed) {
@@ -160,7 +164,7 @@ func otherSeeds(all []Seed, c company) (out []Seed) {
 }
 
 // listens is where this node listens, as far as it is known.
-func (c company) listens() []netip.AddrPort {
+func (c summary) listens() []netip.AddrPort {
 	if len(c.local) > 0 {
 		return c.local
 	}
@@ -168,7 +172,7 @@ func (c company) listens() []netip.AddrPort {
 }
 
 // is reports whether a seed is this node.
-func (c company) is(s Seed) bool {
+func (c summary) is(s Seed) bool {
 	return s.Node == c.name || s.Addr == c.self || slices.Contains(c.local, s.Addr)
 }
 
@@ -180,7 +184,7 @@ func addrsOfSeeds(seeds []Seed) (out []netip.AddrPort) {
 }
 
 // apart complains of the nodes that have no address of a family on which this node listens.
-func (m *Mesh) apart(all []Seed, c company) {
+func (m *Mesh) apart(all []Seed, c summary) {
 	near, far := map[string]bool{}, map[string][]netip.Addr{}
 	for _, s := range all {
 		switch {
@@ -193,10 +197,10 @@ func (m *Mesh) apart(all []Seed, c company) {
 	}
 	for name, addrs := range far {
 		if !near[name] {
-			m.see(trouble{kind: kindFamily, who: name, other: differ(addrs, c.listens()[0].Addr())})
+			m.see(condition{kind: kindFamily, who: name, other: differ(addrs, c.listens()[0].Addr())})
 		}
 	}
-	m.ended(m.troubles.forget(func(what trouble, _ sighting) bool {
+	m.ended(m.conditions.forget(func(what condition, _ sighting) bool {
 		return what.kind == kindFamily && (near[what.who] || far[what.who] == nil)
 	}))
 }

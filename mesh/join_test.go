@@ -49,7 +49,7 @@ func TestOtherSeeds(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			self := netip.MustParseAddrPort(tt.self)
-			if diff := cmp.Diff(tt.want, addrsOfSeeds(otherSeeds(seedsAt(tt.all...), company{name: "self", self: self})), cmpPrefix()); diff != "" {
+			if diff := cmp.Diff(tt.want, addrsOfSeeds(otherSeeds(seedsAt(tt.all...), summary{name: "self", self: self})), cmpPrefix()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -142,7 +142,7 @@ func TestRoundStopsAtTheFirstSuccess(t *testing.T) {
 	})
 }
 
-func TestRoundInCompany(t *testing.T) {
+func TestRoundAmongOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s := joinerTest(t, addrNos(0, 50), silentSeed)
 		for i := range 40 {

@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// membersVariable names how many members TestGrowth is to be held with, such as "10,50,100,200,500": the last takes
-// some minutes.
+// membersVariable names how many members TestGrowth is to be held with, such as
+// "10,50,100,200,500": the last takes some minutes.
 const membersVariable = "STARLING_MEMBERS"
 
-// TestGrowth boots clusters of growing size at once, in virtual time, and prints how long all take to settle, what each
-// member sends at rest (the exchange of states by streams included), and when all know of a silent death.
+// TestGrowth boots clusters of growing size at once, in virtual time, and prints how long all take
+// to settle, what each member sends at rest (the exchange of states by streams included), and when
+// all know of a silent death.
 func TestGrowth(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
@@ -68,7 +69,7 @@ func grow(t *testing.T, members int) (g growth) {
 				MACs: []string{fmt.Sprintf("02:00:00:00:%02x:%02x", i>>8, i&255)},
 			})
 		}
-		time.Sleep(10 * time.Second) // Rumours of the beginning have died down.
+		time.Sleep(10 * time.Second) // Rumors of the beginning have died down.
 
 		sent := func() (datagrams, streams int) {
 			w.net.do(func() { datagrams, streams = w.net.sent, w.net.streamed })

@@ -23,7 +23,7 @@ type memnet struct {
 	ports   map[netip.AddrPort]*memport
 	cuts    map[[2]netip.Addr]bool   // From, to.
 	loss    float64                  // Of datagrams.
-	delay   func() time.Duration     // Of datagrams and of dialling.
+	delay   func() time.Duration     // Of datagrams and of dialing.
 	udp     bool                     // False: only streams pass.
 	ice     map[netip.Addr]time.Time // Until when the process there is stopped: it sends and receives late.
 	refused int                      // Attempts to listen on a port in use.
@@ -203,7 +203,7 @@ func (p *memport) DialAddressTimeout(a memberlist.Address, limit time.Duration) 
 	taken := false
 	p.net.do(func() {
 		if p.shut || q.shut {
-			return // Meanwhile. A pipe that nobody reads would block for ever.
+			return // Meanwhile. A pipe that nobody reads would block forever.
 		}
 		if w.far > w.delay {
 			taken, p.open[inner] = true, true

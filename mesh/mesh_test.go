@@ -28,7 +28,7 @@ func TestNewRefuses(t *testing.T) {
 		{"unspecified but advertised", func(c *Config) { c.Bind, c.Advertise = netip.MustParseAddrPort("0.0.0.0:1"), addrNo(1) }, ""},
 		{"advertise nothing", func(c *Config) { c.Advertise = netip.MustParseAddrPort("0.0.0.0:1") }, "mesh: cannot advertise 0.0.0.0:1"},
 		{"long label", func(c *Config) { c.Label = strings.Repeat("x", 256) }, "mesh: label has 256 bytes, at most 255 are allowed"},
-		{"detection", func(c *Config) { c.Detection = "slow" }, `mesh: failure detection "slow": want fast, default or calm`},
+		{"detection", func(c *Config) { c.Detection = "slow" }, `mesh: failure detection: "slow" is not one of fast, default, calm`},
 		{
 			"all at once", func(c *Config) { c.Name, c.Keys = "", [][]byte{keyOf(1), {1, 2}} },
 			"mesh: member name is empty\nmesh: gossip key 2 has 2 bytes, want 32",
@@ -82,7 +82,7 @@ func TestChangedCoalesces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := hooks{m}
+		h := delegate{m}
 		for i := range 1000 {
 			h.NotifyJoin(testNode(i, Meta{}))
 		}
@@ -142,13 +142,13 @@ func stateIndex(m *Mesh, name string) int {
 }
 
 // memberlist goes on changing what it hands out.
-func TestHooksCopy(t *testing.T) {
+func TestDelegateCopies(t *testing.T) {
 	m, err := New(Config{Name: "n0", Bind: addrNo(0)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := testNode(1, Meta{Ready: true, Version: "v1"})
-	hooks{m}.NotifyJoin(n)
+	delegate{m}.NotifyJoin(n)
 	want := m.Members()
 	clear(n.Addr)
 	clear(n.Meta)
@@ -165,15 +165,15 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hooks{m}
+	h := delegate{m}
 	for i := range 5 {
 		h.NotifyJoin(testNode(i, Meta{}))
 	}
 	h.NotifyLeave(testNode(1, Meta{}))
 	h.NotifyLeave(testNode(2, Meta{}))
 	h.NotifyMsg(goodbye("n2", order{}))
-	m.see(trouble{kind: kindKey, who: "198.18.0.3"})
-	m.see(trouble{kind: kindUnlabeled, who: "198.18.0.3"})
+	m.see(condition{kind: kindKey, who: "198.18.0.3"})
+	m.see(condition{kind: kindUnlabeled, who: "198.18.0.3"})
 	m.metrics.joins.Add(3)
 	m.metrics.failed.Add(2)
 	want := `
@@ -195,11 +195,11 @@ starling_mesh_members{state="left"} 1
 	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "starling_mesh_deaths_total", "starling_mesh_members", "starling_mesh_joins_attempted_total", "starling_mesh_joins_failed_total"); err != nil {
 		t.Error(err)
 	}
-	m.see(trouble{kind: kindKey, who: "198.18.0.3"})
-	m.see(trouble{kind: kindName, who: "n3", other: "a and b"})
-	m.see(trouble{kind: kindName, who: "n3", other: "a and c"})
-	m.see(trouble{kind: kindUDP, who: "n4"}) // Once is no trouble.
-	want = "# HELP starling_mesh_trouble " + troubleHelp + "\n# TYPE starling_mesh_trouble gauge\n" +
+	m.see(condition{kind: kindKey, who: "198.18.0.3"})
+	m.see(condition{kind: kindName, who: "n3", other: "a and b"})
+	m.see(condition{kind: kindName, who: "n3", other: "a and c"})
+	m.see(condition{kind: kindUDP, who: "n4"}) // Once is no condition.
+	want = "# HELP starling_mesh_trouble " + conditionHelp + "\n# TYPE starling_mesh_trouble gauge\n" +
 		"starling_mesh_trouble{peer=\"198.18.0.3\",reason=\"key\"} 1\nstarling_mesh_trouble{peer=\"n3\",reason=\"name\"} 1\n"
 	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "starling_mesh_trouble"); err != nil {
 		t.Error(err)
@@ -209,8 +209,8 @@ starling_mesh_members{state="left"} 1
 			t.Errorf("rejected %s: %v, want %v", k, got, want)
 		}
 	}
-	if got, err := testutil.GatherAndCount(r, "starling_mesh_rejected_total"); got != 9 || err != nil {
-		t.Errorf("%d reasons are exported, %v, want all 9 from the start", got, err)
+	if got, err := testutil.GatherAndCount(r, "starling_mesh_rejected_total"); got != 10 || err != nil {
+		t.Errorf("%d reasons are exported, %v, want all 10 from the start", got, err)
 	}
 	if _, err := New(c); err == nil {
 		t.Error("registered twice without an error")

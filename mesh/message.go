@@ -10,8 +10,8 @@ import (
 	"github.com/starling-lb/starling/peers"
 )
 
-// maxInbox bounds the messages that wait to be read: the oldest are dropped. Who means it says it
-// again.
+// maxInbox bounds the messages that wait to be read: the oldest are dropped. A member that means it
+// says it again.
 const maxInbox = 1024
 
 // messages are those of other members that wait to be read, and those of this one to be sent.
@@ -21,8 +21,8 @@ type messages struct {
 	out []peers.Message
 }
 
-// heard notes a message of another member.
-func (q *messages) heard(m peers.Message) {
+// received notes a message of another member.
+func (q *messages) received(m peers.Message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.in) >= maxInbox {
@@ -47,11 +47,11 @@ func (q *messages) take(which *[]peers.Message) []peers.Message {
 	return out
 }
 
-// encodeAlarm is messageAlarm, the order of the message, the name of the sender, a zero byte and the name
-// of the member that it is about. What is no suspicion goes on: a zero byte, the kind, the name of
-// another member, a zero byte, and the address and port.
-func encodeAlarm(m peers.Message, o order) []byte {
-	b := slices.Concat([]byte{messageAlarm}, o.bytes(), []byte(m.By), []byte{0}, []byte(m.About))
+// encodeDirect is messageDirect, the order of the message, the name of the sender, a zero byte and
+// the name of the member that it is about. What is no suspicion goes on: a zero byte, the kind, the
+// name of another member, a zero byte, and the address and port.
+func encodeDirect(m peers.Message, o order) []byte {
+	b := slices.Concat([]byte{messageDirect}, o.bytes(), []byte(m.By), []byte{0}, []byte(m.About))
 	if m.Kind == peers.Suspect {
 		return b
 	}
@@ -60,7 +60,7 @@ func encodeAlarm(m peers.Message, o order) []byte {
 	return b
 }
 
-func decodeAlarm(b []byte) (m peers.Message, o order, ok bool) {
+func decodeDirect(b []byte) (m peers.Message, o order, ok bool) {
 	o, names, _ := parseOrder(b)
 	by, rest, ok := bytes.Cut(names, []byte{0})
 	about, more, tested := bytes.Cut(rest, []byte{0})
@@ -82,27 +82,27 @@ func decodeTested(m *peers.Message, b []byte) error {
 	return m.At.UnmarshalBinary(at)
 }
 
-// Send sends messages directly, once, each to one other member or to all; they may be lost. It does not
-// wait until that is done.
+// Send sends messages directly, once, each to one other member or to all; they may be lost. It does
+// not wait until that is done.
 func (m *Mesh) Send(out []peers.Message) {
 	m.messages.send(out)
-	poke(m.spoken)
+	poke(m.messagesQueued)
 }
 
 // Messages returns the messages of other members since the last call, in order of arrival. Changed
 // receives for new ones.
 func (m *Mesh) Messages() []peers.Message { return m.messages.take(&m.messages.in) }
 
-// alarm takes a message of another member. It is called by memberlist's receive
+// direct takes a message of another member. It is called by memberlist's receive
 // loop.
-func (m *Mesh) alarm(content []byte) {
-	x, o, ok := decodeAlarm(content)
+func (m *Mesh) direct(content []byte) {
+	x, o, ok := decodeDirect(content)
 	switch {
 	case !ok || x.By == m.cfg.Name:
-	case !m.table.alarmed(x.By, o):
-		m.see(trouble{kind: kindOld, who: x.By})
+	case !m.table.fresh(x.By, o):
+		m.see(condition{kind: kindOld, who: x.By})
 	default:
-		m.messages.heard(x)
+		m.messages.received(x)
 		m.signal()
 	}
 }
@@ -113,9 +113,9 @@ func (m *Mesh) spread(list *memberlist.Memberlist) {
 	if len(words) == 0 {
 		return
 	}
-	others := m.table.company().others
+	others := m.table.summary().others
 	for _, w := range words {
-		b := encodeAlarm(w, m.table.nextAlarm())
+		b := encodeDirect(w, m.table.nextMessage())
 		for addr, name := range others {
 			if w.To != "" && w.To != name {
 				continue

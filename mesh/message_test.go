@@ -16,15 +16,21 @@ import (
 
 // TestMessageCode: it is a protocol between releases.
 func TestMessageCode(t *testing.T) {
-	if got := string(encodeAlarm(peers.Message{About: "n3", By: "n1"}, order{0x0102, 3})); got != "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03n1\x00n3" {
+	if got := string(encodeDirect(peers.Message{About: "n3", By: "n1"}, order{0x0102, 3})); got != "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03n1\x00n3" {
 		t.Errorf("encoded as %q", got)
 	}
 	tested := peers.Message{Kind: peers.Drops, About: "n3", By: "n1", At: netip.MustParseAddrPort("198.18.64.1:80"), Other: "n2"}
-	if got := string(encodeAlarm(tested, order{0x0102, 3})[11:]); got != "n1\x00n3\x00\x01n2\x00\xc6\x12\x40\x01\x50\x00" {
+	if got := string(encodeDirect(tested, order{0x0102, 3})[11:]); got != "n1\x00n3\x00\x01n2\x00\xc6\x12\x40\x01\x50\x00" {
 		t.Errorf("encoded as %q", got)
 	}
-	for _, m := range []peers.Message{tested, {Kind: peers.Forwards, About: "n3", By: "n1"}, {Kind: peers.Drops, About: "n3", By: "n1", At: netip.MustParseAddrPort("[2001:db8::1]:443"), Other: "n2"}} {
-		if got, _, ok := decodeAlarm(encodeAlarm(m, order{1, 2})[1:]); !ok || got != m {
+	for _, m := range []peers.Message{
+		tested,
+		{Kind: peers.Forwards, About: "n3", By: "n1"},
+		{Kind: peers.Drops, About: "n3", By: "n1", At: netip.MustParseAddrPort("[2001:db8::1]:443"), Other: "n2"},
+		{Kind: peers.Drops, About: "n3", By: "n1", At: netip.MustParseAddrPort("198.18.0.3:10256")},
+		{Kind: peers.Drops, About: "n3", By: "n1"},
+	} {
+		if got, _, ok := decodeDirect(encodeDirect(m, order{1, 2})[1:]); !ok || got != m {
 			t.Errorf("%+v becomes %+v, %v", m, got, ok)
 		}
 	}
@@ -44,13 +50,14 @@ func TestMessageCode(t *testing.T) {
 		{"n1\x00n2\x00\x00n3\x00abcdef", "n1", "n2", false},
 		{"n1\x00n2\x00\x03n3\x00abcdef", "n1", "n2", false},
 	} {
-		if m, o, ok := decodeAlarm(append(order{9, 8}.bytes(), tt.content...)); o != (order{9, 8}) || m.By != tt.by || m.About != tt.about || ok != tt.ok {
+		if m, o, ok := decodeDirect(append(order{9, 8}.bytes(), tt.content...)); o != (order{9, 8}) || m.By != tt.by || m.About != tt.about || ok != tt.ok {
 			t.Errorf("%q: %+v, %v", tt.content, m, ok)
 		}
 	}
 }
 
-// TestReplayWindow: messages may come in any order, each counts once, and those of an earlier process do not.
+// TestReplayWindow: messages may come in any order, each counts once, and those of an earlier
+// process do not.
 func TestReplayWindow(t *testing.T) {
 	tab := newTable("n1", addrNo(1), nil, time.UnixMilli(5000))
 	tab.alive("n2", addrNo(2), ordered(Meta{}.encode(), order{7, 1}), time.UnixMilli(5000))
@@ -72,13 +79,14 @@ func TestReplayWindow(t *testing.T) {
 		{order{8, 99}, true},
 		{order{8, 99}, false},
 	} {
-		if got := tab.alarmed("n2", x.o); got != x.new {
+		if got := tab.fresh("n2", x.o); got != x.new {
 			t.Errorf("%v is new: %v", x.o, got)
 		}
 	}
 }
 
-// TestSend: every other member gets each message once and is woken by it; nobody is dead because of one.
+// TestSend: every other member gets each message once and is woken by it; nobody is dead because of
+// one.
 func TestSend(t *testing.T) {
 	inWorld(t, func(w *world) {
 		nodes := w.cluster(4)
@@ -121,7 +129,7 @@ func TestSend(t *testing.T) {
 func TestMessagesAreBounded(t *testing.T) {
 	var q messages
 	for i := range maxInbox + 10 {
-		q.heard(peers.Message{About: fmt.Sprint(i), By: "n2"})
+		q.received(peers.Message{About: fmt.Sprint(i), By: "n2"})
 	}
 	got := q.take(&q.in)
 	if len(got) != maxInbox || got[0].About != "10" {
@@ -136,24 +144,24 @@ func TestOwnMessageIsNoNews(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, content := range []string{"n1\x00n3", "n2", "", "\x00n3"} {
-		m.alarm([]byte(content))
-		m.alarm(append(order{1, 1}.bytes(), content...))
+		m.direct([]byte(content))
+		m.direct(append(order{1, 1}.bytes(), content...))
 	}
 	if got := m.Messages(); len(got) != 0 {
 		t.Errorf("messages %v", got)
 	}
 }
 
-func FuzzDecodeAlarm(f *testing.F) {
+func FuzzDecodeDirect(f *testing.F) {
 	f.Add([]byte("n1\x00n2"))
-	f.Add(encodeAlarm(peers.Message{Kind: peers.Drops, By: "n1", About: "n2", At: netip.MustParseAddrPort("198.18.64.1:80"), Other: "n3"}, order{1, 2})[1:])
-	f.Add(encodeAlarm(peers.Message{By: "n1", About: "n2"}, order{1, 2})[1:])
+	f.Add(encodeDirect(peers.Message{Kind: peers.Drops, By: "n1", About: "n2", At: netip.MustParseAddrPort("198.18.64.1:80"), Other: "n3"}, order{1, 2})[1:])
+	f.Add(encodeDirect(peers.Message{By: "n1", About: "n2"}, order{1, 2})[1:])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, o, ok := decodeAlarm(b)
+		m, o, ok := decodeDirect(b)
 		if !ok {
 			return
 		}
-		if again, p, ok := decodeAlarm(encodeAlarm(m, o)[1:]); !ok || again != m || p != o {
+		if again, p, ok := decodeDirect(encodeDirect(m, o)[1:]); !ok || again != m || p != o {
 			t.Errorf("%+v %+v becomes %+v %+v", m, o, again, p)
 		}
 	})

@@ -38,6 +38,8 @@ func TestMetaGolden(t *testing.T) {
 		{"away", Meta{Ready: true, Away: true, Deputy: true}, "\x01\x01\x01\x61"},
 		{"grace", Meta{Grace: time.Minute}, "\x01\x0d\x02\x00\x3c"},
 		{"absent", Meta{Absent: []uint32{0x01020304, 0xfffefdfc}}, "\x01\x0e\x08\x01\x02\x03\x04\xff\xfe\xfd\xfc"},
+		{"sessions", Meta{Sessions: []uint32{0x01020304}}, "\x01\x10\x04\x01\x02\x03\x04"},
+		{"one path", Meta{OnePath: []uint32{0x01020304}}, "\x01\x11\x04\x01\x02\x03\x04"},
 		{"config", Meta{Config: 0x0102030405060708}, "\x01\x02\x08\x01\x02\x03\x04\x05\x06\x07\x08"},
 		{"age", Meta{APIAge: 10 * time.Minute}, "\x01\x03\x02\x00\x14"},
 		{"version", Meta{Version: "v1.2"}, "\x01\x04\x04v1.2"},
@@ -175,7 +177,8 @@ func TestMetaGarbage(t *testing.T) {
 	}
 }
 
-// TestMetaOfABeginning: a speaker that begins tells no interfaces at first. The network of its node is as it was.
+// TestMetaOfABeginning: a speaker that begins tells no interfaces at first. The network of its node
+// is as it was.
 func TestMetaOfABeginning(t *testing.T) {
 	well := Meta{Ready: true, Segments: prefixes("198.18.0.0/16"), MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Config: 7, Proxy: true, NoProxy: true, Returning: true}
 	begins := Meta{Away: true, Deputy: true, Mute: []uint32{1, 2}, Grace: time.Minute}
@@ -191,16 +194,16 @@ func TestMetaOfABeginning(t *testing.T) {
 	}
 }
 
-// TestMetaOfNode: of all that a member says, what holds while its speaker is away is what a speaker that begins
-// would have after it, and what an election needs.
+// TestMetaOfNode: of all that a member says, what holds while its speaker is away is what a speaker
+// that begins would have after it, and what an election needs.
 func TestMetaOfNode(t *testing.T) {
 	said := Meta{
-		Ready: true, Returning: true, Proxy: true, NoProxy: true, Deputy: true, Grace: time.Minute, Absent: []uint32{3}, Version: "v1", Config: 7,
+		Ready: true, Returning: true, Proxy: true, NoProxy: true, Deputy: true, Grace: time.Minute, Absent: []uint32{3}, Sessions: []uint32{4}, OnePath: []uint32{5}, Version: "v1", Config: 7,
 		Segments: prefixes("198.18.0.0/16"), APIAge: time.Minute, MACs: []string{"02:00:00:00:00:01"}, Mute: []uint32{1}, Keys: []string{"61626364"},
 		Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:7927")},
 	}
 	want := said
-	want.Absent, want.Version, want.APIAge, want.Keys, want.Addrs = nil, "", 0, nil, nil
+	want.Absent, want.Sessions, want.OnePath, want.Version, want.APIAge, want.Keys, want.Addrs = nil, nil, nil, "", 0, nil, nil
 	if diff := cmp.Diff(want, said.OfNode(), cmpPrefix()); diff != "" {
 		t.Errorf("of the node (-want +got):\n%s", diff)
 	}
@@ -238,6 +241,8 @@ func TestMetaRoundTrip(t *testing.T) {
 		}
 		m.Mute = tidyMutes(rapid.SliceOfN(rapid.Uint32(), 0, 2*mutesMost).Draw(t, "mute"))
 		m.Absent = tidyMutes(rapid.SliceOfN(rapid.Uint32(), 0, 2*mutesMost).Draw(t, "absent"))
+		m.Sessions = tidyRouters(rapid.SliceOfN(rapid.Uint32(), 0, 2*routersMost).Draw(t, "sessions"))
+		m.OnePath = tidyRouters(rapid.SliceOfN(rapid.Uint32(), 0, 2*routersMost).Draw(t, "onePath"))
 		for range rapid.IntRange(0, keysMost).Draw(t, "keys") {
 			m.Keys = append(m.Keys, fmt.Sprintf("%08x", rapid.Uint32().Draw(t, "key")))
 		}

@@ -16,7 +16,7 @@ type metrics struct {
 }
 
 // newMetrics registers unless the registry is nil.
-func newMetrics(r prometheus.Registerer, t *table, lately *troubles) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, t *table, lately *conditions) (*metrics, error) {
 	m := &metrics{
 		joins: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "starling_mesh_joins_attempted_total",
@@ -29,23 +29,24 @@ func newMetrics(r prometheus.Registerer, t *table, lately *troubles) (*metrics, 
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "starling_mesh_rejected_total",
 			Help: "Gossip packets, streams and joins that failed, by reason: " +
-				"key (encrypted with another key), label (of another cluster), unlabeled (not gossip of starling), malformed, excess, old. " +
+				"key (encrypted with another key), label (of another cluster), unlabeled (not gossip of starling), malformed, excess, old, no-node. " +
 				"Also refused (a seed that answers with something else), udp (a probe that passes by TCP only), name (two nodes of one name). " +
 				"Excess is more streams or bytes at once than a sender without proof of the key may use. " +
-				"Old is of a member that has said something newer since, or of an earlier process of it.",
+				"Old is of a member that has said something newer since, or of an earlier process of it. " +
+				"No-node is a member whose name no Node of Kubernetes has.",
 		}, []string{"reason"}),
 	}
 	m.deaths = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "starling_mesh_deaths_total",
 		Help: "Members that gossip declared dead. The speaker then probes each of them on the wire.",
 	})
-	for _, k := range []kind{kindKey, kindLabel, kindUnlabeled, kindMalformed, kindExcess, kindOld, kindRefused, kindUDP, kindName} {
+	for _, k := range []kind{kindKey, kindLabel, kindUnlabeled, kindMalformed, kindExcess, kindOld, kindNoNode, kindRefused, kindUDP, kindName} {
 		m.rejected.WithLabelValues(string(k))
 	}
 	if r == nil {
 		return m, nil
 	}
-	all := []prometheus.Collector{m.joins, m.failed, m.rejected, m.deaths, newTroubleCollector(lately)}
+	all := []prometheus.Collector{m.joins, m.failed, m.rejected, m.deaths, newConditionCollector(lately)}
 	for _, s := range []State{Alive, Dead, Left} {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "starling_mesh_members",
@@ -62,33 +63,33 @@ func newMetrics(r prometheus.Registerer, t *table, lately *troubles) (*metrics, 
 	return m, errors.Join(errs...)
 }
 
-// troubleCollector names the peers that something is wrong with, one series for
+// conditionCollector names the peers that something is wrong with, one series for
 // each as long as status tells of it: however many packets a peer sends, it is
-// counted once. There are troubleLimit series at most at a time.
-type troubleCollector struct {
-	troubles *troubles
-	desc     *prometheus.Desc
+// counted once. There are conditionLimit series at most at a time.
+type conditionCollector struct {
+	conditions *conditions
+	desc       *prometheus.Desc
 }
 
-const troubleHelp = "1 for each peer, by address or node name, that causes trouble: key (it uses another gossip key), " +
+const conditionHelp = "1 for each peer, by address or node name, that has a problem: key (it uses another gossip key), " +
 	"label (it is of another cluster), refused, udp, name. It ends a minute after the last sign of it, or at a good answer."
 
-func newTroubleCollector(t *troubles) troubleCollector {
-	return troubleCollector{t, prometheus.NewDesc("starling_mesh_trouble", troubleHelp, []string{"reason", "peer"}, nil)}
+func newConditionCollector(t *conditions) conditionCollector {
+	return conditionCollector{t, prometheus.NewDesc("starling_mesh_trouble", conditionHelp, []string{"reason", "peer"}, nil)}
 }
 
 // Describe implements prometheus.Collector.
-func (c troubleCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
+func (c conditionCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
 
-// Collect implements prometheus.Collector. Two troubles of one kind and peer,
+// Collect implements prometheus.Collector. Two conditions of one kind and peer,
 // such as a third node of one name, make one series.
-func (c troubleCollector) Collect(ch chan<- prometheus.Metric) {
+func (c conditionCollector) Collect(ch chan<- prometheus.Metric) {
 	type series struct {
 		kind kind
 		who  string
 	}
 	seen := map[series]bool{}
-	all, _ := c.troubles.current(time.Now())
+	all, _ := c.conditions.current(time.Now())
 	for _, what := range all {
 		if one := (series{what.kind, what.who}); what.kind != kindBind && !seen[one] {
 			seen[one] = true

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// order puts what a member says of itself in order, whichever way it came: by a datagram of its own,
-// or through others by gossip, which may be older. It travels with the metadata, as one field.
+// order puts what a member says of itself in order, whichever way it came: by a datagram of its
+// own, or through others by gossip, which may be older. It travels with the metadata, as one field.
 //
 // The epoch is of the process: the time at which it started, in milliseconds since 1970, or later
-// than any epoch of its node that it heard of (see hooks.NotifyAlive), should the clock have been set
-// back. The sequence number grows with each change of the metadata. Zero is an earlier release, which
-// says nothing of order; then what comes last counts.
+// than any epoch of its node that it heard of (see delegate.NotifyAlive), should the clock have
+// been set back. The sequence number grows with each change of the metadata. Zero is an earlier
+// release, which says nothing of order; then what comes last counts.
 type order struct {
 	epoch uint64 // 48 bits
 	seq   uint32

@@ -14,7 +14,7 @@ type Ping struct {
 
 // pings are what memberlist calls after each probe that was answered by UDP,
 // some times a second whatever the number of members. Nobody is woken by it, it
-// is for those who ask, unless it disproves a trouble.
+// is for those who ask, unless it disproves a condition.
 type pings struct{ m *Mesh }
 
 var _ memberlist.PingDelegate = pings{}
@@ -26,7 +26,7 @@ func (pings) AckPayload() []byte { return nil }
 func (p pings) NotifyPingComplete(n *memberlist.Node, rtt time.Duration, _ []byte) {
 	now := time.Now()
 	p.m.table.pinged(n.Name, Ping{RoundTrip: rtt, Seen: now})
-	p.m.ended(p.m.troubles.answered(n.Name, addrOf(n).Addr().String(), now))
+	p.m.ended(p.m.conditions.answered(n.Name, addrOf(n).Addr().String(), now))
 }
 
 func (t *table) pinged(name string, p Ping) {

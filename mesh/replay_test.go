@@ -12,22 +12,22 @@ import (
 	"github.com/starling-lb/starling/peers"
 )
 
-// TestSaidAgain: what a member said before counts once, and what its earlier process said not at all,
-// however often it is sent again; each time is counted.
+// TestSaidAgain: what a member said before counts once, and what its earlier process said not at
+// all, however often it is sent again; each time is counted.
 func TestSaidAgain(t *testing.T) {
-	alarm := func(by string, o order) []byte { return encodeAlarm(peers.Message{By: by, About: "n3"}, o) }
-	drains := encodeNews("n2", ordered(Meta{Draining: true}.encode(), order{4, 9}))
+	message := func(by string, o order) []byte { return encodeDirect(peers.Message{By: by, About: "n3"}, o) }
+	drains := encodeUrgent("n2", ordered(Meta{Draining: true}.encode(), order{4, 9}))
 	for name, tt := range map[string]struct {
 		messages [][]byte
-		alarms   int
+		new      int
 		old      float64
 	}{
-		"an alarm":                        {[][]byte{alarm("n2", order{5, 1})}, 1, 0},
-		"the same again":                  {[][]byte{alarm("n2", order{5, 1}), alarm("n2", order{5, 1}), alarm("n2", order{5, 1})}, 1, 2},
-		"two, and the first again":        {[][]byte{alarm("n2", order{5, 1}), alarm("n2", order{5, 2}), alarm("n2", order{5, 1})}, 2, 1},
-		"of an earlier process":           {[][]byte{alarm("n2", order{4, 9})}, 0, 1},
-		"of a process not known yet":      {[][]byte{alarm("n2", order{6, 1}), alarm("n2", order{5, 2})}, 1, 1},
-		"of another member":               {[][]byte{alarm("n2", order{5, 1}), alarm("n4", order{5, 1})}, 2, 0},
+		"a message":                       {[][]byte{message("n2", order{5, 1})}, 1, 0},
+		"the same again":                  {[][]byte{message("n2", order{5, 1}), message("n2", order{5, 1}), message("n2", order{5, 1})}, 1, 2},
+		"two, and the first again":        {[][]byte{message("n2", order{5, 1}), message("n2", order{5, 2}), message("n2", order{5, 1})}, 2, 1},
+		"of an earlier process":           {[][]byte{message("n2", order{4, 9})}, 0, 1},
+		"of a process not known yet":      {[][]byte{message("n2", order{6, 1}), message("n2", order{5, 2})}, 1, 1},
+		"of another member":               {[][]byte{message("n2", order{5, 1}), message("n4", order{5, 1})}, 2, 0},
 		"draining, of an earlier process": {[][]byte{drains, drains}, 0, 2},
 		"goodbye of an earlier process":   {[][]byte{goodbye("n2", order{4, 9}), goodbye("n2", order{4, 9})}, 0, 2},
 		"goodbye":                         {[][]byte{goodbye("n2", order{5, 3})}, 0, 0},
@@ -41,10 +41,10 @@ func TestSaidAgain(t *testing.T) {
 			says := ordered(Meta{Ready: true}.encode(), order{5, 3})
 			m.table.alive("n2", addrNo(2), says, time.Now())
 			for _, b := range tt.messages {
-				(hooks{m}).NotifyMsg(b)
+				(delegate{m}).NotifyMsg(b)
 			}
-			if got := len(m.Messages()); got != tt.alarms {
-				t.Errorf("%d alarms, want %d", got, tt.alarms)
+			if got := len(m.Messages()); got != tt.new {
+				t.Errorf("%d messages, want %d", got, tt.new)
 			}
 			if got := testutil.ToFloat64(m.metrics.rejected.WithLabelValues("old")); got != tt.old {
 				t.Errorf("%v old, want %v", got, tt.old)
@@ -60,24 +60,24 @@ func TestSaidAgain(t *testing.T) {
 	}
 }
 
-// TestAlarmsAreInOrder: those of one process are newer each, and those of the next one too.
-func TestAlarmsAreInOrder(t *testing.T) {
+// TestMessagesAreInOrder: those of one process are newer each, and those of the next one too.
+func TestMessagesAreInOrder(t *testing.T) {
 	tab := newTable("n1", addrNo(1), Meta{}.encode(), time.UnixMilli(5000))
-	got := []order{tab.nextAlarm(), tab.nextAlarm()}
+	got := []order{tab.nextMessage(), tab.nextMessage()}
 	tab.outlive(ordered(Meta{}.encode(), order{9000, 1}))
-	got = append(got, tab.nextAlarm())
+	got = append(got, tab.nextMessage())
 	if diff := cmp.Diff([]order{{5000, 1}, {5000, 2}, {9001, 3}}, got, cmp.AllowUnexported(order{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// FuzzDirect gives any direct message to a member that knows another one: it brings at most one alarm, and changes nothing
-// about itself or about who is there.
+// FuzzDirect gives any direct message to a member that knows another one: it brings at most one
+// message, and changes nothing about itself or about who is there.
 func FuzzDirect(f *testing.F) {
 	says := ordered(Meta{Ready: true}.encode(), order{5, 3})
-	f.Add(encodeAlarm(peers.Message{By: "n2", About: "n3"}, order{5, 4}))
-	f.Add(encodeNews("n2", ordered(Meta{Draining: true}.encode(), order{5, 4})))
-	f.Add(encodeNews("n1", ordered(Meta{Draining: true}.encode(), order{9, 4})))
+	f.Add(encodeDirect(peers.Message{By: "n2", About: "n3"}, order{5, 4}))
+	f.Add(encodeUrgent("n2", ordered(Meta{Draining: true}.encode(), order{5, 4})))
+	f.Add(encodeUrgent("n1", ordered(Meta{Draining: true}.encode(), order{9, 4})))
 	f.Add(goodbye("n2", order{5, 4}))
 	f.Add(goodbye("n9", order{}))
 	f.Add([]byte{messageGoodbye})
@@ -89,10 +89,10 @@ func FuzzDirect(f *testing.F) {
 		}
 		m.table.alive("n2", addrNo(2), says, time.Now())
 		self := m.Members()[0]
-		hooks{m}.NotifyMsg(b)
-		hooks{m}.NotifyMsg(b)
+		delegate{m}.NotifyMsg(b)
+		delegate{m}.NotifyMsg(b)
 		if got := m.Messages(); len(got) > 1 && got[0].By == "n2" {
-			t.Errorf("%q: %d alarms of n2 from one", b, len(got))
+			t.Errorf("%q: %d messages of n2 from one", b, len(got))
 		}
 		got := m.Members()
 		if diff := cmp.Diff(self, got[0], cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {

@@ -10,8 +10,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A member has one address in memberlist, which it advertises when it starts and never changes. Where
-// it listens besides, or instead since the address of its node has changed, its metadata say
+// A member has one address in memberlist, which it advertises when it starts and never changes.
+// Where it listens besides, or instead since the address of its node has changed, its metadata say
 // ([Meta.Addrs]); so two members meet by any family that both have, and a node with another address
 // stays a member. memberlist gives the name with nearly all that it sends, and route finds the
 // address.
@@ -113,10 +113,10 @@ func (m *Mesh) follow(via *ports) {
 	if len(have) == 0 || !m.table.listensOn(have) {
 		return
 	}
-	m.journal.say(func(l *zerolog.Logger) { l.Info().Strs("addrs", texts(have)).Msg("gossip listens on other addresses") })
+	m.logs.put(func(l *zerolog.Logger) { l.Info().Strs("addrs", texts(have)).Msg("gossip listens on other addresses") })
 	m.saying.Lock()
 	m.urgent.Store(true)
-	m.say(m.table.ownSaying())
+	m.publish(m.table.ownSaying())
 	m.saying.Unlock()
 	m.signal()
 }
@@ -128,7 +128,7 @@ func (m *Mesh) refused(err error) {
 		why = err.Error()
 	}
 	if why != m.refusal && why != "" {
-		m.journal.say(func(l *zerolog.Logger) {
+		m.logs.put(func(l *zerolog.Logger) {
 			l.Warn().Str("reason", why).Msg("gossip does not listen on an address of this node")
 		})
 	}

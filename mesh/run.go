@@ -7,6 +7,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -41,7 +42,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	var tasks sync.WaitGroup
-	tasks.Go(func() { m.journal.run(done) })
+	tasks.Go(func() { m.logs.run(done) })
 	defer tasks.Wait()
 	defer close(done)
 
@@ -56,28 +57,28 @@ func (m *Mesh) Run(ctx context.Context) error {
 	defer m.leave(list)
 	j := &joiner{mesh: m, via: list, alias: map[netip.AddrPort]time.Time{}}
 	dials.Go(func() { j.run(ctx) })
-	k := &knocker{mesh: m, via: via}
+	k := &portProber{mesh: m, via: via}
 	dials.Go(func() { k.run(ctx) })
 	m.keep(ctx, list, via)
 	return nil
 }
 
-// open starts memberlist, and tries for ever: a port may come free, an
+// open starts memberlist, and tries forever: a port may come free, an
 // address may appear. It returns nil when ctx ends first.
 func (m *Mesh) open(ctx context.Context) (*memberlist.Memberlist, *ports) {
-	var told trouble
+	var reported condition
 	for pause := bindPause; ; pause = min(2*pause, bindPauseMost) {
 		list, via, err := m.create()
 		if err == nil {
-			m.cleared(told)
-			at := m.table.company().self
-			m.journal.say(func(l *zerolog.Logger) { l.Info().Stringer("addr", at).Msg("gossip started") })
+			m.cleared(reported)
+			at := m.table.summary().self
+			m.logs.put(func(l *zerolog.Logger) { l.Info().Stringer("addr", at).Msg("gossip started") })
 			return list, via
 		}
-		if why := bindTrouble(m.cfg.Bind, err); why != told {
-			m.cleared(told)
+		if why := bindCondition(m.cfg.Bind, err); why != reported {
+			m.cleared(reported)
 			m.see(why)
-			told = why
+			reported = why
 		}
 		select {
 		case <-ctx.Done():
@@ -87,17 +88,17 @@ func (m *Mesh) open(ctx context.Context) (*memberlist.Memberlist, *ports) {
 	}
 }
 
-func (m *Mesh) cleared(told trouble) {
-	if told != (trouble{}) {
-		m.over(told.who, kindBind)
+func (m *Mesh) cleared(reported condition) {
+	if reported != (condition{}) {
+		m.over(reported.who, kindBind)
 	}
 }
 
 func (m *Mesh) create() (*memberlist.Memberlist, *ports, error) {
-	p, h := m.cfg.protocol(), hooks{m}
+	p, h := m.cfg.protocol(), delegate{m}
 	p.Keyring = m.ring
 	p.Events, p.Conflict, p.Delegate, p.Alive, p.Ping = h, h, h, h, pings{m}
-	p.Logger = log.New(m.library, "", 0)
+	p.Logger = log.New(m.libraryLog, "", 0)
 	via := newPorts(m.cfg.listen, m.route, newGate(m.knows, m.see))
 	have, err := via.follow(m.wanted())
 	if len(have) == 0 {
@@ -106,7 +107,7 @@ func (m *Mesh) create() (*memberlist.Memberlist, *ports, error) {
 	m.refused(err)
 	if m.table.listensOn(have) {
 		m.saying.Lock()
-		m.say(m.table.ownSaying())
+		m.publish(m.table.ownSaying())
 		m.saying.Unlock()
 	}
 	p.Transport = via
@@ -117,12 +118,12 @@ func (m *Mesh) create() (*memberlist.Memberlist, *ports, error) {
 	return list, via, nil
 }
 
-func bindTrouble(bind netip.AddrPort, err error) trouble {
+func bindCondition(bind netip.AddrPort, err error) condition {
 	why := fmt.Sprintf("gossip cannot start: %v", err)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		why = fmt.Sprintf("gossip port %d is in use", bind.Port())
 	}
-	return trouble{kind: kindBind, who: bind.String(), other: why}
+	return condition{kind: kindBind, who: bind.String(), other: why}
 }
 
 // keep tells what SetMeta changed, sends messages, and lets time pass.
@@ -134,9 +135,9 @@ func (m *Mesh) keep(ctx context.Context, list *memberlist.Memberlist, via *ports
 		select {
 		case <-ctx.Done():
 			return
-		case <-m.retell:
-			m.retold(list)
-		case <-m.spoken:
+		case <-m.metaChanged:
+			m.spreadUrgent(list)
+		case <-m.messagesQueued:
 			m.spread(list)
 		case now := <-tick.C:
 			m.follow(via)
@@ -155,7 +156,13 @@ func (m *Mesh) pass(now time.Time) bool {
 	if m.table.expire(now) {
 		m.signal()
 	}
-	m.ended(m.troubles.expire(now))
+	m.ended(m.conditions.expire(now))
+	if m.refusals.expire(now) > 0 {
+		m.signal()
+	}
+	if slices.ContainsFunc(m.refusals.names(), m.admits) {
+		poke(m.rejoin)
+	}
 	return m.settledForGood()
 }
 
@@ -163,17 +170,17 @@ func (m *Mesh) pass(now time.Time) bool {
 // then by gossip, then directly again to those whom the first did not reach.
 func (m *Mesh) leave(list *memberlist.Memberlist) {
 	m.table.goodbye(m.cfg.Name, time.Now())
-	others := m.table.company().others
+	others := m.table.summary().others
 	m.bid(list, others)
 	if len(others) > 0 {
 		time.Sleep(leaveLead)
 	}
 	if err := list.Leave(leaveTime); err != nil {
-		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("cannot say goodbye to all members in time") })
+		m.logs.put(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("cannot say goodbye to all members in time") })
 	}
 	m.bid(list, others)
 	if err := list.Shutdown(); err != nil {
-		m.journal.say(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("cannot shut gossip down") })
+		m.logs.put(func(l *zerolog.Logger) { l.Warn().Err(err).Msg("cannot shut gossip down") })
 	}
 }
 

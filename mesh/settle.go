@@ -22,9 +22,9 @@ const (
 // settling decides when the membership may be trusted for the first time:
 //
 //	another node has my name (seen in the last 10 s)        no
-//	others are alive, nothing moved for 0.3 s, or 1 s over  yes, for ever
-//	seeds are known and all of them are me                  yes, for ever
-//	every seed was tried, none answered for 2 s             yes, for ever
+//	others are alive, nothing moved for 0.3 s, or 1 s over  yes, forever
+//	seeds are known and all of them are me                  yes, forever
+//	every seed was tried, none answered for 2 s             yes, forever
 //	no seed at all is known for 2 s, not even me            yes, while it lasts
 //
 // A seed that answers with another gossip key is an answer: somebody of this
@@ -71,7 +71,7 @@ func (s *settling) restart(now time.Time) {
 	clear(s.silent)
 }
 
-func (s *settling) judge(c company, now time.Time) bool {
+func (s *settling) update(c summary, now time.Time) bool {
 	switch {
 	case s.done:
 		return true

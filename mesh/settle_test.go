@@ -12,7 +12,7 @@ func TestSettling(t *testing.T) {
 	type step struct {
 		at    int // Milliseconds.
 		fact  func(*settling, time.Time)
-		after company
+		after summary
 		want  bool
 	}
 	a, b := addrNo(1), addrNo(2)
@@ -29,9 +29,9 @@ func TestSettling(t *testing.T) {
 	}
 	twin := func(s *settling, now time.Time) { s.twin = now }
 	nothing := func(*settling, time.Time) {}
-	alone := company{}
-	with := func(shift, met int) company {
-		return company{others: map[netip.AddrPort]string{a: "a"}, shift: ms(shift), met: ms(met)}
+	alone := summary{}
+	with := func(shift, met int) summary {
+		return summary{others: map[netip.AddrPort]string{a: "a"}, shift: ms(shift), met: ms(met)}
 	}
 	tests := []struct {
 		name  string
@@ -70,19 +70,19 @@ func TestSettling(t *testing.T) {
 		{"a rejecting seed every half second: never", []step{
 			{0, list(1, a), alone, false}, {500, answer(a), alone, false}, {2500, answer(a), alone, false}, {4400, answer(a), alone, false},
 		}},
-		{"company and quiet", []step{
+		{"others, and quiet", []step{
 			{0, list(1, a), alone, false},
 			{100, answer(a), with(100, 100), false},
 			{399, nothing, with(100, 100), false},
 			{400, nothing, with(100, 100), true},
 		}},
-		{"company that goes on arriving, a second at most", []step{
+		{"others that go on arriving, a second at most", []step{
 			{0, list(1, a), with(0, 0), false},
 			{290, nothing, with(280, 0), false},
 			{999, nothing, with(990, 0), false},
 			{1000, nothing, with(999, 0), true},
 		}},
-		{"settled for ever", []step{{0, list(1), alone, true}, {10, twin, alone, true}, {20, list(2, a), with(20, 20), true}}},
+		{"settled forever", []step{{0, list(1), alone, true}, {10, twin, alone, true}, {20, list(2, a), with(20, 20), true}}},
 		{"an empty list, for as long as it is empty", []step{
 			{0, list(0), alone, false},
 			{1999, list(0), alone, false},
@@ -92,7 +92,7 @@ func TestSettling(t *testing.T) {
 			{4499, nothing, alone, false},
 			{4500, nothing, alone, true},
 		}},
-		{"company before the seeds were asked for", []step{{0, nothing, with(0, 0), false}, {300, nothing, with(0, 0), true}}},
+		{"others before the seeds were asked for", []step{{0, nothing, with(0, 0), false}, {300, nothing, with(0, 0), true}}},
 		{"a twin forbids everything for ten seconds", []step{
 			{0, twin, alone, false},
 			{10, list(1), alone, false},
@@ -106,7 +106,7 @@ func TestSettling(t *testing.T) {
 			var s settling
 			for i, st := range tt.steps {
 				st.fact(&s, ms(st.at))
-				if got := s.judge(st.after, ms(st.at)); got != st.want {
+				if got := s.update(st.after, ms(st.at)); got != st.want {
 					t.Fatalf("step %d at %d ms: settled %v, want %v", i, st.at, got, st.want)
 				}
 			}
@@ -163,11 +163,11 @@ func TestSettleWhenTheListArrives(t *testing.T) {
 		w.seed(addrNos(1, 2)...)
 		w.within(time.Second, "unsettled by a list", func() bool { return !n2.Settled() })
 		w.start("n1", 1)
-		w.within(3*time.Second, "settled by company", func() bool { return n2.Settled() && n2.state("n1") == Alive })
+		w.within(3*time.Second, "settled by others", func() bool { return n2.Settled() && n2.state("n1") == Alive })
 	})
 }
 
-// A second address of this node among the seeds is no company.
+// A second address of this node among the seeds is nobody else.
 func TestSettleWithOwnSecondAddress(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.seed(addrNo(1), addrNo(77))

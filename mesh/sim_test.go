@@ -35,7 +35,7 @@ func TestJoin(t *testing.T) {
 }
 
 // Ten deaths each, at random moments. The lower bounds are what a process
-// may be stopped for without being given up.
+// may be stopped for without being declared dead.
 func TestSilentDeath(t *testing.T) {
 	tests := []struct {
 		detection           Detection
@@ -95,7 +95,7 @@ func TestCutOffNodeNotices(t *testing.T) {
 	if took[5] > 3800*time.Millisecond || took[9] > 4600*time.Millisecond {
 		t.Errorf("took %v, want a median of at most 3.8s, and at most 4.6s", took)
 	}
-	t.Log("a node that was cut off gave up all others after", took)
+	t.Log("a node that was cut off declared all others dead after", took)
 }
 
 func TestHalfDiesTogether(t *testing.T) {
@@ -250,7 +250,7 @@ func TestOneWayCut(t *testing.T) {
 			}
 		}
 		w.net.cut(nodes[0].at.Addr(), nodes[2].at.Addr()) // Now n1 hears and cannot speak.
-		w.within(3*time.Second, "mute member given up", func() bool { return allSee(nodes[1:], "n1", Dead) })
+		w.within(3*time.Second, "mute member declared dead", func() bool { return allSee(nodes[1:], "n1", Dead) })
 		w.net.heal()
 		w.within(6*time.Second, "all see all again", func() bool { return allView(nodes, "n1 alive n2 alive n3 alive") })
 	})
@@ -297,18 +297,18 @@ func TestBlockedUDPIsNamed(t *testing.T) {
 		if c := nodes[0].logs.count("member dead"); c > 0 {
 			t.Errorf("%d deaths although tcp works", c)
 		}
-		if c := nodes[0].logs.count("gossip trouble"); c != 1 {
+		if c := nodes[0].logs.count("gossip problem"); c != 1 {
 			t.Errorf("the block was logged %d times, want once", c)
 		}
 		w.net.do(func() { w.net.udp = true })
 		w.within(2*time.Second, "end of the block noticed", func() bool { return len(nodes[0].problems())+len(nodes[1].problems()) == 0 })
-		if c := nodes[0].logs.count("gossip trouble is over"); c != 1 {
+		if c := nodes[0].logs.count("gossip problem is over"); c != 1 {
 			t.Errorf("the end was logged %d times, want once", c)
 		}
 	})
 }
 
-// TestBlockedUDPOfTheDead: who does not answer at all has no trouble with UDP alone.
+// TestBlockedUDPOfTheDead: who does not answer at all has no condition with UDP alone.
 func TestBlockedUDPOfTheDead(t *testing.T) {
 	inWorld(t, func(w *world) {
 		nodes := w.cluster(2)

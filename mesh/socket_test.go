@@ -92,7 +92,7 @@ func (p *peer) sees(name string) State {
 	return ""
 }
 
-func (p *peer) at() netip.AddrPort { return p.table.company().self }
+func (p *peer) at() netip.AddrPort { return p.table.summary().self }
 
 // through makes a Seeds function of peers that run already.
 func through(peers ...*peer) func() []Seed {
@@ -175,7 +175,7 @@ func TestSocketsBusyPort(t *testing.T) {
 			if p := n.problems(); len(p) > 0 {
 				t.Errorf("problems %q after the port came free", p)
 			}
-			if c := n.logs.count("gossip trouble\""); c != 1 {
+			if c := n.logs.count("gossip problem\""); c != 1 {
 				t.Errorf("the trouble was logged %d times, want once", c)
 			}
 		})
@@ -231,7 +231,7 @@ func TestSocketsWrongKeyIsNamed(t *testing.T) {
 }
 
 // A peer that takes the connection and says nothing, as a stopped process
-// does, delays neither settling for ever nor the end.
+// does, delays neither settling forever nor the end.
 func TestSocketsHangingSeed(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.8:0")
 	if err != nil {

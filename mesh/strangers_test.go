@@ -22,7 +22,7 @@ func rejected(n *node, k kind) float64 {
 	return testutil.ToFloat64(n.metrics.rejected.WithLabelValues(string(k)))
 }
 
-// These tests hold memberlist's words: see saysNoKey and its neighbours.
+// These tests hold memberlist's words: see saysNoKey and its neighbors.
 
 func TestWrongKeyIsNamed(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -57,7 +57,7 @@ func TestWrongKeyIsNamed(t *testing.T) {
 			if c := testutil.ToFloat64(n.metrics.rejected.WithLabelValues("key")); c < 10 {
 				t.Errorf("%s counted %v rejections in 30 s, want one per attempt", n.cfg.Name, c)
 			}
-			if c := n.logs.count("gossip trouble"); c != 1 {
+			if c := n.logs.count("gossip problem"); c != 1 {
 				t.Errorf("%s logged the trouble %d times, want once:\n%s", n.cfg.Name, c, n.logs)
 			}
 			if c := n.logs.count("memberlist"); c > 0 {
@@ -70,17 +70,17 @@ func TestWrongKeyIsNamed(t *testing.T) {
 		}
 
 		w.stop("n3")
-		time.Sleep(troubleTime + 2*time.Second)
+		time.Sleep(conditionTime + 2*time.Second)
 		if p := n1.problems(); len(p) > 0 {
 			t.Errorf("problems %q a minute after the stranger went", p)
 		}
-		if c := n1.logs.count("gossip trouble is over"); c != 1 {
+		if c := n1.logs.count("gossip problem is over"); c != 1 {
 			t.Errorf("the end was logged %d times, want once:\n%s", c, n1.logs)
 		}
 	})
 }
 
-func TestKeyMendedEndsTheTroubleAtOnce(t *testing.T) {
+func TestKeyFixedEndsTheConditionAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.seed(addrNos(1, 2)...)
 		w.tune = func(c *Config) { c.Keys = [][]byte{keyOf(1)} }
@@ -220,7 +220,7 @@ func twoClusters(t *testing.T, w *world, otherKey byte) {
 	}
 	for i, n := range nodes {
 		var others []string
-		series := "# HELP starling_mesh_trouble " + troubleHelp + "\n# TYPE starling_mesh_trouble gauge\n"
+		series := "# HELP starling_mesh_trouble " + conditionHelp + "\n# TYPE starling_mesh_trouble gauge\n"
 		for _, at := range addrNos(4-i/3*3, 6-i/3*3) {
 			others = append(others, "peer "+at.Addr().String()+" belongs to another cluster")
 			series += fmt.Sprintf("starling_mesh_trouble{peer=%q,reason=\"label\"} 1\n", at.Addr())

@@ -16,7 +16,7 @@ const (
 
 // track notes a connection so that Shutdown can end it. It refuses when the
 // wire is shut.
-func (w *wire) track(c net.Conn) (*stream, bool) {
+func (w *transport) track(c net.Conn) (*stream, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.open == nil {
@@ -30,7 +30,7 @@ func (w *wire) track(c net.Conn) (*stream, bool) {
 // stream is a connection that is forgotten when it is closed.
 type stream struct {
 	net.Conn
-	wire *wire
+	wire *transport
 	life *time.Timer // Of our own connections.
 }
 

@@ -30,8 +30,8 @@ type Member struct {
 	// False is no news: the answer may be on its way, or a firewall between.
 	Listens bool
 	Epoch   uint64 // Of its process: another one has another.
-	// Recalled: an earlier process of this node knew the member, and nobody is there who knows better. The
-	// mesh does not say so.
+	// Recalled: an earlier process of this node knew the member, and nobody is there who knows
+	// better. The mesh does not say so.
 	Recalled bool
 }
 
@@ -60,7 +60,7 @@ type entry struct {
 	Member
 	raw     string    // Meta as received, to see whether it differs.
 	order   order     // Of raw.
-	alarm   order     // Of the latest message of the member, see alarmed; of self, of the last one sent.
+	message order     // Of the latest message of the member, see fresh; of self, of the last one sent.
 	heard   uint64    // Messages of that process that came, the latest as bit 0, the one before as bit 1.
 	goodbye time.Time // When the member said that it goes.
 	ping    Ping
@@ -69,7 +69,7 @@ type entry struct {
 func newTable(self string, addr netip.AddrPort, meta []byte, now time.Time) *table {
 	t := &table{self: self}
 	t.members = []entry{{Member: Member{Name: self, Addr: addr, State: Alive, Since: now}}}
-	t.members[0].says(ordered(meta, order{epoch: uint64(now.UnixMilli())}))
+	t.members[0].setMeta(ordered(meta, order{epoch: uint64(now.UnixMilli())}))
 	return t
 }
 
@@ -95,7 +95,7 @@ func (t *table) alive(name string, addr netip.AddrPort, meta []byte, now time.Ti
 	}
 	changed = came || e.Addr != addr
 	if !e.order.after(orderOf(meta)) {
-		changed = e.says(meta) || changed
+		changed = e.setMeta(meta) || changed
 	}
 	e.Addr = addr
 	return changed, came
@@ -121,7 +121,7 @@ func (t *table) gone(name string, now time.Time) (State, bool) {
 	return e.State, true
 }
 
-// goodbye records that a member said it goes, and returns true if that
+// goodbye records that a member said it goes, and reports whether that
 // corrects what was believed.
 func (t *table) goodbye(name string, now time.Time) bool {
 	t.mu.Lock()
@@ -141,10 +141,10 @@ func (t *table) goodbye(name string, now time.Time) bool {
 	return false
 }
 
-// alarmed reports whether a message of a member is new: of its present process, and not said before. Messages
-// overtake each other, also within memberlist, so the last 64 are known apart, as RFC 4303 (section 3.4.3) does.
-// Of members that are not known nothing is known.
-func (t *table) alarmed(name string, o order) bool {
+// fresh reports whether a message of a member is new: of its present process, and not said before.
+// Messages overtake each other, also within memberlist, so the last 64 are known apart, as RFC 4303
+// (section 3.4.3) does. Of members that are not known nothing is known.
+func (t *table) fresh(name string, o order) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, known := t.find(name)
@@ -153,14 +153,14 @@ func (t *table) alarmed(name string, o order) bool {
 	}
 	e := &t.members[i]
 	switch {
-	case o.epoch < max(e.order.epoch, e.alarm.epoch):
+	case o.epoch < max(e.order.epoch, e.message.epoch):
 		return false
-	case o.epoch > e.alarm.epoch:
-		e.alarm, e.heard = o, 1
-	case o.seq > e.alarm.seq:
-		e.heard, e.alarm = e.heard<<(o.seq-e.alarm.seq)|1, o
+	case o.epoch > e.message.epoch:
+		e.message, e.heard = o, 1
+	case o.seq > e.message.seq:
+		e.heard, e.message = e.heard<<(o.seq-e.message.seq)|1, o
 	default:
-		bit := uint64(1) << (e.alarm.seq - o.seq) // 0 for one that is too old to tell
+		bit := uint64(1) << (e.message.seq - o.seq) // 0 for one that is too old to tell
 		if bit == 0 || e.heard&bit != 0 {
 			return false
 		}
@@ -169,14 +169,14 @@ func (t *table) alarmed(name string, o order) bool {
 	return true
 }
 
-// nextAlarm is the order of the next message that self sends.
-func (t *table) nextAlarm() order {
+// nextMessage is the order of the next message that self sends.
+func (t *table) nextMessage() order {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, _ := t.find(t.self)
 	e := &t.members[i]
-	e.alarm = order{e.order.epoch, e.alarm.seq + 1}
-	return e.alarm
+	e.message = order{e.order.epoch, e.message.seq + 1}
+	return e.message
 }
 
 // orderOf is that of what a member said last; zero: it said nothing.
@@ -199,7 +199,7 @@ func (t *table) moved(name string, now time.Time) {
 	}
 }
 
-// setMeta changes what self says, before it is told to anybody, and returns what
+// setMeta changes what self says, before anybody learns of it, and returns what
 // it said before.
 func (t *table) setMeta(meta []byte) (was Meta, changed bool) {
 	t.mu.Lock()
@@ -209,7 +209,7 @@ func (t *table) setMeta(meta []byte) (was Meta, changed bool) {
 	if was = e.Meta; e.raw == string(ordered(meta, e.order)) {
 		return was, false
 	}
-	return was, e.says(ordered(meta, order{e.order.epoch, e.order.seq + 1}))
+	return was, e.setMeta(ordered(meta, order{e.order.epoch, e.order.seq + 1}))
 }
 
 // outlive makes what self says newer than what an earlier process of this node said, and reports
@@ -223,23 +223,23 @@ func (t *table) outlive(meta []byte) bool {
 	if heard.epoch <= e.order.epoch {
 		return false
 	}
-	return e.says(ordered(e.Meta.encode(), order{epoch: heard.epoch + 1}))
+	return e.setMeta(ordered(e.Meta.encode(), order{epoch: heard.epoch + 1}))
 }
 
-// told records what a member that is alive says of itself. What is older than what is known, a
+// learn records what a member that is alive says of itself. What is older than what is known, a
 // datagram that was held up, is dropped.
-func (t *table) told(name string, meta []byte) (changed bool) {
+func (t *table) learn(name string, meta []byte) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, known := t.find(name)
 	if !known || t.members[i].State != Alive || t.members[i].order.after(orderOf(meta)) {
 		return false
 	}
-	return t.members[i].says(meta)
+	return t.members[i].setMeta(meta)
 }
 
-// says changes the metadata, and returns whether they differ.
-func (e *entry) says(meta []byte) bool {
+// setMeta changes the metadata, and returns whether they differ.
+func (e *entry) setMeta(meta []byte) bool {
 	if e.raw == string(meta) {
 		return false
 	}
@@ -309,8 +309,8 @@ func (t *table) count(s State) (n int) {
 	return n
 }
 
-// company is the table as settling and joining see it.
-type company struct {
+// summary is the table as settling and joining see it.
+type summary struct {
 	name   string
 	self   netip.AddrPort
 	local  []netip.AddrPort
@@ -319,10 +319,10 @@ type company struct {
 	met    time.Time
 }
 
-func (t *table) company() company {
+func (t *table) summary() summary {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := company{others: make(map[netip.AddrPort]string, len(t.members)), shift: t.shift, met: t.met, name: t.self, local: t.local}
+	c := summary{others: make(map[netip.AddrPort]string, len(t.members)), shift: t.shift, met: t.met, name: t.self, local: t.local}
 	for i := range t.members {
 		switch e := &t.members[i]; {
 		case e.Name == t.self:

@@ -158,23 +158,23 @@ func TestTableListIsDeep(t *testing.T) {
 	}
 }
 
-func TestTableCompany(t *testing.T) {
+func TestTableSummary(t *testing.T) {
 	now := time.Unix(1000, 0)
 	tab := newTable("n1", addrNo(1), Meta{}.encode(), now)
-	if c := tab.company(); c.self != addrNo(1) || len(c.others) != 0 || !c.met.IsZero() {
+	if c := tab.summary(); c.self != addrNo(1) || len(c.others) != 0 || !c.met.IsZero() {
 		t.Errorf("at first %+v", c)
 	}
 	tab.alive("n1", addrNo(9), nil, now.Add(time.Second)) // Bound to another port, say.
 	tab.alive("n2", addrNo(2), nil, now.Add(2*time.Second))
 	tab.alive("n3", addrNo(3), nil, now.Add(3*time.Second))
 	tab.gone("n3", now.Add(4*time.Second))
-	want := company{name: "n1", self: addrNo(9), others: map[netip.AddrPort]string{addrNo(2): "n2"}, met: now.Add(2 * time.Second), shift: now.Add(4 * time.Second)}
-	if diff := cmp.Diff(want, tab.company(), cmp.AllowUnexported(company{}), cmpPrefix()); diff != "" {
+	want := summary{name: "n1", self: addrNo(9), others: map[netip.AddrPort]string{addrNo(2): "n2"}, met: now.Add(2 * time.Second), shift: now.Add(4 * time.Second)}
+	if diff := cmp.Diff(want, tab.summary(), cmp.AllowUnexported(summary{}), cmpPrefix()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// Members is called for every change, so it must stay cheap in a large mesh.
+// BenchmarkMembers: Members is called for every change, so it must stay cheap in a large mesh.
 func BenchmarkMembers(b *testing.B) {
 	for _, k := range []int{3, 1000} {
 		b.Run(fmt.Sprint(k), func(b *testing.B) {

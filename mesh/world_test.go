@@ -44,9 +44,10 @@ type node struct {
 	done chan error
 }
 
-// inWorld runs a test in a bubble, and ends all members after it. Not under the race detector, whose own
-// memory is damaged by many timers in a bubble (golang/go#78156: now and then it crashes, with Go 1.26);
-// "make unit" runs these tests once more without it, and real members on sockets with it.
+// inWorld runs a test in a bubble, and ends all members after it. Not under the race detector,
+// whose own memory is damaged by many timers in a bubble (golang/go#78156: now and then it crashes,
+// with Go 1.26); "make unit" runs these tests once more without it, and real members on sockets
+// with it.
 func inWorld(t *testing.T, f func(*world)) {
 	if raceDetector {
 		t.Skip("crashes the race detector: golang/go#78156")

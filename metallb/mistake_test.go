@@ -17,8 +17,8 @@ func TestMistakes(t *testing.T) {
 		{"nothing", "", []string{"nothing to convert: the input holds no object"}},
 		{"comments", "# hello\n---\n# nobody\n", []string{"the input holds no object"}},
 		{"an empty list", `{"apiVersion": "v1", "kind": "List", "items": []}`, []string{"the input holds no object"}},
-		{"no pool", everywhere, []string{"the input holds no pool that is announced on layer 2"}},
-		{"only BGP", ipPool("lab", four) + metallbObject("BGPAdvertisement", "b", ""), []string{"no pool that is announced on layer 2"}},
+		{"no pool", everywhere, []string{"the input holds no pool that is announced"}},
+		{"only BGP", ipPool("lab", four) + metallbObject("BGPAdvertisement", "b", ""), []string{"no pool that is announced"}},
 		{"no object", "- 1\n", []string{"document 1: is a list, want a mapping"}},
 		{"no kind", "spec: {}\n", []string{"document 1: has no kind"}},
 		{"no YAML", lab + "---\na: [1\n", []string{"document 3, which begins at line 13: yaml: line"}},
@@ -57,6 +57,18 @@ func TestMistakes(t *testing.T) {
 		{"no pools in the old text", old("adress-pools: []"), []string{"document 1, ConfigMap config, data.config: has no address-pools"}},
 		{"an old pool", old("address-pools:", "- {name: lab, protocol: ospf, addresses: [192.0.2.0/28]}"), []string{
 			`ConfigMap config, address-pools[0].protocol: protocol "ospf": want layer2 or bgp`,
+		}},
+		{"routers", ipPool("lab", four) + everywhere + metallbObject("BGPPeer", "p", "") + bgpPeer("q", "peerAddress: 192.0.2.1, bfdProfile: none, holdTime: soon, peerPort: x") +
+			metallbObject("BGPPeer", "r", "myASN: 5000000000, peerASN: 1, peerAddress: 192.0.2.2"), []string{
+			"document 3, BGPPeer p, spec.myASN: is missing or 0", "spec.peerASN: is missing or 0", "spec.peerAddress: is missing or 0",
+			"BGPPeer q, spec.peerPort: is a text, want a number", `spec.holdTime: "soon" is no duration, want one such as 90s`,
+			"BGPPeer r, spec.myASN: is 5000000000, want a whole number from 0 to 4294967295", "spec.myASN: is missing or 0",
+		}},
+		{"a BFD profile that is not there", ipPool("lab", four) + everywhere + bgpPeer("q", "peerAddress: 192.0.2.1, bfdProfile: none"), []string{
+			`BGPPeer q, spec.bfdProfile: names the BFD profile "none", which is not in the input`,
+		}},
+		{"routers that starling refuses", ipPool("lab", four) + metallbObject("BGPAdvertisement", "a", "aggregationLength: 24, communities: [slow]") + bgpPeer("p", "peerAddress: router"), []string{
+			`pool "lab": announce[0]: community "slow": malformed`, `aggregationLength 24: 192.0.2.0/24 holds addresses that are not of the pool`, `peer "p": address "router": no IP address`,
 		}},
 		{"lists in lists", strings.Repeat("{kind: List, apiVersion: v1, items: [", 6) + strings.Repeat("]}", 6), []string{"lists are nested deeper than 4"}},
 	}

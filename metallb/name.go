@@ -36,7 +36,8 @@ func (in *input) rename() map[string]string {
 	return names
 }
 
-// fit makes a name of letters and digits, with '-', '_' and '.' between them, of at most maxName bytes.
+// fit makes a name of letters and digits, with '-', '_' and '.' between them, of at most maxName
+// bytes.
 func fit(name string) string {
 	fitting := strings.Map(func(r rune) rune {
 		switch {

@@ -3,7 +3,10 @@ package metallb
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/starling-lb/starling/lease"
 )
@@ -154,11 +157,40 @@ func (n node) count() int {
 	case !ok:
 		n.wrong("a number")
 	case f < 0 || f > 1<<31 || f != float64(int(f)):
-		n.fail("is %v, want a whole number from 0", f)
+		n.fail("is %s, want a whole number from 0", strconv.FormatFloat(f, 'f', -1, 64))
 	default:
 		return int(f)
 	}
 	return 0
+}
+
+// number reads a whole number of 32 bits.
+func (n node) number() int64 {
+	f, ok := n.value.(float64)
+	switch {
+	case n.value == nil:
+	case !ok:
+		n.wrong("a number")
+	case f < 0 || f > math.MaxUint32 || f != math.Trunc(f):
+		n.fail("is %s, want a whole number from 0 to %d", strconv.FormatFloat(f, 'f', -1, 64), uint32(math.MaxUint32))
+	default:
+		return int64(f)
+	}
+	return 0
+}
+
+// duration reads a time such as "90s".
+func (n node) duration() time.Duration {
+	text := n.text()
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		n.fail("%q is no duration, want one such as 90s", printable(text))
+		return 0
+	}
+	return d
 }
 
 // labels reads a mapping of texts.

@@ -9,8 +9,8 @@ import (
 // oldKey is the key of the ConfigMap that holds the configuration of MetalLB to 0.12.
 const oldKey = "config"
 
-// configMap reads MetalLB's old configuration out of a ConfigMap. Many others have that key too: one with
-// something else under it is a stranger, unless it is where MetalLB looks.
+// configMap reads MetalLB's old configuration out of a ConfigMap. Many others have that key too:
+// one with something else under it is a stranger, unless it is where MetalLB looks.
 func (in *input) configMap(f fields) {
 	data := f.get("data").fields()
 	n := data.get(oldKey)
@@ -44,10 +44,9 @@ func (in *input) oldConfig(f fields) {
 	for _, n := range f.get("address-pools").items() {
 		in.oldPool(n.fields())
 	}
-	for _, key := range []string{"peers", "bgp-communities", "bfd-profiles", "peer-autodiscovery"} {
-		if !empty(f.entries[key]) {
-			f.get(key).remark("%s", noBGP)
-		}
+	in.oldPeers(f)
+	if n := f.get("peer-autodiscovery"); !empty(n.value) {
+		n.remark("has no counterpart: write the routers into the key bgp; left out")
 	}
 	f.others("address-pools", "peers", "bgp-communities", "bfd-profiles", "peer-autodiscovery")
 }
@@ -59,6 +58,7 @@ func (in *input) oldPool(f fields) {
 	if a := f.get("avoid-buggy-ips").flag(); a != nil {
 		p.AvoidBuggyIPs = *a
 	}
+	p.own = in.ownRoutes(f, "bgp-advertisements", true, p.proto)
 	f.others("name", "protocol", "addresses", "auto-assign", "avoid-buggy-ips", "bgp-advertisements")
 	in.add(p, f.get("addresses"))
 }

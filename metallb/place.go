@@ -6,56 +6,58 @@ import (
 	"github.com/starling-lb/starling/lease"
 )
 
-// place gives the pool the nodes and interfaces of its advertisements together. Those for some Services
-// only count if there is no other, because everything is announced that is in a pool of ours.
-func (p *pool) place(l2 []*advert) {
-	all := p.forAll(l2)
-	ads := essential(all)
+// place makes layer 2 entries of the advertisements of a pool: one of all that differ in nodes or
+// in interfaces alone, else one of each.
+func (p *pool) place(l2 []*advert) []lease.OnLayer2 {
+	if len(l2) == 0 {
+		return nil
+	}
+	if !slices.ContainsFunc(l2, func(a *advert) bool { return !a.ofAll() }) {
+		if ads := essential(l2, true); !differ(ads, nodesOf) || !differ(ads, interfacesOf) {
+			e := together(ads)
+			e.NodeWeights = p.prefer(l2)
+			return []lease.OnLayer2{e}
+		}
+	}
+	var entries []lease.OnLayer2
+	ads := essential(l2, false)
+	preferred := 0
+	for _, a := range ads {
+		preferred += min(len(a.preferred), 1)
+	}
+	if preferred > 1 {
+		p.remark("pool %q: several of its L2Advertisements prefer nodes; MetalLB compares the weights of all, starling those of each L2Advertisement", printable(p.asked))
+	}
+	for _, a := range ads {
+		e := together([]*advert{a})
+		if !a.ofAll() {
+			e.ServiceSelectors = distinct(a.services)
+		}
+		if e.NodeWeights = p.prefer([]*advert{a}); preferred > 0 && len(e.NodeWeights) == 0 {
+			e.NodeWeights = []lease.NodeWeight{unpreferred()} // beside those that others prefer
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// together unites nodes and interfaces of advertisements.
+func together(ads []*advert) (e lease.OnLayer2) {
 	allNodes, allInterfaces := false, false
 	for _, a := range ads {
 		allNodes = allNodes || a.everywhere()
 		allInterfaces = allInterfaces || len(a.interfaces) == 0
-		p.NodeSelectors = append(p.NodeSelectors, a.nodes...)
-		p.Interfaces = append(p.Interfaces, a.interfaces...)
+		e.NodeSelectors = append(e.NodeSelectors, a.nodes...)
+		e.Interfaces = append(e.Interfaces, a.interfaces...)
 	}
-	p.NodeSelectors, p.Interfaces = distinct(p.NodeSelectors), distinct(p.Interfaces)
-	if differ(ads, nodesOf) && differ(ads, func(a *advert) any { return distinct(a.interfaces) }) {
-		p.remark("pool %q: its L2Advertisements want other interfaces on other nodes; starling announces on all of the interfaces on all of the nodes", printable(p.asked))
-	}
+	e.NodeSelectors, e.Interfaces = distinct(e.NodeSelectors), distinct(e.Interfaces)
 	if allNodes {
-		p.NodeSelectors = nil
+		e.NodeSelectors = nil
 	}
 	if allInterfaces {
-		p.Interfaces = nil
+		e.Interfaces = nil
 	}
-	p.prefer(all)
-}
-
-// forAll returns the advertisements that are for all Services, or all of them if there is none; and
-// remarks on the others where they make a difference.
-func (p *pool) forAll(l2 []*advert) []*advert {
-	all := slices.DeleteFunc(slices.Clone(l2), func(a *advert) bool { return !a.ofAll() })
-	for _, a := range l2 {
-		switch {
-		case a.ofAll():
-		case len(all) == 0:
-			a.tell("starling announces every address of a pool: give the Services that are not to be announced here a pool of their own")
-		case len(l2) > mostCompared || !slices.ContainsFunc(all, func(o *advert) bool { return o.covers(a) }):
-			a.tell("left out: starling announces all addresses of a pool alike, here as the other L2Advertisements say; give the Services that are to be announced otherwise a pool of their own")
-		}
-	}
-	if len(all) == 0 {
-		return l2
-	}
-	return all
-}
-
-// tell remarks on the serviceSelectors, once.
-func (a *advert) tell(text string) {
-	if !a.told {
-		a.told = true
-		a.forSome.remark("%s", text)
-	}
+	return e
 }
 
 // ofAll reports whether an advertisement is for all Services.
@@ -70,9 +72,11 @@ func (a *advert) everywhere() bool {
 
 func matchesAll(s lease.Selector) bool { return len(s.MatchLabels)+len(s.MatchExpressions) == 0 }
 
-// covers reports whether an advertisement says all that another one says of nodes and interfaces.
+// covers reports whether an advertisement says all that another one says of Services, nodes and
+// interfaces.
 func (a *advert) covers(b *advert) bool {
-	return (a.everywhere() || !b.everywhere() && within(b.nodes, a.nodes)) &&
+	return (a.ofAll() || !b.ofAll() && within(b.services, a.services)) &&
+		(a.everywhere() || !b.everywhere() && within(b.nodes, a.nodes)) &&
 		(len(a.interfaces) == 0 || len(b.interfaces) > 0 && within(b.interfaces, a.interfaces))
 }
 
@@ -84,8 +88,9 @@ func within[T any](values, others []T) bool {
 // mostCompared is up to how many advertisements of a pool are compared with each other.
 const mostCompared = 32
 
-// essential leaves out the advertisements that another one covers.
-func essential(all []*advert) []*advert {
+// essential leaves out the advertisements that another one covers: those that prefer nodes only if
+// preferences are looked at apart.
+func essential(all []*advert, apart bool) []*advert {
 	if len(all) > mostCompared {
 		return all
 	}
@@ -93,7 +98,7 @@ func essential(all []*advert) []*advert {
 	for i, a := range all {
 		covered := false
 		for j, o := range all {
-			covered = covered || i != j && o.covers(a) && (j < i || !a.covers(o))
+			covered = covered || i != j && o.covers(a) && (j < i || !a.covers(o)) && (apart || len(a.preferred) == 0)
 		}
 		if !covered {
 			kept = append(kept, a)
@@ -109,6 +114,9 @@ func nodesOf(a *advert) any {
 	}
 	return distinct(a.nodes)
 }
+
+// interfacesOf is what an advertisement says of interfaces.
+func interfacesOf(a *advert) any { return distinct(a.interfaces) }
 
 // differ reports whether the advertisements differ in something.
 func differ(all []*advert, of func(*advert) any) bool {

@@ -37,15 +37,15 @@ type term struct {
 	any    []lease.Selector
 }
 
-// prefer makes nodeWeights of the preferences. To MetalLB a node has the sum of the weights that match it, and
-// an address goes to one of those that have the most. Our weights share the addresses out; only weight 0
-// is strict: such a node announces while there is no other. So what nobody prefers has weight 0, and of
-// several preferences each has ten times the weight of the next one.
-func (p *pool) prefer(ads []*advert) {
+// prefer makes nodeWeights of the preferences. To MetalLB a node has the sum of the weights that
+// match it, and an address goes to one of those that have the most. Our weights share the addresses
+// out; only weight 0 is strict: such a node announces while there is no other. So what nobody
+// prefers has weight 0, and of several preferences each has ten times the weight of the next one.
+func (p *pool) prefer(ads []*advert) (list []lease.NodeWeight) {
 	terms := termsOf(ads)
 	tiers := combine(terms)
 	if len(tiers) == 0 {
-		return
+		return nil
 	}
 	weights := []int{1}
 	if differ := tiers[0].weight != tiers[len(tiers)-1].weight; differ {
@@ -58,20 +58,25 @@ func (p *pool) prefer(ads []*advert) {
 			level, last = min(level+1, len(weights)-1), t.weight
 		}
 		w := weights[level]
-		if n := len(p.NodeWeights); n > 0 && *p.NodeWeights[n-1].Weight == w {
-			p.NodeWeights[n-1].NodeSelectors = append(p.NodeWeights[n-1].NodeSelectors, t.any...)
+		if n := len(list); n > 0 && *list[n-1].Weight == w {
+			list[n-1].NodeSelectors = append(list[n-1].NodeSelectors, t.any...)
 			continue
 		}
-		p.NodeWeights = append(p.NodeWeights, lease.NodeWeight{NodeSelectors: t.any, Weight: &w})
+		list = append(list, lease.NodeWeight{NodeSelectors: t.any, Weight: &w})
 	}
-	p.NodeWeights = append(p.NodeWeights, lease.NodeWeight{NodeSelectors: []lease.Selector{{}}, Weight: new(int)})
 	if tooMany(terms) {
 		p.remark("pool %q: a node that several of its %d preferences match has the sum of their weights for MetalLB; here the largest one counts", printable(p.asked), len(terms))
 	}
+	return append(list, unpreferred())
 }
 
-// termsOf returns the preferences of all advertisements, each for the nodes of its own one. Equal ones add
-// up, and what all nodes have says nothing.
+// unpreferred is the weight of all nodes that nothing else gives one.
+func unpreferred() lease.NodeWeight {
+	return lease.NodeWeight{NodeSelectors: []lease.Selector{{}}, Weight: new(int)}
+}
+
+// termsOf returns the preferences of all advertisements, each for the nodes of its own one. Equal
+// ones add up, and what all nodes have says nothing.
 func termsOf(ads []*advert) []term {
 	var terms []term
 	index := map[string]int{}
@@ -106,8 +111,8 @@ func tooMany(terms []term) bool {
 	return len(terms) > mostPreferences || selectors > 4*mostPreferences
 }
 
-// combine returns the sums that nodes can have, the largest one first, and for each the nodes that have it
-// or one before it.
+// combine returns the sums that nodes can have, the largest one first, and for each the nodes that
+// have it or one before it.
 func combine(terms []term) []term {
 	tiers := slices.Clone(terms)
 	if !tooMany(terms) {

@@ -23,6 +23,11 @@ type input struct {
 	strange  map[string]*strange // what has no counterpart, by kind
 	spaces   map[string]bool     // namespaces of MetalLB's objects
 	objects  int
+
+	peers       []*peer
+	profiles    map[string]bfdProfile
+	communities map[string]string   // by the names that MetalLB's objects give them
+	routers     map[string][]string // our names of peers by MetalLB's
 }
 
 // pool is a pool of MetalLB. What needs no more than reading is in the pool of ours already.
@@ -33,6 +38,7 @@ type pool struct {
 	asked  string            // its name at MetalLB
 	labels map[string]string // of the object
 	proto  string            // layer2 or bgp, "" if an advertisement says
+	own    []byBGP           // what an older pool says of BGP itself
 	pinned bool              // MetalLB asks it before those that are not
 }
 
@@ -46,13 +52,15 @@ type advert struct {
 	interfaces []string         // none: all
 	preferred  []preference
 	services   []lease.Selector // none: all
-	forSome    node             // where these are
-	told       bool             // there is a remark on them
+	route      byBGP
 }
 
 // read takes in the sources.
 func read(sources []Source) *input {
-	in := &input{strange: map[string]*strange{}, spaces: map[string]bool{}}
+	in := &input{
+		strange: map[string]*strange{}, spaces: map[string]bool{},
+		profiles: map[string]bfdProfile{}, communities: map[string]string{}, routers: map[string][]string{},
+	}
 	size := 0
 	for _, s := range sources {
 		if size += len(s.Data); size > MaxSize {
@@ -74,8 +82,8 @@ func read(sources []Source) *input {
 	return in
 }
 
-// object reads one object, or every object of a list. Those of a list may leave out kind and version,
-// which are then those that the list says.
+// object reads one object, or every object of a list. Those of a list may leave out kind and
+// version, which are then those that the list says.
 func (in *input) object(n node, version, kind string, depth int) {
 	f := n.fields()
 	if f.entries == nil {
@@ -116,7 +124,8 @@ func (in *input) list(n node, items []any, version, kind string, depth int) {
 	}
 }
 
-// named is kind and name of an object for messages, with its namespace unless that is MetalLB's usual one.
+// named is kind and name of an object for messages, with its namespace unless that is MetalLB's
+// usual one.
 func named(f fields, kind string) string {
 	meta := f.get("metadata").fields()
 	name := printable(meta.get("name").text())
@@ -153,7 +162,14 @@ func (in *input) ofMetalLB(f fields, kind string) {
 		in.advertisement(f, false)
 	case "BGPAdvertisement":
 		in.advertisement(f, true)
-		in.stranger(f, kind, noBGP)
+	case "BGPPeer":
+		in.peer(f.node, f.get("metadata").fields().get("name").text(), spelled{f.get("spec").fields(), false})
+	case "BFDProfile":
+		in.bfdProfile(f.node, f.get("metadata").fields().get("name").text(), spelled{f.get("spec").fields(), false})
+	case "Community":
+		for _, n := range f.get("spec").fields().get("communities").items() {
+			in.community(n.fields().get("name").text(), n.fields().get("value"))
+		}
 	default:
 		text, ok := counterparts[kind]
 		if !ok {
@@ -175,6 +191,7 @@ func (in *input) addressPool(f fields, kind string) {
 	if kind == "AddressPool" {
 		p.proto = spec.get("protocol").text()
 		p.checkProtocol(spec.get("protocol"))
+		p.own = in.ownRoutes(spec, "bgpAdvertisements", false, p.proto)
 		spec.others("addresses", "autoAssign", "avoidBuggyIPs", "protocol", "bgpAdvertisements")
 	} else {
 		p.allocation(spec.get("serviceAllocation").fields())
@@ -207,7 +224,8 @@ func (p *pool) allocation(f fields) {
 	f.others("priority", "namespaces", "namespaceSelectors", "serviceSelectors")
 }
 
-// priority reads a priority. MetalLB takes 0 for none, and orders pools with a negative one at random.
+// priority reads a priority. MetalLB takes 0 for none, and orders pools with a negative one at
+// random.
 func (p *pool) priority(n node) {
 	if f, ok := n.value.(float64); ok && f < 0 {
 		n.remark("%v: MetalLB orders pools with a negative priority at random; left out", f)
@@ -249,22 +267,42 @@ func (in *input) add(p *pool, addresses node) {
 	in.pools = append(in.pools, p)
 }
 
-// advertisement reads an L2Advertisement, and of a BGPAdvertisement what pools it is for.
+// ownRoutes reads what an older pool says of BGP: a list, of which each announces it.
+func (in *input) ownRoutes(f fields, name string, old bool, proto string) (own []byBGP) {
+	if proto != bgp {
+		return nil
+	}
+	for _, n := range f.get(name).items() {
+		s := spelled{n.fields(), old}
+		own = append(own, in.byBGP(n, s))
+		s.unknown("name", "aggregationLength", "aggregationLengthV6", "aggregation-length-v6", "localPref", "communities", "peers")
+	}
+	if len(own) == 0 {
+		own = []byBGP{{where: f.node}}
+	}
+	return own
+}
+
+// advertisement reads an L2Advertisement or a BGPAdvertisement.
 func (in *input) advertisement(f fields, bgp bool) {
 	spec := f.get("spec").fields()
 	a := &advert{
-		node: f.node, bgp: bgp, forSome: spec.get("serviceSelectors"),
+		node: f.node, bgp: bgp,
 		pools:     spec.get("ipAddressPools").texts(),
 		selectors: spec.get("ipAddressPoolSelectors").selectors(),
+		services:  spec.get("serviceSelectors").selectors(),
+		nodes:     spec.get("nodeSelectors").selectors(),
 	}
-	if !bgp {
-		a.services = a.forSome.selectors()
-		a.nodes = spec.get("nodeSelectors").selectors()
+	known := []string{"ipAddressPools", "ipAddressPoolSelectors", "nodeSelectors", "serviceSelectors"}
+	if bgp {
+		a.route = in.byBGP(f.node, spelled{spec, false})
+		spec.others(append(known, "aggregationLength", "aggregationLengthV6", "localPref", "communities", "peers")...)
+	} else {
 		for _, name := range spec.get("interfaces").texts() {
 			a.interfaces = append(a.interfaces, literal(name))
 		}
 		a.preferred = preferences(spec.get("preferredNodeSelectors"))
-		spec.others("ipAddressPools", "ipAddressPoolSelectors", "nodeSelectors", "interfaces", "serviceSelectors", "preferredNodeSelectors")
+		spec.others(append(known, "interfaces", "preferredNodeSelectors")...)
 	}
 	if len(in.adverts) == mostObjects {
 		f.fail("more than %d advertisements", mostObjects)

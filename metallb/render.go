@@ -20,18 +20,36 @@ func (r Result) YAML() ([]byte, error) {
 	for _, remark := range r.Remarks {
 		fmt.Fprintf(&b, "# - %s\n", remark)
 	}
+	if err := writeRouters(&b, r.Config.BGP); err != nil {
+		return nil, fmt.Errorf("write the key bgp: %w", err)
+	}
 	b.WriteString("pools:\n")
 	for _, p := range r.Config.Pools {
-		if err := writePool(&b, p); err != nil {
+		if err := writeItem(&b, "", p); err != nil {
 			return nil, fmt.Errorf("write pool %q: %w", p.Name, err)
 		}
 	}
 	return b.Bytes(), nil
 }
 
-// writePool writes the fields in the order of the structure, which reads better than that of the alphabet.
-func writePool(b *bytes.Buffer, p lease.Pool) error {
-	raw, err := json.Marshal(p)
+// writeRouters writes the key bgp, if there is one.
+func writeRouters(b *bytes.Buffer, c *lease.Peering) error {
+	if c == nil {
+		return nil
+	}
+	fmt.Fprintf(b, "bgp:\n  asn: %d\n  peers:\n", c.ASN)
+	for _, peer := range c.Peers {
+		if err := writeItem(b, "  ", peer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeItem writes an item of a list, its fields in the order of the structure, which reads better
+// than that of the alphabet.
+func writeItem(b *bytes.Buffer, indent string, item any) error {
+	raw, err := json.Marshal(item)
 	if err != nil {
 		return err
 	}
@@ -39,7 +57,7 @@ func writePool(b *bytes.Buffer, p lease.Pool) error {
 	if _, err := d.Token(); err != nil {
 		return err
 	}
-	bullet := "- "
+	bullet := indent + "- "
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
@@ -55,7 +73,7 @@ func writePool(b *bytes.Buffer, p lease.Pool) error {
 		}
 		for line := range strings.Lines(string(text)) {
 			b.WriteString(bullet + line)
-			bullet = "  "
+			bullet = indent + "  "
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ pools:
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(r.Config.Pools, reread(t, r)); diff != "" {
+	if diff := cmp.Diff(r.Config, rereadAll(t, r)); diff != "" {
 		t.Errorf("read again (-want +got):\n%s", diff)
 	}
 }
@@ -94,12 +94,14 @@ func TestRename(t *testing.T) {
 	}
 }
 
-// FuzzConvert: whatever comes in, it ends, the same way each time; what is converted is accepted by a
-// speaker; and remarks stay in their lines.
+// FuzzConvert: whatever comes in, it ends, the same way each time; what is converted is accepted by
+// a speaker; and remarks stay in their lines.
 func FuzzConvert(f *testing.F) {
 	f.Add([]byte(ipPool("lab", four, "tier: a") + l2("a", "ipAddressPoolSelectors: [{matchLabels: {tier: a}}], interfaces: [eth0]") + serviceYAML("", "", "192.0.2.1")))
 	f.Add([]byte(old("address-pools:", "- {name: \"a\\nb\", protocol: layer2, addresses: [192.0.2.7/28]}", "peers: [1]")))
 	f.Add([]byte(`{"kind": "List", "apiVersion": "v1", "items": [{"kind": "IPAddressPool", "apiVersion": "metallb.io/v1beta1", "metadata": {"name": "x"}, "spec": {"addresses": ["2001:db8::/64"]}}]}`))
+	f.Add([]byte(ipPool("lab", four) + metallbObject("BGPAdvertisement", "a", "peers: [tor], communities: [slow]") + metallbObject("Community", "c", "communities: [{name: slow, value: 64513:1}]") +
+		bgpPeer("tor", "peerAddress: 192.0.2.254, bfdProfile: f, password: x") + bgpPeer("twin", "peerAddress: 192.0.2.254, holdTime: 9s") + metallbObject("BFDProfile", "f", "receiveInterval: 9")))
 	f.Add([]byte("a: &a [*a]\n--- \n%\n..."))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := Convert(Source{Data: data})
@@ -120,10 +122,11 @@ func FuzzConvert(f *testing.F) {
 			t.Fatal(err)
 		}
 		head, _, _ := bytes.Cut(text, []byte("\npools:\n"))
+		head, _, _ = bytes.Cut(head, []byte("\nbgp:\n"))
 		if n := bytes.Count(head, []byte("\n")); n != bytes.Count(head, []byte("\n#")) {
 			t.Errorf("the comments do not stay in their lines:\n%s", head)
 		}
-		if diff := cmp.Diff(r.Config.Pools, reread(t, r)); diff != "" {
+		if diff := cmp.Diff(r.Config, rereadAll(t, r)); diff != "" {
 			t.Errorf("read again (-want +got):\n%s", diff)
 		}
 	})

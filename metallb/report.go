@@ -18,7 +18,7 @@ func (r Remark) String() string {
 	return r.Where + ": " + r.Text
 }
 
-// mostMistakes is how many mistakes are told one by one.
+// mostMistakes is how many mistakes are reported one by one.
 const mostMistakes = 50
 
 // report gathers what there is to say about an input.

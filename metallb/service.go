@@ -65,8 +65,8 @@ func (s *service) compare(annotations map[string]string) {
 	}
 }
 
-// keeps remarks on Services that would not keep what they have, and counts those that have an address
-// and those of them that would keep it.
+// keeps remarks on Services that would not keep what they have, and counts those that have an
+// address and those of them that would keep it.
 func (in *input) keeps(pools *lease.Pools, renamed map[string]string) (have, keep int) {
 	for _, s := range in.services {
 		if s.class != "" {
@@ -85,9 +85,11 @@ func (in *input) keeps(pools *lease.Pools, renamed map[string]string) (have, kee
 	return have, keep
 }
 
-// across lets Services of different namespaces share the addresses of a pool where some do already, as MetalLB lets all.
-func (in *input) across(list []lease.Pool) {
-	pools, err := lease.NewPools(list)
+// across lets Services of different namespaces share the addresses of a pool where some do already,
+// as MetalLB lets all.
+func (in *input) across(config lease.Config) {
+	list := config.Pools
+	pools, err := lease.Compile(config)
 	if err != nil {
 		return // and told
 	}

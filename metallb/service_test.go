@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// serviceYAML is a Service of type LoadBalancer with the addresses, and more of its metadata and spec.
+// serviceYAML is a Service of type LoadBalancer with the addresses, and more of its metadata and
+// spec.
 func serviceYAML(meta, spec string, ips ...string) string {
 	ingress := ""
 	for _, ip := range ips {
@@ -46,7 +47,7 @@ func TestServices(t *testing.T) {
 			"a contradiction", serviceYAML(annotations("metallb.io/allow-shared-ip: x, metallb.universe.tf/allow-shared-ip: z"), "", "192.0.2.1"), "1 of 1.",
 			[]string{"annotations metallb.io/allow-shared-ip and metallb.universe.tf/allow-shared-ip differ"},
 		},
-		{"an annotation of tomorrow", serviceYAML(annotations("metallb.io/colour: red, example.com/x: z"), "", "192.0.2.1"), "1 of 1.", []string{"annotation metallb.io/colour has no counterpart"}},
+		{"an annotation of tomorrow", serviceYAML(annotations("metallb.io/color: red, example.com/x: z"), "", "192.0.2.1"), "1 of 1.", []string{"annotation metallb.io/color has no counterpart"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

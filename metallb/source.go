@@ -62,8 +62,8 @@ type chunk struct {
 	line int
 }
 
-// split cuts a stream of YAML at its separators: lines of "---", which may have content behind it, and
-// of "...".
+// split cuts a stream of YAML at its separators: lines of "---", which may have content behind it,
+// and of "...".
 func split(data []byte) []chunk {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	var chunks []chunk
@@ -143,7 +143,8 @@ func decodeJSON(text []byte) (values []any, ok bool) {
 	}
 }
 
-// explained makes one line of an error of the decoder, with what to do about the most likely mistake.
+// explained makes one line of an error of the decoder, with what to do about the most likely
+// mistake.
 func explained(err error) error {
 	text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "error converting YAML to JSON: ")
 	if strings.Contains(text, "already set in map") {

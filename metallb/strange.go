@@ -7,17 +7,8 @@ import (
 	"strings"
 )
 
-// noBGP is what there is to say of everything about BGP.
-const noBGP = "BGP has no counterpart: starling announces on layer 2 only"
-
-// leave is what to do with a pool that BGP announces.
-const leave = "leave MetalLB to its Services, and let starling serve a loadBalancerClass of its own"
-
 // counterparts says what to do about the kinds of MetalLB that configure nothing of ours.
 var counterparts = map[string]string{
-	"BGPPeer":            noBGP,
-	"BFDProfile":         noBGP,
-	"Community":          noBGP,
 	"ServiceBGPStatus":   "state of MetalLB, not configuration",
 	"BGPSessionStatus":   "state of MetalLB, not configuration",
 	"BGPSessionState":    "state of MetalLB, not configuration",
@@ -45,8 +36,8 @@ func (in *input) stranger(f fields, kind, text string) {
 	}
 }
 
-// tellStrange makes one remark for each kind.
-func (in *input) tellStrange() {
+// reportUnknown makes one remark for each kind.
+func (in *input) reportUnknown() {
 	for _, kind := range slices.Sorted(maps.Keys(in.strange)) {
 		s := in.strange[kind]
 		names := strings.Join(s.names, ", ")

@@ -43,8 +43,8 @@ func (s *site) tooBig(c net.Conn) {
 		m, network = icmp.Message{Type: ipv4.ICMPTypeDestinationUnreachable, Code: 4, Body: &icmp.DstUnreach{Data: s.reply(c)}}, "ip4:icmp"
 	}
 	b, err := m.Marshal(nil)
-	s.client.must("encode", err)
-	s.client.must("send", s.client.do(func() error {
+	s.client.Must("encode", err)
+	s.client.Must("send", s.client.Inside(func() error {
 		raw, err := net.Dial(network, s.vip.String())
 		if err != nil {
 			return err

@@ -5,156 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/vishvananda/netlink"
 
 	"github.com/starling-lb/starling/flows"
+	"github.com/starling-lb/starling/lantest"
 )
-
-const (
-	port = 80
-	held = 100
-)
-
-// site is a client, three nodes and a backend behind them.
-type site struct {
-	t       *testing.T
-	family  family
-	vip     netip.Addr
-	client  *host
-	nodes   []*host
-	addrs   []netip.Addr // of the nodes
-	open    atomic.Int64 // connections at the backend
-	clients []net.Conn
-}
-
-func newSite(t *testing.T, f family) *site {
-	t.Helper()
-	privileged(t)
-	s := &site{t: t, family: f, vip: netip.MustParseAddr("198.18.0.99"), client: newHost(t)}
-	backend := netip.MustParseAddr("198.18.1.50")
-	if !f.is4 {
-		s.vip, backend = netip.MustParseAddr("2001:db8::99"), netip.MustParseAddr("2001:db8:1::50")
-	}
-	lan, pods, pod := newHost(t).bridge(), newHost(t).bridge(), newHost(t)
-	s.client.plug(lan, "eth0", 1, "198.18.0.0/24", "2001:db8::/64")
-	pod.plug(pods, "eth0", 0x50, "2001:db8:1::/64")
-	pod.must("add address", pod.nl.AddrAdd(pod.link("eth0"), &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(198, 18, 1, 50), Mask: net.CIDRMask(24, 32)}}))
-	for n := byte(11); n < 14; n++ {
-		h := newHost(t)
-		h.plug(lan, "eth0", n, "198.18.0.0/24", "2001:db8::/64")
-		h.plug(pods, "pod0", n, "198.18.1.0/24", "2001:db8:1::/64")
-		h.proxy(f, s.vip, backend)
-		at := s.vip.AsSlice()
-		at[len(at)-1] = n
-		addr, _ := netip.AddrFromSlice(at)
-		s.nodes, s.addrs = append(s.nodes, h), append(s.addrs, addr)
-	}
-	s.serve(pod, netip.AddrPortFrom(backend, port))
-	t.Cleanup(func() { s.hangUp() })
-	return s
-}
-
-// serve runs the backend, which sends back what it gets.
-func (s *site) serve(pod *host, at netip.AddrPort) {
-	s.t.Helper()
-	var l net.Listener
-	pod.must("listen", pod.do(func() (err error) { l, err = net.Listen("tcp", at.String()); return err }))
-	s.t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			s.open.Add(1)
-			go func() {
-				defer s.open.Add(-1)
-				defer c.Close()
-				_, _ = io.Copy(c, c)
-			}()
-		}
-	}()
-}
-
-// at sends the client's frames for the VIP to a node.
-func (s *site) at(node int) {
-	s.t.Helper()
-	s.client.must("move", s.client.nl.NeighSet(&netlink.Neigh{
-		LinkIndex: s.client.link("eth0").Attrs().Index, IP: s.vip.AsSlice(), HardwareAddr: s.nodes[node].mac(), State: netlink.NUD_PERMANENT,
-	}))
-}
-
-// dial begins connections.
-func (s *site) dial(n int) {
-	s.t.Helper()
-	for range n {
-		var c net.Conn
-		s.client.must("dial", s.client.do(func() (err error) {
-			for late := time.Now().Add(patience); ; { // a new port of a bridge forwards some time later
-				c, err = net.DialTimeout("tcp", netip.AddrPortFrom(s.vip, port).String(), time.Second)
-				if err == nil || time.Now().After(late) {
-					return err
-				}
-			}
-		}))
-		s.clients = append(s.clients, c)
-	}
-}
-
-// alive counts the connections that still work.
-func (s *site) alive() (n int) {
-	s.t.Helper()
-	results := make(chan error)
-	for _, c := range s.clients {
-		go func() { results <- exchange(c) }()
-	}
-	for range s.clients {
-		if <-results == nil {
-			n++
-		}
-	}
-	return n
-}
-
-func exchange(c net.Conn) error {
-	if err := c.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
-		return err
-	}
-	if _, err := c.Write([]byte("x")); err != nil {
-		return err
-	}
-	_, err := io.ReadFull(c, make([]byte, 1))
-	return err
-}
-
-func (s *site) hangUp() {
-	for _, c := range s.clients {
-		c.Close()
-	}
-	s.clients = nil
-}
-
-// pass is to another node, but not what comes from some.
-func (s *site) pass(to int, not ...int) flows.Pass {
-	p := flows.Pass{VIP: s.vip, To: s.addrs[to]}
-	for _, n := range not {
-		p.MACs = append(p.MACs, s.nodes[n].mac().String())
-	}
-	slices.Sort(p.MACs)
-	return p
-}
 
 // families4And6 runs a test for each.
 func families4And6(t *testing.T, run func(*testing.T, family)) {
@@ -166,8 +30,8 @@ func families4And6(t *testing.T, run func(*testing.T, family)) {
 // TestMoveWithout: without rules all connections end when their address moves, so the others show
 // something.
 func TestMoveWithout(t *testing.T) {
-	families4And6(t, func(t *testing.T, f family) {
-		s := newSite(t, f)
+	proxies(t, func(t *testing.T, f family, p proxy) {
+		s := newSiteOf(t, f, p)
 		s.at(0)
 		s.dial(held)
 		if n := s.alive(); n != held {
@@ -183,8 +47,8 @@ func TestMoveWithout(t *testing.T) {
 // TestMoveAndReturn: connections survive the move of their address, those begun on the second node
 // its return as well, and the backend hears of the end of each.
 func TestMoveAndReturn(t *testing.T) {
-	families4And6(t, func(t *testing.T, f family) {
-		s := newSite(t, f)
+	proxies(t, func(t *testing.T, f family, p proxy) {
+		s := newSiteOf(t, f, p)
 		s.at(0)
 		s.dial(held)
 		second := s.nodes[1].passes(s.pass(0, 0))
@@ -216,6 +80,33 @@ func TestMoveAndReturn(t *testing.T) {
 	})
 }
 
+// TestManyFlows: connections for which the metric has no room survive as well.
+func TestManyFlows(t *testing.T) {
+	families4And6(t, func(t *testing.T, f family) {
+		s := newSite(t, f)
+		s.at(0)
+		s.dial(held)
+		k := s.nodes[1].passes(s.pass(0, 0))
+		c, err := nftables.New(nftables.WithNetNSFd(int(s.nodes[1].NS)))
+		s.client.Must("nftables", err)
+		var full []nftables.SetElement
+		for i := range maxFlows {
+			word := func(n int) []byte { return []byte{byte(n >> 8), byte(n), 0, 0} }
+			full = append(full, nftables.SetElement{Key: slices.Concat(s.addrs[2].AsSlice(), word(i), s.vip.AsSlice(), word(port))})
+		}
+		for part := range slices.Chunk(full, 5*chunk) {
+			s.client.Must("fill", errors.Join(add(c, f.table().flows, part), c.Flush()))
+		}
+		if n, err := k.Flows(); n != maxFlows || err != nil {
+			t.Fatalf("%d flows, %v", n, err)
+		}
+		s.at(1)
+		if n := s.alive(); n != held {
+			t.Errorf("%d of %d connections survive", n, held)
+		}
+	})
+}
+
 // TestMoves: the third node passes to the second what it does not know, and that one to the first.
 func TestMoves(t *testing.T) {
 	families4And6(t, func(t *testing.T, f family) {
@@ -240,7 +131,7 @@ func TestBulk(t *testing.T) {
 		k := s.nodes[1].passes(s.pass(0, 0))
 		s.at(1)
 		c, sent := s.clients[0], bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
-		s.client.must("deadline", c.SetDeadline(time.Now().Add(patience)))
+		s.client.Must("deadline", c.SetDeadline(time.Now().Add(patience)))
 		go func() { _, _ = c.Write(sent) }()
 		got := make([]byte, len(sent))
 		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
@@ -270,7 +161,7 @@ func TestRewrite(t *testing.T) {
 				}
 				select {
 				case err := <-done:
-					s.client.must("pass", err)
+					s.client.Must("pass", err)
 					written = true
 				default:
 				}
@@ -305,11 +196,11 @@ func TestToAndFro(t *testing.T) {
 func (s *site) passed(node int) (packets uint64) {
 	s.t.Helper()
 	h := s.nodes[node]
-	c, err := nftables.New(nftables.WithNetNSFd(int(h.ns)))
-	h.must("nftables", err)
+	c, err := nftables.New(nftables.WithNetNSFd(int(h.NS)))
+	h.Must("nftables", err)
 	t := s.family.table()
 	rules, err := c.GetRules(t.Table, &nftables.Chain{Table: t.Table, Name: "pass"})
-	h.must("rules", err)
+	h.Must("rules", err)
 	for _, r := range rules {
 		for _, e := range r.Exprs {
 			if counter, ok := e.(*expr.Counter); ok {
@@ -340,19 +231,19 @@ func many(n int) []flows.Pass {
 // TestRestart: what a process leaves is found by the next one, whole sets replace each other, and
 // nothing is left at the end.
 func TestRestart(t *testing.T) {
-	privileged(t)
+	lantest.Privileged(t)
 	h := newHost(t)
 	all := many(2 * 500)
 	for _, want := range [][]flows.Pass{all, all[:3], all, all[998:], nil} {
 		h.passes(want...)
 		got, err := h.kernel().Passed()
-		h.must("read", err)
+		h.Must("read", err)
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); len(want)+len(got) > 0 && diff != "" {
 			t.Errorf("passed (-want +got):\n%s", diff)
 		}
 	}
-	c, err := nftables.New(nftables.WithNetNSFd(int(h.ns)))
-	h.must("nftables", err)
+	c, err := nftables.New(nftables.WithNetNSFd(int(h.NS)))
+	h.Must("nftables", err)
 	if tables, err := c.ListTables(); len(tables) > 0 || err != nil {
 		t.Errorf("%d tables are left, %v", len(tables), err)
 	}
@@ -363,7 +254,7 @@ func TestRestart(t *testing.T) {
 
 // TestEndsByItself: what no speaker writes again is passed no more.
 func TestEndsByItself(t *testing.T) {
-	privileged(t)
+	lantest.Privileged(t)
 	k := newHost(t).kernel()
 	k.keep = 200 * time.Millisecond
 	if err := k.Pass(many(2)); err != nil {
@@ -383,13 +274,13 @@ func TestEndsByItself(t *testing.T) {
 
 // BenchmarkPass is how long an address waits for the rules before it is announced.
 func BenchmarkPass(b *testing.B) {
-	privileged(b)
+	lantest.Privileged(b)
 	for _, n := range []int{1, 500} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			h := newHost(b)
 			k, all := h.kernel(), many(n)
 			for b.Loop() {
-				h.must("pass", k.Pass(all))
+				h.Must("pass", k.Pass(all))
 			}
 		})
 	}

@@ -14,9 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/starling-lb/starling/flows"
+	"github.com/starling-lb/starling/lantest"
 )
 
-// TestWithoutNetAdmin: a process that lacks the capability is told which one.
+// TestWithoutNetAdmin: a process that lacks the capability learns which one.
 func TestWithoutNetAdmin(t *testing.T) {
 	t.Parallel()
 	result := make(chan error)
@@ -36,7 +37,7 @@ func TestWithoutNetAdmin(t *testing.T) {
 
 // TestMetric: the metric is what the kernel counts, and no number where it cannot be asked.
 func TestMetric(t *testing.T) {
-	privileged(t)
+	lantest.Privileged(t)
 	k := newHost(t).kernel()
 	if n := testutil.ToFloat64(k.metric()); n != 0 {
 		t.Errorf("%v flows without any", n)
@@ -54,7 +55,7 @@ func TestMetric(t *testing.T) {
 
 // TestMalformed: a MAC that is none is an error, and nothing is written.
 func TestMalformed(t *testing.T) {
-	privileged(t)
+	lantest.Privileged(t)
 	k := newHost(t).kernel()
 	all := many(2)
 	all[0].MACs = []string{"mac"}

@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/nftables"
@@ -86,7 +87,9 @@ func (t table) build(c *nftables.Conn) error {
 	}
 	rule(in, t.there(), verdict(expr.VerdictJump, moved.Name))
 	rule(moved, t.guarded(), verdict(expr.VerdictReturn, ""))
-	rule(moved, protocol(unix.IPPROTO_TCP), flags(syn|fin|rst, expr.CmpOpEq), state(expr.CtStateBitNEW), t.note(), verdict(expr.VerdictGoto, pass.Name))
+	data := slices.Concat(protocol(unix.IPPROTO_TCP), flags(syn|fin|rst, expr.CmpOpEq), state(expr.CtStateBitNEW))
+	rule(moved, data, t.note()) // a rule of its own: it ends where the set is full
+	rule(moved, data, verdict(expr.VerdictGoto, pass.Name))
 	rule(moved, protocol(unix.IPPROTO_TCP), flags(fin|rst, expr.CmpOpNeq), state(expr.CtStateBitINVALID), verdict(expr.VerdictGoto, pass.Name))
 	rule(moved, protocol(t.icmp), state(expr.CtStateBitINVALID), verdict(expr.VerdictGoto, pass.Name))
 	rule(pass, t.there(), []expr.Any{&expr.Dup{RegAddr: unix.NFT_REG_2}}, []expr.Any{&expr.Counter{}}, verdict(expr.VerdictDrop, ""))

@@ -2,25 +2,26 @@ package owner
 
 import "slices"
 
-// Forecast tells who would own addresses that nobody serves yet: as if each had endpoints everywhere,
-// so that only the nodes decide. It is no more than a guess. It belongs to one goroutine.
-type Forecast struct{ poll *Poll }
+// Forecast tells who would own addresses that nobody serves yet: as if each had endpoints
+// everywhere, so that only the nodes decide. It is no more than a guess. It belongs to one
+// goroutine.
+type Forecast struct{ ranker *Ranker }
 
 // Forecast makes one for these nodes.
-func (e *Electorate) Forecast() *Forecast { return &Forecast{e.Poll()} }
+func (e *Nodes) Forecast() *Forecast { return &Forecast{e.Ranker()} }
 
-// Nodes names those who own addresses of a network that they are on, as far as is known: the fit nodes
-// of the best tier, sorted. Where a network has only nodes of other tiers, these own.
+// Nodes names those who own addresses of a network that they are on, as far as is known: the fit
+// nodes of the best tier, sorted. Where a network has only nodes of other tiers, these own.
 func (f *Forecast) Nodes() []string {
 	best := Tier(noTier)
-	for i := range f.poll.electorate.nodes {
-		if n := &f.poll.electorate.nodes[i]; n.Unfit == "" {
+	for i := range f.ranker.nodes.nodes {
+		if n := &f.ranker.nodes.nodes[i]; n.Unfit == "" {
 			best = min(best, n.Tier)
 		}
 	}
 	var names []string
-	for i := range f.poll.electorate.nodes {
-		if n := &f.poll.electorate.nodes[i]; n.Unfit == "" && n.Tier == best {
+	for i := range f.ranker.nodes.nodes {
+		if n := &f.ranker.nodes.nodes[i]; n.Unfit == "" && n.Tier == best {
 			names = append(names, n.Name)
 		}
 	}
@@ -30,18 +31,18 @@ func (f *Forecast) Nodes() []string {
 // Owner names who would own an address, "" if nobody. Of the VIP endpoints do not count.
 func (f *Forecast) Owner(v VIP) string {
 	v.Serving, v.Local = true, nil
-	g := f.poll.group(v)
+	g := f.ranker.group(v)
 	if first, _ := g.best(hashAddr(v.IP)); first >= 0 {
-		return g.seats[first].name
+		return g.eligible[first].name
 	}
 	return ""
 }
 
-// Equal reports whether two electorates come to the same verdicts.
-func (e *Electorate) Equal(o *Electorate) bool {
-	return slices.EqualFunc(e.nodes, o.nodes, voter.equal)
+// Equal reports whether two sets of nodes come to the same results.
+func (e *Nodes) Equal(o *Nodes) bool {
+	return slices.EqualFunc(e.nodes, o.nodes, hashedNode.equal)
 }
 
-func (a voter) equal(b voter) bool {
+func (a hashedNode) equal(b hashedNode) bool {
 	return a.Name == b.Name && a.Unfit == b.Unfit && a.Tier == b.Tier && slices.Equal(a.Segments, b.Segments)
 }

@@ -29,7 +29,7 @@ func TestForecast(t *testing.T) {
 	})
 }
 
-// outranked tells whether there is a better tier than that of the node.
+// outranked reports whether there is a better tier than that of the node.
 func outranked(nodes []Node, name string) bool {
 	i := slices.IndexFunc(nodes, func(n Node) bool { return n.Name == name })
 	return slices.ContainsFunc(nodes, func(n Node) bool { return n.Unfit == "" && n.Tier < nodes[i].Tier })

@@ -32,156 +32,166 @@ func TestElect(t *testing.T) {
 		name  string
 		nodes []Node
 		vip   VIP
-		want  Verdict
+		want  Result
 	}{
 		{
 			"nobody", nil, serving,
-			Verdict{Code: health.NoReadyNode, Reason: "no node is ready"},
+			Result{Code: health.NoReadyNode, Reason: "no node is ready"},
 		}, {
 			"highest score",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
 			serving,
-			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
+			Result{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
 		}, {
 			"alone",
 			[]Node{{Name: "n1"}},
 			serving,
-			Verdict{Owner: "n1", Reason: "the only one eligible"},
+			Result{Owner: "n1", Reason: "the only one eligible"},
 		}, {
 			"unfit",
 			[]Node{{Name: "n1"}, {Name: "n2", Unfit: "not ready"}, {Name: "n3"}},
 			serving,
-			Verdict{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible"},
+			Result{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible"},
 		}, {
 			"all unfit",
 			[]Node{{Name: "n1", Unfit: "dead"}, {Name: "n2", Unfit: "not ready"}},
 			serving,
-			Verdict{Code: health.NoReadyNode, Reason: "no node is ready"},
+			Result{Code: health.NoReadyNode, Reason: "no node is ready"},
 		}, {
 			"on the segment",
 			[]Node{{Name: "n1", Segments: on(lan1)}, {Name: "n2", Segments: on(lan2)}},
 			serving,
-			Verdict{Owner: "n1", Reason: "the only one eligible"},
+			Result{Owner: "n1", Reason: "the only one eligible"},
 		}, {
 			"routed",
 			[]Node{{Name: "n1", Segments: on(lan2)}, {Name: "n2", Segments: on(lan2)}},
 			serving,
-			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible"},
+			Result{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible"},
 		}, {
 			"only an unfit node is on the segment",
 			[]Node{{Name: "n1", Segments: on(lan1), Unfit: "dead"}, {Name: "n2", Segments: on(lan2)}},
 			serving,
-			Verdict{Code: health.NoEligibleNode, Reason: "no ready node is on the network of 198.18.0.57"},
+			Result{Code: health.NoEligibleNode, Reason: "no ready node is on the network of 198.18.0.57"},
 		}, {
 			"no endpoint",
 			[]Node{{Name: "n1"}, {Name: "n2"}},
 			VIP{IP: ip},
-			Verdict{Code: health.NoServingEndpoint, Reason: "no serving endpoint"},
+			Result{Code: health.NoServingEndpoint, Reason: "no serving endpoint"},
 		}, {
 			"local endpoint",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
 			local([]string{"n1", "n3"}),
-			Verdict{Owner: "n3", Next: "n1", Reason: "highest score of 2 with a local endpoint"},
+			Result{Owner: "n3", Next: "n1", Reason: "highest score of 2 with a local endpoint"},
 		}, {
 			"local endpoints of two Services",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
 			local([]string{"n1", "n3"}, []string{"n1", "n2"}),
-			Verdict{Owner: "n1", Reason: "the only one with a local endpoint"},
+			Result{Owner: "n1", Reason: "the only one with a local endpoint"},
 		}, {
 			"local endpoints nowhere together",
 			[]Node{{Name: "n1"}, {Name: "n2"}},
 			local([]string{"n1"}, []string{"n2"}),
-			Verdict{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
+			Result{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
 		}, {
 			"best tier wins",
 			[]Node{{Name: "n1"}, {Name: "n2", Tier: Draining}, {Name: "n3", Tier: Going}},
 			serving,
-			Verdict{Owner: "n1", Next: "n3", Reason: "the only one eligible"},
+			Result{Owner: "n1", Next: "n3", Reason: "the only one eligible"},
 		}, {
 			"a cluster that is about to go as a whole keeps its VIPs",
 			[]Node{{Name: "n1", Tier: Going}, {Name: "n2", Tier: Going}},
 			serving,
-			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all about to go"},
+			Result{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all about to go"},
 		}, {
 			"who has no kube-proxy is behind all others",
 			[]Node{{Name: "n1", Tier: Draining}, {Name: "n2", Tier: NoProxy}, {Name: "n3", Tier: NoProxy + Returning}},
 			serving,
-			Verdict{Owner: "n1", Next: "n2", Reason: "the only one eligible, all draining"},
+			Result{Owner: "n1", Next: "n2", Reason: "the only one eligible, all draining"},
 		}, {
 			"nobody has a kube-proxy any more",
 			[]Node{{Name: "n1", Tier: NoProxy}, {Name: "n2", Tier: NoProxy}, {Name: "n3", Tier: NoProxy + Draining}},
 			serving,
-			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all without kube-proxy or its rules"},
+			Result{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible, all without kube-proxy or its rules"},
 		}, {
 			"only a node without kube-proxy has a local endpoint",
 			[]Node{{Name: "n1"}, {Name: "n3", Tier: NoProxy}},
 			local([]string{"n3"}),
-			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all without kube-proxy or its rules"},
+			Result{Owner: "n3", Reason: "the only one with a local endpoint, all without kube-proxy or its rules"},
 		}, {
 			"and its endpoints may be others by now",
 			[]Node{{Name: "n1"}, {Name: "n3", Tier: NoProxy + OutOfTouch}},
 			local([]string{"n3"}),
-			Verdict{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
+			Result{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
 		}, {
 			"the best tier has no local endpoint",
 			[]Node{{Name: "n1"}, {Name: "n3", Tier: Going}},
 			local([]string{"n3"}),
-			Verdict{Owner: "n3", Reason: "the only one with a local endpoint, all about to go"},
+			Result{Owner: "n3", Reason: "the only one with a local endpoint, all about to go"},
 		}, {
 			"the local endpoint is on a node that is out of touch",
 			[]Node{{Name: "n1"}, {Name: "n3", Tier: OutOfTouch}},
 			local([]string{"n3"}),
-			Verdict{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
+			Result{Code: health.NoLocalEndpoint, Reason: "no ready node has a local endpoint"},
 		}, {
 			"the nodes that may",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
 			scope("n1", "n3", "n9"),
-			Verdict{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible by the rule"},
+			Result{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible by the rule"},
 		}, {
 			"no node may",
 			[]Node{{Name: "n1"}, {Name: "n2", Unfit: "dead"}},
 			scope("n2"),
-			Verdict{Code: health.NoEligibleNode, Reason: "no ready node matches the rule"},
+			Result{Code: health.NoEligibleNode, Reason: "no ready node matches the rule"},
+		}, {
+			"no entry is for its Services",
+			[]Node{{Name: "n1"}},
+			VIP{IP: ip, Serving: true, Scope: &Scope{Nobody: "no entry is for it"}},
+			Result{Code: health.NoEligibleNode, Reason: "no entry is for it"},
+		}, {
+			"it is announced in another way",
+			[]Node{{Name: "n1", Unfit: "dead"}},
+			VIP{IP: ip, Scope: &Scope{Nobody: "by BGP alone", Elsewhere: true}},
+			Result{Reason: "by BGP alone", Elsewhere: true},
 		}, {
 			"those that may are not on the segment",
 			[]Node{{Name: "n1", Segments: on(lan1)}, {Name: "n2", Segments: on(lan2)}},
 			scope("n2"),
-			Verdict{Code: health.NoEligibleNode, Reason: "no ready node that matches the rule is on the network of 198.18.0.57"},
+			Result{Code: health.NoEligibleNode, Reason: "no ready node that matches the rule is on the network of 198.18.0.57"},
 		}, {
 			"those that may have a local endpoint",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
 			VIP{IP: ip, Serving: true, Local: [][]string{{"n1", "n2"}}, Scope: &Scope{Rule: "the rule", Nodes: []string{"n1", "n3"}}},
-			Verdict{Owner: "n1", Reason: "the only one with a local endpoint by the rule"},
+			Result{Owner: "n1", Reason: "the only one with a local endpoint by the rule"},
 		}, {
 			"a lower tier that may wins over a better one that may not",
 			[]Node{{Name: "n1"}, {Name: "n2", Tier: Going}},
 			scope("n2"),
-			Verdict{Owner: "n2", Reason: "the only one eligible by the rule, all about to go"},
+			Result{Owner: "n2", Reason: "the only one eligible by the rule, all about to go"},
 		}, {
 			"by weight",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
 			VIP{IP: ip, Serving: true, Scope: &Scope{Any: true, Weights: map[string]int{"n1": 100}}},
-			Verdict{Owner: "n1", Next: "n2", Reason: "highest score of 3 eligible, by weight"},
+			Result{Owner: "n1", Next: "n2", Reason: "highest score of 3 eligible, by weight"},
 		}, {
 			"weight 0 is for when there is nobody else",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
 			VIP{IP: ip, Serving: true, Scope: &Scope{Any: true, Weights: map[string]int{"n2": 0, "n3": 0}}},
-			Verdict{Owner: "n1", Next: "n2", Reason: "highest score of 3 eligible, by weight"},
+			Result{Owner: "n1", Next: "n2", Reason: "highest score of 3 eligible, by weight"},
 		}, {
 			"weights among the nodes that may",
 			[]Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}},
 			VIP{IP: ip, Serving: true, Scope: &Scope{Rule: "the rule", Nodes: []string{"n1", "n3"}, Weights: map[string]int{"n1": 50, "n2": 50}}},
-			Verdict{Owner: "n1", Next: "n3", Reason: "highest score of 2 eligible by the rule, by weight"},
+			Result{Owner: "n1", Next: "n3", Reason: "highest score of 2 eligible by the rule, by weight"},
 		}, {
 			"a name that occurs twice counts once",
 			[]Node{{Name: "n1"}, {Name: "n1", Unfit: "dead"}},
 			serving,
-			Verdict{Owner: "n1", Reason: "the only one eligible"},
+			Result{Owner: "n1", Reason: "the only one eligible"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := gocmp.Diff(tt.want, New(tt.nodes).Elect(tt.vip)); diff != "" {
-				t.Errorf("verdict (-want +got):\n%s", diff)
+				t.Errorf("result (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -229,7 +239,7 @@ func TestTierString(t *testing.T) {
 }
 
 // naive elects by the words of the design, without any cleverness.
-func naive(nodes []Node, v VIP) Verdict {
+func naive(nodes []Node, v VIP) Result {
 	pick := func(nodes []Node) string {
 		routed := !slices.ContainsFunc(nodes, func(n Node) bool { return onSegment(n.Segments, v.IP) })
 		var left []Node
@@ -251,7 +261,7 @@ func naive(nodes []Node, v VIP) Verdict {
 		})
 		return best.Name
 	}
-	r := Verdict{Owner: pick(nodes)}
+	r := Result{Owner: pick(nodes)}
 	if r.Owner != "" {
 		rest := slices.Clone(nodes)
 		for i := range rest {

@@ -18,7 +18,7 @@ func Score(node string, ip netip.Addr) uint64 {
 	return score(hashString(node), hashAddr(ip))
 }
 
-// Outranks tells whether of two nodes that both take themselves for the owner of
+// Outranks reports whether of two nodes that both take themselves for the owner of
 // an address a is the one that keeps it: the one with the higher score, of equal
 // ones the lower name. It asks for no eligibility, because two nodes get into
 // this position only by seeing the others differently, and it is the one rule

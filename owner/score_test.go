@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestGolden holds the scores for ever: nodes of different releases must agree.
+// TestGolden holds the scores forever: nodes of different releases must agree.
 // A change of testdata/scores.txt is a change of protocol.
 func TestGolden(t *testing.T) {
 	f, err := os.Open("testdata/scores.txt")

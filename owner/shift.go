@@ -5,40 +5,40 @@ import (
 	"strings"
 )
 
-// Shift brings the verdicts of one poll up to another, at the cost of what has changed between the two.
-// It belongs to one goroutine.
+// Shift brings the results of one ranker up to those of another, at the cost of what has changed
+// between the two. It belongs to one goroutine.
 //
 //	owner and next in line   among those that became eligible   ->
 //	both still eligible      none has a higher score            as it was
 //	both still eligible      some have                          these go before
 //	one is not               -                                  elected anew
 type Shift struct {
-	from, to *Poll
-	changed  []string // nodes that are not the same in both, sorted
-	turnouts map[[2]*group]turnout
-	pair     [2]*group // of the last address
-	last     turnout   // of these; most addresses are like the one before
-	agrees   map[[2]*Scope]bool
+	from, to    *Ranker
+	changed     []string // nodes that are not the same in both, sorted
+	differences map[[2]*group]difference
+	pair        [2]*group  // of the last address
+	last        difference // of these; most addresses are like the one before
+	agrees      map[[2]*Scope]bool
 }
 
-// turnout is how two groups differ.
-type turnout struct {
+// difference is how two groups differ.
+type difference struct {
 	anew bool // every address is to be elected anew
-	came []seat
+	came []eligibleNode
 	left map[string]bool
 }
 
-// Since compares a poll with an earlier one.
-func (p *Poll) Since(before *Poll) *Shift {
+// Since compares a ranker with an earlier one.
+func (p *Ranker) Since(before *Ranker) *Shift {
 	return &Shift{
-		from: before, to: p, changed: differing(before.electorate.nodes, p.electorate.nodes),
-		turnouts: make(map[[2]*group]turnout), agrees: make(map[[2]*Scope]bool),
+		from: before, to: p, changed: differing(before.nodes.nodes, p.nodes.nodes),
+		differences: make(map[[2]*group]difference), agrees: make(map[[2]*Scope]bool),
 	}
 }
 
-// Elect is [Poll.Elect] of the later poll. The earlier one came to the verdict that is given, of the address as
-// it was then; a zero VIP means that there was none.
-func (s *Shift) Elect(v, before VIP, was Verdict) Verdict {
+// Elect is [Ranker.Elect] of the later ranker. The earlier one came to the result that is given, of
+// the address as it was then; a zero VIP means that there was none.
+func (s *Shift) Elect(v, before VIP, was Result) Result {
 	switch {
 	case v.IP != before.IP || v.Serving != before.Serving || !slices.EqualFunc(v.Local, before.Local, slices.Equal[[]string]):
 		return s.to.Elect(v)
@@ -46,36 +46,36 @@ func (s *Shift) Elect(v, before VIP, was Verdict) Verdict {
 		return s.local(v, before, was)
 	}
 	from, to := s.from.group(before), s.to.group(v)
-	t := s.turnout(from, to)
+	t := s.difference(from, to)
 	if t.anew || t.left[was.Owner] || t.left[was.Next] {
 		return to.elect(v.IP)
 	}
-	r := Verdict{Owner: was.Owner, Next: was.Next, Reason: to.reason}
+	r := Result{Owner: was.Owner, Next: was.Next, Reason: to.reason}
 	if len(t.came) > 0 {
 		r.challenge(v, t.came)
 	}
 	return r
 }
 
-// turnout compares two groups once.
-func (s *Shift) turnout(from, to *group) turnout {
+// difference compares two groups once.
+func (s *Shift) difference(from, to *group) difference {
 	pair := [2]*group{from, to}
 	if pair == s.pair {
 		return s.last
 	}
-	t, known := s.turnouts[pair]
+	t, known := s.differences[pair]
 	if !known {
 		t = compare(from, to)
-		s.turnouts[pair] = t
+		s.differences[pair] = t
 	}
 	s.pair, s.last = pair, t
 	return t
 }
 
 // challenge compares the owner and the next in line with others.
-func (r *Verdict) challenge(v VIP, others []seat) {
+func (r *Result) challenge(v VIP, others []eligibleNode) {
 	key := hashAddr(v.IP)
-	first, second := v.seat(r.Owner), v.seat(r.Next)
+	first, second := v.eligibleNode(r.Owner), v.eligibleNode(r.Next)
 	for _, o := range others {
 		switch {
 		case o.before(first, key):
@@ -87,20 +87,23 @@ func (r *Verdict) challenge(v VIP, others []seat) {
 	r.Owner, r.Next = first.name, second.name
 }
 
-// seat is that of an eligible node.
-func (v VIP) seat(name string) seat { return seat{hashString(name), name, v.Scope.weight(name)} }
+// eligibleNode is that of an eligible node.
+func (v VIP) eligibleNode(name string) eligibleNode {
+	return eligibleNode{hashString(name), name, v.Scope.weight(name)}
+}
 
-// compare finds out what has become of a group. Where fewer than two are eligible, others count as well.
-func compare(from, to *group) turnout {
-	if len(from.seats) < 2 || len(to.seats) < 2 {
-		return turnout{anew: true}
+// compare finds out what has become of a group. Where fewer than two are eligible, others count as
+// well.
+func compare(from, to *group) difference {
+	if len(from.eligible) < 2 || len(to.eligible) < 2 {
+		return difference{anew: true}
 	}
-	t := turnout{left: make(map[string]bool)}
-	had := make(map[seat]bool, len(from.seats))
-	for _, old := range from.seats {
+	t := difference{left: make(map[string]bool)}
+	had := make(map[eligibleNode]bool, len(from.eligible))
+	for _, old := range from.eligible {
 		had[old] = true
 	}
-	for _, now := range to.seats {
+	for _, now := range to.eligible {
 		if !had[now] {
 			t.came = append(t.came, now)
 		}
@@ -112,8 +115,8 @@ func compare(from, to *group) turnout {
 	return t
 }
 
-// local keeps the verdict of an address with local endpoints, unless a node with one has changed.
-func (s *Shift) local(v, before VIP, was Verdict) Verdict {
+// local keeps the result of an address with local endpoints, unless a node with one has changed.
+func (s *Shift) local(v, before VIP, was Result) Result {
 	touched := slices.ContainsFunc(s.changed, func(name string) bool {
 		_, has := slices.BinarySearch(v.Local[0], name)
 		return has
@@ -124,7 +127,7 @@ func (s *Shift) local(v, before VIP, was Verdict) Verdict {
 	return was
 }
 
-// agree tells whether two scopes say the same of all nodes that are the same.
+// agree reports whether two scopes say the same of all nodes that are the same.
 func (s *Shift) agree(a, b *Scope) bool {
 	if a == b {
 		return true
@@ -134,13 +137,13 @@ func (s *Shift) agree(a, b *Scope) bool {
 	}
 	same, known := s.agrees[[2]*Scope{a, b}]
 	if !known {
-		same = a.Rule == b.Rule && a.Any == b.Any && slices.Equal(s.steady(a.Nodes), s.steady(b.Nodes)) && s.weighAlike(a, b)
+		same = a.Rule == b.Rule && a.Nobody == b.Nobody && a.Elsewhere == b.Elsewhere && a.Any == b.Any && slices.Equal(s.steady(a.Nodes), s.steady(b.Nodes)) && s.weighAlike(a, b)
 		s.agrees[[2]*Scope{a, b}] = same
 	}
 	return same
 }
 
-// weighAlike tells whether two scopes give the same weights to all nodes that are the same.
+// weighAlike reports whether two scopes give the same weights to all nodes that are the same.
 func (s *Shift) weighAlike(a, b *Scope) bool {
 	for _, weights := range []map[string]int{a.Weights, b.Weights} {
 		for name := range weights {
@@ -161,7 +164,7 @@ func (s *Shift) steady(names []string) []string {
 }
 
 // differing names the nodes that are in only one of two sorted lists, or not the same in both.
-func differing(a, b []voter) []string {
+func differing(a, b []hashedNode) []string {
 	var names []string
 	for len(a) > 0 || len(b) > 0 {
 		order := 0

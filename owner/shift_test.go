@@ -13,8 +13,8 @@ import (
 	"github.com/starling-lb/starling/health"
 )
 
-// TestShift is the specification of what a change of the members does to one address. For it n2 outscores n3, and
-// n3 outscores n1.
+// TestShift is the specification of what a change of the members does to one address. For it n2
+// outscores n3, and n3 outscores n1.
 func TestShift(t *testing.T) {
 	three := []Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}}
 	serving := VIP{IP: ip, Serving: true}
@@ -22,96 +22,97 @@ func TestShift(t *testing.T) {
 		name          string
 		before, after []Node
 		was, now      VIP
-		want          Verdict
+		want          Result
 	}{
 		{
 			"nothing", three, three, serving, serving,
-			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
+			Result{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
 		}, {
 			"the owner left", three,
 			[]Node{three[0], three[2]},
 			serving, serving,
-			Verdict{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible"},
+			Result{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible"},
 		}, {
 			"the next in line left", three, three[:2], serving, serving,
-			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible"},
+			Result{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible"},
 		}, {
 			"another one left", three, three[1:], serving, serving,
-			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 2 eligible"},
+			Result{Owner: "n2", Next: "n3", Reason: "highest score of 2 eligible"},
 		}, {
 			"the best joined",
 			[]Node{three[0], three[2]},
 			three, serving, serving,
-			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
+			Result{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
 		}, {
 			"the second best joined", three[:2], three, serving, serving,
-			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
+			Result{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
 		}, {
 			"a worse one joined", three[1:], three, serving, serving,
-			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
+			Result{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
 		}, {
 			"the second one joined", three[:1], three[:2], serving, serving,
-			Verdict{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible"},
+			Result{Owner: "n2", Next: "n1", Reason: "highest score of 2 eligible"},
 		}, {
 			"the last one left", three[:1], nil, serving, serving,
-			Verdict{Code: health.NoReadyNode, Reason: "no node is ready"},
+			Result{Code: health.NoReadyNode, Reason: "no node is ready"},
 		}, {
 			"the first endpoint came", three, three,
 			VIP{IP: ip},
 			serving,
-			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
+			Result{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
 		}, {
 			"there was no such address", three, three,
 			VIP{},
 			serving,
-			Verdict{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
+			Result{Owner: "n2", Next: "n3", Reason: "highest score of 3 eligible"},
 		}, {
 			"its nodes became fewer", three, three,
 			VIP{IP: ip, Serving: true, Scope: &Scope{Rule: "the rule", Nodes: []string{"n1", "n2", "n3"}}},
 			VIP{IP: ip, Serving: true, Scope: &Scope{Rule: "the rule", Nodes: []string{"n1", "n3"}}},
-			Verdict{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible by the rule"},
+			Result{Owner: "n3", Next: "n1", Reason: "highest score of 2 eligible by the rule"},
 		}, {
 			"a local endpoint moved", three, three,
 			VIP{IP: ip, Serving: true, Local: [][]string{{"n2"}}},
 			VIP{IP: ip, Serving: true, Local: [][]string{{"n3"}}},
-			Verdict{Owner: "n3", Reason: "the only one with a local endpoint"},
+			Result{Owner: "n3", Reason: "the only one with a local endpoint"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			from, to := New(tt.before).Poll(), New(tt.after).Poll()
+			from, to := New(tt.before).Ranker(), New(tt.after).Ranker()
 			if diff := gocmp.Diff(tt.want, to.Since(from).Elect(tt.now, tt.was, from.Elect(tt.was))); diff != "" {
-				t.Errorf("verdict (-want +got):\n%s", diff)
+				t.Errorf("result (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestShiftAgainstNaive brings many addresses through a history of the members, their rules and their endpoints.
-// After each change every verdict is that of an election by the words of the design, with the reason of one anew.
+// TestShiftAgainstNaive brings many addresses through a history of the members, their rules and
+// their endpoints. After each change every result is that of an election by the words of the
+// design, with the reason of one anew.
 func TestShiftAgainstNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		nodes := drawNodes(t)
 		vips := drawVIPs(t, nodes)
-		poll, verdicts := New(nodes).Poll(), make([]Verdict, len(vips))
+		ranker, results := New(nodes).Ranker(), make([]Result, len(vips))
 		for i, v := range vips {
-			verdicts[i] = poll.Elect(v)
+			results[i] = ranker.Elect(v)
 		}
 		for range rapid.IntRange(1, 5).Draw(t, "changes") {
 			nodes = change(t, nodes)
 			before := vips
 			vips = changeVIPs(t, vips, nodes)
-			next := New(nodes).Poll()
-			shift := next.Since(poll)
+			next := New(nodes).Ranker()
+			shift := next.Since(ranker)
 			for i, v := range vips {
-				verdicts[i] = shift.Elect(v, before[i], verdicts[i])
-				if want := naive(nodes, v); verdicts[i].Owner != want.Owner || verdicts[i].Next != want.Next {
-					t.Fatalf("%+v: elected %q then %q, want %q then %q", v, verdicts[i].Owner, verdicts[i].Next, want.Owner, want.Next)
+				results[i] = shift.Elect(v, before[i], results[i])
+				if want := naive(nodes, v); results[i].Owner != want.Owner || results[i].Next != want.Next {
+					t.Fatalf("%+v: elected %q then %q, want %q then %q", v, results[i].Owner, results[i].Next, want.Owner, want.Next)
 				}
-				if want := New(nodes).Elect(v); verdicts[i] != want {
-					t.Fatalf("%+v: %+v, an election anew says %+v", v, verdicts[i], want)
+				if want := New(nodes).Elect(v); results[i] != want {
+					t.Fatalf("%+v: %+v, an election anew says %+v", v, results[i], want)
 				}
 			}
-			poll = next
+			ranker = next
 		}
 	})
 }
@@ -164,32 +165,32 @@ func changeVIPs(t *rapid.T, vips []VIP, nodes []Node) []VIP {
 	return vips
 }
 
-// TestShiftLooksAtWhatChanged: a node that nobody is interested in changes, and the groups of both polls are compared
-// once; after that no address is elected anew.
+// TestShiftLooksAtWhatChanged: a node that nobody is interested in changes, and the groups of both
+// rankers are compared once; after that no address is elected anew.
 func TestShiftLooksAtWhatChanged(t *testing.T) {
 	nodes := fleet(50)
-	from := New(nodes).Poll()
+	from := New(nodes).Ranker()
 	vips := many(200)
-	verdicts := make([]Verdict, len(vips))
+	results := make([]Result, len(vips))
 	for i, v := range vips {
-		verdicts[i] = from.Elect(v)
+		results[i] = from.Elect(v)
 	}
 	gone := nodes[7].Name
-	shift := New(slices.Delete(slices.Clone(nodes), 7, 8)).Poll().Since(from)
+	shift := New(slices.Delete(slices.Clone(nodes), 7, 8)).Ranker().Since(from)
 	moved, concerned := 0, 0
 	for i, v := range vips {
-		if verdicts[i].Owner == gone || verdicts[i].Next == gone {
+		if results[i].Owner == gone || results[i].Next == gone {
 			concerned++
 		}
-		if now := shift.Elect(v, v, verdicts[i]); now.Owner != verdicts[i].Owner || now.Next != verdicts[i].Next {
+		if now := shift.Elect(v, v, results[i]); now.Owner != results[i].Owner || now.Next != results[i].Next {
 			moved++
 		}
 	}
 	if moved != concerned || moved == 0 {
-		t.Errorf("%d verdicts changed, %d named the node that left", moved, concerned)
+		t.Errorf("%d results changed, %d named the node that left", moved, concerned)
 	}
-	if len(shift.turnouts) != 1 {
-		t.Errorf("%d comparisons of groups, want 1", len(shift.turnouts))
+	if len(shift.differences) != 1 {
+		t.Errorf("%d comparisons of groups, want 1", len(shift.differences))
 	}
 	if diff := gocmp.Diff([]string{gone}, shift.changed); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)
@@ -205,8 +206,9 @@ func many(count int) []VIP {
 	return vips
 }
 
-// BenchmarkElection is what 10,000 addresses cost among 1,000 members: all elected at once, after one member joined
-// and after one left. Half of the addresses have local endpoints in the rows that say so.
+// BenchmarkElection is what 10,000 addresses cost among 1,000 members: all elected at once, after
+// one member joined and after one left. Half of the addresses have local endpoints in the rows that
+// say so.
 func BenchmarkElection(b *testing.B) {
 	lan := netip.MustParsePrefix("198.18.0.0/16")
 	nodes := fleet(1000)
@@ -224,17 +226,17 @@ func BenchmarkElection(b *testing.B) {
 		}
 		b.Run("all at once"+suffix, func(b *testing.B) {
 			for b.Loop() {
-				electAll(all.Poll(), vips)
+				electAll(all.Ranker(), vips)
 			}
 		})
-		for what, change := range map[string][2]*Electorate{"join": {fewer, all}, "leave": {all, fewer}} {
+		for what, change := range map[string][2]*Nodes{"join": {fewer, all}, "leave": {all, fewer}} {
 			b.Run("one "+what+suffix, func(b *testing.B) {
-				from := change[0].Poll()
-				verdicts := electAll(from, vips)
+				from := change[0].Ranker()
+				results := electAll(from, vips)
 				for b.Loop() {
-					shift := change[1].Poll().Since(from)
+					shift := change[1].Ranker().Since(from)
 					for i, v := range vips {
-						shift.Elect(v, v, verdicts[i])
+						shift.Elect(v, v, results[i])
 					}
 				}
 			})
@@ -242,12 +244,12 @@ func BenchmarkElection(b *testing.B) {
 	}
 }
 
-func electAll(p *Poll, vips []VIP) []Verdict {
-	verdicts := make([]Verdict, len(vips))
+func electAll(p *Ranker, vips []VIP) []Result {
+	results := make([]Result, len(vips))
 	for i, v := range vips {
-		verdicts[i] = p.Elect(v)
+		results[i] = p.Elect(v)
 	}
-	return verdicts
+	return results
 }
 
 // localEndpoints are three nodes of the fleet, sorted.

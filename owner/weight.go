@@ -23,12 +23,14 @@ func (s *Scope) weight(node string) int {
 	return w
 }
 
-// above tells whether of two nodes with these scores and weights the first one goes before the second. It is the rule of
-// weighted rendezvous hashing: of the uniform draws u and v the first wins where -log(u)/w < -log(v)/x, so that
-// a node of weight 3 has three times the addresses of one of weight 1. Equal weights go by
-// the scores alone, as if there were none. Weight 0 goes behind all others.
+// above reports whether of two nodes with these scores and weights the first one goes before the
+// second. It is the rule of weighted rendezvous hashing: of the uniform draws u and v the first
+// wins where -log(u)/w < -log(v)/x, so that a node of weight 3 has three times the addresses of one
+// of weight 1. Equal weights go by the scores alone, as if there were none. Weight 0 goes behind
+// all others.
 //
-// The logarithm is taken in whole numbers: floating point differs between machines, and nodes must agree.
+// The logarithm is taken in whole numbers: floating point differs between machines, and nodes must
+// agree.
 func above(score uint64, weight int, other uint64, otherWeight int) bool {
 	switch {
 	case weight == otherWeight:
@@ -40,11 +42,12 @@ func above(score uint64, weight int, other uint64, otherWeight int) bool {
 	return a < b || a == b && score > other
 }
 
-// depthBits are those behind the point: with the 64 before it and the largest weight a product fits 64 bits.
+// depthBits are those behind the point: with the 64 before it and the largest weight a product fits
+// 64 bits.
 const depthBits = 48
 
-// depth is how far a score is below the highest one: 64 - log2(score+1), with depthBits behind the point. A higher score
-// is never deeper, since each step below keeps the order.
+// depth is how far a score is below the highest one: 64 - log2(score+1), with depthBits behind the
+// point. A higher score is never deeper, since each step below keeps the order.
 func depth(score uint64) uint64 {
 	if score == math.MaxUint64 {
 		return 0

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// exact compares by weight in numbers that are never rounded: -log(u)/w < -log(v)/x where u^x > v^w. It returns 1 if the
-// first goes before the second, 0 if they are equal.
+// exact compares by weight in numbers that are never rounded: -log(u)/w < -log(v)/x where u^x >
+// v^w. It returns 1 if the first goes before the second, 0 if they are equal.
 func exact(score uint64, weight int, other uint64, otherWeight int) int {
 	if weight == 0 || otherWeight == 0 {
 		if weight == otherWeight {
@@ -40,7 +40,8 @@ func TestAbove(t *testing.T) {
 	})
 }
 
-// TestDepthKeepsTheOrder: rounding never lets a higher score be deeper, which makes the order of nodes one.
+// TestDepthKeepsTheOrder: rounding never lets a higher score be deeper, which makes the order of
+// nodes one.
 func TestDepthKeepsTheOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := rapid.Uint64().Draw(t, "score")
@@ -54,7 +55,7 @@ func TestDepthKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// TestGoldenDepths holds the comparison by weight for ever, as testdata/scores.txt holds the scores.
+// TestGoldenDepths holds the comparison by weight forever, as testdata/scores.txt holds the scores.
 func TestGoldenDepths(t *testing.T) {
 	f, err := os.Open("testdata/depths.txt")
 	if err != nil {
@@ -84,14 +85,14 @@ func TestGoldenDepths(t *testing.T) {
 	}
 }
 
-// TestSpreadByWeight: addresses are shared as the weights are, within five standard deviations, and a node of weight 0 has
-// none.
+// TestSpreadByWeight: addresses are shared as the weights are, within five standard deviations, and
+// a node of weight 0 has none.
 func TestSpreadByWeight(t *testing.T) {
 	weights := map[string]int{"node-1": 0, "node-2": 2, "node-3": 7}
 	scope := &Scope{Any: true, Weights: weights}
 	vips := many(20000)
 	count := map[string]int{}
-	p := New(fleet(4)).Poll()
+	p := New(fleet(4)).Ranker()
 	for _, v := range vips {
 		v.Scope = scope
 		count[p.Elect(v).Owner]++
@@ -104,14 +105,14 @@ func TestSpreadByWeight(t *testing.T) {
 	}
 }
 
-// TestWeightsAlike: weights that are all the same change no verdict but its words.
+// TestWeightsAlike: weights that are all the same change no result but its words.
 func TestWeightsAlike(t *testing.T) {
 	nodes := fleet(9)
 	alike := &Scope{Any: true, Weights: map[string]int{}}
 	for _, n := range nodes {
 		alike.Weights[n.Name] = 30
 	}
-	p := New(nodes).Poll()
+	p := New(nodes).Ranker()
 	for _, v := range many(500) {
 		plain := p.Elect(v)
 		v.Scope = alike

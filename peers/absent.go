@@ -1,7 +1,6 @@
 package peers
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -41,20 +40,20 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 	return true
 }
 
-// fails reports whether a peer does not forward, so that it keeps no addresses while its speaker is away.
+// fails reports whether a peer does not forward, so that it keeps no addresses while its speaker is
+// away.
 func (p *Peers) fails(q *Peer, now time.Time) bool {
 	said := p.dropped(q.Name, now)
 	if len(said) == 0 {
 		return false
 	}
-	d := said[0]
-	q.Reason = fmt.Sprintf("its speaker is away, and it does not forward: %s was not answered through it, and %s had it answered through %s", d.At, d.By, d.Other)
+	q.Reason = "its speaker is away, and " + said[0].reason()
 	return true
 }
 
-// begins is the absence of a peer that begins now; nil: it does not. Of one that this process has never
-// known otherwise, others say so, or an earlier process did. Of all others say so while this process was
-// stopped a moment ago: an absence that it learns of only now may be over for them.
+// begins is the absence of a peer that begins now; nil: it does not. Of one that this process has
+// never known otherwise, others say so, or an earlier process did. Of all others say so while this
+// process was stopped a moment ago: an absence that it learns of only now may be over for them.
 func (p *Peers) begins(m *Member, now time.Time) *absence {
 	if !p.mayBeAbsent(m) {
 		return nil
@@ -71,8 +70,8 @@ func (p *Peers) begins(m *Member, now time.Time) *absence {
 	return &absence{since: now, grace: m.Grace, word: word, hearsay: true}
 }
 
-// mayBeAbsent reports whether all others are sure to keep the addresses of a peer for it. What they go
-// by, they all know alike by gossip.
+// mayBeAbsent reports whether all others are sure to keep the addresses of a peer for it. What they
+// go by, they all know alike by gossip.
 func (p *Peers) mayBeAbsent(m *Member) bool {
 	if p.cfg.Pace <= 0 || m.Grace <= 0 || len(m.MACs) == 0 {
 		return false
@@ -101,7 +100,7 @@ func (p *Peers) noteMoves(list []Peer, now time.Time) {
 		switch moved := slices.ContainsFunc(list, func(q Peer) bool { return q.Name == was.Name && !q.State.Owns() }); {
 		case !moved:
 		case len(p.dropped(was.Name, now)) > 0:
-			p.note(was.Name, Failed)
+			p.note(was.Name, p.dropped(was.Name, now)[0].what())
 		case p.lost[was.Name].IsZero():
 			p.note(was.Name, Late)
 		default:
@@ -110,7 +109,7 @@ func (p *Peers) noteMoves(list []Peer, now time.Time) {
 	}
 }
 
-// remember notes who could be absent from now on, and who is so no more.
+// remember notes which peers could be absent from now on, and which are no longer absent.
 func (p *Peers) remember(list []Peer) {
 	was := p.absences
 	p.ready, p.absences = make(map[string]*Word, len(list)), make(map[string]*absence)
@@ -134,8 +133,8 @@ func (p *Peers) held() bool {
 	return m != nil && m.Missed
 }
 
-// kept reports whether no other node can have taken the addresses of this one while its speaker was away.
-// What an earlier process knew tells that for the beginning of this one alone.
+// kept reports whether no other node can have taken the addresses of this one while its speaker was
+// away. What an earlier process knew tells that for the beginning of this one alone.
 func (p *Peers) kept() bool {
 	m := p.member(p.self)
 	return m != nil && (m.Missed || m.Recalled && !p.hold.begun)

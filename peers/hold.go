@@ -13,19 +13,21 @@ const Never = time.Duration(math.MaxInt64)
 // uncordoned stands for the time when a node will be.
 var uncordoned = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// hold tells whether this node has come back a moment ago: its speaker was started, its link or its
-// process came to life again, or it was cut off and is not any more. A returning node may own what
-// nobody else may, but of all others it goes behind those that are steady. If there is none the
-// hold is over at once, so that a cluster that boots does not wait, and where those that are steady have
-// come back recently as well it is short. It is over when somebody asks for that after it began.
+// hold reports whether this node has come back a moment ago: its speaker was started, its link or
+// its process came to life again, or it was cut off and is not any more. A returning node may own
+// what nobody else may, but of all others it goes behind those that are steady. If there is none
+// the hold is over at once, so that a cluster that boots does not wait, and where those that are
+// steady have come back recently as well it is short. It is over when somebody asks for that after
+// it began.
 //
-// Of a node that is cordoned the hold goes on until it is not: it is about to go again, and each move ends
-// connections.
+// The hold of a cordoned node goes on until it is uncordoned: it is about to go again, and each
+// move ends connections.
 //
 // Each further return within a while doubles the hold, up to a maximum: what took the node away
 // may come again, and each return moves addresses.
 //
-// A process that takes over from one that was held, and whose addresses were kept for it, is held on.
+// A process that takes over from one that was held, and whose addresses were kept for it, is held
+// on.
 type hold struct {
 	Return
 	times   *Timing
@@ -66,8 +68,8 @@ type status struct {
 	cordon bool   // see Self.Cordoned
 }
 
-// returning judges anew. The second result reports whether this is a new return, the third whether a hold ends
-// before its time.
+// returning judges anew. The second result reports whether this is a new return, the third whether
+// a hold ends before its time.
 func (h *hold) returning(now time.Time, s status) (returning, fresh, over bool) {
 	was, begins := h.Until, s.fit && !h.fit
 	if fresh = begins && !s.kept; fresh {
@@ -105,7 +107,8 @@ func (h *hold) wait(held, cordoned bool) {
 	}
 }
 
-// ended reports whether somebody has asked for the end of the hold since it began: with another value than there was then.
+// ended reports whether somebody has asked for the end of the hold since it began: with another
+// value than there was then.
 func (h *hold) ended(s status) bool {
 	if s.synced && !h.asked {
 		h.Asked, h.asked = s.asked, true
@@ -113,7 +116,8 @@ func (h *hold) ended(s status) bool {
 	return s.synced && s.asked != "" && s.asked != h.Asked
 }
 
-// recent reports whether this node has come back a moment ago, held or not, and until when that is so.
+// recent reports whether this node has come back a moment ago, held or not, and until when that is
+// so.
 func (h *hold) recent(now time.Time) (until time.Time, recent bool) {
 	until = h.At.Add(h.times.Recent)
 	return until, h.here && now.Before(until)
@@ -128,9 +132,9 @@ func (h *hold) length() time.Duration {
 	return min(h.times.Hold<<min(max(h.Count, 0), 10), most)
 }
 
-// cutOff reports whether this node is cut off: all others are dead, at least so many. A link may be broken where the
-// kernel does not see it, behind the switch; the end of that is a return as well. Until somebody is
-// heard again it stays so, because who is dead for long is forgotten.
+// cutOff reports whether this node is cut off: all others are dead, at least so many. A link may be
+// broken where the kernel does not see it, behind the switch; the end of that is a return as well.
+// Until somebody is heard again it stays so, because who is dead for long is forgotten.
 func cutOff(peers []Peer, was bool, least int) bool {
 	dead := 0
 	for i := range peers {

@@ -86,8 +86,8 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestHoldOutlivesTheProcess: a speaker that was started again and again is held for longer each time; a clock that
-// was set back, and garbage in the file, do no harm.
+// TestHoldOutlivesTheProcess: a speaker that was started again and again is held for longer each
+// time; a clock that was set back, and garbage in the file, do no harm.
 func TestHoldOutlivesTheProcess(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -126,8 +126,8 @@ func TestHoldOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-// TestHoldLengths: the first hold is as long as was asked for, and further ones are never shorter, nor longer than a minute
-// because of that.
+// TestHoldLengths: the first hold is as long as was asked for, and further ones are never shorter,
+// nor longer than a minute because of that.
 func TestHoldLengths(t *testing.T) {
 	for _, tt := range []struct {
 		hold time.Duration
@@ -151,7 +151,8 @@ func TestHoldLengths(t *testing.T) {
 	}
 }
 
-// TestHoldGoesOn in a process that takes over from one that was held, if the addresses were kept for it.
+// TestHoldGoesOn in a process that takes over from one that was held, if the addresses were kept
+// for it.
 func TestHoldGoesOn(t *testing.T) {
 	const hour = time.Hour
 	for _, tt := range []struct {
@@ -193,7 +194,8 @@ func TestHoldGoesOn(t *testing.T) {
 	}
 }
 
-// TestHoldWhileCordoned: a hold that has begun goes on while the node is cordoned, and no other begins.
+// TestHoldWhileCordoned: a hold that has begun goes on while the node is cordoned, and no other
+// begins.
 func TestHoldWhileCordoned(t *testing.T) {
 	type look struct {
 		at     time.Duration
@@ -234,8 +236,8 @@ func TestHoldWhileCordoned(t *testing.T) {
 	}
 }
 
-// TestHoldEndsByHand: another value than there was when the hold began ends it. What is not known yet is no value, and
-// neither is none.
+// TestHoldEndsByHand: another value than there was when the hold began ends it. What is not known
+// yet is no value, and neither is none.
 func TestHoldEndsByHand(t *testing.T) {
 	type look struct {
 		asked  string

@@ -55,8 +55,8 @@ func (r *rig) row(q *Peer) int {
 
 func (r *rig) aliveRow(q *Peer, m *Member) int {
 	hosts := r.hostProbes(m)
-	speakers := r.verdictOf(speakerProbes(m.MACs))
-	switch silent := len(hosts) > 0 && r.verdictOf(hosts) == silent; {
+	speakers := r.watchResultOf(speakerProbes(m.MACs))
+	switch silent := len(hosts) > 0 && r.watchResultOf(hosts) == silent; {
 	case silent && speakers == present:
 		return 4
 	case q.Suspect:
@@ -65,7 +65,8 @@ func (r *rig) aliveRow(q *Peer, m *Member) int {
 	return 1
 }
 
-// TestEveryRowHasATranscript: each row of the table in the package comment happens in some transcript.
+// TestEveryRowHasATranscript: each row of the table in the package comment happens in some
+// transcript.
 func TestEveryRowHasATranscript(t *testing.T) {
 	const rows = 17
 	seen := map[int]string{}

@@ -9,14 +9,17 @@ import (
 	"github.com/starling-lb/starling/probe"
 )
 
-// Message goes directly to a peer, once, and may be lost. Of kind Suspect it is Refute where About and
-// By are the same, by a peer that was suspected.
+// Message goes directly to a peer, once, and may be lost. Of kind Suspect it is Refute where About
+// and By are the same, by a peer that was suspected.
 type Message struct {
 	About, By string
 	To        string // "" is every peer. It is not part of what is sent.
 	Kind      Kind
-	At        netip.AddrPort // of Drops: what About did not forward, and By had answered through Other
-	Other     string
+	// At, of Drops, is what About did not forward, and By had answered through Other. Without
+	// Other, which is said of absent peers alone, it is where the kube-proxy of About is not any
+	// more; not valid: nothing of About can be tested.
+	At    netip.AddrPort
+	Other string
 }
 
 // Kind is what a message says.
@@ -29,8 +32,8 @@ const (
 	Forwards      // the end of that
 )
 
-// accusation is the time in which others suspect this node.
-type accusation struct {
+// ownSuspicion is the time in which others suspect this node.
+type ownSuspicion struct {
 	first, last time.Time
 	healed      bool // everything was announced again because of it
 }
@@ -58,7 +61,7 @@ func (p *Peers) hear(m Message, now time.Time) bool {
 	}
 	if m.About == p.self {
 		p.out.Messages = append(p.out.Messages, Message{About: p.self, By: p.self})
-		p.accuse(m.By, now)
+		p.suspectedBy(m.By, now)
 		return true
 	}
 	by := p.suspected[m.About]
@@ -75,25 +78,25 @@ func (p *Peers) hear(m Message, now time.Time) bool {
 	return fresh
 }
 
-// gone reports whether a peer takes no part for this node. Who suspects it may still keep its addresses
-// for it, and hears that this node agrees.
+// gone reports whether a peer takes no part for this node. Who suspects it may still keep its
+// addresses for it, and hears that this node agrees.
 func (p *Peers) gone(name string) bool {
 	return slices.ContainsFunc(p.last.Peers, func(q Peer) bool { return q.Name == name && !q.State.Owns() })
 }
 
-// accuse notes that others suspect this node. When they go on after Refute, some of them may have
-// believed in its death, and told neighbors of another owner: everything is announced again, once
-// for each such time.
-func (p *Peers) accuse(by string, now time.Time) {
-	a := &p.accused
+// suspectedBy notes that others suspect this node. When they go on after Refute, some of them may
+// have believed in its death, and told neighbors of another owner: everything is announced again,
+// once for each such time.
+func (p *Peers) suspectedBy(by string, now time.Time) {
+	a := &p.ownSuspicion
 	if now.Sub(a.last) >= p.cfg.Timing.SuspectMemory {
-		*a = accusation{first: now}
+		*a = ownSuspicion{first: now}
 	}
 	a.last = now
 	if !a.healed && now.Sub(a.first) >= p.cfg.Timing.FirstSuspect {
 		a.healed = true
 		p.heals++
-		p.note(by, Accused)
+		p.note(by, SuspectsUs)
 	}
 }
 
@@ -128,7 +131,9 @@ func (p *Peers) hostWatch(list []Peer, now time.Time) (probes, closely []probe.Q
 		away := q.State == Absent
 		watched := p.watchHost(q, m, now)
 		q.Silent = p.suspicions[m.Name] != nil
-		for _, x := range append(watched, p.confirm(q, m, list, now)...) {
+		confirmed := p.confirm(q, m, list, now)
+		q.KernelSilent = q.State == Alive && !q.Suspect && len(watched) > 0 && watched[0].Host && p.watchResultOf(watched) == silent
+		for _, x := range append(watched, confirmed...) {
 			if away && x.Host {
 				closely = append(closely, x)
 			} else {
@@ -140,8 +145,8 @@ func (p *Peers) hostWatch(list []Peer, now time.Time) (probes, closely []probe.Q
 }
 
 // watchHost probes a host that this node watches; its speaker, where it is not known by which
-// address. A host that replied before and misses some probes makes this node suspect the peer, and if
-// the speaker is away one that never replied, or that cannot be asked, does so as well.
+// address. A host that replied before and misses some probes makes this node suspect the peer, and
+// if the speaker is away one that never replied, or that cannot be asked, does so as well.
 func (p *Peers) watchHost(q *Peer, m *Member, now time.Time) (probes []probe.Question) {
 	if !slices.Contains(p.watches, m.Name) {
 		delete(p.suspicions, m.Name)
@@ -164,7 +169,7 @@ func (p *Peers) watchHost(q *Peer, m *Member, now time.Time) (probes []probe.Que
 		s = &suspicion{since: now, next: now}
 		p.suspicions[m.Name] = s
 	}
-	if p.verdictOf(replied) == silent && !s.silent {
+	if p.watchResultOf(replied) == silent && !s.silent {
 		s.silent = true
 		p.note(m.Name, Silent)
 	}
@@ -193,7 +198,7 @@ func (p *Peers) confirm(q *Peer, m *Member, list []Peer, now time.Time) (probes 
 			probes = append(probes, speakerProbes(m.MACs)...)
 		}
 	}
-	heard := p.verdictOf(probes)
+	heard := p.watchResultOf(probes)
 	if q.State == Absent && heard == present && since.IsZero() {
 		p.vouch(m, probes, now)
 	}
@@ -230,8 +235,8 @@ func (p *Peers) confirm(q *Peer, m *Member, list []Peer, now time.Time) (probes 
 	return probes
 }
 
-// agree tells those that suspect a peer that this node believes in its death. Of the three that watch a
-// host two may be dead as well, and the third would wait for somebody who agrees.
+// agree tells those that suspect a peer that this node believes in its death. Of the three that
+// watch a host two may be dead as well, and the third would wait for somebody who agrees.
 func (p *Peers) agree(name string) {
 	if s := p.suspicions[name]; s != nil && s.sent > 0 {
 		return // every peer knows it
@@ -241,9 +246,9 @@ func (p *Peers) agree(name string) {
 	}
 }
 
-// revives reports whether a peer that this node took for dead by the host watch is not. The host of one
-// that is absent may have booted anew when it is heard after a while.
-func (p *Peers) revives(q *Peer, heard verdict, since, now time.Time) bool {
+// revives reports whether a peer that this node took for dead by the host watch is not. The host of
+// one that is absent may have booted anew when it is heard after a while.
+func (p *Peers) revives(q *Peer, heard watchResult, since, now time.Time) bool {
 	refuted := p.refuted[q.Name]
 	switch {
 	case !refuted.IsZero() && !refuted.Before(since):
@@ -255,7 +260,8 @@ func (p *Peers) revives(q *Peer, heard verdict, since, now time.Time) bool {
 }
 
 // alone reports whether the host of an absent peer was silent for so long that no other node need
-// agree: a message may be lost, and gossip, which finds out about others in the end, knows nothing of it.
+// agree: a message may be lost, and gossip, which finds out about others in the end, knows nothing
+// of it.
 func (p *Peers) alone(q *Peer, s *suspicion, now time.Time) bool {
 	if q.State != Absent || s == nil || !s.silent || s.refuted {
 		return false
@@ -267,8 +273,8 @@ func (p *Peers) alone(q *Peer, s *suspicion, now time.Time) bool {
 	return !now.Before(end)
 }
 
-// vouch says in the name of an absent peer that its host is there, which it cannot do itself: others
-// suspect it, and this node, which watches it, has had a reply since then.
+// vouch says in the name of an absent peer that its host is there, which it cannot do itself:
+// others suspect it, and this node, which watches it, has had a reply since then.
 func (p *Peers) vouch(m *Member, probes []probe.Question, now time.Time) {
 	var last time.Time
 	for _, at := range p.suspected[m.Name] {
@@ -290,7 +296,7 @@ func (p *Peers) vouch(m *Member, probes []probe.Question, now time.Time) {
 // believed reports whether own probes and the suspicion of others make a death: near says whether
 // the suspect has a network in common with this node, and fellows how many others have one with it,
 // this node included.
-func (p *Peers) believed(own verdict, near bool, witnesses, fellows int) bool {
+func (p *Peers) believed(own watchResult, near bool, witnesses, fellows int) bool {
 	if !near {
 		return witnesses >= 2 && !p.without(TwoAgree)
 	}

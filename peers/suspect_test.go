@@ -5,7 +5,7 @@ import "testing"
 func TestBelieved(t *testing.T) {
 	for _, tt := range []struct {
 		name               string
-		own                verdict
+		own                watchResult
 		near               bool
 		witnesses, fellows int
 		want               bool

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -15,7 +16,8 @@ type drop struct {
 // hearTester takes what a tester, which this node may be itself, says of a node. It reports whether
 // something follows from it.
 func (p *Peers) hearTester(m Message, now time.Time) bool {
-	if m.By == m.About || !p.knows(m.By) || !p.knows(m.About) {
+	ofAbsent := m.Kind == Drops && m.Other == ""
+	if m.By == m.About || !p.knows(m.By) || !p.knows(m.About) || ofAbsent && m.About == p.self {
 		return false
 	}
 	by := p.drops[m.About]
@@ -32,11 +34,30 @@ func (p *Peers) hearTester(m Message, now time.Time) bool {
 	return !said || was.At != m.At || was.Other != m.Other
 }
 
+// reason is what is wrong with the node, in words.
+func (m *Message) reason() string {
+	switch {
+	case m.Other != "":
+		return fmt.Sprintf("it does not forward: %s was not answered through it, and %s had it answered through %s", m.At, m.By, m.Other)
+	case m.At.IsValid():
+		return fmt.Sprintf("so is its kube-proxy: %s found nobody at %s", m.By, m.At)
+	}
+	return "nobody can test whether it forwards"
+}
+
+// what is what becomes of an absence that ends with the message.
+func (m *Message) what() What {
+	if m.Other == "" && !m.At.IsValid() {
+		return Untested
+	}
+	return Failed
+}
+
 // knows reports whether a name is this node's or that of a peer of gossip.
 func (p *Peers) knows(name string) bool { return name == p.self || p.member(name) != nil }
 
-// dropped are the messages of those who say that a node does not forward, sorted by tester. What is not said
-// again for a while is forgotten.
+// dropped are the messages of those who say that a node does not forward, sorted by tester. What is
+// not said again for a while is forgotten.
 func (p *Peers) dropped(name string, now time.Time) (out []Message) {
 	for _, by := range slices.Sorted(maps.Keys(p.drops[name])) {
 		d := p.drops[name][by]

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,11 +12,12 @@ import (
 	"time"
 
 	"github.com/starling-lb/starling/probe"
+	"github.com/starling-lb/starling/transcript"
 	"github.com/starling-lb/starling/wake"
 )
 
-// TestTranscripts runs the transcripts of testdata, which read as the protocol: a line that begins with
-// > is an event, the lines below it are what followed. UPDATE_TRANSCRIPTS=1 writes them anew.
+// TestTranscripts runs the transcripts of testdata, which read as the protocol: a line that begins
+// with > is an event, the lines below it are what followed. UPDATE_TRANSCRIPTS=1 writes them anew.
 //
 //	> self [fit] [only] [networks=none] [asked=TEXT]   what n1, this node, is
 //	> hold never                          how long n1 lets others go first
@@ -29,34 +28,13 @@ import (
 //	                                      proves its name, n5=speaker+as:n6+named another one than its own
 //	> suspect n2 by n3, > refute n2       messages of others
 //	> drops n2 by n3, > forwards n2 by n3 messages of testers, which may be n1; 198.18.64.1:80 by n4 was answered
+//	> bare n2 by n3, > untested n2 by n3  the same: its kube-proxy is gone, or nothing of it can be tested
 //	> stopped 2s                          the process did not run
 //	> run 300ms                           time passes
 //
 // nX is at 198.18.0.X and 02:00:00:00:00:0X on the network of n1, at 192.0.2.X with the word "far".
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("transcripts: %v, %v", files, err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := replay(t, string(want))
-			if got == string(want) {
-				return
-			}
-			if os.Getenv("UPDATE_TRANSCRIPTS") != "" {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			t.Errorf("the transcript is not what happens:\n%s", got)
-		})
-	}
+	transcript.Compare(t, replay)
 }
 
 // replay runs the events of a transcript, and returns it with what follows from them.
@@ -178,6 +156,10 @@ func (r *rig) do(words []string) error {
 		r.Step(Message{About: words[1], By: words[1]}, r.now)
 	case "drops":
 		r.Step(Message{Kind: Drops, About: words[1], By: words[3], At: netip.MustParseAddrPort("198.18.64.1:80"), Other: "n4"}, r.now)
+	case "bare":
+		r.Step(Message{Kind: Drops, About: words[1], By: words[3], At: netip.MustParseAddrPort("198.18.0.2:10256")}, r.now)
+	case "untested":
+		r.Step(Message{Kind: Drops, About: words[1], By: words[3]}, r.now)
 	case "forwards":
 		r.Step(Message{Kind: Forwards, About: words[1], By: words[3]}, r.now)
 	case "stopped":
@@ -370,6 +352,9 @@ func (r *rig) writeStates() {
 		now := string(q.State)
 		if q.Suspect && q.State == Alive {
 			now += ", suspect"
+		}
+		if q.KernelSilent {
+			now += ", its kernel silent"
 		}
 		if q.Reason != "" {
 			now += ": " + q.Reason

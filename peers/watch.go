@@ -44,9 +44,10 @@ func Share(a, b []netip.Prefix) bool {
 	return slices.ContainsFunc(a, func(p netip.Prefix) bool { return slices.Contains(b, p) })
 }
 
-// fellows counts the nodes that have a network in common with a peer and may agree that it has died, this one
-// included. If gossip loses it as well, who is cut off from all others may believe that alone. Of one that is
-// absent gossip knows nothing: those that gossip does not reach count as well, since they may hear its host.
+// fellows counts the nodes that have a network in common with a peer and may agree that it has
+// died, this one included. If gossip loses it as well, who is cut off from all others may believe
+// that alone. Of one that is absent gossip knows nothing: those that gossip does not reach count as
+// well, since they may hear its host.
 func (p *Peers) fellows(q *Peer, m *Member, list []Peer) int {
 	n := 0
 	if Share(p.me.Networks, m.Networks) {
@@ -89,8 +90,8 @@ func (p *Peers) withAbsent(list []Peer) []Member {
 	return members
 }
 
-// watchedAbsent are the absent peers whose hosts this node watches, sorted, but for those that it knows
-// from others alone: nodes must not go on believing something because of each other.
+// watchedAbsent are the absent peers whose hosts this node watches, sorted, but for those that it
+// knows from others alone: nodes must not go on believing something because of each other.
 func (p *Peers) watchedAbsent(list []Peer) (names []string) {
 	for i := range list {
 		q := &list[i]
@@ -101,7 +102,7 @@ func (p *Peers) watchedAbsent(list []Peer) (names []string) {
 	return names
 }
 
-// asker is who asks a question: hosts of absent peers are watched more closely.
+// asker is the one that asks a question: hosts of absent peers are watched more closely.
 func (p *Peers) asker(x probe.Question) *probe.Asker {
 	if p.close.Asks(x) {
 		return p.close
@@ -149,18 +150,18 @@ func speakerProbes(macs []string) []probe.Question {
 	return r
 }
 
-// verdict of several probes to one node.
-type verdict uint8
+// watchResult of several probes to one node.
+type watchResult uint8
 
 const (
-	open    verdict = iota // nothing is certain yet
-	silent                 // nobody replies
-	present                // somebody does
+	open    watchResult = iota // nothing is certain yet
+	silent                     // nobody replies
+	present                    // somebody does
 )
 
-// verdictOf sums up the answers to probes: one reply is enough to be present, and all must be
+// watchResultOf sums up the answers to probes: one reply is enough to be present, and all must be
 // silent for silence.
-func (p *Peers) verdictOf(probes []probe.Question) verdict {
+func (p *Peers) watchResultOf(probes []probe.Question) watchResult {
 	mute := 0
 	for _, x := range probes {
 		switch a := p.answer(x); {

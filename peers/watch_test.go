@@ -166,8 +166,8 @@ func TestVerdictOf(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		of   []string // "": not asked yet
-		want verdict
-		once verdict // of those alone that were ever answered
+		want watchResult
+		once watchResult // of those alone that were ever answered
 	}{
 		{"no question", nil, open, open},
 		{"not asked yet", []string{""}, open, open},
@@ -190,10 +190,10 @@ func TestVerdictOf(t *testing.T) {
 			}
 			wireSays(p, wire)
 			before := slices.Clone(questions)
-			if got := p.verdictOf(questions); got != tt.want {
+			if got := p.watchResultOf(questions); got != tt.want {
 				t.Errorf("%v, want %v", got, tt.want)
 			}
-			if got := p.verdictOf(p.replied(questions)); got != tt.once {
+			if got := p.watchResultOf(p.replied(questions)); got != tt.once {
 				t.Errorf("of those answered once: %v, want %v", got, tt.once)
 			}
 			if !slices.Equal(before, questions) {
@@ -203,8 +203,8 @@ func TestVerdictOf(t *testing.T) {
 	}
 }
 
-// TestForgetsWhoIsGone: nothing is kept about a peer that gossip has forgotten, so memory does not grow
-// with the names that a cluster had.
+// TestForgetsWhoIsGone: nothing is kept about a peer that gossip has forgotten, so memory does not
+// grow with the names that a cluster had.
 func TestForgetsWhoIsGone(t *testing.T) {
 	var last *Peers
 	replayed(t, `> grace 1s

@@ -17,8 +17,8 @@ type Answer struct {
 	Silent bool
 }
 
-// inquiry is one question that is asked again and again.
-type inquiry struct {
+// asked is one question that is asked again and again.
+type asked struct {
 	Answer
 	misses int       // questions in a row without a reply
 	due    time.Time // when to ask next, or to judge
@@ -27,13 +27,13 @@ type inquiry struct {
 // Asker asks a set of questions at the pace of their kinds. It is a plain value of time.
 type Asker struct {
 	rhythms Rhythms
-	open    map[Question]*inquiry
+	open    map[Question]*asked
 	owners  int       // of them, those of kind Owner
 	next    time.Time // not later than any of them is due; zero: there is none
 }
 
 // NewAsker makes an Asker without questions.
-func NewAsker(r Rhythms) *Asker { return &Asker{rhythms: r, open: make(map[Question]*inquiry)} }
+func NewAsker(r Rhythms) *Asker { return &Asker{rhythms: r, open: make(map[Question]*asked)} }
 
 // Set makes ask all questions that are asked, and reports whether there are new ones, which are due
 // at once. The pace lies between two questions to a host that replies.
@@ -57,7 +57,7 @@ func (a *Asker) Add(q Question, now time.Time) (fresh bool) {
 	if a.open[q] != nil {
 		return false
 	}
-	a.open[q] = &inquiry{Answer: Answer{Asked: now}, due: now}
+	a.open[q] = &asked{Answer: Answer{Asked: now}, due: now}
 	a.next = wake.Earlier(a.next, now)
 	if q.Kind() == Owner {
 		a.owners++
@@ -68,7 +68,7 @@ func (a *Asker) Add(q Question, now time.Time) (fresh bool) {
 // Again begins anew with a question to a station that is silent, and of which something was heard.
 func (a *Asker) Again(q Question, now time.Time) {
 	if i := a.open[q]; i != nil && i.Silent {
-		*i = inquiry{Answer: Answer{Asked: now}, due: now}
+		*i = asked{Answer: Answer{Asked: now}, due: now}
 		a.next = wake.Earlier(a.next, now)
 	}
 }
@@ -100,7 +100,7 @@ func (a *Asker) Doubts(q Question) bool {
 }
 
 // doubtful leaves out the last question, whose reply may be on its way.
-func (a *Asker) doubtful(k Kind, i *inquiry) bool {
+func (a *Asker) doubtful(k Kind, i *asked) bool {
 	doubt := a.rhythms.of(k).Known.Doubt
 	return doubt > 0 && !i.Last.IsZero() && i.misses > doubt
 }
@@ -158,7 +158,7 @@ func (a *Asker) Answers() map[Question]Answer {
 }
 
 // pace is how a question is asked as long as it is not answered.
-func (a *Asker) pace(k Kind, i *inquiry) Pace {
+func (a *Asker) pace(k Kind, i *asked) Pace {
 	if r := a.rhythms.of(k); !i.Last.IsZero() {
 		return r.Known
 	}
@@ -174,11 +174,9 @@ func (a *Asker) steady(k Kind) time.Duration {
 }
 
 // pause is the time from a question without a reply to the next one.
-func (a *Asker) pause(k Kind, i *inquiry) time.Duration {
+func (a *Asker) pause(k Kind, i *asked) time.Duration {
 	p, known := a.pace(k, i), !i.Last.IsZero()
 	switch {
-	case k == Discover && i.misses > a.rhythms.Calls:
-		return a.rhythms.SilentMax
 	case i.misses > p.Tries && !(k == Owner && known):
 		return min(p.Silent*time.Duration(max(1, a.crowd(k)/a.rhythms.Flood)), a.rhythms.SilentMax)
 	case i.misses > p.Tries: // frames may have been lost, and who asks does not ask for long

@@ -38,7 +38,7 @@ func asking(ask ...Question) *Asker {
 	return a
 }
 
-// script runs inquiries over time: whoever is asked answers at once while
+// script runs questions over time: whoever is asked answers at once while
 // answers says so. It returns one line for each question and each new verdict.
 func script(q *Asker, from, to time.Time, answers func(Question, time.Time) bool) (out []string) {
 	for now := from; ; {
@@ -65,7 +65,7 @@ func script(q *Asker, from, to time.Time, answers func(Question, time.Time) bool
 func never(Question, time.Time) bool  { return false }
 func always(Question, time.Time) bool { return true }
 
-func TestInquiryPace(t *testing.T) {
+func TestAskerPace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answers func(Question, time.Time) bool
 		until   float64
@@ -144,13 +144,25 @@ func TestVIPQuestionIsUrgent(t *testing.T) {
 	}
 }
 
-// TestCallsGrowRare: a node that stays alone does not go on calling every second.
+// TestCallsGrowRare: a node that stays alone goes on calling. Where many stations are known, every
+// host would have to read the calls of many.
 func TestCallsGrowRare(t *testing.T) {
-	q := asking(Question{MAC: Everybody})
-	first := len(script(q, epoch, at(50), never))
-	script(q, q.Wake(), at(100), never)
-	if later := len(script(q, q.Wake(), at(160), never)); first < 50 || later != 6 {
-		t.Errorf("%d calls in the first 50 s, %d in a minute afterwards", first, later)
+	for known, want := range map[int]int{0: 60, 3: 60, 40: 6} {
+		q := asking(Question{MAC: Everybody})
+		for i := range known {
+			q.Add(Question{MAC: fmt.Sprintf("02:00:00:00:01:%02x", i)}, epoch)
+		}
+		calls := 0
+		script(q, epoch, at(50), never)
+		script(q, q.Wake(), q.Wake().Add(time.Minute), func(x Question, _ time.Time) bool {
+			if x.MAC == Everybody {
+				calls++
+			}
+			return x.MAC != Everybody
+		})
+		if calls < want-1 || calls > want+1 {
+			t.Errorf("%d calls in a minute where %d stations are known, want %d", calls, known, want)
+		}
 	}
 }
 
@@ -178,8 +190,9 @@ func aboutVIPs(n int) []Question {
 	return all
 }
 
-// TestLostVIPsAreAskedOn: a station that answered for many VIPs and is silent is asked for each of them again and again
-// within the ten seconds for which callers do, and of none more often than the first verdict takes.
+// TestLostVIPsAreAskedOn: a station that answered for many VIPs and is silent is asked for each of
+// them again and again within the ten seconds for which callers do, and of none more often than the
+// first verdict takes.
 func TestLostVIPsAreAskedOn(t *testing.T) {
 	for n, least := range map[int]int{1: 10, 100: 10, 1000: 10, 4000: 10, 10000: 4} {
 		q := asking(aboutVIPs(n)...)
@@ -201,8 +214,8 @@ func TestLostVIPsAreAskedOn(t *testing.T) {
 	}
 }
 
-// TestPresenceDoesNotWait: whether a speaker is there is known after 75 ms, and whether a host is after 60 ms, however many questions
-// about VIPs are open.
+// TestPresenceDoesNotWait: whether a speaker is there is known after 75 ms, and whether a host is
+// after 60 ms, however many questions about VIPs are open.
 func TestPresenceDoesNotWait(t *testing.T) {
 	for _, n := range []int{0, 10000} {
 		q := asking(append(aboutVIPs(n), ofPresence, ofHost)...)
@@ -217,9 +230,9 @@ func TestPresenceDoesNotWait(t *testing.T) {
 	}
 }
 
-// TestInquiriesTellChanges: the caller is woken for a first answer, a verdict
+// TestAskerReportsChanges: the caller is woken for a first answer, a verdict
 // and its end, and for nothing else.
-func TestInquiriesTellChanges(t *testing.T) {
+func TestAskerReportsChanges(t *testing.T) {
 	q := asking(ofPresence, ofVIP)
 	for _, step := range []struct {
 		name string
@@ -266,7 +279,8 @@ func TestManyThatAnswer(t *testing.T) {
 	}
 }
 
-// TestDoubts: a host that replied before is doubtful after two misses, until it replies; a speaker never is.
+// TestDoubts: a host that replied before is doubtful after two misses, until it replies; a speaker
+// never is.
 func TestDoubts(t *testing.T) {
 	host, speaker := Question{IP: netip.MustParseAddr("198.18.0.2"), MAC: "02:00:00:00:00:02", Host: true}, Question{MAC: "02:00:00:00:00:02"}
 	a := NewAsker(Standard())

@@ -20,42 +20,34 @@ type Pace struct {
 // Rhythms is the rhythm of each kind, and what keeps many questions from being too many frames.
 type Rhythms struct {
 	Host, Speaker, Owner, Discover Rhythm
-	// Close is that of Host for a host whose speaker is away: trouble is likelier, and nobody there can
-	// say that it is well.
+	// Close is that of Host for a host whose speaker is away: trouble is likelier, and nobody there
+	// can say that it is well.
 	Close Rhythm
 
-	// Calls is how often everybody is asked at the pace of Discover; from then on SilentMax lies
-	// between two questions, since every host on the link has to read them.
-	Calls int
-	// Flood is how many questions to silent stations a node asks per second: a switch floods what it
-	// sends to a station that is gone. So where there are many, each is asked less often, but at
-	// least once in SilentMax.
+	// Flood is how many questions to silent stations, or to everybody, a node asks per second: a
+	// switch floods what it sends to a station that is gone. So where there are many, each is asked
+	// less often, but at least once in SilentMax.
 	Flood     int
 	SilentMax time.Duration
-	// Rate is how many questions are asked per second at the other paces. Where there are more, each
-	// is asked less often. Those about VIPs are counted by themselves: there may be thousands, and the
-	// others must not wait for them.
+	// Rate is how many questions are asked per second at the other paces. Where there are more,
+	// each is asked less often. Those about VIPs are counted by themselves: there may be thousands,
+	// and the others must not wait for them.
 	Rate int
 }
 
-// Standard is the table that speakers use.
+// Standard is the table that speakers use, that of the package comment.
 //
-//	          from a   before the first reply         afterwards
-//	          reply    tries  apart   then every      tries  apart   then every
-//	Host      *        3      15 ms   10 s            4      *       1 s
-//	Speaker   100 ms   5      15 ms   1 s             3      100 ms  1 s
-//	Owner     100 ms   3      15 ms   1 s             3      15 ms   1 s
-//	Discover           3      15 ms   1 s, 60 times
-//	Close     15 ms    3      15 ms   250 ms          5      15 ms   250 ms
+// A host that replied before is doubtful after two tries: a watcher then asks its speaker,
+// too.
 //
-// A host that replied before is doubtful after two tries: who watches it then asks its speaker, too.
+// The pace * of hosts that reply is the caller's (--failure-detection): they are asked all the
+// time, so nothing needs to be made sure in a hurry. A host that never replied most likely never
+// will.
 //
-// The pace * of hosts that reply is the caller's (--failure-detection): they are asked all the time,
-// so nothing needs to be made sure in a hurry. A host that never replied most likely never will.
-//
-// A speaker's process may be waiting for a processor, which a kernel never does, so the first verdict
-// on it takes five tries. Whether a station still holds on to a VIP must be known soon, because the
-// address may be waiting for this node; whether its speaker is there can be thought over.
+// A speaker's process may be waiting for a processor, which a kernel never does, so the first
+// verdict on it takes five tries. Whether a station still holds on to a VIP must be known soon,
+// because the address may be waiting for this node; whether its speaker is there can be thought
+// over.
 func Standard() Rhythms {
 	const hurry, steady = 15 * time.Millisecond, 100 * time.Millisecond
 	return Rhythms{
@@ -79,7 +71,7 @@ func Standard() Rhythms {
 			Known:  Pace{Tries: 5, Miss: hurry, Silent: 250 * time.Millisecond, Doubt: 2},
 		},
 		Discover: Rhythm{New: Pace{Tries: 3, Miss: hurry, Silent: time.Second}},
-		Calls:    60, Flood: 4, SilentMax: 10 * time.Second, Rate: 4000,
+		Flood:    4, SilentMax: 10 * time.Second, Rate: 4000,
 	}
 }
 

@@ -8,16 +8,17 @@ import (
 )
 
 const (
-	// Grace is how long nobody may be on kube-proxy's port until the node goes behind those that have one. What
-	// kube-proxy has programmed stays in the kernel when it ends, and each move of an address ends connections, so a quick
-	// restart of kube-proxy shall move nothing. Its end is noticed a quarter of a second later (see Monitor), so all is done within 3 s.
+	// Grace is how long nobody may be on kube-proxy's port until the node goes behind those that
+	// have one. What kube-proxy has programmed stays in the kernel when it ends, and each move of
+	// an address ends connections, so a quick restart of kube-proxy shall move nothing. Its end is
+	// noticed a quarter of a second later (see Monitor), so all is done within 3 s.
 	Grace = 2 * time.Second
-	// forgotten is how long no member may have a kube-proxy until the cluster counts as one without, where nobody
-	// goes behind others.
+	// forgotten is how long no member may have a kube-proxy until the cluster counts as one
+	// without, where nobody goes behind others.
 	forgotten = time.Minute
-	// A kube-proxy that was missing and is back counts at once for the first time. When it ends and comes back again
-	// within relapse, others go first for firstHold more, and twice as long each time up to maxHold: each move of an address
-	// ends connections.
+	// A kube-proxy that was missing and is back counts at once for the first time. When it ends and
+	// comes back again within relapse, others go first for firstHold more, and twice as long each
+	// time up to maxHold: each move of an address ends connections.
 	relapse   = 5 * time.Minute
 	firstHold = 3 * time.Second
 	maxHold   = time.Minute
@@ -25,13 +26,14 @@ const (
 
 // Forwarding follows whether the node can send on what comes for Services.
 //
-// Before the node is ready for the first time it waits until kube-proxy was asked, and then for one that is not healthy: a
-// node that boots shall not attract what it would drop. After that the addresses stay when kube-proxy is not healthy: what
-// it has programmed stays in the kernel and goes on working, and where it cannot keep up, all nodes do not. It is
-// reported.
+// Before the node is ready for the first time it waits until kube-proxy was asked, and then for one
+// that is not healthy: a node that boots shall not attract what it would drop. After that the
+// addresses stay when kube-proxy is not healthy: what it has programmed stays in the kernel and
+// goes on working, and where it cannot keep up, all nodes do not. It is reported.
 //
-// A node where nobody is on kube-proxy's port, although it had one or others have one, will forward to nothing that is new.
-// It is reported, and goes behind all nodes that have one, until its own is healthy:
+// A node where nobody is on kube-proxy's port, although it had one or others have one, will forward
+// to nothing that is new. It is reported, and goes behind all nodes that have one, until its own is
+// healthy:
 //
 //	nobody listens        others       ->
 //	before it is ready    have one     behind at once
@@ -39,8 +41,9 @@ const (
 //	for Grace        had one      reported, if this node had one
 //	ever                  never had    nothing: the network does without kube-proxy
 //
-// "Others have one" means at this moment, so where kube-proxy ends on all nodes together nothing moves. A node stays behind
-// while others restart theirs, but not longer than forgotten. A kube-proxy that ends again and again is believed ever later.
+// "Others have one" means at this moment, so where kube-proxy ends on all nodes together nothing
+// moves. A node stays behind while others restart theirs, but not longer than forgotten. A
+// kube-proxy that ends again and again is believed ever later.
 type Forwarding struct {
 	known  bool      // that the node forwards, or that there is nothing to wait for
 	had    bool      // kube-proxy of this node was healthy
@@ -68,13 +71,14 @@ func (f *Forwarding) Lacks(p State) []health.Condition {
 	return nil
 }
 
-// Has reports whether kube-proxy is there, as members tell each other: one that is not healthy counts if it was before.
+// Has reports whether kube-proxy is there, as members tell each other: one that is not healthy
+// counts if it was before.
 func (f *Forwarding) Has(p State) bool {
 	return p.Health == Healthy || p.Health == Unhealthy && f.had
 }
 
-// Follow judges anew by an answer. Ready says whether the node may own addresses, others whether another live member has a
-// kube-proxy.
+// Follow judges anew by an answer. Ready says whether the node may own addresses, others whether
+// another live member has a kube-proxy.
 func (f *Forwarding) Follow(p State, now time.Time, ready, others bool) {
 	if others {
 		f.others = now

@@ -7,7 +7,8 @@ import (
 	"github.com/starling-lb/starling/health"
 )
 
-// TestForwardingLacks is the specification of what a node waits for before it is ready for the first time.
+// TestForwardingLacks is the specification of what a node waits for before it is ready for the
+// first time.
 func TestForwardingLacks(t *testing.T) {
 	t.Parallel()
 	const words = "http://127.0.0.1:10256 says so"
@@ -28,8 +29,9 @@ func TestForwardingLacks(t *testing.T) {
 	}
 }
 
-// TestForwardingFollows is the specification of when a node goes behind others for want of a kube-proxy, and when it is reported.
-// Each line is a moment: what kube-proxy and the others are, and what comes of it.
+// TestForwardingFollows is the specification of when a node goes behind others for want of a
+// kube-proxy, and when it is reported. Each line is a moment: what kube-proxy and the others are,
+// and what comes of it.
 func TestForwardingFollows(t *testing.T) {
 	t.Parallel()
 	const (

@@ -75,7 +75,7 @@ func (m *Monitor) State() State {
 	return m.state
 }
 
-// Changed is signalled after a change.
+// Changed is signaled after a change.
 func (m *Monitor) Changed() <-chan struct{} { return m.changed }
 
 // Run asks until ctx ends, and returns nil.

@@ -9,8 +9,8 @@ import (
 	"github.com/starling-lb/starling/mesh"
 )
 
-// Speakerless sorts the nodes of Kubernetes that have no speaker by what is known of them. Who was heard and is dead has one;
-// who left in peace has one no more.
+// Speakerless sorts the nodes of Kubernetes that have no speaker by what is known of them. A node
+// whose speaker was heard and is dead has one; one that left properly has none any more.
 type Speakerless struct {
 	Unselected []string // the DaemonSet does not select them: they are to have none
 	Missing    []string // the DaemonSet selects them
@@ -25,20 +25,12 @@ func (l Speakerless) Conditions() []health.Condition {
 	}
 	if n := l.Unknown; len(n) > 0 {
 		c := health.New(health.NoSpeaker, health.Node(n[0]), fmt.Sprintf("%s %s no speaker that was ever heard", health.Some(n, 3), number(n, "runs", "run")))
-		list = append(list, c.Do("see its pod, if it is to have one: kubectl -n starling-system get pods -o wide"))
+		list = append(list, c.Do("see its pod, if it is to have one: `kubectl -n starling-system get pods -o wide`"))
 	}
 	if n := l.Missing; len(n) > 0 {
 		list = append(list, health.New(health.SpeakerMissing, health.Node(n[0]), fmt.Sprintf("no speaker of %s was ever heard, though the DaemonSet selects %s", health.Some(n, 3), number(n, "it", "them"))))
 	}
 	return list
-}
-
-// nodeless is what is said of members without a Node, however many there are.
-func nodeless(names []string) []health.Condition {
-	if len(names) == 0 {
-		return nil
-	}
-	return []health.Condition{health.New(health.MemberWithoutNode, health.Cluster(), fmt.Sprintf("%s %s part in gossip, and Kubernetes has no Node of %s", health.Some(names, 3), number(names, "takes", "take"), number(names, "that name", "those names")))}
 }
 
 // number is the word for one or for many of something.
@@ -49,7 +41,8 @@ func number(of []string, one, many string) string {
 	return many
 }
 
-// speakerless looks at all nodes, once this node knows its place in the mesh and all that are in it.
+// speakerless looks at all nodes, once this node knows its place in the mesh and all that are in
+// it.
 func (w *World) speakerless() Speakerless {
 	var list Speakerless
 	if len(w.Lacks) > 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/starling-lb/starling/lease"
 )
 
-// TestAcross: what is shared across namespaces is told where the pool does not allow it.
+// TestAcross: what is shared across namespaces is reported where the pool does not allow it.
 func TestAcross(t *testing.T) {
 	t.Parallel()
 	pools, err := lease.NewPools([]lease.Pool{{Name: "no", Ranges: []string{"198.18.64.0/28"}}, {Name: "yes", Ranges: []string{"198.18.65.0/28"}, ShareAcrossNamespaces: true}})

@@ -10,7 +10,7 @@ import (
 )
 
 // blocked says which members are alive on the wire only. As long as one
-// that gossip has just given up may have but a moment more, that is all there is to say.
+// that gossip has just declared dead may have but a moment more, that is all there is to say.
 func blocked(gossip, members []mesh.Member, now time.Time) []health.Condition {
 	known := make(map[string]mesh.Member, len(gossip))
 	for _, m := range gossip {
@@ -23,7 +23,7 @@ func blocked(gossip, members []mesh.Member, now time.Time) []health.Condition {
 		}
 		k, port := known[m.Name], ""
 		if k.State == mesh.Dead && now.Sub(k.Since) < peers.Provisional {
-			r = append(r, health.New(health.GossipGivenUp, health.Node(m.Name), fmt.Sprintf("gossip has just declared %s dead; it has a moment to refute", m.Name)))
+			r = append(r, health.New(health.GossipDeclaredDead, health.Node(m.Name), fmt.Sprintf("gossip has just declared %s dead; it has a moment to refute", m.Name)))
 			continue
 		}
 		if k.Addr.IsValid() {

@@ -13,9 +13,9 @@ import (
 	"github.com/starling-lb/starling/wake"
 )
 
-// Judge says at the end of a turn all that is wrong, and since when it lasts. Again is when the words are others without
-// another change; zero: they are not.
-func (w *World) Judge(since *health.Tracker) (again time.Time) {
+// Evaluate says at the end of a turn all that is wrong, and since when it lasts. Again is when the
+// words are others without another change; zero: they are not.
+func (w *World) Evaluate(since *health.Tracker) (again time.Time) {
 	for _, m := range w.Gossip {
 		if end := m.Since.Add(peers.Provisional); m.State == mesh.Dead && w.Now.Before(end) {
 			again = wake.Earlier(again, end)
@@ -36,9 +36,9 @@ func (w *World) Judge(since *health.Tracker) (again time.Time) {
 			w.Problems = append(w.Problems, c)
 		}
 	}
-	w.Problems = slices.Concat(w.Problems, w.Found, w.differing(), w.Overlap.Found, elsewhere(w.Elsewhere), across(w.VIPs, w.Pools))
+	w.Problems = slices.Concat(w.Problems, w.Found, w.differing(), w.ofRouters(), w.Overlap.Found, elsewhere(w.Elsewhere), across(w.VIPs, w.Pools))
 	w.Without = w.speakerless()
-	w.Unwell = slices.Concat(w.unwell(), w.Without.Conditions(), nodeless(w.Nodeless))
+	w.Unwell = slices.Concat(w.unwell(), w.silentKernels(), w.Without.Conditions())
 	w.date(since)
 	return again
 }
@@ -54,11 +54,11 @@ func (w *World) date(since *health.Tracker) {
 	w.Reasons, w.Problems, w.Unwell = all[:n:n], all[n:m:m], all[m:]
 }
 
-// Conditions are all that is wrong in the eyes of this speaker, the worst first: what one look, the metrics and the status
-// agree on.
+// Conditions are all that is wrong in the eyes of this speaker, the worst first: what one look, the
+// metrics and the status agree on.
 func (w *World) Conditions(l Look) []health.Condition {
 	shown, _ := health.Shown(slices.Concat(
-		w.Reasons, w.Problems, w.Unwell, w.rivalry(), waiting(l.Waiting), w.unannounced(), nearlyFull(w.usage()), external(l.External),
+		w.Reasons, w.Problems, w.Unwell, w.rivalry(), waiting(l.Waiting), w.unannounced(), w.unrouted(), nearlyFull(w.usage()), external(l.External),
 	), l.Now)
 	return shown
 }
@@ -81,9 +81,9 @@ func (w *World) unannounced() []health.Condition {
 	var reasons []reason
 	ips := map[reason][]string{}
 	for i := range w.VIPs {
-		t := w.Seat(i)
-		e := t.Verdict
-		if e.Owner != "" {
+		t := w.Election(i)
+		e := t.Result
+		if e.Owner != "" || e.Elsewhere {
 			continue
 		}
 		var r reason
@@ -100,7 +100,8 @@ func (w *World) unannounced() []health.Condition {
 	return list
 }
 
-// Located are the conditions of peers, of which the mesh knows the addresses, with the nodes that have them.
+// Located are the conditions of peers, of which the mesh knows the addresses, with the nodes that
+// have them.
 func (w *World) Located(peers []health.Condition) []health.Condition {
 	peers = slices.Clone(peers)
 	for i, c := range peers {

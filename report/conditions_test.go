@@ -16,14 +16,14 @@ import (
 // TestUnannounced: addresses that nobody announces are one condition for each reason.
 func TestUnannounced(t *testing.T) {
 	t.Parallel()
-	w := &World{Voters: owner.New(nil)}
-	var seats []Seat
-	w.Seat = func(i int) Seat { return seats[i] }
-	for i, e := range []owner.Verdict{
+	w := &World{Candidates: owner.New(nil)}
+	var elections []Election
+	w.Election = func(i int) Election { return elections[i] }
+	for i, e := range []owner.Result{
 		{Code: health.NoLocalEndpoint, Reason: "none here"}, {Owner: "n1"}, {Code: health.NoLocalEndpoint, Reason: "none here"}, {Code: health.NoEligibleNode, Reason: "no node"},
 	} {
 		w.VIPs = append(w.VIPs, lease.VIP{IP: netip.AddrFrom4([4]byte{198, 18, 64, byte(i + 1)})})
-		seats = append(seats, Seat{Verdict: e})
+		elections = append(elections, Election{Result: e})
 	}
 	want := []health.Condition{
 		health.New(health.NoLocalEndpoint, health.Address("198.18.64.1"), "no node announces 198.18.64.1, 198.18.64.3: none here"),
@@ -34,7 +34,8 @@ func TestUnannounced(t *testing.T) {
 	}
 }
 
-// TestManyDiffering: the problem names a few nodes, whatever the size of the cluster, and only live ones.
+// TestManyDiffering: the problem names a few nodes, whatever the size of the cluster, and only live
+// ones.
 func TestManyDiffering(t *testing.T) {
 	w := &World{Self: "n1", Meta: mesh.Meta{Config: 3}}
 	for _, name := range []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"} {

@@ -44,10 +44,11 @@ func Todo(code health.Code) string {
 	return code.Rule().Advice
 }
 
-// shortage finds out which want of endpoints leaves an address without an owner, "" if it is something else. Of several Services on it that one counts whose endpoints have come
-// furthest, since those without any have no say (see candidate).
-func (w *World) shortage(v lease.VIP, candidate owner.VIP, verdict owner.Verdict) health.Code {
-	switch verdict.Code {
+// shortage finds out which want of endpoints leaves an address without an owner, "" if it is
+// something else. Of several Services on it that one counts whose endpoints have come furthest,
+// since those without any have no say (see candidate).
+func (w *World) shortage(v lease.VIP, candidate owner.VIP, result owner.Result) health.Code {
+	switch result.Code {
 	case health.NoLocalEndpoint:
 		if slices.ContainsFunc(candidate.Local, func(nodes []string) bool { return slices.Equal(nodes, []string{""}) }) {
 			return health.EndpointsWithoutNode
@@ -71,20 +72,21 @@ func (w *World) shortage(v lease.VIP, candidate owner.VIP, verdict owner.Verdict
 	return ""
 }
 
-// Why is the reason of a verdict, in words that help where the members' health does not explain it. The code is of the rule
-// that left nobody, "" with an owner.
-func (w *World) Why(v lease.VIP, candidate owner.VIP, verdict owner.Verdict) (health.Code, string) {
+// Why is the reason of a result, in words that help where the members' health does not explain it.
+// The code is of the rule that left nobody, "" with an owner.
+func (w *World) Why(v lease.VIP, candidate owner.VIP, result owner.Result) (health.Code, string) {
 	switch {
-	case verdict.Owner != "":
-		return "", verdict.Reason
-	case verdict.Code == health.NoReadyNode && w.Voters.Unfit(elect.ExcludedByLabel):
+	case result.Owner != "":
+		return "", result.Reason
+	case result.Code == health.NoReadyNode && w.Candidates.Unfit(elect.ExcludedByLabel):
 		return health.AllNodesExcluded, allExcluded
 	}
-	if code := w.shortage(v, candidate, verdict); code != "" {
-		return code, verdict.Reason + ": " + shortageWords(code, v)
+	if code := w.shortage(v, candidate, result); code != "" {
+		return code, result.Reason + ": " + shortageWords(code, v)
 	}
-	return verdict.Code, verdict.Reason
+	return result.Code, result.Reason
 }
 
-// allExcluded is why nobody announces where all nodes are excluded, as in small clusters whose nodes are all of the control plane.
+// allExcluded is why nobody announces where all nodes are excluded, as in small clusters whose
+// nodes are all of the control plane.
 const allExcluded = "all nodes that are ready are excluded by the label node.kubernetes.io/exclude-from-external-load-balancers"

@@ -12,7 +12,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestShortage holds what is said of addresses that nobody announces for want of endpoints, by what there is of them.
+// TestShortage holds what is said of addresses that nobody announces for want of endpoints, by what
+// there is of them.
 func TestShortage(t *testing.T) {
 	t.Parallel()
 	on := func(nodes ...string) watcher.Places { return watcher.Places{Nodes: nodes, Found: watcher.Serving} }
@@ -55,13 +56,13 @@ func TestShortage(t *testing.T) {
 		{"another reason", v4, health.NoEligibleNode, nil, nil, nil, "", "no ready node is on the network of 198.18.64.1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := &World{Cluster: watcher.State{Endpoints: tt.known}, Voters: owner.New(nil)}
+			w := &World{Cluster: watcher.State{Endpoints: tt.known}, Candidates: owner.New(nil)}
 			v := lease.VIP{IP: tt.ip, Services: append([]lease.Key{key}, tt.also...)}
-			candidate, verdict := owner.VIP{IP: tt.ip, Local: tt.local}, owner.Verdict{Code: tt.code, Reason: strings.SplitN(tt.wording, ": ", 2)[0]}
-			if got := w.shortage(v, candidate, verdict); got != tt.want {
+			candidate, result := owner.VIP{IP: tt.ip, Local: tt.local}, owner.Result{Code: tt.code, Reason: strings.SplitN(tt.wording, ": ", 2)[0]}
+			if got := w.shortage(v, candidate, result); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
-			code, words := w.Why(v, candidate, verdict)
+			code, words := w.Why(v, candidate, result)
 			if words != tt.wording || code != cmp.Or(tt.want, tt.code) || (Todo(code) == "") != (tt.want == "") {
 				t.Errorf("%s %q with the advice %q; want %q", code, words, Todo(code), tt.wording)
 			}

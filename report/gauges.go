@@ -5,6 +5,7 @@ import (
 
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/health"
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
 )
 
@@ -26,6 +27,9 @@ func Gauges() []Gauge {
 		{"deputised_addresses", "Addresses that this node answers for as the deputy of nodes whose speakers are away.", nil},
 		{"addresses", "Bound addresses that this speaker knows.", nil},
 		{"addresses_without_owner", "Bound addresses that no node may announce.", nil},
+		{"routed_addresses", "Bound addresses that BGP routers learn of.", nil},
+		{"router_sessions_wanted", "Sessions with BGP routers that this node is to have.", nil},
+		{"router_sessions_missing", "Of these, those that are not established.", nil},
 		{"members_on_wire", "Members that gossip does not reach and that answer on the wire.", nil},
 		{"members_with_other_config", "Live members with other pools or another class than this node.", nil},
 		{"kube_proxy_missing", "1 if kube-proxy does not run on this node, although it did or other nodes have one.", nil},
@@ -35,15 +39,17 @@ func Gauges() []Gauge {
 		{"allocator_addresses_total", "Addresses of a pool.", []string{"pool"}},
 		{"allocator_addresses_in_use_total", "Addresses of a pool that Services hold.", []string{"pool"}},
 		{"allocator_services_waiting", "Services that wait for an address of a pool.", []string{"pool"}},
+		{"services_waiting", "Services that wait for an address, by the pool that counts them (empty where no pool could help) and by the code of the condition; 0 where there is none.", []string{"pool", "code"}},
 		{"pool_addresses", "Addresses of a pool, by family: IPv4, IPv6.", []string{"pool", "family"}},
+		{"pool_addresses_free", "Addresses of a pool that no Service holds and no reservation keeps, by family: IPv4, IPv6.", []string{"pool", "family"}},
 		{"pool_addresses_in_use", "Addresses of a pool that Services hold, by family: IPv4, IPv6.", []string{"pool", "family"}},
 		{"conditions", "Conditions as the status lists them, by code and severity; 0 where there is none.", []string{"code", "severity"}},
 		{"allocator_addresses_of_nodes", "Addresses of a pool that are a node's own and never handed out.", []string{"pool"}},
 	}
 }
 
-// AddressGauges are those of each address that this node announces, for [World.MeasureAddresses]. All nodes together so have
-// one series of each address, and one that goes takes its series along.
+// AddressGauges are those of each address that this node announces, for [World.MeasureAddresses].
+// All nodes together so have one series of each address, and one that goes takes its series along.
 func AddressGauges() []Gauge {
 	const only = " Only with --metrics-per-address."
 	return []Gauge{
@@ -53,8 +59,9 @@ func AddressGauges() []Gauge {
 	}
 }
 
-// Measure gives each series of [Gauges]. Wrong is what [World.Conditions] says.
-func (w *World) Measure(wrong []health.Condition, emit Emit) {
+// Measure gives each series of [Gauges]. Wrong is what [World.Conditions] says, lacks are all
+// Services that wait.
+func (w *World) Measure(wrong []health.Condition, lacks []lease.Lack, emit Emit) {
 	count := func(name string, n int, labels ...string) { emit(name, float64(n), labels...) }
 	is := func(name string, yes bool) {
 		if yes {
@@ -66,9 +73,13 @@ func (w *World) Measure(wrong []health.Condition, emit Emit) {
 	is("ready", w.Fit())
 	is("kube_proxy_missing", w.ProxyLost)
 	count("owned_addresses", w.Mine)
-	count("deputised_addresses", w.Deputised)
+	count("deputised_addresses", w.Deputized)
 	count("addresses", len(w.VIPs))
 	count("addresses_without_owner", w.Ownerless())
+	addresses, wanted, have := w.Routed()
+	count("routed_addresses", addresses)
+	count("router_sessions_wanted", wanted)
+	count("router_sessions_missing", wanted-have)
 	count("members_on_wire", w.Count(mesh.OnWire))
 	count("members_with_other_config", len(w.Others()))
 	count("nodes_not_selected", len(w.Without.Unselected))
@@ -94,13 +105,30 @@ func (w *World) Measure(wrong []health.Condition, emit Emit) {
 		count("allocator_addresses_of_nodes", w.Overlap.Counts[u.Pool], u.Pool)
 		for _, f := range u.Families {
 			emit("pool_addresses", float64(f.Size), u.Pool, f.Family)
+			emit("pool_addresses_free", float64(f.Free), u.Pool, f.Family)
 			emit("pool_addresses_in_use", float64(f.Used), u.Pool, f.Family)
 		}
 	}
+	w.measureLacks(lacks, count)
 }
 
-// MeasureAddresses gives each series of [AddressGauges]. At most [arpd.MaxTallied] addresses have some, and at most as many
-// Services are named; the other addresses are counted.
+// measureLacks counts the Services that wait, 0 where none waits because a pool is used up or there
+// is no pool.
+func (w *World) measureLacks(lacks []lease.Lack, count func(name string, n int, labels ...string)) {
+	n := map[lease.Lack]int{{Code: health.NoPool}: 0}
+	for _, u := range w.Usage {
+		n[lease.Lack{Pool: u.Pool, Code: health.PoolFull}] = 0
+	}
+	for _, l := range lacks {
+		n[lease.Lack{Pool: l.Pool, Code: l.Code}] = l.Services
+	}
+	for l, services := range n {
+		count("services_waiting", services, l.Pool, string(l.Code))
+	}
+}
+
+// MeasureAddresses gives each series of [AddressGauges]. At most [arpd.MaxTallied] addresses have
+// some, and at most as many Services are named; the other addresses are counted.
 func (w *World) MeasureAddresses(emit Emit) {
 	shown, series := map[netip.Addr]bool{}, 0
 	own := w.Announced()

@@ -7,8 +7,9 @@ import (
 	"github.com/starling-lb/starling/health"
 )
 
-// isolation is where gossip fails between this node and every other one that lives, of which there are
-// at least two. They hear each other, for all this node knows, so the fault is most likely its own.
+// isolation is where gossip fails between this node and every other one that lives, of which there
+// are at least two. They hear each other, for all this node knows, so the fault is most likely its
+// own.
 type isolation struct {
 	health.Condition
 	nodes []string // the others
@@ -22,7 +23,8 @@ func (w *World) isolated() *isolation {
 	return w.isolation
 }
 
-// findIsolation goes by the conditions about single nodes: gossip fails as a whole, or datagrams alone.
+// findIsolation goes by the conditions about single nodes: gossip fails as a whole, or datagrams
+// alone.
 func (w *World) findIsolation(all []health.Condition) *isolation {
 	i := isolation{Condition: health.Condition{Code: health.GossipUDPBlocked}}
 	for _, m := range w.Members {
@@ -56,8 +58,8 @@ func betweenNodes(c health.Condition) bool {
 	return (c.Code == health.GossipBlocked || c.Code == health.GossipUDPBlocked) && c.Subject.Kind == health.KindNode
 }
 
-// blame puts the fault of gossip that fails with everybody on this node, in the place of a condition of
-// each other node.
+// blame puts the fault of gossip that fails with everybody on this node, in the place of a
+// condition of each other node.
 func (w *World) blame(wire, peers []health.Condition) (fromWire, fromPeers []health.Condition) {
 	i := w.isolated()
 	if i == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/starling-lb/starling/mesh"
 )
 
-// keys sums up who holds which key of the gossip.
+// keys sums up which member holds which gossip key.
 func keys(members []mesh.Member, self string) api.Keys {
 	var k api.Keys
 	i := slices.IndexFunc(members, func(m mesh.Member) bool { return m.Name == self })

@@ -40,15 +40,15 @@ func (w *World) hold(m mesh.Member) string {
 	case until.Before(mesh.Forever):
 		return "others go first until " + until.UTC().Format(time.TimeOnly)
 	}
-	return "others go first until it is the only node that can, or until starling return " + m.Name
+	return "others go first until it is the only node that can, or until `starling return " + m.Name + "`"
 }
 
-// away says until when an absent node keeps its addresses, and who answers for them.
+// away says until when an absent node keeps its addresses, and which nodes answer for them.
 func (w *World) away(m mesh.Member) string {
 	words := "keeps its addresses until " + m.Since.Add(m.Meta.Grace).UTC().Format(time.TimeOnly)
 	var deputies []string
 	for i := range w.VIPs {
-		if by := w.Deputies[w.VIPs[i].IP]; by != "" && w.Seat(i).Verdict.Owner == m.Name {
+		if by := w.Deputies[w.VIPs[i].IP]; by != "" && w.Election(i).Result.Owner == m.Name {
 			deputies = append(deputies, by)
 		}
 	}
@@ -92,13 +92,13 @@ func (w *World) members(l Look) []api.Member {
 	if l.Pings != nil {
 		pings = l.Pings()
 	}
-	voters := map[string]owner.Node{}
-	for _, n := range w.Voters.Nodes() {
-		voters[n.Name] = n
+	candidates := map[string]owner.Node{}
+	for _, n := range w.Candidates.Nodes() {
+		candidates[n.Name] = n
 	}
 	announces := map[string]int{}
 	for i := range w.VIPs {
-		announces[w.Seat(i).Verdict.Owner]++
+		announces[w.Election(i).Result.Owner]++
 	}
 	list := make([]api.Member, 0, len(w.Members))
 	for _, m := range w.Members {
@@ -110,14 +110,14 @@ func (w *World) members(l Look) []api.Member {
 		if m.Name == w.Self {
 			r.LastSeen = w.Now
 		}
-		r.Announces, r.Unfit = announces[m.Name], voters[m.Name].Unfit
+		r.Announces, r.Unfit = announces[m.Name], candidates[m.Name].Unfit
 		if r.Unfit == "" {
-			r.Tier = voters[m.Name].Tier.String()
+			r.Tier = candidates[m.Name].Tier.String()
 		}
 		if m.State == mesh.Absent {
 			r.Away, r.KeepsUntil = w.away(m), m.Since.Add(m.Meta.Grace)
 		}
-		if c, wrong := w.verdict(m); wrong {
+		if c, wrong := w.wrongWith(m); wrong {
 			r.Verdict, r.Todo = c.Words, c.Advice
 		}
 		list = append(list, r)
@@ -125,8 +125,8 @@ func (w *World) members(l Look) []api.Member {
 	return list
 }
 
-// verdict is what is wrong with a member, if anything.
-func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
+// wrongWith is what is wrong with a member, if anything.
+func (w *World) wrongWith(m mesh.Member) (c health.Condition, wrong bool) {
 	is := func(code health.Code, format string, args ...any) (health.Condition, bool) {
 		return health.New(code, health.Node(m.Name), fmt.Sprintf(format, args...)), true
 	}
@@ -169,12 +169,22 @@ func (w *World) verdict(m mesh.Member) (c health.Condition, wrong bool) {
 	return health.Condition{}, false
 }
 
-// unwell are the members with which something is wrong, but for what the loop says of all of them at once: those that only
-// the wire reaches, those with another configuration, and those that are to be none.
+// silentKernels are the conditions of nodes whose deaths this one is to notice and cannot.
+func (w *World) silentKernels() (list []health.Condition) {
+	const words = "the kernel of %s replies to no ARP request or neighbor solicitation of %s: gossip alone notices its death, and its addresses move when its speaker is away"
+	for _, node := range w.SilentKernels {
+		list = append(list, health.New(health.KernelSilent, health.Node(node), fmt.Sprintf(words, node, w.Self)))
+	}
+	return list
+}
+
+// unwell are the members with which something is wrong, but for what the loop says of all of them
+// at once: those that only the wire reaches, those with another configuration, and those that are
+// to be none.
 func (w *World) unwell() []health.Condition {
 	var list []health.Condition
 	for _, m := range w.Members {
-		c, wrong := w.verdict(m)
+		c, wrong := w.wrongWith(m)
 		if wrong && m.State != mesh.OnWire && c.Code != health.ConfigDiffers && c.Code != health.NoSpeaker {
 			list = append(list, c)
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestVerdicts: what is wrong with a member, by its code.
-func TestVerdicts(t *testing.T) {
+// TestUnwellMembers: what is wrong with a member, by its code.
+func TestUnwellMembers(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &World{Self: "n1", Now: began, Cluster: watcher.State{Nodes: []watcher.Node{{Name: "n2", Cordoned: true}, {Name: "n3", NetworkUnavailable: true}}}}
@@ -39,10 +39,10 @@ func TestVerdicts(t *testing.T) {
 		{"back, as the wire says", nil, back(time.Time{}), ""},
 		{"cordoned", nil, mesh.Member{Name: "n2", State: mesh.Alive, Meta: mesh.Meta{Ready: true}}, health.NodeCordoned},
 		{"without a network", nil, mesh.Member{Name: "n3", State: mesh.Alive, Meta: mesh.Meta{Ready: true}}, health.NetworkUnavailable},
-		{"just given up", []mesh.Member{{Name: "n4", State: mesh.Dead, Since: began}}, mesh.Member{Name: "n4", State: mesh.OnWire}, health.GossipGivenUp},
+		{"just given up", []mesh.Member{{Name: "n4", State: mesh.Dead, Since: began}}, mesh.Member{Name: "n4", State: mesh.OnWire}, health.GossipDeclaredDead},
 	} {
 		w.Gossip = tt.gossip
-		got, wrong := w.verdict(tt.in)
+		got, wrong := w.wrongWith(tt.in)
 		if got.Code != tt.want || wrong != (tt.want != "") || wrong && got.Subject != health.Node(tt.in.Name) {
 			t.Errorf("%s: %+v, want %s", tt.name, got, tt.want)
 		}
@@ -58,7 +58,7 @@ func back(until time.Time) mesh.Member {
 func TestHold(t *testing.T) {
 	t.Parallel()
 	then := time.Date(2026, 1, 1, 12, 30, 0, 0, time.UTC)
-	const forGood = "others go first until it is the only node that can, or until starling return n4"
+	const forGood = "others go first until it is the only node that can, or until `starling return n4`"
 	for _, tt := range []struct {
 		name string
 		in   mesh.Member
@@ -105,7 +105,7 @@ func TestAway(t *testing.T) {
 		{"n5", []string{"n2"}, "keeps its addresses until 12:01:30"},
 		{"n4", nil, "keeps its addresses until 12:01:30"},
 	} {
-		w := &World{Deputies: map[netip.Addr]string{}, Seat: func(int) Seat { return Seat{Verdict: owner.Verdict{Owner: tt.owner}} }}
+		w := &World{Deputies: map[netip.Addr]string{}, Election: func(int) Election { return Election{Result: owner.Result{Owner: tt.owner}} }}
 		for i, by := range tt.by {
 			ip := netip.AddrFrom4([4]byte{198, 18, 64, byte(i)})
 			w.VIPs = append(w.VIPs, lease.VIP{IP: ip})

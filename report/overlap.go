@@ -11,9 +11,9 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// Overlap is how far the pools contain nodes' own addresses. Those are never handed out, so nothing breaks; but the pool
-// is smaller than it looks, and whoever wrote it took the nodes' network for a free one. It is made anew only when
-// pools or nodes have changed.
+// Overlap is how far the pools contain nodes' own addresses. Those are never handed out, so nothing
+// breaks; but the pool is smaller than it looks, and whoever wrote it took the nodes' network for a
+// free one. It is made anew only when pools or nodes have changed.
 type Overlap struct {
 	pools  *lease.Pools
 	nodes  []watcher.Node

@@ -2,9 +2,11 @@ package report
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/owner"
+	"github.com/starling-lb/starling/routes"
 )
 
 // ranking marks who is who in a ranking.
@@ -23,6 +25,21 @@ func ranking(w *api.Who, all []owner.Candidate) (list []api.Candidate) {
 	return list
 }
 
+// routed says of each node of a ranking which BGP routers learn of it.
+func routed(list []api.Candidate, r routes.Route) {
+	for i := range list {
+		c := &list[i]
+		for _, to := range r.To {
+			if slices.Contains(to.Nodes, c.Node) {
+				c.Routers = append(c.Routers, to.Router)
+			}
+		}
+		if len(c.Routers) == 0 {
+			c.NotRouted = notRouted(r, c.Node)
+		}
+	}
+}
+
 // answer puts the answer into one sentence.
 func answer(w *api.Who) string {
 	first := ""
@@ -30,6 +47,10 @@ func answer(w *api.Who) string {
 		first = w.Ranking[0].Node
 	}
 	switch {
+	case w.Held && len(w.VIP.Routes) > 0 && w.VIP.Owner == "":
+		return fmt.Sprintf("%s is announced by %s", w.IP, api.Routed(w.VIP.Routes))
+	case w.Held && len(w.VIP.Routes) > 0:
+		return fmt.Sprintf("%s announces %s: %s; it is also announced by %s", w.VIP.Owner, w.IP, w.VIP.Reason, api.Routed(w.VIP.Routes))
 	case w.Held && w.VIP.Owner == "":
 		return fmt.Sprintf("no node announces %s: %s", w.IP, w.VIP.Reason)
 	case w.Held:

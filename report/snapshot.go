@@ -29,12 +29,14 @@ func (w *World) Snapshot(l Look) api.Snapshot {
 	r.Members, r.Keys = w.members(l), keys(w.Members, w.Self)
 	r.VIPs, r.Pools, r.Conflicts = w.addresses(), w.usage(), w.rivals()
 	r.Waiting, r.Unselected = listWaiting(l.Waiting), w.Without.Unselected
+	r.Moves = w.Moves
+	r.Routers = w.routers()
 	r.Conditions = w.Conditions(l)
 	r.Findings = api.Findings(r.Conditions, w.Self)
 	return r
 }
 
-// Who answers who announces an address.
+// Who says which node announces an address, and why.
 func (w *World) Who(ip netip.Addr) api.Who {
 	ip = ip.Unmap()
 	r := api.Who{Node: w.Self, IP: ip.String()}
@@ -46,7 +48,7 @@ func (w *World) Who(ip netip.Addr) api.Who {
 	if i, held := w.Find(ip); held {
 		x := w.address(i)
 		r.Held, r.VIP, r.Pool = true, &x, x.Pool
-		candidate = w.Seat(i).Candidate
+		candidate = w.Election(i).Candidate
 	} else {
 		r.Pool, _ = w.Pools.Of(ip)
 		candidate.Scope = w.Scope(r.Pool)
@@ -56,7 +58,10 @@ func (w *World) Who(ip netip.Addr) api.Who {
 			r.Conflict = &c
 		}
 	}
-	r.Ranking = ranking(&r, w.Voters.Ranking(candidate))
+	r.Ranking = ranking(&r, w.Candidates.Ranking(candidate))
+	if w.Plan != nil {
+		routed(r.Ranking, w.Plan.Route(ip))
+	}
 	r.Words = answer(&r) + w.heldBack(&r)
 	return r
 }
@@ -85,8 +90,8 @@ func (w *World) addresses() []api.VIP {
 }
 
 func (w *World) address(i int) api.VIP {
-	x, t := w.VIPs[i], w.Seat(i)
-	e := t.Verdict
+	x, t := w.VIPs[i], w.Election(i)
+	e := t.Result
 	code, why := w.Why(x, t.Candidate, e)
 	by := w.answersFor(x.IP, e.Owner)
 	if by != e.Owner && by != "" {
@@ -99,13 +104,22 @@ func (w *World) address(i int) api.VIP {
 	if e.Owner == w.Self {
 		vip.Interfaces = w.Wire.Routes.Announcing(x.IP)
 	}
+	for _, entry := range t.Place.For(w.Cluster.Node(e.Owner).Labels) {
+		if e.Owner != "" && entry.Name != "" {
+			vip.Entries = append(vip.Entries, entry.Name)
+		}
+	}
+	vip.Routes = routesOf(w.route(i))
+	if vip.Owner == "" && len(vip.Routes) > 0 {
+		vip.Reason, vip.Todo, vip.Change = "by BGP: "+api.Routed(vip.Routes), "", "announced by BGP alone"
+	}
 	for _, k := range x.Services {
 		vip.Services = append(vip.Services, k.String())
 	}
 	return vip
 }
 
-// answersFor is who answers for an address of a node: itself, or its deputy.
+// answersFor is the speaker that answers for an address of a node: itself, or its deputy.
 func (w *World) answersFor(ip netip.Addr, owner string) string {
 	if deputy, away := w.Deputies[ip]; away {
 		return deputy
@@ -114,16 +128,16 @@ func (w *World) answersFor(ip netip.Addr, owner string) string {
 }
 
 // words say what the last change was.
-func (t Seat) words() string {
+func (t Election) words() string {
 	switch {
-	case t.Cause == CauseNew && t.Verdict.Owner == "":
+	case t.Cause == CauseNew && t.Result.Owner == "":
 		return "nobody may announce it since it is known"
-	case t.Verdict.Owner == "":
+	case t.Result.Owner == "":
 		return fmt.Sprintf("%s may not announce it any more", t.From)
 	case t.Cause == CauseNew:
 		return "new to this speaker"
 	case t.Cause == CauseEligible:
-		return fmt.Sprintf("%s may announce it, after nobody could", t.Verdict.Owner)
+		return fmt.Sprintf("%s may announce it, after nobody could", t.Result.Owner)
 	case t.Cause == CauseLost:
 		return fmt.Sprintf("%s was lost", t.From)
 	}
@@ -139,10 +153,10 @@ func (w *World) usage() []api.Pool {
 	for i, u := range w.Usage { // in the order of the configuration, as the others
 		p := api.Pool{
 			Name: u.Pool, Ranges: about[i].Ranges, Rules: about[i].Rules(),
-			Size: u.Size, Used: u.Used, Waiting: u.Waiting, Free: u.Size - min(u.Used, u.Size),
+			Size: u.Size, Used: u.Used, Waiting: u.Waiting, Free: u.Free,
 		}
 		for _, f := range u.Families {
-			p.Families = append(p.Families, api.FamilyUse{Family: f.Family, Size: f.Size, Used: f.Used, Free: f.Size - min(f.Used, f.Size)})
+			p.Families = append(p.Families, api.FamilyUse{Family: f.Family, Size: f.Size, Used: f.Used, Free: f.Free})
 		}
 		list = append(list, p)
 	}

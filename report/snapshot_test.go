@@ -16,8 +16,8 @@ func TestChangeWords(t *testing.T) {
 		{"", "n2", CauseLost, "n2 may not announce it any more"},
 		{"n1", "n2", CauseMoved, "moved from n2"},
 	} {
-		seat := Seat{Verdict: owner.Verdict{Owner: tt.owner}, From: tt.from, Cause: tt.cause}
-		if got := seat.words(); got != tt.want {
+		election := Election{Result: owner.Result{Owner: tt.owner}, From: tt.from, Cause: tt.cause}
+		if got := election.words(); got != tt.want {
 			t.Errorf("%+v: %q", tt, got)
 		}
 	}

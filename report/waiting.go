@@ -9,8 +9,8 @@ import (
 	"github.com/starling-lb/starling/lease"
 )
 
-// waiting says for each pool that is used up that Services wait for it, for all of them that there is none, and of the others
-// each by name.
+// waiting says for each pool that is used up that Services wait for it, for all of them that there
+// is none, and of the others each by name.
 func waiting(all []lease.Waiting) []health.Condition {
 	var list []health.Condition
 	var about []health.Subject // of the conditions for several Services
@@ -47,11 +47,17 @@ func nearlyFull(pools []api.Pool) []health.Condition {
 	var list []health.Condition
 	for _, p := range pools {
 		var left []string
+		full := "nearly full"
 		for _, f := range p.NearlyFull() {
+			if f.Free == 0 {
+				full = "full"
+				left = append(left, fmt.Sprintf("none of %d %s addresses is left", f.Size, f.Family))
+				continue
+			}
 			left = append(left, fmt.Sprintf("%d of %d %s addresses are left", f.Free, f.Size, f.Family))
 		}
 		if len(left) > 0 {
-			list = append(list, health.New(health.PoolNearlyFull, health.Pool(p.Name), fmt.Sprintf("pool %q is nearly full: %s", p.Name, strings.Join(left, ", "))))
+			list = append(list, health.New(health.PoolNearlyFull, health.Pool(p.Name), fmt.Sprintf("pool %q is %s: %s", p.Name, full, strings.Join(left, ", "))))
 		}
 	}
 	return list
@@ -76,7 +82,7 @@ func listWaiting(all []lease.Waiting) []api.Waiting {
 }
 
 // elsewhere says what leases of other installations hold of our pools.
-func elsewhere(e lease.Elsewhere) []health.Condition {
+func elsewhere(e lease.Foreign) []health.Condition {
 	if e.Services == 0 {
 		return nil
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/starling-lb/starling/lease"
 )
 
-// TestQueued: those that wait for the same are one condition, and a Service whose own wish is refused is one of its own.
+// TestQueued: those that wait for the same are one condition, and a Service whose own wish is
+// refused is one of its own.
 func TestQueued(t *testing.T) {
 	t.Parallel()
 	svc := func(name string) lease.Key { return lease.Key{Namespace: "ns", Name: name} }
@@ -38,12 +39,15 @@ func TestNearlyUsedUp(t *testing.T) {
 	got := nearlyFull([]api.Pool{
 		{Name: "dual", Size: 264, Used: 8, Free: 256, Families: []api.FamilyUse{{Family: "IPv4", Size: 10, Used: 9, Free: 1}, {Family: "IPv6", Size: 256, Used: 0, Free: 256}}},
 		{Name: "half", Size: 264, Used: 8, Free: 256, Families: []api.FamilyUse{{Family: "IPv4", Size: 8, Used: 8, Free: 0}, {Family: "IPv6", Size: 256, Used: 0, Free: 256}}},
-		{Name: "room", Size: 10, Used: 8, Families: []api.FamilyUse{{Family: "IPv4", Size: 10, Used: 8, Free: 2}}},
+		{Name: "room", Size: 10, Used: 8, Free: 2, Families: []api.FamilyUse{{Family: "IPv4", Size: 10, Used: 8, Free: 2}}},
+		{Name: "reserved", Size: 10, Used: 2, Free: 1, Families: []api.FamilyUse{{Family: "IPv4", Size: 10, Used: 2, Free: 1}}},
+		{Name: "all reserved", Size: 2, Families: []api.FamilyUse{{Family: "IPv4", Size: 2}}},
 		{Name: "used up on purpose", Size: 1, Used: 1, Families: []api.FamilyUse{{Family: "IPv4", Size: 1, Used: 1, Free: 0}}},
 	})
 	want := []health.Condition{
 		health.New(health.PoolNearlyFull, health.Pool("dual"), `pool "dual" is nearly full: 1 of 10 IPv4 addresses are left`),
-		health.New(health.PoolNearlyFull, health.Pool("half"), `pool "half" is nearly full: 0 of 8 IPv4 addresses are left`),
+		health.New(health.PoolNearlyFull, health.Pool("half"), `pool "half" is full: none of 8 IPv4 addresses is left`),
+		health.New(health.PoolNearlyFull, health.Pool("reserved"), `pool "reserved" is nearly full: 1 of 10 IPv4 addresses are left`),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("conditions (-want +got):\n%s", diff)

@@ -16,8 +16,11 @@
 // from a new, old. So where a rotation stands is written where the keys are:
 // whoever was interrupted goes on from there, and somebody else as well.
 //
-// Members that are dead are not waited for: they read the Secret when they
-// come back. Those that live but cannot tell are.
+// Members that are dead are not waited for: they read the Secret when they come back. Those that
+// live but cannot say what they hold are.
+//
+// A key is 32 bytes (AES-256-GCM), in base64 on a line of its own. A fingerprint is the first four
+// bytes of a SHA-256 over a fixed text and the key, in hexadecimal (see mesh.Fingerprints).
 package rotate
 
 import (

@@ -13,8 +13,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// absences: speakers are away while their hosts forward: for a minute nothing moves, and another one
-// answers with the owner's MAC. Gossip finds out about a crash after 0.5 s.
+// absences: speakers are away while their hosts forward: for a minute nothing moves, and another
+// one answers with the owner's MAC. Gossip finds out about a crash after 0.5 s.
 func absences() []scenario {
 	const grace = time.Minute
 	keeps := func(name string, nodes int, run func(s *scene)) scenario {
@@ -95,6 +95,8 @@ func absences() []scenario {
 				s.t.Errorf("%v answer in the end", s.owners(s.ip))
 			}
 		}),
+		unheard("never answered", 0),
+		unheard("answer no more", time.Second),
 		keeps("a node is selected no more, and its speaker ends", 3, func(s *scene) {
 			s.mu.Lock()
 			s.placement = &watcher.Placement{NodeSelector: map[string]string{"edge": "yes"}}
@@ -113,6 +115,15 @@ func absences() []scenario {
 			s.pass(10 * time.Second)
 			// Who is back does not learn that others kept its addresses, and is returning.
 			s.limit("restart", 0, 5*ms, func() { s.leaves(s.top); s.pass(3 * time.Second); s.begin(s.top); s.pass(10 * time.Second) })
+		}),
+		keeps("a link is back while gossip is blocked and a speaker is away, the last one's", 3, func(s *scene) {
+			s.apart(grace, s.third)
+			if !s.owns(s.top)() {
+				s.t.Errorf("%v answer in the end", s.owners(s.ip))
+			}
+		}),
+		keeps("a link is back while gossip is blocked and a speaker is away, the next one's", 3, func(s *scene) {
+			s.apart(grace, s.second)
 		}),
 		{"a member sees it otherwise while a speaker is away", 3, func(s *scene) { s.otherwise(grace, false) }},
 		{"a member of higher rank sees it otherwise while a speaker is away", 3, func(s *scene) { s.otherwise(grace, true) }},
@@ -144,6 +155,47 @@ func absences() []scenario {
 	}
 }
 
+// apart has a node come back that hears no gossip and knows nothing of an absence. It takes the
+// others for dead, and then hands over to a deputy.
+func (s *scene) apart(grace time.Duration, name string) {
+	all := s.others("")
+	between(all, all, s.block)
+	s.set(name, func(b *node) { b.up, b.nics = false, []string{}; poke(b.wired) })
+	s.pass(grace + 10*time.Second)
+	s.freeze(s.top)
+	s.pass(3 * time.Second)
+	s.limit("link", 0, 60*ms, func() { // the successor is asked after 50 ms
+		s.set(name, func(b *node) { b.up, b.nics = true, nil; poke(b.wired) })
+		s.pass(10 * time.Second)
+	})
+}
+
+// unheard is what happens to the addresses of nodes whose kernels answer nobody from so long after
+// the start of their speakers.
+func unheard(how string, after time.Duration) scenario {
+	return scenario{"speakers end and crash whose kernels " + how, 3, func(s *scene) {
+		s.rules.grace = time.Minute
+		for _, n := range s.others("") {
+			s.leaves(n)
+			s.begin(n)
+			s.pass(after)
+			s.set(n, func(b *node) { b.mute = true })
+			s.pass(time.Second)
+		}
+		s.pass(20 * time.Second)
+		s.web()
+		s.silentKernels(s.others("")...)
+		s.limit("end", 0, 5*ms, func() { s.leaves(s.top); s.pass(3 * time.Second) })
+		if !s.owns(s.second)() {
+			s.t.Errorf("%v answer after the end of %s", s.owners(s.ip), s.top)
+		}
+		s.limit("crash", 620*ms, 0, func() { s.kill(s.second); s.pass(5 * time.Second) })
+		if !s.owns(s.third)() {
+			s.t.Errorf("%v answer after the crash of %s", s.owners(s.ip), s.second)
+		}
+	}}
+}
+
 // restart starts a speaker anew that asks for a grace.
 func (s *scene) restart(name string, grace time.Duration) {
 	s.rules.grace = grace
@@ -152,8 +204,8 @@ func (s *scene) restart(name string, grace time.Duration) {
 	s.pass(time.Second)
 }
 
-// otherwise has a node elect itself, and answer, while another one is the deputy of who is away: the
-// deputy gives way, whether it outranks that node or not.
+// otherwise has a node elect itself, and answer, while another one is the deputy of who is away:
+// the deputy gives way, whether it outranks that node or not.
 func (s *scene) otherwise(grace time.Duration, higher bool) {
 	for _, n := range s.others("") {
 		s.restart(n, grace)
@@ -184,8 +236,9 @@ func (s *scene) still(what string, gap time.Duration, f func()) {
 	}
 }
 
-// TestAbsenceIsSeen: status says until when a node keeps its addresses and who answers for them; an event does so after
-// some seconds, once. When the grace is over it is counted that addresses moved.
+// TestAbsenceIsSeen: status says until when a node keeps its addresses and who answers for them; an
+// event does so after some seconds, once. When the grace is over it is counted that addresses
+// moved.
 func TestAbsenceIsSeen(t *testing.T) {
 	eight(t, func(m *model, _ map[string]string, _ func(f func()) []*meter) {
 		ended := time.Now()

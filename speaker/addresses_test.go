@@ -16,7 +16,8 @@ import (
 	"github.com/starling-lb/starling/report"
 )
 
-// addressView is a view of a cluster with some addresses, from 198.18.64.1 on, each with that many Services.
+// addressView is a view of a cluster with some addresses, from 198.18.64.1 on, each with that many
+// Services.
 func addressView(own []netip.Addr, sharers ...int) *report.World {
 	v := &report.World{Own: own}
 	ip := netip.MustParseAddr("198.18.64.1")
@@ -108,7 +109,8 @@ func help(t *testing.T, name string) string {
 	return "# HELP " + name + " " + text + " Only with --metrics-per-address.\n# TYPE " + name + " gauge\n"
 }
 
-// TestAddressesFollowTheOwner: whoever announces an address has the series, and nobody once its Service is gone.
+// TestAddressesFollowTheOwner: whoever announces an address has the series, and nobody once its
+// Service is gone.
 func TestAddressesFollowTheOwner(t *testing.T) {
 	lab(t, func(m *model) {
 		announced := func() (by []string) {

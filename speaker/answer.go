@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,25 +12,26 @@ import (
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/probe"
+	"github.com/starling-lb/starling/wake"
 )
 
-// speak tells the wire which addresses are this node's, and who is to have those that are it no more.
-// Where none may be comes first, so that no address is for an instant answered there.
+// speak tells the wire which addresses are this node's, and who is to have those that are it no
+// more. Where none may be comes first, so that no address is for an instant answered there.
 func (s *Speaker) speak(w *world) {
-	s.deputise(w)
+	s.deputize(w)
 	heirs := s.heirs(w)
 	s.settle(w)
 	s.pass(w)
 	s.live.Step(w.wanted())
 	s.test(w)
-	s.cfg.Wire.Meet(s.company(w))
-	s.cfg.Wire.Confine(w.limits())
+	s.cfg.Wire.SetPeers(s.peers(w))
+	s.cfg.Wire.SetLimits(w.limits())
 	s.handing = s.cfg.Wire.Assign(claims.Assignment{Own: s.answer, Watched: s.watch, Heirs: heirs, Absent: s.deputy})
 	s.passRest(w)
 }
 
-// settle notes which addresses are this node's by election. The lists that the wire was given stay the same as long as
-// nothing moves.
+// settle notes which addresses are this node's by election. The lists that the wire was given stay
+// the same as long as nothing moves.
 func (s *Speaker) settle(w *world) {
 	if s.mine != nil && len(w.elected) == 0 && len(w.gone) == 0 {
 		return
@@ -37,14 +39,14 @@ func (s *Speaker) settle(w *world) {
 	if s.mine == nil {
 		s.mine = make(map[netip.Addr]bool)
 		for i, v := range w.VIPs {
-			s.own(v.IP, w.seats[i].Elected.Owner == s.cfg.Node)
+			s.own(v.IP, w.elections[i].Elected.Owner == s.cfg.Node)
 		}
 	}
 	for ip := range w.gone {
 		s.own(ip, false)
 	}
 	for _, i := range w.elected {
-		s.own(w.VIPs[i].IP, w.seats[i].Elected.Owner == s.cfg.Node)
+		s.own(w.VIPs[i].IP, w.elections[i].Elected.Owner == s.cfg.Node)
 	}
 	all := make([]netip.Addr, len(w.VIPs)) // room for both lists, which are not changed any more
 	s.answer, s.watch = all[:0:len(s.mine)], all[len(s.mine):len(s.mine)]
@@ -84,15 +86,15 @@ func (w *world) wanted() peers.Wanted {
 	return w.ask
 }
 
-// company is what the wire is to know of the other nodes.
-func (s *Speaker) company(w *world) arpd.Company {
+// peers is what the wire is to know of the other nodes.
+func (s *Speaker) peers(w *world) arpd.Peers {
 	word := w.Meta.Word()
 	if s.barred(w) {
 		word.Ready = false
 	}
-	return arpd.Company{
-		Heals: w.believed.Heals, Peers: others(w.Names, s.cfg.Node), Gone: gone(w.Members), Draining: w.draining,
-		Speakers: w.believed.Unnamed, Say: word.Code(),
+	return arpd.Peers{
+		Heals: w.believed.Heals, MACs: others(w.Names, s.cfg.Node), Gone: gone(w.Members), Draining: w.draining,
+		Speakers: w.believed.Unnamed, Answer: word.Code(),
 	}
 }
 
@@ -107,19 +109,22 @@ func others(names map[string]string, self string) map[string]string {
 	return r
 }
 
-// barred tells whether Kubernetes does not want this node to announce.
+// barred reports whether Kubernetes does not want this node to announce.
 func (s *Speaker) barred(w *world) bool {
 	return elect.Barred(w.Cluster.Node(s.cfg.Node), s.cfg.IgnoreExclude) != ""
 }
 
-// heirs names the new owner of each address that this node was elected for until now and that another
-// live node is elected for, as long as the wire still answers for it: see package claims. An address
-// that nobody holds any more, or nobody may own, has none and is silent at once.
+// heirs names who answers from now on for each address that this node was elected for until now, as
+// long as the wire still answers for it: the live node that is elected, or the deputy of one that
+// is absent. See package claims. An address that nobody holds any more, or nobody may own, has none
+// and is silent at once.
 func (s *Speaker) heirs(w *world) map[netip.Addr]string {
 	r := map[netip.Addr]string{}
 	add := func(i int) {
-		if heir := w.seats[i].Elected.Owner; heir != s.cfg.Node && w.up(heir) {
-			r[w.VIPs[i].IP] = heir
+		ip := w.VIPs[i].IP
+		heir := cmp.Or(w.Deputies[ip], w.elections[i].Elected.Owner)
+		if heir != s.cfg.Node && w.up(heir) {
+			r[ip] = heir
 		}
 	}
 	for _, i := range w.elected {
@@ -135,14 +140,18 @@ func (s *Speaker) heirs(w *world) map[netip.Addr]string {
 	return r
 }
 
-// up reports whether the speaker of a node is there. Who is away says nothing: its deputy answers at once.
+// up reports whether the speaker of a node is there. Who is away says nothing.
 func (w *world) up(node string) bool {
 	return slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.Name == node && m.Up() })
 }
 
-// drained tells whether a leaving speaker may fall silent: every address has been handed over, or there
-// is nobody to take it. One that will be back waits until deputies answer, if there is any.
+// drained reports whether a leaving speaker may fall silent: every address has been handed over, or
+// there is nobody to take it. One that will be back waits until deputies answer, if there is any.
 func (s *Speaker) drained(w *world) bool {
+	if until := s.routedUntil(w); !s.drain.IsZero() && w.Now.Before(until) {
+		w.wake = wake.Earlier(w.wake, until)
+		return false
+	}
 	if w.leaving {
 		return w.believed.Held || w.alone() || !w.Now.Before(s.drain.Add(awayLimit))
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// backFrom starts a speaker anew that has nothing but its snapshot file, of which edit says how it differs from what
-// the others know. Either it alone is without the API server, or all are.
+// backFrom starts a speaker anew that has nothing but its snapshot file, of which edit says how it
+// differs from what the others know. Either it alone is without the API server, or all are.
 func (m *model) backFrom(name string, alone bool, edit func(map[watcher.Key]*watcher.Service)) {
 	m.leaves(name)
 	m.pass(time.Second)
@@ -37,8 +37,8 @@ func (m *model) connect() {
 	}
 }
 
-// TestNewerThanTheSnapshotFile: a speaker that comes back without the API server does not know the latest address,
-// which all others elect it for. They keep it for as long as it does not take it.
+// TestNewerThanTheSnapshotFile: a speaker that comes back without the API server does not know the
+// latest address, which all others elect it for. They keep it for as long as it does not take it.
 func TestNewerThanTheSnapshotFile(t *testing.T) {
 	for _, alone := range []bool{true, false} {
 		t.Run(fmt.Sprint("it alone: ", alone), func(t *testing.T) {
@@ -70,8 +70,9 @@ func TestNewerThanTheSnapshotFile(t *testing.T) {
 	}
 }
 
-// TestOlderThanTheSnapshotFile: a speaker that comes back without the API server announces the address of a Service that
-// was deleted just before. Nobody answers beside it, and it falls silent when the API server is back.
+// TestOlderThanTheSnapshotFile: a speaker that comes back without the API server announces the
+// address of a Service that was deleted just before. Nobody answers beside it, and it falls silent
+// when the API server is back.
 func TestOlderThanTheSnapshotFile(t *testing.T) {
 	for _, alone := range []bool{true, false} {
 		t.Run(fmt.Sprint("it alone: ", alone), func(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestBlockedGossipIsReportedInTime: what is said of a peer is more than provisional as soon as it can be,
-// though nothing else happens.
+// TestBlockedGossipIsReportedInTime: what is said of a peer is more than provisional as soon as it
+// can be, though nothing else happens.
 func TestBlockedGossipIsReportedInTime(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(time.Minute)

@@ -99,7 +99,7 @@ func (b *modelMesh) Messages() []peers.Message {
 	return out
 }
 
-// hears tells whether gossip of a talker reaches a listener now. The lock is held.
+// hears reports whether gossip of a talker reaches a listener now. The lock is held.
 func (m *model) hears(listener, talker *node) bool {
 	runs := func(b *node) bool { return b.up && b.ice == nil && m.speakers[b.name] == b }
 	return runs(listener) && runs(talker) && !m.deaf[link{listener.name, talker.name}]

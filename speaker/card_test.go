@@ -21,7 +21,7 @@ import (
 type card struct {
 	machine  *claims.Machine
 	schedule *announce.Schedule
-	company  arpd.Company
+	peers    arpd.Peers
 	stop     arpd.Stop
 	replies  []any
 	rested   time.Time   // no recheck before
@@ -88,8 +88,8 @@ func (b *node) replied(r probe.Reply) {
 	poke(b.heard)
 }
 
-// work does what is due, and comes back when something is. A stopped process does nothing. The lock is
-// held.
+// work does what is due, and comes back when something is. A stopped process does nothing. The lock
+// is held.
 func (b *node) work() {
 	c := &b.card
 	if c.due != nil {
@@ -173,16 +173,16 @@ func (b *modelWire) Probe(vips []netip.Addr) {
 	(*node)(b).awake()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	(*node)(b).hear(claims.Trials{IPs: vips})
+	(*node)(b).hear(claims.Probing{IPs: vips})
 }
 
-func (b *modelWire) Meet(c arpd.Company) {
+func (b *modelWire) SetPeers(c arpd.Peers) {
 	(*node)(b).awake()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	b.card.company = c
+	b.card.peers = c
 	e := claims.Members{Names: map[claims.MAC]string{}, Gone: c.Gone, Draining: c.Draining, Speakers: map[claims.MAC]struct{}{}, Heals: c.Heals}
-	for mac, name := range c.Peers {
+	for mac, name := range c.MACs {
 		e.Names[hardware(mac)] = name
 	}
 	for _, mac := range c.Speakers {
@@ -223,7 +223,7 @@ func (b *modelWire) State() arpd.State {
 		Conflicts:  slices.Concat(b.conflicts, b.card.machine.Conflicts()),
 		Conditions: b.kernel,
 		Stop:       b.card.stop,
-		Trials:     b.card.machine.Trials(),
+		Probed:     b.card.machine.Probed(),
 	}
 	for _, name := range (*node)(b).used() {
 		s.Interfaces = append(s.Interfaces, netif.Interface{Name: name, MAC: b.mac, Used: true, Prefixes: []netip.Prefix{netip.MustParsePrefix(cmp.Or(b.network, "198.18.0.0/16"))}})

@@ -29,9 +29,9 @@ func (r rules) read(t time.Time, ahead time.Duration) time.Time {
 	return reading(t, ahead)
 }
 
-// reading is a moment in a bubble as time.Now would give it outside of one: with a wall clock that is
-// ahead, and with a monotonic one. No function of package time makes such a value, so this writes its
-// memory.
+// reading is a moment in a bubble as time.Now would give it outside of one: with a wall clock that
+// is ahead, and with a monotonic one. No function of package time makes such a value, so this
+// writes its memory.
 func reading(t time.Time, ahead time.Duration) time.Time {
 	const monotonic = 1 << 63
 	wall := t.Add(ahead)

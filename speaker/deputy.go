@@ -9,10 +9,11 @@ import (
 	"github.com/starling-lb/starling/elect"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/wake"
 )
 
-// A speaker that ends and is to be back within the grace moves nothing: it says that it is away, and
-// the others go on electing its node. The deputy of an address, which is who would own it if no
+// A speaker that ends and is to be back within the grace moves nothing: it says that it is away,
+// and the others go on electing its node. The deputy of an address, which is who would own it if no
 // endpoints mattered and the node was not there, answers with the owner's MAC until the speaker is
 // ready again. Two speakers that answer with the same MAC are one answer, so a deputy may begin too
 // early, and end too late.
@@ -24,8 +25,8 @@ const awayLimit = 500 * time.Millisecond
 // away as its predecessor.
 func First(grace time.Duration) mesh.Meta { return mesh.Meta{Away: true, Deputy: true, Grace: grace} }
 
-// parts decides how this speaker ends: for a node that goes, or whose addresses nobody would keep, by
-// handing over; else it just says that it is away.
+// parts decides how this speaker ends: for a node that goes, or whose addresses nobody would keep,
+// by handing over; else it just says that it is away.
 func (s *Speaker) parts(w *world) {
 	if s.drain.IsZero() {
 		return
@@ -34,16 +35,17 @@ func (s *Speaker) parts(w *world) {
 	w.draining = !w.leaving
 }
 
-// goes reports whether the node is about to go, and not its speaker alone, or is to have none any more.
+// goes reports whether the node is about to go, and not its speaker alone, or is to have none any
+// more.
 func (s *Speaker) goes(w *world) bool {
 	n := w.Cluster.Node(w.Self)
 	unselected := n.Name != "" && w.Cluster.Placement != nil && !w.Cluster.Placement.Selects(n)
 	return n.Cordoned || n.Going != "" || n.Ending != "" || unselected || elect.Barred(n, s.cfg.IgnoreExclude) != ""
 }
 
-// deputies reports whether there is another speaker on a network of this node, and all know how to answer for an absent
-// node. Where no other is ready at all, nobody could take the addresses: when all speakers restart at once,
-// each recalls who was there.
+// deputies reports whether there is another speaker on a network of this node, and all know how to
+// answer for an absent node. Where no other is ready at all, nobody could take the addresses: when
+// all speakers restart at once, each recalls who was there.
 func (w *world) deputies() bool {
 	near := false
 	for i := range w.Members {
@@ -66,9 +68,9 @@ func (w *world) alone() bool {
 	})
 }
 
-// remember tells which members may be taken for absent by a later process of this node that meets none
-// of them: those that own addresses now, this node among them. While it is not ready itself there are
-// none, and when its end has begun they stay as they were.
+// remember tells which members may be taken for absent by a later process of this node that meets
+// none of them: those that own addresses now, this node among them. While it is not ready itself
+// there are none, and when its end has begun they stay as they were.
 func (s *Speaker) remember(w *world) {
 	if s.cfg.Remember == nil || !s.drain.IsZero() {
 		return
@@ -85,18 +87,51 @@ func (s *Speaker) remember(w *world) {
 	}
 }
 
-// deputise finds who answers for the addresses of nodes whose speakers are away, this node among them.
-func (s *Speaker) deputise(w *world) {
-	if s.deputy = nil; !slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.State == mesh.Absent }) {
-		return
-	}
-	s.deputy, w.Deputies = map[netip.Addr]string{}, elect.Deputies(w.Voters, w.Members, w.VIPs, w.seats)
-	for i, v := range w.VIPs {
-		if w.Deputies[v.IP] == w.Self {
-			s.deputy[v.IP] = w.seats[i].Verdict().Owner
+// lingers is how long a deputy answers on after another node has taken its place, which learns of
+// that a little later. A new deputy answers with the same MAC, and to a new owner the old one
+// yields.
+const lingers = 100 * time.Millisecond
+
+// deputize finds who answers for the addresses of nodes whose speakers are away, this node among
+// them.
+func (s *Speaker) deputize(w *world) {
+	was := s.deputy
+	s.deputy = map[netip.Addr]string{}
+	if slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.State == mesh.Absent }) {
+		w.Deputies = elect.Deputies(w.Candidates, w.Members, w.VIPs, w.elections)
+		for i, v := range w.VIPs {
+			if w.Deputies[v.IP] == w.Self {
+				s.deputy[v.IP] = w.elections[i].Result().Owner
+			}
 		}
 	}
-	w.Deputised = len(s.deputy)
+	w.Deputized = len(s.deputy)
+	s.linger(w, was)
+}
+
+// linger keeps the addresses for a moment that this node answered for as their deputy. Nobody
+// answers for a host that is dead.
+func (s *Speaker) linger(w *world, was map[netip.Addr]string) {
+	ends := map[netip.Addr]time.Time{}
+	for ip, owner := range was {
+		if s.deputy[ip] != "" || !w.owns(owner) {
+			continue
+		}
+		end, lingering := s.lingering[ip]
+		if !lingering {
+			end = w.Now.Add(lingers)
+		}
+		if w.Now.Before(end) {
+			ends[ip], s.deputy[ip] = end, owner
+			w.wake = wake.Earlier(w.wake, end)
+		}
+	}
+	s.lingering = ends
+}
+
+// owns reports whether a node may own addresses: its speaker is there, or away for a while.
+func (w *world) owns(node string) bool {
+	return slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.Name == node && m.Owns() })
 }
 
 // hashes are names as metadata tell them.

@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -24,13 +25,20 @@ func (s *Speaker) agree(w *world, own uint64) {
 	if s.agreed == nil || !differ {
 		s.agreed = w.Pools
 	}
-	w.rules = map[string]lease.Scope{}
+	w.rules, w.ignored = map[string]lease.Scope{}, map[string]bool{}
 	for _, p := range w.Pools.List() {
+		ignores, known := s.agreed.IgnoresEndpoints(p.Name)
+		if !known {
+			ignores = p.Endpoints != ""
+		}
+		if ignores {
+			w.ignored[p.Name] = true
+		}
 		rule, known := s.agreed.Scope(p.Name)
 		if !known {
 			rule, _ = w.Pools.Scope(p.Name)
 		}
-		if len(rule.NodeSelectors) > 0 || len(rule.Interfaces) > 0 || rule.Weighed() {
+		if rule.Limited() {
 			w.rules[p.Name] = rule
 		}
 	}
@@ -43,40 +51,49 @@ func (w *world) labels(node string) map[string]string {
 
 // elect names the owner of every bound address and remembers since when.
 func (s *Speaker) elect(w *world) {
-	w.seats, w.gone = s.roll.Call(elect.Turn{
-		VIPs: w.VIPs, Edited: s.touched(w), Voters: w.Voters, Scopes: w.scopes, Candidate: func(v lease.VIP) owner.VIP { return s.candidate(w, v) },
+	w.elections, w.gone = s.elections.Begin(elect.Turn{
+		VIPs: w.VIPs, Edited: s.touched(w), Candidates: w.Candidates, Scopes: w.scopes,
+		Candidate: func(v lease.VIP) owner.VIP { return s.candidate(w, v) }, Labels: s.labels,
 	})
 	for ip, announcer := range w.gone {
-		s.trials.Leave(ip, announcer, w.Now)
+		s.tentative.Leave(ip, announcer, w.Now)
 	}
-	for i, old := range w.seats {
-		next := s.roll.Vote(i)
+	for i, old := range w.elections {
+		next := s.elections.Elect(i)
 		if old == nil || old.Elected.Owner != next.Elected.Owner {
 			w.elected = append(w.elected, i)
 		}
-		verdict := w.left(w.VIPs[i].IP, next.Elected)
-		if next == old && verdict == old.Verdict() {
+		result := w.left(w.VIPs[i].IP, next.Elected)
+		if next == old && result == old.Result() {
 			continue
 		}
 		if next == old {
 			next = old.Copied() // views show the old one
 		}
-		next.Leave(verdict)
+		next.Leave(result)
 		switch {
 		case old == nil:
 			w.moves = append(w.moves, move{at: i})
 			next.Since, next.Unused = w.Now, !w.listed && w.believed.Contact == peers.InTouch
-		case old.Verdict().Owner != verdict.Owner:
-			w.moves = append(w.moves, move{i, old.Verdict().Owner, true})
+		case old.Result().Owner != result.Owner:
+			w.moves = append(w.moves, move{i, old.Result().Owner, true, old.Since})
 			next.Since, next.Warned = w.Now, false
 		}
 		begin(next, w.Now)
-		w.seats[i] = next
+		w.elections[i] = next
 	}
 }
 
-// touched are the addresses of Services that have changed.
+// touched are the addresses of Services that have changed, and all if their pools say something
+// else of endpoints.
 func (s *Speaker) touched(w *world) (ips []netip.Addr) {
+	if !maps.Equal(s.ignored, w.ignored) {
+		s.ignored = w.ignored
+		for _, v := range w.VIPs {
+			ips = append(ips, v.IP)
+		}
+		return ips
+	}
 	for _, k := range w.edited {
 		ips = append(ips, s.table.Bound(k)...)
 	}
@@ -85,8 +102,12 @@ func (s *Speaker) touched(w *world) (ips []netip.Addr) {
 
 // candidate joins the Services of an address into what election needs.
 func (s *Speaker) candidate(w *world, v lease.VIP) owner.VIP {
-	c := owner.VIP{IP: v.IP, Scope: w.scopes.Of(v.Pool)}
+	c := owner.VIP{IP: v.IP}
 	for _, k := range v.Services {
+		if s.ignores(w, v, k) {
+			c.Serving = true // on any node
+			continue
+		}
 		nodes := w.Cluster.Endpoints[k].Of(v.IP).Nodes
 		if len(nodes) == 0 {
 			continue // has no say where the others go
@@ -97,6 +118,18 @@ func (s *Speaker) candidate(w *world, v lease.VIP) owner.VIP {
 		}
 	}
 	return c
+}
+
+// ignores reports whether a Service or the pool of its address says that endpoints do not matter.
+func (s *Speaker) ignores(w *world, v lease.VIP, k lease.Key) bool {
+	svc, ok := s.table.Get(k)
+	return w.ignored[v.Pool] || ok && svc.IgnoresEndpoints()
+}
+
+// labels are those of a Service.
+func (s *Speaker) labels(k lease.Key) string {
+	svc, _ := s.table.Get(k)
+	return svc.Labels
 }
 
 // edited are the Services that the changes may have moved, or deleted.
@@ -110,12 +143,12 @@ func edited(c watcher.Changes) []lease.Key {
 
 // left is the verdict on an address when the wire has the last word: one that is this node's by
 // election may be left to a member, see package claims.
-func (w *world) left(ip netip.Addr, v owner.Verdict) owner.Verdict {
+func (w *world) left(ip netip.Addr, v owner.Result) owner.Result {
 	to := w.Wire.Yields[ip]
 	if to == "" || v.Owner != w.Self {
 		return v
 	}
-	return owner.Verdict{
+	return owner.Result{
 		Owner: to, Next: w.Self,
 		Reason: fmt.Sprintf("announces it and outranks %s, which sees it otherwise", w.Self),
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestEndpointsWithoutANode: a Service whose endpoints no node runs, such as a gateway of the network plugin, is announced with
-// Cluster; with Local nobody announces it, and the event says why and what to do.
+// TestEndpointsWithoutANode: a Service whose endpoints no node runs, such as a gateway of the
+// network plugin, is announced with Cluster; with Local nobody announces it, and the event says why
+// and what to do.
 func TestEndpointsWithoutANode(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("gateway", nil, "")

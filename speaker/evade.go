@@ -20,8 +20,8 @@ const (
 	evadeWithin = time.Second
 	// evadeFor is how long after that the Services may be moved: later somebody uses the address.
 	evadeFor = 5 * time.Second
-	// evadeMost bounds the addresses in conflict because of one station. What answers for more, such
-	// as a router with proxy ARP, would answer for the next ones as well.
+	// evadeMost bounds the addresses in conflict because of one station. What answers for more,
+	// such as a router with proxy ARP, would answer for the next ones as well.
 	evadeMost = 3
 )
 
@@ -48,8 +48,8 @@ func (w *world) evadable(c arpd.Conflict) bool {
 	if !bound || w.Names[c.MAC] != "" || w.Now.Sub(c.Since) >= evadeFor {
 		return false
 	}
-	t := w.seats[i]
-	if t.Verdict().Owner != w.Self || t.First.IsZero() || c.Since.Sub(t.First) > evadeWithin {
+	t := w.elections[i]
+	if t.Result().Owner != w.Self || t.First.IsZero() || c.Since.Sub(t.First) > evadeWithin {
 		return false
 	}
 	same := 0
@@ -62,8 +62,8 @@ func (w *world) evadable(c arpd.Conflict) bool {
 }
 
 // begin notes the moment from which on an address is announced that nobody announced before.
-func begin(t *elect.Seat, now time.Time) {
-	if t.Unused && t.Verdict().Owner != "" {
+func begin(t *elect.Election, now time.Time) {
+	if t.Unused && t.Result().Owner != "" {
 		t.Unused, t.First = false, now
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// comes puts stations on the wire that nobody notices before asking: each address has a MAC of its own, or that of all.
+// comes puts stations on the wire that nobody notices before asking: each address has a MAC of its
+// own, or that of all.
 func (m *model) comes(mac func(i int) string, ips ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -32,8 +33,8 @@ func tenIPs() (ips []string) {
 	return ips
 }
 
-// TestStationThatCameAMomentAgo: an address was tried out and found free, then a station took it without a word. The
-// Service that gets the address gets another one within half a second.
+// TestStationThatCameAMomentAgo: an address was probed and found free, then a station took it
+// without a word. The Service that gets the address gets another one within half a second.
 func TestStationThatCameAMomentAgo(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(time.Minute)
@@ -61,7 +62,8 @@ func TestStationThatCameAMomentAgo(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestStationWhereItIsAskedFor: a Service that asks for the very address keeps it, and learns of the station once.
+// TestStationWhereItIsAskedFor: a Service that asks for the very address keeps it, and learns of
+// the station once.
 func TestStationWhereItIsAskedFor(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(time.Minute)
@@ -82,8 +84,9 @@ func TestStationWhereItIsAskedFor(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestStationAtAnAddressInUse: somebody uses an address as soon as it was announced for a second, so a Service keeps one at
-// which a station appears later; also when another node takes it over, or a speaker has just learned of it.
+// TestStationAtAnAddressInUse: somebody uses an address as soon as it was announced for a second,
+// so a Service keeps one at which a station appears later; also when another node takes it over, or
+// a speaker has just learned of it.
 func TestStationAtAnAddressInUse(t *testing.T) {
 	for name, event := range map[string]func(*model, string){
 		"its owner leaves":   func(m *model, owner string) { m.leaves(owner) },
@@ -109,7 +112,8 @@ func TestStationAtAnAddressInUse(t *testing.T) {
 	}
 }
 
-// TestStationBeforeTheFirstEndpoint: the address is bound long before anybody announces it, and unused until then.
+// TestStationBeforeTheFirstEndpoint: the address is bound long before anybody announces it, and
+// unused until then.
 func TestStationBeforeTheFirstEndpoint(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil)
@@ -127,8 +131,8 @@ func TestStationBeforeTheFirstEndpoint(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestStationsEverywhere: where something answers for every address as soon as it is bound, a Service is moved three times
-// at most, and told why it stays.
+// TestStationsEverywhere: where something answers for every address as soon as it is bound, a
+// Service is moved three times at most, and told why it stays.
 func TestStationsEverywhere(t *testing.T) {
 	for name, tc := range map[string]struct {
 		mac   func(int) string
@@ -156,8 +160,8 @@ func TestStationsEverywhere(t *testing.T) {
 	}
 }
 
-// TestStationAndAFreedAddress: the only other address was released a moment ago. It is given as soon as the wire says that it
-// is free, and there is one event, of the change.
+// TestStationAndAFreedAddress: the only other address was released a moment ago. It is given as
+// soon as the wire says that it is free, and there is one event, of the change.
 func TestStationAndAFreedAddress(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(time.Minute)

@@ -14,7 +14,8 @@ func lists(ips ...string) func(*watcher.Service) {
 	return func(s *watcher.Service) { s.Type, s.ExternalIPs = "ClusterIP", ips }
 }
 
-// TestListedAddressIsNotHandedOut: one in externalIPs of a Service of whatever type, to nobody else.
+// TestListedAddressIsNotHandedOut: one in externalIPs of a Service of whatever type, to nobody
+// else.
 func TestListedAddressIsNotHandedOut(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("lister", lists("198.18.64.1", "2001:db8::1"), "n1")
@@ -30,8 +31,8 @@ func TestListedAddressIsNotHandedOut(t *testing.T) {
 	}, "default=198.18.64.1-198.18.64.10,2001:db8::1-2001:db8::10")
 }
 
-// TestListedAddressThatIsHeld: it stays, both Services have one event however often the list changes on the other one, and
-// every speaker has the condition for as long as it lasts.
+// TestListedAddressThatIsHeld: it stays, both Services have one event however often the list
+// changes on the other one, and every speaker has the condition for as long as it lasts.
 func TestListedAddressThatIsHeld(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")

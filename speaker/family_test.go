@@ -46,8 +46,8 @@ func (m *model) answered(ip string, nodes ...string) {
 	m.until(ip+" is answered as it should be", 5*time.Second, func() bool { return slices.Equal(m.owners(ip), nodes) })
 }
 
-// TestLocalEndpointsHaveAFamily: each address of a Service is announced where the endpoints of its own family are, for
-// nowhere else is anything forwarded to them.
+// TestLocalEndpointsHaveAFamily: each address of a Service is announced where the endpoints of its
+// own family are, for nowhere else is anything forwarded to them.
 func TestLocalEndpointsHaveAFamily(t *testing.T) {
 	lab(t, func(m *model) {
 		v4, v6 := m.dual("web", true, watcher.Endpoints{V4: on("n1"), V6: on("n2")})
@@ -65,8 +65,8 @@ func TestLocalEndpointsHaveAFamily(t *testing.T) {
 	}, bothFamilies...)
 }
 
-// TestClusterEndpointsHaveAFamily: an address whose family has no endpoint is announced by nobody, wherever there are some of
-// the other family.
+// TestClusterEndpointsHaveAFamily: an address whose family has no endpoint is announced by nobody,
+// wherever there are some of the other family.
 func TestClusterEndpointsHaveAFamily(t *testing.T) {
 	lab(t, func(m *model) {
 		v4, v6 := m.dual("web", false, watcher.Endpoints{V4: on("n1")})
@@ -81,7 +81,8 @@ func TestClusterEndpointsHaveAFamily(t *testing.T) {
 	}, bothFamilies...)
 }
 
-// TestCandidate holds what of a Service's endpoints counts for an address, alone and where Services share it.
+// TestCandidate holds what of a Service's endpoints counts for an address, alone and where Services
+// share it.
 func TestCandidate(t *testing.T) {
 	t.Parallel()
 	key := func(name string) lease.Key { return lease.Key{Namespace: "default", Name: name} }

@@ -56,8 +56,8 @@ func (s *Speaker) pass(w *world) {
 	}
 }
 
-// adds reports whether something is due that the kernel does not have. The rest can wait until this turn has
-// announced what it is to.
+// adds reports whether something is due that the kernel does not have. The rest can wait until this
+// turn has announced what it is to.
 func (p *passing) adds() bool {
 	return p.err == nil && slices.ContainsFunc(p.due, func(a flows.Pass) bool {
 		return !slices.ContainsFunc(p.passes, func(b flows.Pass) bool { return a.VIP == b.VIP && a.To == b.To })
@@ -125,7 +125,7 @@ func (w *world) flows() flows.Turn {
 		}
 	}
 	for _, m := range w.moves {
-		to := w.seats[m.at].Verdict().Owner
+		to := w.elections[m.at].Result().Owner
 		if kept := to == w.Self && w.believed.Held; m.known && !kept { // others kept it for this node: nothing moved
 			t.Moves = append(t.Moves, flows.Move{VIP: w.VIPs[m.at].IP, From: m.was, To: to})
 		}
@@ -139,7 +139,7 @@ func (w *world) owner(vip netip.Addr) (node string, bound bool) {
 	if !bound {
 		return "", false
 	}
-	return w.seats[i].Verdict().Owner, true
+	return w.elections[i].Result().Owner, true
 }
 
 // addrs are all addresses of a member that are known.

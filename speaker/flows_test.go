@@ -186,7 +186,8 @@ func TestDeathIsNoMoveToKeep(t *testing.T) {
 	})
 }
 
-// TestRefusedFromTheStart: a kernel that takes no rules is asked now and then, and nothing is said to be passed on.
+// TestRefusedFromTheStart: a kernel that takes no rules is asked now and then, and nothing is said
+// to be passed on.
 func TestRefusedFromTheStart(t *testing.T) {
 	keep(t, func(k *kept) {
 		for name, kernel := range k.kernels {

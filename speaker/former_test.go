@@ -8,7 +8,7 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestServiceMadeAgainHasItsAddress: by whoever picks, and within the time that a trial takes.
+// TestServiceMadeAgainHasItsAddress: by whoever picks, and within the time that probing takes.
 func TestServiceMadeAgainHasItsAddress(t *testing.T) {
 	six := func(s *watcher.Service) { s.Families = []string{"IPv6"} }
 	local := func(s *watcher.Service) { s.Local = true }
@@ -78,7 +78,8 @@ func TestServiceMadeAgainHasItsAddress(t *testing.T) {
 	}
 }
 
-// TestFlippedServiceHasItsAddress: a Service of type LoadBalancer that is of another type for a while.
+// TestFlippedServiceHasItsAddress: a Service of type LoadBalancer that is of another type for a
+// while.
 func TestFlippedServiceHasItsAddress(t *testing.T) {
 	for _, away := range []time.Duration{time.Millisecond, time.Minute} {
 		lab(t, func(m *model) {

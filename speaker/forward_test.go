@@ -40,8 +40,9 @@ func (m *model) proxyIs(name string, h proxy.Health) {
 	})
 }
 
-// TestKubeProxyEnds: a node whose kube-proxy is gone leaves its addresses to others within 3 s and gets no new ones, says so in all
-// places, and gets its addresses back some seconds after kube-proxy has programmed its rules again.
+// TestKubeProxyEnds: a node whose kube-proxy is gone leaves its addresses to others within 3 s and
+// gets no new ones, says so in all places, and gets its addresses back some seconds after
+// kube-proxy has programmed its rules again.
 func TestKubeProxyEnds(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")
@@ -72,7 +73,7 @@ func TestKubeProxyEnds(t *testing.T) {
 		}) {
 			t.Errorf("conditions %+v", snap.Conditions)
 		}
-		if got := m.told(report.KubeProxyMissing); len(got) > tellers || !slices.Equal(slices.Compact(got), []string{top + ": " + words + ": " + health.KubeProxyMissing.Rule().Advice}) {
+		if got := m.told(report.KubeProxyMissing); len(got) > reporters || !slices.Equal(slices.Compact(got), []string{top + ": " + words + ": " + health.KubeProxyMissing.Rule().Advice}) {
 			t.Errorf("events %q", got)
 		}
 		for _, name := range []string{"n1", "n2", "n3"} {
@@ -171,8 +172,9 @@ func TestKubeProxyEndsEverywhere(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestBootingNodeWithoutKubeProxy: a node whose kube-proxy is not up goes behind all others for as long as that lasts, and is there
-// when nobody else is. Once kube-proxy is up it takes its share, and keeps it when kube-proxy falls ill.
+// TestBootingNodeWithoutKubeProxy: a node whose kube-proxy is not up goes behind all others for as
+// long as that lasts, and is there when nobody else is. Once kube-proxy is up it takes its share,
+// and keeps it when kube-proxy falls ill.
 func TestBootingNodeWithoutKubeProxy(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")
@@ -209,7 +211,8 @@ func TestBootingNodeWithoutKubeProxy(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestBootingNodeWaitsForIllKubeProxy: one that is there and not healthy has not programmed its rules yet.
+// TestBootingNodeWaitsForIllKubeProxy: one that is there and not healthy has not programmed its
+// rules yet.
 func TestBootingNodeWaitsForIllKubeProxy(t *testing.T) {
 	lab(t, func(m *model) {
 		m.leaves("n2")
@@ -222,8 +225,8 @@ func TestBootingNodeWaitsForIllKubeProxy(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestLocalWithoutKubeProxy: a node without kube-proxy still announces what only it has endpoints for, since its kernel forwards
-// to those that it knows.
+// TestLocalWithoutKubeProxy: a node without kube-proxy still announces what only it has endpoints
+// for, since its kernel forwards to those that it knows.
 func TestLocalWithoutKubeProxy(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", func(s *watcher.Service) { s.Local = true }, "n1")
@@ -258,7 +261,8 @@ func TestKubeProxyEndsWhileGossipIsBlocked(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestOthersForward: who is dead has no kube-proxy, whatever it said, and this node's own is none of another.
+// TestOthersForward: who is dead has no kube-proxy, whatever it said, and this node's own is none
+// of another.
 func TestOthersForward(t *testing.T) {
 	t.Parallel()
 	for _, others := range []bool{true, false} {

@@ -10,8 +10,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestFlappingLink: a node whose only link comes and goes lets others go first for longer with each return, whether its
-// kernel sees the loss or it is behind the switch.
+// TestFlappingLink: a node whose only link comes and goes lets others go first for longer with each
+// return, whether its kernel sees the loss or it is behind the switch.
 func TestFlappingLink(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -61,8 +61,8 @@ func TestFlappingLink(t *testing.T) {
 	}
 }
 
-// TestCordonedNodeTakesNothingBack: a node that is cordoned while its speaker starts again lets others go first until it is
-// uncordoned, and one that has its addresses keeps them.
+// TestCordonedNodeTakesNothingBack: a node that is cordoned while its speaker starts again lets
+// others go first until it is uncordoned, and one that has its addresses keeps them.
 func TestCordonedNodeTakesNothingBack(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")
@@ -94,8 +94,8 @@ func TestCordonedNodeTakesNothingBack(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestHoldNever: a node that came back after its death takes no address that another may have, whatever other speakers
-// and its own do, until somebody asks for it or it is the only one.
+// TestHoldNever: a node that came back after its death takes no address that another may have,
+// whatever other speakers and its own do, until somebody asks for it or it is the only one.
 func TestHoldNever(t *testing.T) {
 	never := func(t *testing.T, story func(m *model, ip, top, second, third string)) {
 		t.Helper()
@@ -150,7 +150,7 @@ func TestHoldNever(t *testing.T) {
 	t.Run("it is asked to return", func(t *testing.T) {
 		never(t, func(m *model, ip, top, second, _ string) {
 			held := m.member(second, top)
-			if held.Hold != "others go first until it is the only node that can, or until starling return "+top || !held.HeldUntil.IsZero() || !held.Returning {
+			if held.Hold != "others go first until it is the only node that can, or until `starling return "+top+"`" || !held.HeldUntil.IsZero() || !held.Returning {
 				t.Errorf("status says %+v", held)
 			}
 			gap, double := m.during(ip, func() { m.release(top); m.pass(time.Second) })

@@ -12,8 +12,8 @@ import (
 	"github.com/starling-lb/starling/mesh"
 )
 
-// TestIsolated: the node that reaches nobody by gossip takes the fault for its own, also where only datagrams fail, and no
-// other node does.
+// TestIsolated: the node that reaches nobody by gossip takes the fault for its own, also where only
+// datagrams fail, and no other node does.
 func TestIsolated(t *testing.T) {
 	udp := func(names ...string) (all []health.Condition) {
 		for _, n := range names {
@@ -72,8 +72,9 @@ func TestIsolated(t *testing.T) {
 	}
 }
 
-// TestBlockedComesAndGoes: gossip loses a node whose port is dropped, and has it back for a moment with each exchange of state
-// that the node begins. Its condition is shown after three seconds all the same, and whenever gossip has lost the node again.
+// TestBlockedComesAndGoes: gossip loses a node whose port is dropped, and has it back for a moment
+// with each exchange of state that the node begins. Its condition is shown after three seconds all
+// the same, and whenever gossip has lost the node again.
 func TestBlockedComesAndGoes(t *testing.T) {
 	lab(t, func(m *model) {
 		m.pass(10 * time.Second)

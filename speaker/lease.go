@@ -23,8 +23,8 @@ const (
 	// writers is how many writes are under way at once; the others wait, with
 	// their time not yet running.
 	writers = 32
-	// refusedBurst writes that failed get a line in the log at once, and then one in each refusedEvery. All are counted in
-	// starling_watcher_writes_total.
+	// refusedBurst writes that failed get a line in the log at once, and then one in each
+	// refusedEvery. All are counted in starling_watcher_writes_total.
 	refusedBurst = 10
 	refusedEvery = 10 * time.Second
 )
@@ -47,13 +47,13 @@ func (s *Speaker) lease(w *world) {
 	v.Behind = behind
 	v.Alive = w.alive
 	v.Reserved = w.reserved()
-	v.Spread = s.spread.Of(w.Voters, w.Pools, w.scopes)
+	v.Spread = s.spread.Of(w.Candidates, w.Pools, w.scopes)
 	v.Freeze = s.frozen(w)
 	v.Conflicts = s.evasions(w)
 	known := w.known()
-	s.trials.Terms(known, &v)
+	s.tentative.Terms(known, &v)
 	steps, again := s.table.Steps(v)
-	if ips, some := s.trials.Wanted(known, func() []netip.Addr { return s.table.Ahead(v) }); some {
+	if ips, some := s.tentative.Wanted(known, func() []netip.Addr { return s.table.NextPicks(v) }); some {
 		s.cfg.Wire.Probe(ips)
 	}
 	w.wake = wake.Earlier(w.wake, again)
@@ -70,13 +70,13 @@ func (s *Speaker) lease(w *world) {
 // known is what package tentative wants to know.
 func (w *world) known() tentative.Turn {
 	return tentative.Turn{
-		Now: w.Now, Self: w.Self, Networks: segments(w.Wire), Members: w.Members, Names: w.Names, Trials: w.Wire.Trials, Answers: w.answers, Pools: w.Pools,
+		Now: w.Now, Self: w.Self, Networks: segments(w.Wire), Members: w.Members, Names: w.Names, Probed: w.Wire.Probed, Answers: w.answers, Pools: w.Pools,
 		Bound: func(ip netip.Addr) bool { _, bound := w.Find(ip); return bound },
 	}
 }
 
-// nameAnnouncer completes the event of a new address by who is going to announce it, so that the first
-// announcement needs no event of its own.
+// nameAnnouncer completes the event of a new address with the node that is going to announce it, so
+// that the first announcement needs no event of its own.
 func (s *Speaker) nameAnnouncer(w *world, st lease.Step) {
 	for i := range st.Events {
 		e := &st.Events[i]
@@ -85,13 +85,18 @@ func (s *Speaker) nameAnnouncer(w *world, st lease.Step) {
 		}
 		v := s.vip(w, e.IP, st.Service)
 		candidate := s.candidate(w, v)
-		verdict := w.Voters.Elect(candidate)
-		if verdict.Owner == "" {
-			_, why := w.Why(v, candidate, verdict)
+		candidate.Scope = w.scopes.Place(v, s.labels).Scope()
+		result := w.Candidates.Elect(candidate)
+		if result.Elsewhere {
+			e.Message += ", announced by BGP"
+			continue
+		}
+		if result.Owner == "" {
+			_, why := w.Why(v, candidate, result)
 			e.Message += ", not announced yet: " + why
 			continue
 		}
-		e.Message += ", announced by node " + verdict.Owner
+		e.Message += ", announced by node " + result.Owner
 	}
 }
 
@@ -108,25 +113,27 @@ func (s *Speaker) vip(w *world, ip netip.Addr, k lease.Key) lease.VIP {
 // terms are what every question to the table needs.
 func (s *Speaker) terms(w *world) lease.View {
 	return lease.View{
-		Now: w.Now, Installation: s.cfg.Installation, Class: s.cfg.Class, Pools: w.Pools, Self: s.cfg.Node,
+		Now: w.Now, Installation: s.cfg.Installation, Classes: s.cfg.Classes, Pools: w.Pools, Self: s.cfg.Node,
 		NamespaceLabels: func(name string) lease.Labels { return w.Cluster.Namespaces[name] },
 		NamespaceEdits:  w.Cluster.NamespaceEdits,
 	}
 }
 
-// frozen tells whether bound addresses stay whatever the pools say: while members have different ones, or may have, and
-// where nobody configured any.
+// frozen reports whether bound addresses stay whatever the pools say: while members have different
+// ones, or may have, and where nobody configured any.
 func (s *Speaker) frozen(w *world) bool {
 	return elect.ConfigsDiffer(w.Members) || w.aside() || !s.cfg.Settings.Known()
 }
 
-// alive tells whether a node takes part, as far as this one knows: its speaker is there, or away for a while.
+// alive reports whether a node takes part, as far as this one knows: its speaker is there, or away
+// for a while.
 func (w *world) alive(node string) bool {
 	return slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.Name == node && m.Owns() })
 }
 
-// aside tells whether the wire alone reaches a member, and not just since it died. Which pools that one
-// has is not known then; with others it would undo each claim that this node makes beside a bound address.
+// aside reports whether the wire alone reaches a member, and not just since it died. Which pools
+// that one has is not known then; with others it would undo each claim that this node makes beside
+// a bound address.
 func (w *world) aside() bool {
 	return slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.State == mesh.OnWire && w.Now.Sub(m.Since) >= peers.Provisional })
 }

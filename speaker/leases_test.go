@@ -14,8 +14,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestFailedWritesAreLoggedSparely: many Services to which nobody may write do not fill the log, and what is expected is
-// no line at all.
+// TestFailedWritesAreLoggedSparely: many Services to which nobody may write do not fill the log,
+// and what is expected is no line at all.
 func TestFailedWritesAreLoggedSparely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

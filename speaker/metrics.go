@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/starling-lb/starling/health"
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/report"
 )
 
@@ -63,9 +64,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	})
 }
 
-// newGauges shows a turn and what is wrong.
-func newGauges(last func() *report.World, wrong func() []health.Condition) *collector {
-	return newCollector(report.Gauges(), func(emit report.Emit) { last().Measure(wrong(), emit) })
+// newGauges shows a turn, what is wrong, and how many wait.
+func newGauges(last func() *report.World, wrong func() []health.Condition, lacks func() []lease.Lack) *collector {
+	return newCollector(report.Gauges(), func(emit report.Emit) { last().Measure(wrong(), lacks(), emit) })
 }
 
 // newAddresses shows each address that this node announces, where that is asked for.

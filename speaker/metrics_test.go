@@ -25,10 +25,12 @@ func TestGauges(t *testing.T) {
 		health.New(health.PoolFull, health.Pool("lan"), ""), health.New(health.ConfigDiffers, health.Cluster(), ""), health.New(health.NodeCordoned, health.Node("n2"), ""),
 	}
 	w := &report.World{
-		Members:   []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: mesh.OnWire}},
-		VIPs:      make([]lease.VIP, 3),
-		Seat:      func(i int) report.Seat { return report.Seat{Verdict: owner.Verdict{Owner: []string{"n1", "", ""}[i]}} },
-		Usage:     []lease.Usage{{Pool: "lan", Size: 4, Used: 3, Waiting: 1, Families: []lease.FamilyUsage{{Family: "IPv4", Size: 4, Used: 3}}}},
+		Members: []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: mesh.OnWire}},
+		VIPs:    make([]lease.VIP, 3),
+		Election: func(i int) report.Election {
+			return report.Election{Result: owner.Result{Owner: []string{"n1", "", ""}[i]}}
+		},
+		Usage:     []lease.Usage{{Pool: "lan", Size: 4, Used: 3, Free: 1, Waiting: 1, Families: []lease.FamilyUsage{{Family: "IPv4", Size: 4, Used: 3, Free: 1}}}},
 		Wire:      arpd.State{Conflicts: []arpd.Conflict{{IP: netip.MustParseAddr("198.18.64.1"), Kind: "stranger"}}},
 		Lacks:     []health.Condition{health.New(health.Starting, health.Node("n1"), "")},
 		ProxyLost: true,
@@ -39,7 +41,9 @@ func TestGauges(t *testing.T) {
 		w.Members = append(w.Members, mesh.Member{Name: fmt.Sprint("n", i+3), State: mesh.Alive, Meta: mesh.Meta{Config: 1}})
 	}
 	reg := prometheus.NewRegistry()
-	newMetrics(reg, newGauges(func() *report.World { return w }, func() []health.Condition { return wrong }))
+	newMetrics(reg, newGauges(func() *report.World { return w }, func() []health.Condition { return wrong }, func() []lease.Lack {
+		return []lease.Lack{{Code: health.RequestMalformed, Services: 2}}
+	}))
 	want := map[string]float64{
 		"starling_addresses":                           3,
 		"starling_addresses_without_owner":             2,
@@ -63,9 +67,16 @@ func TestGauges(t *testing.T) {
 		"starling_ownership_changes_total moved":       0,
 		"starling_ownership_changes_total new":         0,
 		"starling_pool_addresses IPv4":                 4,
+		"starling_pool_addresses_free IPv4":            1,
 		"starling_pool_addresses_in_use IPv4":          3,
 		"starling_problems":                            2,
 		"starling_ready":                               0,
+		"starling_routed_addresses":                    0,
+		"starling_router_sessions_missing":             0,
+		"starling_router_sessions_wanted":              0,
+		"starling_services_waiting no-pool":            0,
+		"starling_services_waiting pool-full":          0,
+		"starling_services_waiting request-malformed":  2,
 	}
 	got := values(t, reg)
 	for _, r := range health.Rules() { // those that there are none of are counted, too

@@ -28,7 +28,7 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// model is a cluster of speakers with everything around them modelled: an API
+// model is a cluster of speakers with everything around them modeled: an API
 // server with one total order and optimistic concurrency, gossip, and a wire.
 // It runs in virtual time inside a synctest bubble.
 type model struct {
@@ -56,12 +56,13 @@ type model struct {
 	made      []mesh.Member            // up by somebody who has the gossip key
 	deaf      map[link]bool            // by gossip
 	split     map[link]bool            // on the wire
-	lossy     func() bool              // whether an alarm is lost
+	lossy     func() bool              // whether a message is lost
 	meters    []*meter
 	strangers int                   // nodes of the cluster that were taken for strangers
 	stations  map[netip.Addr]string // what answers for addresses beside the nodes, by MAC
 	ruleless  map[string]bool       // nodes that forward nothing
 	deserted  map[netip.Addr]bool   // addresses whose endpoints accept no connections
+	shut      bool                  // nobody reaches the kube-proxy of another node
 	begun     int                   // connections that testers began
 	clients   []*client
 	replaced  []*node // by later processes of the same node
@@ -127,7 +128,8 @@ type node struct {
 	kubed   chan struct{}
 	proxied chan struct{}
 	proxy   proxy.State
-	flows   Flows // nil: connections are not kept
+	flows   Flows   // nil: connections are not kept
+	routers Routers // nil: nothing is announced by BGP
 }
 
 func newModel(t testing.TB, pools ...string) *model {
@@ -162,8 +164,8 @@ func (m *model) after(d time.Duration, f func()) {
 	})
 }
 
-// start adds a node with a speaker, or starts a new speaker on a known one, of which edits say how it finds
-// its world.
+// start adds a node with a speaker, or starts a new speaker on a known one, of which edits say how
+// it finds its world.
 func (m *model) start(name string, edits ...func(*node)) *node {
 	b := &node{
 		registry: prometheus.NewRegistry(), log: &logbook{},
@@ -208,9 +210,9 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	m.measure()
 	m.mu.Unlock()
 	b.speaker = New(Config{
-		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, Trial: 200 * time.Millisecond, Now: b.now,
-		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without, Testing: !m.rules.untested, Tests: m.rules.tests,
-		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b), Flows: b.flows,
+		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, ProbeTime: 200 * time.Millisecond, Now: b.now,
+		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without, Testing: !m.rules.untested, Tests: m.rules.tests, ProxyPort: proxyPort,
+		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b), Flows: b.flows, Routers: b.routers,
 		Earlier: earlier, Remember: b.remember, LastReturn: held, Returned: b.returned, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})
 	var ctx context.Context
@@ -229,7 +231,8 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	return b
 }
 
-// met is that a process that begins knows nobody who has ended, and others know it. The lock is held.
+// met is that a process that begins knows nobody who has ended, and others know it. The lock is
+// held.
 func (b *node) met() {
 	for name, o := range b.m.speakers {
 		if o.ended || o.killed {
@@ -248,7 +251,8 @@ func (b *node) remember(list []mesh.Member) {
 	b.m.memories[b.name] = list
 }
 
-// returned is the file in which a speaker keeps its last return, of which a planned end leaves the hold.
+// returned is the file in which a speaker keeps its last return, of which a planned end leaves the
+// hold.
 func (b *node) returned(r peers.Return) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
@@ -397,7 +401,7 @@ func (m *model) ip(name string) string {
 	return ""
 }
 
-// allows tells whether one of the node's interfaces is left to an address.
+// allows reports whether one of the node's interfaces is left to an address.
 func (b *node) allows(ip netip.Addr) bool {
 	for _, l := range b.limits {
 		if slices.Contains(l.VIPs, ip) {
@@ -424,8 +428,8 @@ func (m *model) label(labels map[string]string) {
 	}
 }
 
-// answering names the nodes whose MAC is what reachable speakers answer with for an address, sorted. One
-// whose host is not there is none: nobody gets through to it.
+// answering names the nodes whose MAC is what reachable speakers answer with for an address,
+// sorted. One whose host is not there is none: nobody gets through to it.
 func (m *model) answering(ip netip.Addr) []string {
 	var r []string
 	for name, b := range m.speakers {
@@ -563,7 +567,7 @@ func (m *model) end() {
 	m.pass(time.Second)
 }
 
-// told gives the events of one reason as "service: message", in order.
+// reportedConflicts gives the events of one reason as "service: message", in order.
 func (m *model) told(reason string) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -639,7 +643,7 @@ func (b *modelMesh) Conditions() []health.Condition {
 }
 func (b *modelMesh) Changed() <-chan struct{} { return b.meshed }
 
-func (b *modelWire) Confine(limits []netif.Limit) {
+func (b *modelWire) SetLimits(limits []netif.Limit) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	b.limits = limits
@@ -730,7 +734,7 @@ func (b *node) Event(e watcher.Event) {
 	}
 }
 
-// Pools are the pools of the model, unless this node has its own.
+// Known reports that the pools are known: those of the model, unless this node has its own.
 func (b *node) Known() bool { return true }
 
 func (b *node) Pools() *lease.Pools {
@@ -755,8 +759,11 @@ func (b *node) Changed() <-chan struct{} { return nil }
 // pings are such that every other member answered a probe just now.
 func (b *node) pings() map[string]mesh.Ping {
 	r := map[string]mesh.Ping{}
-	for _, m := range (*modelMesh)(b).Members() {
-		if m.Name != b.name && m.State == mesh.Alive {
+	members := (*modelMesh)(b).Members()
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	for _, m := range members {
+		if o := b.m.speakers[m.Name]; m.Name != b.name && m.State == mesh.Alive && o != nil && o.up {
 			r[m.Name] = mesh.Ping{RoundTrip: 2 * b.m.latency, Seen: b.now()}
 		}
 	}

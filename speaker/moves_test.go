@@ -118,7 +118,8 @@ func TestManyMovesAreOneLine(t *testing.T) {
 	}
 }
 
-// TestClaimsAreHeldBack: who claims every address on the network makes some lines, not one for each.
+// TestClaimsAreHeldBack: who claims every address on the network makes some lines, not one for
+// each.
 func TestClaimsAreHeldBack(t *testing.T) {
 	lab(t, func(m *model) {
 		claim := func(from, to int) {

@@ -47,11 +47,11 @@ func idle(role claims.Role, who claims.Claimant, a claims.Action, name, by strin
 	return weakening{fmt.Sprintf("claims: %s, %s, without %s", role, [...]string{"lower", "higher", "stranger"}[who], name), by, func(r *rules) { r.claims.Rules[role][who] &^= a }}
 }
 
-// weakenings are the rules whose weakness a cluster with a gossip key shows from outside (without one a reply to a
-// recheck is told by its time, which a transcript of claims holds). Not among them is what bounds
-// memory or the rate of frames, which tests of packages peers, probe and claims hold, and what virtual time cannot
-// show: that a process answers nothing after a long stop (Timing.Muted) is for the time until the loop
-// has thought again, and there that takes none.
+// weakenings are the rules whose weakness a cluster with a gossip key shows from outside (without
+// one a reply to a recheck is told by its time, which a transcript of claims holds). Not among them
+// is what bounds memory or the rate of frames, which tests of packages peers, probe and claims
+// hold, and what virtual time cannot show: that a process answers nothing after a long stop
+// (Timing.Muted) is for the time until the loop has thought again, and there that takes none.
 func weakenings() []weakening {
 	return slices.Concat(slowerProbes(), weakerPeers(), weakerClaims(), weakerTable(), weakerAnnouncements(), weakerTests())
 }
@@ -135,6 +135,7 @@ func weakerClaims() []weakening {
 		none("asking on who was lost", "the higher one", func(r *rules) *time.Duration { return &r.claims.Timing.Lost }),
 		slower("limit of a hand-over", "the successor cannot", func(r *rules) *time.Duration { return &r.claims.Timing.Limit }),
 		slower("limit of a hand-over by a node that leaves", "a node leaves that", func(r *rules) *time.Duration { return &r.claims.Timing.Drain }),
+		none("the rest of a crossing", "an address moves back", func(r *rules) *time.Duration { return &r.claims.Timing.Crossing }),
 		slower("asking the successor", "the successor was not heard", func(r *rules) *time.Duration { return &r.claims.Timing.AskHeir }),
 		none("the memory of a claim that was faster", "the successor is faster", func(r *rules) *time.Duration { return &r.claims.Timing.Fresh }),
 		slower("a stop", "a process is stopped for half", func(r *rules) *time.Duration { return &r.claims.Timing.Stop }),
@@ -165,6 +166,8 @@ func weakerTable() []weakening {
 		idle(claims.Tentative, h, claims.Again, "asking again", "a member announces a tentative"),
 		idle(claims.HandingOver, l, claims.Ask, "asking", "an address is handed over"),
 		idle(claims.HandingOver, h, claims.Ask, "asking", "an address is handed over"),
+		idle(claims.HandingOver, l, claims.Deputized, "a deputy's word", "a link is back while gossip"),
+		idle(claims.HandingOver, h, claims.Deputized, "a deputy's word", "a link is back while gossip"),
 		idle(claims.Watching, l, claims.Remember, "memory", "who announces it"),
 		idle(claims.Watching, h, claims.Remember, "memory", "who announces it"),
 		idle(claims.Watching, x, claims.Remember, "memory", "who announces it"),
@@ -203,7 +206,8 @@ func (w weakening) rank(x scenario) int {
 	return 1
 }
 
-// TestNecessity weakens each rule: by a weaker one something must go wrong, or the rule is not needed.
+// TestNecessity weakens each rule: by a weaker one something must go wrong, or the rule is not
+// needed.
 func TestNecessity(t *testing.T) {
 	all, seen := weakenings(), 0
 	for _, w := range all {

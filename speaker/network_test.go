@@ -14,8 +14,8 @@ import (
 // link is one direction between two nodes.
 type link struct{ listener, talker string }
 
-// client is a host that is no node. It believes every announcement, as a neighbor cache does, and asks
-// for nothing by itself.
+// client is a host that is no node. It believes every announcement, as a neighbor cache does, and
+// asks for nothing by itself.
 type client struct {
 	name  string
 	cache map[netip.Addr]string // MAC by address
@@ -30,10 +30,13 @@ func hardware(mac string) claims.MAC {
 }
 
 // macOf is the MAC of a node.
-func macOf(name string) string { return fmt.Sprintf("02:00:00:00:00:%02s", name[1:]) }
+func macOf(name string) string {
+	digits := fmt.Sprintf("%04s", name[1:])
+	return "02:00:00:00:" + digits[:2] + ":" + digits[2:]
+}
 
-// speaks reports whether a MAC is that of a node whose speaker runs. Of another one a node that began later
-// may know nothing. The lock is held.
+// speaks reports whether a MAC is that of a node whose speaker runs. Of another one a node that
+// began later may know nothing. The lock is held.
 func (m *model) speaks(mac string) bool {
 	for _, b := range m.speakers {
 		if b.mac == mac {
@@ -53,12 +56,13 @@ func (m *model) address(name string) netip.Addr {
 	return netip.Addr{}
 }
 
-// reach tells whether a frame of a is received by b. The lock is held.
+// reach reports whether a frame of a is received by b. The lock is held.
 func (m *model) reach(a, b *node) bool {
 	return a != b && a.up && b.up && a.ice == nil && b.ice == nil && !m.split[link{b.name, a.name}] && m.speakers[a.name] == a && m.speakers[b.name] == b
 }
 
-// frame delivers what a node sends to all others that receive it, after the latency. The lock is held.
+// frame delivers what a node sends to all others that receive it, after the latency. The lock is
+// held.
 func (m *model) frame(from *node, receive func(to *node)) {
 	for _, to := range m.speakers {
 		from.tell(to, func() { receive(to) })
@@ -67,13 +71,10 @@ func (m *model) frame(from *node, receive func(to *node)) {
 
 // announce is heard by everybody who is reachable. The lock is held.
 func (b *node) announce(ip netip.Addr) {
-	as := b
-	if owner := b.m.speakers[b.card.machine.DeputyOf(ip)]; owner != nil && b.card.machine.Role(ip) == claims.Deputy {
-		as = owner
-	}
+	as, says := b.as(ip), b.says(ip)
 	b.m.frame(b, func(o *node) {
 		if o.hw != as.hw { // else its card takes it for its own
-			o.hear(claims.Claim{IP: ip, MAC: as.hw})
+			o.hear(says)
 		}
 	})
 	for _, c := range b.m.clients {
@@ -81,6 +82,23 @@ func (b *node) announce(ip netip.Addr) {
 			b.m.later(func() { c.learn(b.m, ip, as.mac) })
 		}
 	}
+}
+
+// as is the node with whose MAC this one answers for an address. The lock is held.
+func (b *node) as(ip netip.Addr) *node {
+	if owner := b.m.speakers[b.card.machine.DeputyOf(ip)]; owner != nil && b.card.machine.Role(ip) == claims.Deputy {
+		return owner
+	}
+	return b
+}
+
+// says is what a node announces, or answers, of an address. The lock is held.
+func (b *node) says(ip netip.Addr) claims.Claim {
+	c := claims.Claim{IP: ip, MAC: b.as(ip).hw}
+	if c.MAC != b.hw {
+		c.By = b.hw
+	}
+	return c
 }
 
 // learn puts an announced address into the cache. The lock is held.
@@ -93,18 +111,13 @@ func (c *client) learn(m *model, ip netip.Addr, mac string) {
 func (b *node) everybody(ip netip.Addr) {
 	b.m.frame(b, func(o *node) {
 		o.hear(claims.Probe{IP: ip, MAC: b.hw})
-		if o.card.machine.Role(ip).Answers(false) {
-			hw := o.hw
-			if owner := b.m.speakers[o.card.machine.DeputyOf(ip)]; owner != nil && o.card.machine.Role(ip) == claims.Deputy {
-				hw = owner.hw
-			}
-			if hw != b.hw { // else its card takes it for its own
-				o.tell(b, func() { b.hear(claims.Reply{IP: ip, MAC: hw, Unproven: true}) })
-			}
+		if o.card.machine.Role(ip).Answers(false) && o.as(ip).hw != b.hw { // else its card takes it for its own
+			says := o.says(ip)
+			o.tell(b, func() { b.hear(claims.Reply{Claim: says, Unproven: true}) })
 		}
 	})
 	if mac := b.m.stations[ip]; mac != "" && b.up {
-		b.m.later(func() { b.hear(claims.Reply{IP: ip, MAC: hardware(mac), Unproven: true}) })
+		b.m.later(func() { b.hear(claims.Reply{Claim: claims.Claim{IP: ip, MAC: hardware(mac)}, Unproven: true}) })
 	}
 }
 
@@ -123,7 +136,7 @@ func (b *node) tell(to *node, receive func()) {
 // ask sends a probe. The lock is held.
 func (b *node) ask(x probe.Question) {
 	if x.Host {
-		b.knock(x)
+		b.probeHost(x)
 		return
 	}
 	for _, o := range b.m.speakers {
@@ -135,20 +148,21 @@ func (b *node) ask(x probe.Question) {
 
 // reply answers a probe. The lock is held.
 func (b *node) reply(to *node, x probe.Question) {
-	word := b.card.company.Say
+	word := b.card.peers.Answer
 	switch {
 	case x.Kind() != probe.Owner && word != 0:
 		b.tell(to, func() {
 			to.hear(claims.Greeting{MAC: b.hw})
 			to.replied(probe.Reply{Question: probe.Question{MAC: b.mac}, Word: word, Node: probe.Hash(b.name), Addrs: []netip.Addr{b.m.address(b.name)}})
 		})
-	case x.Kind() == probe.Owner && b.card.machine.Role(x.IP).Answers(true):
-		b.tell(to, func() { to.hear(claims.Reply{IP: x.IP, MAC: b.hw, Proven: true}) })
+	case x.Kind() == probe.Owner && b.card.machine.Role(x.IP).Answers(true) && b.as(x.IP).hw != to.hw: // else its card takes it for its own
+		says := b.says(x.IP)
+		b.tell(to, func() { to.hear(claims.Reply{Claim: says, Proven: true}) })
 	}
 }
 
-// knock asks the kernel of a host, which answers whatever its speaker does. The lock is held.
-func (b *node) knock(q probe.Question) {
+// probeHost asks the kernel of a host, which answers whatever its speaker does. The lock is held.
+func (b *node) probeHost(q probe.Question) {
 	for _, o := range b.m.speakers {
 		if o.mac != q.MAC || b.m.address(o.name) != q.IP {
 			continue

@@ -14,7 +14,8 @@ func (m *model) overwrite(name, by string, ips ...string) {
 	m.edit(name, func(s *watcher.Service) { s.Ingress, s.Writer = ips, by })
 }
 
-// TestOverwrittenStatusIsPutRight: at once, without trying the address out again, by one write, and with one event.
+// TestOverwrittenStatusIsPutRight: at once, without trying the address out again, by one write, and
+// with one event.
 func TestOverwrittenStatusIsPutRight(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -61,8 +62,9 @@ func TestOverwrittenStatusIsPutRight(t *testing.T) {
 	}
 }
 
-// TestRivalThatKeepsWriting: another load balancer writes its address whenever it sees ours. That is bounded, told once, and
-// shown for as long as it goes on; when it ends, the Service has its address again.
+// TestRivalThatKeepsWriting: another load balancer writes its address whenever it sees ours. That
+// is bounded, told once, and shown for as long as it goes on; when it ends, the Service has its
+// address again.
 func TestRivalThatKeepsWriting(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")
@@ -97,7 +99,8 @@ func TestRivalThatKeepsWriting(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestOverwrittenWhileTheFirstRestarts: whoever is left puts it right, also one that has just started.
+// TestOverwrittenWhileTheFirstRestarts: whoever is left puts it right, also one that has just
+// started.
 func TestOverwrittenWhileTheFirstRestarts(t *testing.T) {
 	for _, leaving := range [][]string{{"n1"}, {"n2"}, {"n3"}, {"n1", "n2", "n3"}} {
 		lab(t, func(m *model) {

@@ -268,7 +268,7 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// deaths counts how often nodes gave up others.
+// deaths counts how often nodes declared others dead.
 func (m *model) deaths() (n float64) {
 	m.t.Helper()
 	for name := range m.speakers {
@@ -351,7 +351,7 @@ func TestKilled(t *testing.T) {
 }
 
 // TestAllFrozen: a machine with all nodes was paused. All of them take the others
-// for steady, and nobody waits for ever.
+// for steady, and nobody waits forever.
 func TestAllFrozen(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")

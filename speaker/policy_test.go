@@ -9,11 +9,12 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// overlapMost is how long two nodes may answer while an address moves because its Service was edited.
+// overlapMost is how long two nodes may answer while an address moves because its Service was
+// edited.
 const overlapMost = 20 * time.Millisecond
 
-// TestBetweenClusterAndLocal: where the edit of externalTrafficPolicy moves an address, the old node answers until it has heard the
-// new one, so that it is never nobody's, and no longer.
+// TestBetweenClusterAndLocal: where the edit of externalTrafficPolicy moves an address, the old
+// node answers until it has heard the new one, so that it is never nobody's, and no longer.
 func TestBetweenClusterAndLocal(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")

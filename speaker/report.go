@@ -9,6 +9,7 @@ import (
 
 	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/health"
+	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/report"
 	"github.com/starling-lb/starling/wake"
 	"github.com/starling-lb/starling/watcher"
@@ -17,11 +18,11 @@ import (
 // maxWaiting bounds the list of Services without an address.
 const maxWaiting = 1000
 
-// publish makes the outcome of the turn visible to those who look, and to the metrics.
+// publish makes the result of the turn visible to requests and metrics.
 func (s *Speaker) publish(w *world) {
-	w.Usage, w.Elsewhere = s.table.Usage(w.Pools), s.table.Elsewhere()
+	w.Usage, w.Elsewhere = s.table.Usage(w.Pools), s.table.Foreign()
 	twins := s.twins.Of(w.Cluster.Nodes, func(node string) bool { return node == w.Self || w.alive(node) })
-	w.Found = slices.Concat(s.forward.Complain(w.proxy, w.Self), w.drops(), s.muted, twins, s.passing.conditions())
+	w.Found = slices.Concat(s.forward.Complain(w.proxy, w.Self), s.drops(w), s.muted, twins, s.passing.conditions())
 	w.Mine, w.Kernels = len(s.mine), s.kernels
 	if s.mine != nil {
 		w.Own = s.answer
@@ -31,11 +32,11 @@ func (s *Speaker) publish(w *world) {
 			w.Mine--
 		}
 	}
-	w.wake = wake.Earlier(w.wake, w.Judge(&s.since))
+	w.wake = wake.Earlier(w.wake, w.Evaluate(&s.since))
 	s.view.Store(&w.World)
 }
 
-// asked is what somebody who looks asks for in between two turns.
+// asked is what a request asks for between two turns.
 func (s *Speaker) asked() report.Look {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,6 +44,13 @@ func (s *Speaker) asked() report.Look {
 		Now: s.cfg.Now(), Pings: s.cfg.Pings, LastReply: s.live.LastReply,
 		Waiting: s.table.Waiting(maxWaiting), External: s.table.External(maxWaiting),
 	}
+}
+
+// lacks counts the Services that wait.
+func (s *Speaker) lacks() []lease.Lack {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table.Lacks()
 }
 
 // Snapshot is the view of the last turn.
@@ -55,10 +63,11 @@ func (s *Speaker) Snapshot() api.Snapshot {
 	return r
 }
 
-// Conditions are all that is wrong in the eyes of this speaker, as of the last turn, the worst first.
+// Conditions are all that is wrong in the eyes of this speaker, as of the last turn, the worst
+// first.
 func (s *Speaker) Conditions() []health.Condition { return s.view.Load().Conditions(s.asked()) }
 
-// Who answers who announces an address, as of the last turn.
+// Who says which node announces an address, as of the last turn.
 func (s *Speaker) Who(ip netip.Addr) api.Who { return s.view.Load().Who(ip) }
 
 // Leases lists what all Services hold, sorted by name.
@@ -85,33 +94,37 @@ const ownerlessFor = 10 * time.Second
 const (
 	// NodeAssigned tells that another node announces the address from now on, and why.
 	NodeAssigned = "NodeAssigned"
-	// NoEligibleNode tells that no node may announce the address for ten seconds, why, and what to do.
+	// NoEligibleNode tells that no node may announce the address for ten seconds, why, and what to
+	// do.
 	NoEligibleNode = "NoEligibleNode"
-	// UnknownAnnotation tells that an annotation looks like one of starling's and means nothing, and what may have been meant.
+	// UnknownAnnotation tells that an annotation looks like one of starling's and means nothing,
+	// and what may have been meant.
 	UnknownAnnotation = "UnknownAnnotation"
 )
 
-// move is a change of owner: of which address in w.VIPs, from whom, and whether the address was known at all.
+// move is a change of owner: of which address in w.VIPs, from whom, whether the address was known
+// at all, and since when it had that owner.
 type move struct {
 	at    int
 	was   string
 	known bool
+	since time.Time
 }
 
-// moved counts a change of owner, and returns what the log is to say of it, if anything. Only the new owner sends the
-// event, so there is one for each change; who announces a new address first is told by the event IPAllocated, and after
-// a restart there is nothing to tell.
+// moved counts a change of owner, and returns what the log is to say of it, if anything. Only the
+// new owner sends the event, so there is one for each change; who announces a new address first is
+// told by the event IPAllocated, and after a restart there is nothing to tell.
 func (s *Speaker) moved(w *world, m move) (line, bool) {
-	v, t := w.VIPs[m.at], w.seats[m.at] // of this turn, so no view shows it yet
-	was, verdict := m.was, t.Verdict()
-	now := verdict.Owner
+	v, t := w.VIPs[m.at], w.elections[m.at] // of this turn, so no view shows it yet
+	was, result := m.was, t.Result()
+	now := result.Owner
 	reason := cause(w, was, m.known)
 	t.From, t.Cause = was, reason
 	s.metrics.changes.WithLabelValues(reason).Inc()
 	switch {
 	case now == s.cfg.Node:
 		if m.known {
-			s.event(v.Services, watcher.Event{Reason: NodeAssigned, Message: fmt.Sprintf("node %s announces %s: %s", now, v.IP, verdict.Reason)})
+			s.event(v.Services, watcher.Event{Reason: NodeAssigned, Message: fmt.Sprintf("node %s announces %s: %s", now, v.IP, result.Reason)})
 		}
 		return line{"announcing", "from", was, reason}, true
 	case was == s.cfg.Node:
@@ -133,12 +146,12 @@ func cause(w *world, was string, known bool) string {
 	return report.CauseMoved
 }
 
-// tell sends the events that concern this node's own view: addresses that moved,
+// reportAll sends the events that concern this node's own view: addresses that moved,
 // addresses without an owner, and strangers on the wire.
-func (s *Speaker) tell(w *world) {
-	s.tellMoves(w)
-	for i, t := range w.seats {
-		if t.Verdict().Owner == "" && !t.Warned {
+func (s *Speaker) reportAll(w *world) {
+	s.reportMoves(w)
+	for i, t := range w.elections {
+		if r := t.Result(); r.Owner == "" && !r.Elsewhere && !t.Warned {
 			s.ownerless(w, i)
 		}
 	}
@@ -148,7 +161,7 @@ func (s *Speaker) tell(w *world) {
 			continue
 		}
 		current[c.IP] = true
-		if s.told[c.IP] {
+		if s.reportedConflicts[c.IP] {
 			continue
 		}
 		s.claims.Warn().Stringer("vip", c.IP).Str("mac", c.MAC).Str("node", w.Names[c.MAC]).Str("reason", c.Kind).Msg("address conflict")
@@ -160,18 +173,18 @@ func (s *Speaker) tell(w *world) {
 			s.warn(w.VIPs[i].Services, c.Do(c.Advice+stays(s.table.Evaded(w.VIPs[i].Services[0]))))
 		}
 	}
-	s.told = current
-	s.tellUnknown(w)
-	s.tellNodes(w)
-	s.tellFaults(w)
-	s.tellMute(w)
-	s.tellDiffering(w)
-	s.tellReady(w)
+	s.reportedConflicts = current
+	s.reportUnknown(w)
+	s.reportNodes(w)
+	s.reportConditions(w)
+	s.reportMute(w)
+	s.reportDiffering(w)
+	s.reportReady(w)
 }
 
-// tellNodes warns once, from one node, when a bound address is a node's own, as when a node joins with it:
-// it is not handed out, but its Service has it, and the node's kernel answers for it too.
-func (s *Speaker) tellNodes(w *world) {
+// reportNodes warns once, from one node, when a bound address is a node's own, as when a node joins
+// with it: it is not handed out, but its Service has it, and the node's kernel answers for it too.
+func (s *Speaker) reportNodes(w *world) {
 	current := map[netip.Addr]bool{}
 	for _, n := range w.Cluster.Nodes {
 		for _, ip := range slices.Concat(n.Addresses, n.Others) {
@@ -190,27 +203,27 @@ func (s *Speaker) tellNodes(w *world) {
 
 // ownerless warns once, from one node, when an address stays without an owner.
 func (s *Speaker) ownerless(w *world, i int) {
-	v, t := w.VIPs[i], w.seats[i].Copied()
+	v, t := w.VIPs[i], w.elections[i].Copied()
 	if due := t.Since.Add(ownerlessFor); w.Now.Before(due) {
 		w.wake = wake.Earlier(w.wake, due)
 		return
 	}
 	t.Warned = true
-	w.seats[i] = t
-	code, why := w.Why(v, t.Candidate, t.Verdict())
+	w.elections[i] = t
+	code, why := w.Why(v, t.Candidate, t.Result())
 	if w.writers.Rank(s.cfg.Node, v.IP.String()) == 0 {
 		s.warn(v.Services, health.New(code, health.Address(v.IP.String()), fmt.Sprintf("no node may announce %s: %s", v.IP, why)))
 	}
 	s.log.Warn().Stringer("vip", v.IP).Str("reason", why).Msg("no node may announce the address")
 }
 
-// tellReady logs a change of this node's readiness.
-func (s *Speaker) tellReady(w *world) {
+// reportReady logs a change of this node's readiness.
+func (s *Speaker) reportReady(w *world) {
 	now := report.Words(w.Lacks)
-	if slices.Equal(s.reasons, now) && s.judged {
+	if slices.Equal(s.reasons, now) && s.evaluated {
 		return
 	}
-	s.judged, s.reasons = true, now
+	s.evaluated, s.reasons = true, now
 	if len(now) == 0 {
 		s.log.Info().Msg("ready")
 		return
@@ -218,8 +231,8 @@ func (s *Speaker) tellReady(w *world) {
 	s.log.Info().Str("reason", strings.Join(now, "; ")).Msg("not ready")
 }
 
-// tellDiffering logs that members have another configuration, and that all agree again.
-func (s *Speaker) tellDiffering(w *world) {
+// reportDiffering logs that members have another configuration, and that all agree again.
+func (s *Speaker) reportDiffering(w *world) {
 	now := w.Others()
 	switch {
 	case slices.Equal(now, s.differ):

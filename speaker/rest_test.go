@@ -8,8 +8,8 @@ import (
 // oneAddress is a pool that is used up by one Service.
 const oneAddress = "default=198.18.64.1-198.18.64.1"
 
-// passesOn has a Service wait for the only address, lets something happen, and removes the Service that has it. It
-// returns how long the waiting one waits from then on.
+// passesOn has a Service wait for the only address, lets something happen, and removes the Service
+// that has it. It returns how long the waiting one waits from then on.
 func passesOn(t *testing.T, before func(m *model, announcer string)) (took, double time.Duration) {
 	t.Helper()
 	lab(t, func(m *model) {
@@ -34,8 +34,8 @@ func passesOn(t *testing.T, before func(m *model, announcer string)) (took, doub
 	return took, double
 }
 
-// TestFreedAddress: an address that a Service waits for is given to it as soon as the wire says that nobody answers for it
-// any more, and otherwise after a rest.
+// TestFreedAddress: an address that a Service waits for is given to it as soon as the wire says
+// that nobody answers for it any more, and otherwise after a rest.
 func TestFreedAddress(t *testing.T) {
 	soon, rest := [2]time.Duration{0, 300 * time.Millisecond}, [2]time.Duration{5 * time.Second, 6 * time.Second}
 	for name, tc := range map[string]struct {

@@ -11,7 +11,8 @@ import (
 // pauses lie between the starts of five speakers.
 var pauses = []time.Duration{0, 3 * time.Second, 200 * time.Millisecond, 10 * time.Second, 6 * time.Second}
 
-// restarts stops all speakers within half a second, and begins them in an order, with those pauses before each.
+// restarts stops all speakers within half a second, and begins them in an order, with those pauses
+// before each.
 func (m *model) restarts(order []string, pauses []time.Duration) {
 	for _, n := range order {
 		m.speakers[n].stop()
@@ -27,8 +28,8 @@ func (m *model) restarts(order []string, pauses []time.Duration) {
 	}
 }
 
-// eight starts five speakers that keep the addresses of each other for a minute, with eight addresses, and tells where
-// these are. Events of f are measured at all of them.
+// eight starts five speakers that keep the addresses of each other for a minute, with eight
+// addresses, and tells where these are. Events of f are measured at all of them.
 func eight(t *testing.T, story func(m *model, at map[string]string, metered func(f func()) []*meter)) {
 	t.Helper()
 	eightOn(t, 5, story)
@@ -78,8 +79,8 @@ func (m *model) still(t *testing.T, at map[string]string) {
 	}
 }
 
-// TestAllRestart: all speakers restart at once. Whoever is back first does not take what others had, but
-// answers for them.
+// TestAllRestart: all speakers restart at once. Whoever is back first does not take what others
+// had, but answers for them.
 func TestAllRestart(t *testing.T) {
 	for i, order := range [][]string{{"n1", "n2", "n3", "n4", "n5"}, {"n4", "n2", "n5", "n1", "n3"}, {"n5", "n3", "n1", "n2", "n4"}} {
 		t.Run(fmt.Sprint(order), func(t *testing.T) {
@@ -108,8 +109,9 @@ func (m *model) stopped() {
 	m.pass(2 * time.Second)
 }
 
-// TestAllRestartAndOneIsGone: one speaker does not come back. After its grace its addresses move, and each is answered
-// all the time. If its host has died as well, they move as soon as a speaker is ready.
+// TestAllRestartAndOneIsGone: one speaker does not come back. After its grace its addresses move,
+// and each is answered all the time. If its host has died as well, they move as soon as a speaker
+// is ready.
 func TestAllRestartAndOneIsGone(t *testing.T) {
 	for i, host := range []bool{true, false} {
 		t.Run(fmt.Sprintf("its host is there: %v", host), func(t *testing.T) {
@@ -141,7 +143,8 @@ func TestAllRestartAndOneIsGone(t *testing.T) {
 	}
 }
 
-// TestRestartWithoutMemory: speakers that were away for longer than their grace take what is there, as ever.
+// TestRestartWithoutMemory: speakers that were away for longer than their grace take what is there,
+// as ever.
 func TestRestartWithoutMemory(t *testing.T) {
 	eight(t, func(m *model, at map[string]string, _ func(f func()) []*meter) {
 		m.stopped()
@@ -156,8 +159,9 @@ func TestRestartWithoutMemory(t *testing.T) {
 	})
 }
 
-// TestRestartWhileAnotherIsAway: who was away at the same time as another one learns nothing of that from gossip, since
-// memberlist tells nobody of members that have left; but it remembers it, and those that went on say that it is absent.
+// TestRestartWhileAnotherIsAway: who was away at the same time as another one learns nothing of
+// that from gossip, since memberlist tells nobody of members that have left; but it remembers it,
+// and those that went on say that it is absent.
 func TestRestartWhileAnotherIsAway(t *testing.T) {
 	eight(t, func(m *model, at map[string]string, metered func(f func()) []*meter) {
 		for _, x := range metered(func() {
@@ -178,8 +182,8 @@ func TestRestartWhileAnotherIsAway(t *testing.T) {
 	})
 }
 
-// TestRestartNearTheEndOfAnAbsence: who is back late in the absence of another one does not begin it anew: those that
-// went on know when it ends.
+// TestRestartNearTheEndOfAnAbsence: who is back late in the absence of another one does not begin
+// it anew: those that went on know when it ends.
 func TestRestartNearTheEndOfAnAbsence(t *testing.T) {
 	eight(t, func(m *model, at map[string]string, metered func(f func()) []*meter) {
 		var deputy string
@@ -215,8 +219,8 @@ func (m *model) deputies(name string) int {
 	return len(m.speakers[name].speaker.deputy)
 }
 
-// TestManyRestart: there are more speakers than one can name that are absent. The next ones know by themselves
-// that nobody can have taken their addresses.
+// TestManyRestart: there are more speakers than one can name that are absent. The next ones know by
+// themselves that nobody can have taken their addresses.
 func TestManyRestart(t *testing.T) {
 	long(t)
 	const count = 24

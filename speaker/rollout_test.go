@@ -10,8 +10,9 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestOlderConfiguration: a configuration spreads, and one speaker is still behind, or ahead. Whoever knows a pool
-// serves from it at once, with as many writes as if all agreed, and nobody undoes what others do.
+// TestOlderConfiguration: a configuration spreads, and one speaker is still behind, or ahead.
+// Whoever knows a pool serves from it at once, with as many writes as if all agreed, and nobody
+// undoes what others do.
 func TestOlderConfiguration(t *testing.T) {
 	pool := func(name, ranges string, edits ...func(*lease.Pool)) lease.Pool {
 		p := lease.Pool{Name: name, Ranges: strings.Split(ranges, ",")}
@@ -91,8 +92,9 @@ func TestOlderConfiguration(t *testing.T) {
 	}
 }
 
-// TestConfigurationSpreads: Services are made while a configuration reaches one speaker after the other, in every order,
-// and gossip tells late of it. What is bound stays, for both configurations have its pool or none has it that is used.
+// TestConfigurationSpreads: Services are made while a configuration reaches one speaker after the
+// other, in every order, and gossip tells late of it. What is bound stays, for both configurations
+// have its pool or none has it that is used.
 func TestConfigurationSpreads(t *testing.T) {
 	old := []lease.Pool{{Name: "default", Ranges: []string{"198.18.64.1-198.18.64.4"}}}
 	larger := []lease.Pool{{Name: "lab", Ranges: []string{"198.18.65.0/24"}, Priority: new(0)}, old[0]}
@@ -144,8 +146,8 @@ func claimed(by string) func(*watcher.Service) {
 	}
 }
 
-// TestClaimOfAPoolThatIsGone: nobody knows a claimed address any more. The claim is given up, and the Service served
-// from what there is.
+// TestClaimOfAPoolThatIsGone: nobody knows a claimed address any more. The claim is given up, and
+// the Service served from what there is.
 func TestClaimOfAPoolThatIsGone(t *testing.T) {
 	for _, tt := range []struct {
 		holder string
@@ -165,8 +167,9 @@ func TestClaimOfAPoolThatIsGone(t *testing.T) {
 	}
 }
 
-// TestWriterOfAClaimIsAway: the only speaker that knows a pool has claimed from it, and cannot go on. If it is dead, the
-// others soon serve the Service from what they know; if it only seems to be slow they give it time.
+// TestWriterOfAClaimIsAway: the only speaker that knows a pool has claimed from it, and cannot go
+// on. If it is dead, the others soon serve the Service from what they know; if it only seems to be
+// slow they give it time.
 func TestWriterOfAClaimIsAway(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -202,8 +205,8 @@ func TestWriterOfAClaimIsAway(t *testing.T) {
 	}
 }
 
-// TestAdoptionWhileConfigurationsDiffer: an address that another implementation gave is in a pool that only one speaker
-// knows. That one adopts it, and the others do not replace it before.
+// TestAdoptionWhileConfigurationsDiffer: an address that another implementation gave is in a pool
+// that only one speaker knows. That one adopts it, and the others do not replace it before.
 func TestAdoptionWhileConfigurationsDiffer(t *testing.T) {
 	for _, ahead := range []string{"n1", "n2", "n3"} {
 		for _, ip := range []string{"198.18.65.7", "203.0.113.7"} {

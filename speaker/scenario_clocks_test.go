@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// clocks: a wall clock that jumps changes nothing, and all that has a time keeps it. The rest is as in
-// the other scenarios.
+// clocks: a wall clock that jumps changes nothing, and all that has a time keeps it. The rest is as
+// in the other scenarios.
 func clocks() (all []scenario) {
 	for _, by := range []time.Duration{-time.Hour, -time.Minute, -ms, time.Minute, time.Hour} {
 		all = append(all, scenario{fmt.Sprintf("a clock jumps by %v, and the host dies", by), 3, func(s *scene) {

@@ -8,8 +8,9 @@ import (
 	"github.com/starling-lb/starling/claims"
 )
 
-// contested: a claim is defended against 0.2 s later, once in 10 s if it is a stranger's, then not before
-// 0.5 and 0.8 s if it is a member's. Who is asked for an address is silent after 45 ms, or at once.
+// contested: a claim is defended against 0.2 s later, once in 10 s if it is a stranger's, then not
+// before 0.5 and 0.8 s if it is a member's. Who is asked for an address is silent after 45 ms, or
+// at once.
 func contested() []scenario {
 	insist := func(s *scene, times int, pause time.Duration) {
 		for range times {

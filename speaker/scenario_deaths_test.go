@@ -3,14 +3,16 @@ package speaker
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
+	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/peers"
 )
 
-// deaths: pace 40 ms; silent after four misses, suspect after two; a speaker is silent after 75 ms; a
-// message or reply takes 2 ms.
+// deaths: pace 40 ms; silent after four misses, suspect after two; a speaker is silent after 75 ms;
+// a message or reply takes 2 ms.
 func deaths() (all []scenario) {
 	for _, offset := range []time.Duration{0, 13 * ms, 27 * ms} {
 		all = append(all, scenario{fmt.Sprintf("a host dies, %v", offset), 5, func(s *scene) {
@@ -43,6 +45,18 @@ func deaths() (all []scenario) {
 			s.web()
 			s.unrefuted()
 			s.limit("mute kernel", 0, 0, func() { s.set(s.top, func(b *node) { b.mute = true }); s.pass(5 * time.Second) })
+		}},
+		scenario{"a kernel that answers nobody is named, once that is certain", 3, func(s *scene) {
+			s.start("n4", func(b *node) { b.mute = true })
+			s.start("n5", func(b *node) { b.mute, b.network = true, "192.0.2.0/24" })
+			s.pass(14 * time.Second)
+			s.silentKernels()
+			s.pass(2 * time.Second)
+			s.silentKernels("n4")
+			s.web()
+			s.set("n4", func(b *node) { b.mute = false })
+			s.limit("mute kernel", 0, 0, func() { s.set(s.top, func(b *node) { b.mute = true }); s.pass(20 * time.Second) })
+			s.silentKernels(s.top)
 		}},
 		scenario{"a host dies and the first messages are lost", 3, func(s *scene) {
 			s.web()
@@ -82,7 +96,7 @@ func deaths() (all []scenario) {
 			s.web()
 			s.limit("stop", 700*ms, 0, func() { s.freeze(s.top); s.pass(700 * ms); s.thaw(s.top); s.pass(time.Second) })
 			if n := s.deaths(); n > 0 {
-				s.t.Errorf("%v members are given up", n)
+				s.t.Errorf("%v members are declared dead", n)
 			}
 		}},
 		scenario{"a process is stopped for long", 3, func(s *scene) {
@@ -107,4 +121,20 @@ func deaths() (all []scenario) {
 			s.within("it is alive again", 10*time.Second+100*ms, s.sees(s.second, s.top, mesh.Alive))
 		}},
 	)
+}
+
+// silentKernels holds the nodes whose kernels any speaker says to be silent against those that are.
+func (s *scene) silentKernels(want ...string) {
+	var got []string
+	for _, n := range s.others("") {
+		for _, c := range s.speakers[n].speaker.Conditions() {
+			if c.Code == health.KernelSilent {
+				got = append(got, c.Subject.Name)
+			}
+		}
+	}
+	slices.Sort(got)
+	if got = slices.Compact(got); !slices.Equal(got, want) {
+		s.t.Errorf("silent kernels %q, want %q", got, want)
+	}
 }

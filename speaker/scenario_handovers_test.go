@@ -7,10 +7,25 @@ import (
 	"time"
 )
 
-// handovers: the successor is asked when it is heard, or 50 ms later, and after a second the address is
-// left to it anyway, or after 3 s by a node that leaves.
+// handovers: the successor is asked when it is heard, or 50 ms later, and after a second the
+// address is left to it anyway, or after 3 s by a node that leaves.
 func handovers() []scenario {
 	return []scenario{
+		{"an address moves back while its new owner says that it has it", 3, func(s *scene) {
+			s.web(local)
+			for i := range 60 { // what meets at one instant does so in any order
+				s.serve("web", s.second)
+				s.pass(210 * ms) // which has announced it a moment ago
+				s.limit(fmt.Sprintf("moved back after %d ms", i%2), 0, 60*ms, func() {
+					s.believe(s.top, s.top)
+					s.pass(time.Duration(i%2) * ms)
+					s.believe(s.top)
+					s.pass(time.Second)
+				})
+				s.serve("web", s.others("")...)
+				s.pass(10 * time.Second)
+			}
+		}},
 		{"an address is handed over", 3, func(s *scene) {
 			s.web(local)
 			s.limit("hand-over", 0, 20*ms, func() { s.serve("web", s.second); s.pass(3 * time.Second) })

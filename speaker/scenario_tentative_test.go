@@ -8,15 +8,15 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// tentatives: three probes 50 ms apart and 0.1 s to listen; looked at again every minute; a member is
-// asked every 0.1 s for 2 s.
+// tentatives: three probes 50 ms apart and 0.1 s to listen; looked at again every minute; a member
+// is asked every 0.1 s for 2 s.
 func tentatives() []scenario {
 	asking := func(ip string) func(*watcher.Service) {
 		return func(v *watcher.Service) { v.Annotations = [][2]string{{"starling-lb.io/loadBalancerIPs", ip}} }
 	}
 	picker := func(s *scene) string {
 		for _, n := range s.others("") {
-			if len((*modelWire)(s.speakers[n]).State().Trials) > 0 {
+			if len((*modelWire)(s.speakers[n]).State().Probed) > 0 {
 				return n
 			}
 		}
@@ -29,17 +29,17 @@ func tentatives() []scenario {
 			s.create("web", asking("198.18.64.7"), "n1")
 			s.bound("web")
 			if took := time.Since(begun); took > 20*ms {
-				s.t.Errorf("bound after %s, though it was tried out before", took)
+				s.t.Errorf("bound after %s, though it was probed before", took)
 			}
 		}},
 		{"a member announces a tentative address", 3, func(s *scene) {
 			s.pass(time.Second)
 			n := picker(s)
-			for ip := range (*modelWire)(s.speakers[n]).State().Trials {
+			for ip := range (*modelWire)(s.speakers[n]).State().Probed {
 				for _, o := range s.others(n) {
 					s.claim(ip.String(), s.speakers[o].mac)
 					s.pass(5 * ms)
-					if got := (*modelWire)(s.speakers[n]).State().Trials[ip]; got.MAC != s.speakers[o].mac || got.Known {
+					if got := (*modelWire)(s.speakers[n]).State().Probed[ip]; got.MAC != s.speakers[o].mac || got.Known {
 						s.t.Errorf("%s announces %s, known is %+v", o, ip, got)
 					}
 				}
@@ -51,14 +51,14 @@ func tentatives() []scenario {
 			s.mu.Lock()
 			s.stations = map[netip.Addr]string{netip.MustParseAddr("198.18.64.9"): strangeMAC}
 			s.mu.Unlock()
-			trial := func() claims.Trial {
-				return (*modelWire)(s.speakers[n]).State().Trials[netip.MustParseAddr("198.18.64.9")]
+			probed := func() claims.Probed {
+				return (*modelWire)(s.speakers[n]).State().Probed[netip.MustParseAddr("198.18.64.9")]
 			}
-			s.within("it is known", 67*time.Second, func() bool { return trial().MAC == strangeMAC })
+			s.within("it is known", 67*time.Second, func() bool { return probed().MAC == strangeMAC })
 			s.mu.Lock()
 			s.stations = nil
 			s.mu.Unlock()
-			s.within("it is known to be gone", 202*time.Second, func() bool { return trial().MAC == "" })
+			s.within("it is known to be gone", 202*time.Second, func() bool { return probed().MAC == "" })
 		}},
 		{"a silent station took it a moment ago", 3, func(s *scene) {
 			s.web()

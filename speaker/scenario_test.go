@@ -14,8 +14,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// scenario is one fault, or a few, that happen to a cluster, with limits of its own: they are sums of
-// the times that the documentation names, written as numbers, so a slower rule breaks them.
+// scenario is one fault, or a few, that happen to a cluster, with limits of its own: they are sums
+// of the times that the documentation names, written as numbers, so a slower rule breaks them.
 type scenario struct {
 	name  string
 	nodes int
@@ -90,7 +90,8 @@ func (s *scene) web(edits ...func(*watcher.Service)) {
 
 func local(v *watcher.Service) { v.Local = true }
 
-// limit runs f and holds what it does to the address against what is allowed: so long nobody, or two, may answer.
+// limit runs f and holds what it does to the address against what is allowed: so long nobody, or
+// two, may answer.
 func (s *scene) limit(what string, gap, double time.Duration, f func()) {
 	if g, d := s.during(s.ip, f); g > gap || d > double {
 		s.t.Errorf("%s: no answer for %s, allowed %s; two for %s, allowed %s", what, g, gap, d, double)

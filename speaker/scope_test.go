@@ -28,11 +28,11 @@ func compiled(t testing.TB, list ...lease.Pool) *lease.Pools {
 	return p
 }
 
-func labelled(key, value string) []lease.Selector {
+func labeled(key, value string) []lease.Selector {
 	return []lease.Selector{{MatchLabels: lease.Labels{key: value}}}
 }
 
-var edge = lease.Pool{Name: "edge", Ranges: []string{"198.18.64.1-198.18.64.10"}, NodeSelectors: labelled("edge", "yes")}
+var edge = lease.Pool{Name: "edge", Ranges: []string{"198.18.64.1-198.18.64.10"}, NodeSelectors: labeled("edge", "yes")}
 
 // configure puts pools in force on all members, or on some.
 func (m *model) configure(p *lease.Pools, names ...string) {
@@ -62,7 +62,6 @@ func TestNodeSelectors(t *testing.T) {
 		m.edges("n1", "n3")
 		m.create("web", nil, "n1", "n2", "n3")
 		ip := m.bound("web")
-		m.pass(time.Second) // the first announcement is over: one that crosses the move costs 0.15 s, see docs/limits.md
 		first := m.one(ip)
 		if first == "n2" {
 			t.Errorf("%s announces, which is no edge", first)
@@ -112,7 +111,7 @@ func TestNodeSelectorsInEvents(t *testing.T) {
 // successor speaks, and there are never two.
 func TestNodeSelectorsChangeTogether(t *testing.T) {
 	next := edge
-	next.NodeSelectors = labelled("edge", "no")
+	next.NodeSelectors = labeled("edge", "no")
 	for _, order := range [][]string{{"n1", "n2", "n3"}, {"n3", "n2", "n1"}, {"n2", "n1", "n3"}} {
 		t.Run(strings.Join(order, " "), func(t *testing.T) {
 			lab(t, func(m *model) {
@@ -199,7 +198,8 @@ func TestInterfaces(t *testing.T) {
 	})
 }
 
-// TestNamedInterfaces: the wire is told which interfaces a pool names and which only a pattern of it fits.
+// TestNamedInterfaces: the wire is told which interfaces a pool names and which only a pattern of
+// it fits.
 func TestNamedInterfaces(t *testing.T) {
 	for _, tt := range []struct {
 		interfaces   []string
@@ -229,12 +229,115 @@ func TestNamedInterfaces(t *testing.T) {
 	}
 }
 
+// onLayer2 are layer 2 entries of a pool.
+func onLayer2(entries ...lease.OnLayer2) (all []lease.Announce) {
+	for i := range entries {
+		all = append(all, lease.Announce{Layer2: &entries[i]})
+	}
+	return all
+}
+
+// TestEntriesByNode: one node announces a pool by one interface, another by another; of the entries
+// that are for a node the interfaces are united.
+func TestEntriesByNode(t *testing.T) {
+	lab(t, func(m *model) {
+		for name := range m.speakers {
+			m.set(name, func(b *node) { b.nics = []string{"eth0", "eth1", "eth2"} })
+			m.setNode(name, func(n *watcher.Node) { n.Labels = map[string]string{"node": name} })
+		}
+		m.configure(compiled(t, lease.Pool{Name: "lan", Ranges: []string{"198.18.64.1-198.18.64.10"}, Announce: onLayer2(
+			lease.OnLayer2{NodeSelectors: labeled("node", "n1"), Interfaces: []string{"eth0"}},
+			lease.OnLayer2{NodeSelectors: labeled("node", "n2"), Interfaces: []string{"eth1"}},
+			lease.OnLayer2{NodeSelectors: labeled("node", "n2"), Interfaces: []string{"eth2"}},
+		)}))
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		for _, tt := range []struct {
+			name, entry string
+			interfaces  []string
+		}{{"n1", "announce[0]", []string{"eth0"}}, {"n2", "announce[1], announce[2]", []string{"eth1", "eth2"}}} {
+			other := map[string]string{"n1": "n2", "n2": "n1"}[tt.name]
+			m.set(other, func(b *node) { b.nics = []string{"eth3"}; poke(b.wired) })
+			m.set(tt.name, func(b *node) { b.nics = []string{"eth0", "eth1", "eth2"}; poke(b.wired) })
+			m.until(tt.name+" announces", 5*time.Second, func() bool { return slices.Equal(m.owners(ip), []string{tt.name}) })
+			m.pass(time.Second)
+			vip := m.speakers["n3"].speaker.Snapshot().VIPs[0]
+			if want := `the only one eligible by announce[0] or announce[1] or announce[2] of pool "lan"`; vip.Reason != want || strings.Join(vip.Entries, ", ") != tt.entry {
+				t.Errorf("reason %q, want %q; entries %q, want %s", vip.Reason, want, vip.Entries, tt.entry)
+			}
+			m.mu.Lock()
+			limits := m.speakers[tt.name].limits
+			m.mu.Unlock()
+			if len(limits) != 1 || !slices.Equal(limits[0].Interfaces, tt.interfaces) || !slices.Equal(limits[0].Named, tt.interfaces) {
+				t.Errorf("%s: limits %+v, want %q", tt.name, limits, tt.interfaces)
+			}
+		}
+	})
+}
+
+// TestEntriesByService: a Service that no entry is for keeps its address, unannounced, until one
+// is.
+func TestEntriesByService(t *testing.T) {
+	lab(t, func(m *model) {
+		m.configure(compiled(t, lease.Pool{Name: "lan", Ranges: []string{"198.18.64.1-198.18.64.10"}, Announce: onLayer2(
+			lease.OnLayer2{ServiceSelectors: labeled("app", "web"), NodeSelectors: labeled("edge", "yes")},
+			lease.OnLayer2{ServiceSelectors: labeled("app", "mail")},
+		)}))
+		m.edges("n2")
+		m.create("plain", nil, "n1", "n2", "n3")
+		m.create("web", func(s *watcher.Service) { s.Labels = "app=web" }, "n1", "n2", "n3")
+		plain, web := m.bound("plain"), m.bound("web")
+		if got := m.one(web); got != "n2" {
+			t.Errorf("%s announces, want n2", got)
+		}
+		m.pass(ownerlessFor + time.Second)
+		want := []string{"plain: no node may announce " + plain + `: no entry of announce of pool "lan" is for its Service: ` + "`starling who " + plain + "` says why not for each node"}
+		if diff := cmp.Diff(want, m.told("NoEligibleNode")); diff != "" || len(m.owners(plain)) > 0 {
+			t.Errorf("%v announce; events (-want +got):\n%s", m.owners(plain), diff)
+		}
+		m.edit("plain", func(s *watcher.Service) { s.Labels = "app=mail,tier=a" })
+		m.one(plain)
+		m.edit("plain", func(s *watcher.Service) { s.Labels = "app=web" })
+		m.until("n2 announces", 5*time.Second, func() bool { return slices.Equal(m.owners(plain), []string{"n2"}) })
+		if got := m.ip("plain"); got != plain {
+			t.Errorf("address %s, had %s", got, plain)
+		}
+	})
+}
+
+// TestByBGPAlone: nobody answers for what is announced by BGP alone, and nothing is wrong with
+// that.
+func TestByBGPAlone(t *testing.T) {
+	lab(t, func(m *model) {
+		pools, err := lease.ReadPools(nil, "f", []byte(`
+bgp: {asn: 64513, peers: [{name: tor1, address: 198.18.0.254, asn: 64512}]}
+pools: [{name: lan, ranges: [198.18.64.1-198.18.64.10], announce: [bgp]}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.configure(pools)
+		m.create("web", nil, "n1", "n2", "n3")
+		ip := m.bound("web")
+		m.pass(ownerlessFor + time.Second)
+		snap := m.speakers["n1"].speaker.Snapshot()
+		if vip := snap.VIPs[0]; vip.Owner != "" || vip.Reason != `pool "lan" announces it by BGP alone` || vip.Todo != "" {
+			t.Errorf("%+v", vip)
+		}
+		if got, want := m.told("IPAllocated"), []string{"web: " + ip + ` from pool "lan", announced by BGP`}; !slices.Equal(got, want) {
+			t.Errorf("events %q, want %q", got, want)
+		}
+		if got := m.told("NoEligibleNode"); len(got)+len(m.owners(ip))+len(snap.Conditions) > 0 {
+			t.Errorf("%v announce; events %q, conditions %v", m.owners(ip), got, snap.Conditions)
+		}
+	})
+}
+
 // TestNamespaceLabelsMoveAddresses: the lease protocol learns of a change of a namespace.
 func TestNamespaceLabelsMoveAddresses(t *testing.T) {
 	lab(t, func(m *model) {
 		m.label(map[string]string{"env": "prod"})
 		m.configure(compiled(t,
-			lease.Pool{Name: "prod", Ranges: []string{"198.18.64.1-198.18.64.10"}, NamespaceSelectors: labelled("env", "prod"), Priority: new(0)},
+			lease.Pool{Name: "prod", Ranges: []string{"198.18.64.1-198.18.64.10"}, NamespaceSelectors: labeled("env", "prod"), Priority: new(0)},
 			lease.Pool{Name: "rest", Ranges: []string{"198.18.65.1-198.18.65.10"}},
 		))
 		m.create("web", nil, "n1")
@@ -258,7 +361,7 @@ func TestMute(t *testing.T) {
 		lease.Pool{Name: "here", Ranges: []string{"198.18.64.0/24"}, Interfaces: []string{"eth*"}},
 		lease.Pool{Name: "down", Ranges: []string{"198.18.65.0/24"}, Interfaces: []string{"vlan*"}},
 		lease.Pool{Name: "gone", Ranges: []string{"198.18.66.0/24"}, Interfaces: []string{"bond0", "bond1"}},
-		lease.Pool{Name: "nodes", Ranges: []string{"198.18.67.0/24"}, NodeSelectors: labelled("edge", "yes")},
+		lease.Pool{Name: "nodes", Ranges: []string{"198.18.67.0/24"}, NodeSelectors: labeled("edge", "yes")},
 		lease.Pool{Name: "all", Ranges: []string{"198.18.68.0/24"}},
 	)
 	s := &Speaker{}
@@ -273,6 +376,12 @@ func TestMute(t *testing.T) {
 			mine[ip] = ip != prefix.Addr().Next() // all but the first
 		}
 	}
+	w.scopes = elect.ScopesOf(w.rules, nil, w.labels)
+	var all elect.Elections
+	w.elections, _ = all.Begin(elect.Turn{VIPs: w.VIPs, Candidates: owner.New(nil), Scopes: w.scopes, Candidate: func(v lease.VIP) owner.VIP { return owner.VIP{IP: v.IP} }})
+	for i := range w.elections {
+		w.elections[i] = all.Elect(i)
+	}
 	want := []string{
 		`node n1 uses no interface that matches vlan*: no neighbor learns of 198.18.65.2, 198.18.65.3, 198.18.65.4 and 1 more of pool "down"`,
 		`node n1 uses no interface that matches bond0 bond1: no neighbor learns of 198.18.66.2, 198.18.66.3, 198.18.66.4 and 1 more of pool "gone"`,
@@ -284,7 +393,7 @@ func TestMute(t *testing.T) {
 	for _, l := range w.limits() {
 		got = append(got, append([]string{l.VIPs[0].String(), l.VIPs[4].String()}, l.Interfaces...))
 	}
-	limits := [][]string{{"198.18.65.1", "198.18.65.5", "vlan7"}, {"198.18.66.1", "198.18.66.5"}, {"198.18.64.1", "198.18.64.5", "eth0"}}
+	limits := [][]string{{"198.18.64.1", "198.18.64.5", "eth0"}, {"198.18.65.1", "198.18.65.5", "vlan7"}, {"198.18.66.1", "198.18.66.5"}}
 	if diff := cmp.Diff(limits, got); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
 	}
@@ -312,21 +421,30 @@ func TestReserved(t *testing.T) {
 	}
 }
 
-// TestSpreadStaysWithinScope: addresses spread evenly over the nodes that a pool allows, of each pool
-// for itself, and are expected anew when that changes.
+// TestSpreadStaysWithinScope: addresses spread evenly over the nodes that a pool allows, of each
+// pool for itself, and are expected anew when that changes.
 func TestSpreadStaysWithinScope(t *testing.T) {
 	w := fleet(6)
 	w.Pools = compiled(t,
-		lease.Pool{Name: "two", Ranges: []string{"198.18.0.0/24"}, NodeSelectors: labelled("edge", "yes")},
+		lease.Pool{Name: "two", Ranges: []string{"198.18.0.0/24"}, NodeSelectors: labeled("edge", "yes")},
 		lease.Pool{Name: "all", Ranges: []string{"198.18.1.0/24"}},
 	)
-	w.scopes = elect.Scopes{"two": {Nodes: &owner.Scope{Rule: "the rule", Nodes: []string{"node-2", "node-5"}}}}
+	only := func(names ...string) elect.Scopes {
+		w.rules = map[string]lease.Scope{}
+		w.rules["two"], _ = w.Pools.Scope("two")
+		var members []mesh.Member
+		for _, name := range names {
+			members = append(members, mesh.Member{Name: name})
+		}
+		return elect.ScopesOf(w.rules, members, func(string) map[string]string { return map[string]string{"edge": "yes"} })
+	}
+	w.scopes = only("node-2", "node-5")
 	var s elect.Spread
-	terms := s.Of(w.Voters, w.Pools, w.scopes)
+	terms := s.Of(w.Candidates, w.Pools, w.scopes)
 	v := lease.View{Now: time.Unix(0, 0), Installation: "here", Pools: w.Pools, Spread: terms}
 	by := map[string]int{}
 	for _, ip := range picks(t, v, 20) {
-		by[w.Voters.Elect(owner.VIP{IP: ip, Serving: true, Scope: w.scopes.Of("two")}).Owner]++
+		by[w.Candidates.Elect(owner.VIP{IP: ip, Serving: true, Scope: w.scopes.Of("two")}).Owner]++
 	}
 	if diff := cmp.Diff(map[string]int{"node-2": 10, "node-5": 10}, by); diff != "" {
 		t.Errorf("addresses by announcer (-want +got):\n%s", diff)
@@ -338,16 +456,16 @@ func TestSpreadStaysWithinScope(t *testing.T) {
 	if len(elsewhere) != 6 {
 		t.Errorf("addresses of the other pool are expected on %v", elsewhere)
 	}
-	if s.Of(w.Voters, w.Pools, w.scopes) != terms {
+	if s.Of(w.Candidates, w.Pools, w.scopes) != terms {
 		t.Error("made anew without need")
 	}
 	for name, change := range map[string]func(){
-		"other nodes": func() { w.scopes = elect.Scopes{"two": {Nodes: &owner.Scope{Nodes: []string{"node-2"}}}} },
+		"other nodes": func() { w.scopes = only("node-2") },
 		"no scope":    func() { w.scopes = nil },
 		"other pools": func() { w.Pools = compiled(t, lease.Pool{Name: "all", Ranges: []string{"198.18.0.0/23"}}) },
 	} {
-		before := s.Of(w.Voters, w.Pools, w.scopes)
-		if change(); s.Of(w.Voters, w.Pools, w.scopes) == before {
+		before := s.Of(w.Candidates, w.Pools, w.scopes)
+		if change(); s.Of(w.Candidates, w.Pools, w.scopes) == before {
 			t.Errorf("%s do not matter", name)
 		}
 	}
@@ -356,7 +474,7 @@ func TestSpreadStaysWithinScope(t *testing.T) {
 // TestRules are equal for equal pools and classes only: speakers compare them.
 func TestRules(t *testing.T) {
 	one, other := compiled(t, edge), compiled(t, lease.Pool{Name: "all", Ranges: []string{"198.18.0.0/23"}})
-	plain, classed := &Speaker{}, &Speaker{cfg: Config{Class: "example.com/ours"}}
+	plain, classed := &Speaker{}, &Speaker{cfg: Config{Classes: "example.com/ours"}}
 	if plain.rules(one) != (&Speaker{}).rules(compiled(t, edge)) {
 		t.Error("the same pools and class differ")
 	}
@@ -368,7 +486,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestPoolsChangeWhileGossipIsBlocked: nobody knows then who has read the file, so nobody undoes what others do.
+// TestPoolsChangeWhileGossipIsBlocked: nobody knows then who has read the file, so nobody undoes
+// what others do.
 func TestPoolsChangeWhileGossipIsBlocked(t *testing.T) {
 	lab(t, func(m *model) {
 		m.configure(compiled(t, lease.Pool{Name: "old", Ranges: []string{"198.18.64.1-198.18.64.10"}}))
@@ -389,8 +508,8 @@ func TestPoolsChangeWhileGossipIsBlocked(t *testing.T) {
 	})
 }
 
-// TestLeasesOfOthersAreReported: what Services show that have them is taken away for ever, so status has to say it. What
-// only their text names is not.
+// TestLeasesOfOthersAreReported: what Services show that have them is taken away forever, so status
+// has to say it. What only their text names is not.
 func TestLeasesOfOthersAreReported(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("theirs", func(s *watcher.Service) {
@@ -418,8 +537,8 @@ func TestLeasesOfOthersAreReported(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestNodeWeights: a node of weight 0 announces nothing as long as there is another one, and takes over from it; when the
-// weights change, addresses move without a gap.
+// TestNodeWeights: a node of weight 0 announces nothing as long as there is another one, and takes
+// over from it; when the weights change, addresses move without a gap.
 func TestNodeWeights(t *testing.T) {
 	weighed := func(weights ...lease.NodeWeight) *lease.Pools {
 		return compiled(t, lease.Pool{Name: "web", Ranges: []string{"198.18.64.1-198.18.64.40"}, NodeWeights: weights})
@@ -440,7 +559,7 @@ func TestNodeWeights(t *testing.T) {
 		m.until("the node that weighs most has all", 10*time.Second, all("n2"))
 		m.configure(weighed(lease.NodeWeight{NodeSelectors: []lease.Selector{{}}, Weight: new(7)}))
 		m.until("equal weights share", 10*time.Second, func() bool { return !all("n2")() && one(m, ips) })
-		m.configure(weighed(lease.NodeWeight{NodeSelectors: labelled("edge", "yes"), Weight: new(0)}))
+		m.configure(weighed(lease.NodeWeight{NodeSelectors: labeled("edge", "yes"), Weight: new(0)}))
 		m.until("weight 0 has none", 10*time.Second, func() bool {
 			return one(m, ips) && !slices.ContainsFunc(ips, func(ip string) bool { return slices.Contains(m.owners(ip), "n2") })
 		})
@@ -450,7 +569,7 @@ func TestNodeWeights(t *testing.T) {
 	})
 }
 
-// one tells whether each of the addresses is answered for by one node.
+// one reports whether each of the addresses is answered for by one node.
 func one(m *model, ips []string) bool {
 	return !slices.ContainsFunc(ips, func(ip string) bool { return len(m.owners(ip)) != 1 })
 }

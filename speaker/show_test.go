@@ -70,6 +70,9 @@ func TestSnapshotSaysWhyAnAddressMoved(t *testing.T) {
 		if got.From != first || got.Cause != "member-lost" || got.Change != first+" was lost" || got.Owner == first {
 			t.Errorf("after the death of %s: %+v", first, got)
 		}
+		if len(snap.Moves) == 0 || snap.Moves[0].From != first || snap.Moves[0].To != got.Owner || snap.Moves[0].Silent <= 0 || snap.Moves[0].Silent > 2 {
+			t.Errorf("moves %+v, want one from %s to %s after less than two seconds of silence", snap.Moves, first, got.Owner)
+		}
 		want := api.Finding{Level: "error", About: "node " + first, Words: "neither gossip nor the wire reaches " + first, Todo: "see whether the node is up"}
 		if len(snap.Findings) != 1 || !strings.HasPrefix(snap.Findings[0].Todo, want.Todo) {
 			t.Fatalf("findings %+v, want one", snap.Findings)

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/starling-lb/starling/proxy"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -36,11 +37,6 @@ const crossing = 300 * time.Millisecond
 // other endpoints than there are: it may have won the address from the one that
 // the others elect, which goes on asking it and learns so late that it fell silent.
 const notYet = 150 * time.Millisecond
-
-// apart is for how long two may answer while gossip is blocked and nodes keep the addresses of those whose
-// speakers are away: who missed the beginning of that, because frames were lost, does not learn of it, and
-// hands an address over to a deputy, which does not say that it has it.
-const apart = time.Second
 
 // simulation lets anything happen to a cluster, one thing after the other, and
 // looks whether exactly one node answers for each address once the window after
@@ -84,8 +80,8 @@ func faults() []fault {
 		{"frames lost for a moment around", func(s *simulation, n string) bool { return s.noise([]string{n}, s.names, true) }},
 		{"frames lost for a moment to", func(s *simulation, n string) bool { return s.noise([]string{n}, s.names, false) }},
 		{"frames lost for a moment from", func(s *simulation, n string) bool { return s.noise(s.names, []string{n}, false) }},
-		{"alarms lost from now on", func(s *simulation, _ string) bool { return s.lose(0.5) }},
-		{"alarms heard from now on", func(s *simulation, _ string) bool { return s.lose(0) }},
+		{"messages lost from now on", func(s *simulation, _ string) bool { return s.lose(0.5) }},
+		{"messages heard from now on", func(s *simulation, _ string) bool { return s.lose(0) }},
 		{"machine paused on", (*simulation).pauseMachine},
 		{"machine paused for a moment on", (*simulation).hiccup},
 		{"process stopped on", (*simulation).stopProcess},
@@ -110,6 +106,10 @@ func faults() []fault {
 		{"endpoints as they are, as believes", func(s *simulation, n string) bool { return s.believe(n) }},
 		{"clock set forward on", func(s *simulation, n string) bool { return s.setClock(n, 1) }},
 		{"clock set back on", func(s *simulation, n string) bool { return s.setClock(n, -1) }},
+		{"rules gone of", func(s *simulation, n string) bool { return s.rule(n, false) }},
+		{"rules back of", func(s *simulation, n string) bool { return s.rule(n, true) }},
+		{"kube-proxy gone of", func(s *simulation, n string) bool { return s.proxy(n, proxy.Absent) }},
+		{"kube-proxy back of", func(s *simulation, n string) bool { return s.proxy(n, proxy.Healthy) }},
 		{"endpoints everywhere", func(s *simulation, _ string) bool { return s.only(s.names...) }},
 	}
 }
@@ -199,7 +199,7 @@ func (s *simulation) noise(listeners, talkers []string, both bool) bool {
 	return true
 }
 
-// lose lets a part of the alarms be lost.
+// lose lets a part of the messages be lost.
 func (s *simulation) lose(part float64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -277,6 +277,22 @@ func (s *simulation) believe(n string, nodes ...string) bool {
 	return true
 }
 
+// rule has a node forward, or not. That testers notice it is no fault of its own.
+func (s *simulation) rule(n string, there bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return flip(s.ruleless, n, !there)
+}
+
+// proxy has a node's kube-proxy end or run. That others notice it is no fault of its own.
+func (s *simulation) proxy(n string, h proxy.Health) bool {
+	if s.speakers[n].proxy.Health == h {
+		return false
+	}
+	s.proxyIs(n, h)
+	return true
+}
+
 // setClock lets the wall clock of a node jump by minutes or hours.
 func (s *simulation) setClock(n string, sign time.Duration) bool {
 	s.jump(n, sign*time.Duration(1+s.rand.IntN(600))*time.Minute)
@@ -291,15 +307,7 @@ func (s *simulation) lag() time.Duration {
 	return 0
 }
 
-// both is for how long two may answer.
-func (s *simulation) both() time.Duration {
-	if s.rules.grace > 0 && len(s.gossip) > 0 {
-		return apart
-	}
-	return crossing
-}
-
-// able tells whether some node could answer a client for an address: it lives,
+// able reports whether some node could answer a client for an address: it lives,
 // and if the address needs a local endpoint it has one and is in touch with the
 // API server. The lock is held.
 func (s *simulation) able(ip string) bool {
@@ -363,7 +371,7 @@ func (s *simulation) wrong(meters map[string]*meter) []string {
 	s.meters = nil
 	return slices.DeleteFunc(slices.Clone(s.ips), func(ip string) bool {
 		x := meters[ip]
-		return (!s.able(ip) || x.longest <= s.lag()) && x.double <= s.both()
+		return (!s.able(ip) || x.longest <= s.lag()) && x.double <= crossing
 	})
 }
 
@@ -451,7 +459,12 @@ func simulate(t *testing.T, seed uint64) {
 	}
 	s.pass(time.Second)
 	for i, name := range []string{"a", "b", "c", "local"} {
-		s.create(name, func(v *watcher.Service) { v.Local = i == 3 }, s.names...)
+		s.create(name, func(v *watcher.Service) {
+			v.Local = i == 3
+			if seed%4 < 2 && i%2 == 0 { // nobody can ask for it
+				udp(v)
+			}
+		}, s.names...)
 		s.ips = append(s.ips, s.bound(name))
 	}
 	s.local = s.names

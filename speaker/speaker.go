@@ -1,36 +1,38 @@
-// Package speaker is the one loop of the program. It reads the world, decides,
+// Package speaker is the one loop of the program. It reads what the other packages know, decides
 // and applies; nothing else decides.
 //
-// The world is what the other rooms know: the members of the mesh, the nodes,
-// Services and endpoints of the cluster, the interfaces of this node and the
-// pools. Each of them only says "something may have changed". The loop then
-// takes one turn:
+// The other packages know the members of the mesh, the Nodes, Services and endpoints of the
+// cluster, the interfaces of this node, and the pools. Each of them signals only that something may
+// have changed. The loop then takes one turn:
 //
-//  1. The table of Services advances by everything the ordered stream brought.
-//  2. This node judges itself: ready means that it knows the Services, has met
-//     the mesh (or is proven alone), has an interface to speak on, has asked
-//     on the wire who is there, and forwards (see package proxy). A node that came back a moment ago says so, and
-//     goes behind the steady ones. The mesh is told.
-//  3. For every bound address the owner is elected over all members: those that
-//     gossip reaches and those that answer on the wire (see package peers), as far
-//     as the address's pool allows (see agree). The addresses this node owns are given
-//     to the wire as one whole set, and kept to the interfaces that their pools name.
-//     The wire has the last word: an address that a node of higher rank announces is
-//     left to that one as long as it answers, and one that another node is to have is
-//     answered until that node is heard (see package claims).
-//  4. The lease protocol says which writes are due; they run beside the loop,
-//     and their results come back as a change.
+//  1. The table of Services advances by everything that the ordered stream brought.
+//  2. This node evaluates itself. It is ready when it knows the Services, has met the mesh (or is
+//     proven alone), has an interface to announce on, has probed the wire for other speakers, and
+//     forwards (package proxy). A node that came back a moment ago is returning, and goes behind the
+//     steady ones. It says all this to the mesh.
+//  3. For every bound address it elects the owner, over all members that gossip reaches or that answer
+//     on the wire (package peers), as far as the address's pool allows (see agree). It hands the
+//     addresses that this node owns to the wire as one whole set, with the interfaces that their pools
+//     name. The wire has the last word (package claims): an address that a node of higher rank
+//     announces is left to that node as long as it answers, and an address that goes to another node
+//     is answered until that node is heard.
+//  4. The lease protocol returns the writes that are due. They run beside the loop, and their results
+//     come back as a change.
 //
-// Each step has a file: world.go looks and judges, elect.go finds the owners, answer.go
-// tells the wire, lease.go has the protocol, and report.go says what happened.
+// Each step has a file: world.go looks and evaluates, elect.go finds the owners, answer.go hands
+// sets to the wire, lease.go runs the protocol, and report.go reports what happened.
 //
-// A turn depends on the present state alone, never on which event caused it, so
-// events may be merged, lost to a restart or come twice.
+// A turn depends on the present state alone, never on the event that caused it. So events may be
+// merged, be lost in a restart, or come twice.
 //
-// At the end (the context of Run is done) the node hands over: it tells the
-// mesh that it drains, answers for each address until the successor is heard on
-// the wire or a limit has passed, and then falls silent. The caller leaves the
-// mesh only after that.
+// For an address of an absent node (package peers), the deputy is the node that would own the
+// address if the absent one were not there and endpoints did not matter. It answers with the MAC of
+// the absent node, see deputy.go.
+//
+// At the end (the context of Run is done) the node hands over. It tells the mesh that it drains,
+// answers for each address until it hears the successor on the wire or a limit has passed, and then
+// falls silent. The caller leaves the mesh only after that. A speaker that ends while its node
+// stays hands nothing over: it says that it is away, and its deputies answer.
 package speaker
 
 import (
@@ -46,6 +48,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/arpd"
 	"github.com/starling-lb/starling/arpd/netif"
 	"github.com/starling-lb/starling/claims"
@@ -81,9 +84,9 @@ type Mesh interface {
 // Wire answers for addresses on the node's networks.
 type Wire interface {
 	liveness.Wire
-	Confine(limits []netif.Limit)                  // addresses to some interfaces
+	SetLimits(limits []netif.Limit)                // addresses to some interfaces
 	Assign(claims.Assignment) (still []netip.Addr) // see arpd.Responder
-	Meet(arpd.Company)                             // who the other nodes are
+	SetPeers(arpd.Peers)                           // who the other nodes are
 	Probe(vips []netip.Addr)                       // whether a station has one of them
 	State() arpd.State
 	Changed() <-chan struct{}
@@ -111,7 +114,8 @@ type Proxy interface {
 // Settings are the pools in force; they may change while running.
 type Settings interface {
 	Pools() *lease.Pools
-	// Known reports whether somebody configured these pools. If not, as without the ConfigMap, bound addresses stay.
+	// Known reports whether somebody configured these pools. If not, as without the ConfigMap,
+	// bound addresses stay.
 	Known() bool
 	Conditions() []health.Condition
 	Changed() <-chan struct{}
@@ -119,34 +123,37 @@ type Settings interface {
 
 // Config is everything a speaker needs.
 type Config struct {
-	Node         string // name of the node, the speaker's name in the mesh
-	Version      string // of the program
-	Installation string // identity of this cluster, written into leases
-	Class        string // the loadBalancerClass to serve, "" for Services without one
+	Node         string        // name of the node, the speaker's name in the mesh
+	Version      string        // of the program
+	Installation string        // identity of this cluster, written into leases
+	Classes      lease.Classes // of the Services to serve
 
 	Grace time.Duration // others keep the addresses of this node for so long while its speaker is away; 0: they do not
 
 	Pace time.Duration // between two questions to a host that is watched; 0: none is
 
-	// Earlier are the members that an earlier process of this node knew a moment ago, sorted by name, and Remember
-	// is given those that a later one is to know. It must not block. nil: nobody.
+	// Earlier are the members that an earlier process of this node knew a moment ago, sorted by
+	// name, and Remember is given those that a later one is to know. It must not block. nil:
+	// nobody.
 	Earlier  []mesh.Member
 	Remember func([]mesh.Member)
 
 	LastReturn peers.Return       // of an earlier process of this node that ended without being asked to
-	Returned   func(peers.Return) // is told each return and each early end of a hold, and must not block; nil: nobody
+	Returned   func(peers.Return) // is called for each return and each early end of a hold, and must not block; nil: nobody
 	Rhythms    probe.Rhythms      // of questions to other nodes; zero: the standard ones
 	Timing     peers.Timing       // of what is believed about other nodes; zero: the standard one
 	Without    peers.Rows         // of the table of package peers: rules that are left out
 
 	Testing bool           // test what other nodes forward
 	Tests   forward.Timing // of that; zero: the standard one
+	// ProxyPort is where kube-proxy of each node says that it is up; 0: nowhere.
+	ProxyPort uint16
 
 	IgnoreExclude bool // announce also from nodes excluded by label
 
-	// Trial is how long the wire takes to find out whether a station has an
+	// ProbeTime is how long the wire takes to find out whether a station has an
 	// address; zero: addresses are used without that.
-	Trial time.Duration
+	ProbeTime time.Duration
 
 	Now func() time.Time // the clock, monotonic as that of time.Now; nil: time.Now
 
@@ -157,10 +164,15 @@ type Config struct {
 	Settings Settings
 	Proxy    Proxy                       // nil: is not waited for
 	Flows    Flows                       // nil: connections end when their address moves
+	Routers  Routers                     // nil: nothing is announced by BGP
 	Pings    func() map[string]mesh.Ping // round trips, asked when somebody looks; nil: not known
 	Counts   func() watcher.Counts       // what was written, asked when somebody looks; nil: not known
 	Log      zerolog.Logger
 	Registry prometheus.Registerer // nil: no metrics
+
+	// Passwords are those of BGP routers, by name, and why others cannot be read; must not block.
+	// nil: none.
+	Passwords func(*lease.BGP) (map[string]string, []health.Condition)
 
 	PerAddress bool // series by address, see addresses
 }
@@ -181,40 +193,46 @@ type Speaker struct {
 	mu sync.Mutex // the loop holds it for a turn; who asks about Services holds it shortly in between
 
 	// Only the loop's goroutine uses the following, and under mu who asks may read them.
-	table   *lease.Table
-	forward proxy.Forwarding
-	roll    elect.Roll // of the last turn
-	stopped time.Time  // end of the last stop of the process
-	spread  elect.Spread
-	trials  *tentative.Addresses
-	unknown map[lease.Key]unknown // of Services that have something unknown
-	agreed  *lease.Pools          // whose rules on where to announce are in force, see agree
-	differ  []string              // members with another configuration, as of the last turn
-	overlap report.Overlap
-	twins   report.Twins
-	muted   []health.Condition           // addresses without an interface, as of the last turn
-	since   health.Tracker               // of the conditions of the last turn
-	handing []netip.Addr                 // answered for still, but owned by another
-	told    map[netip.Addr]bool          // addresses for which a conflict was told
-	faulty  map[report.FaultKey]*telling // what is wrong with nodes and pools, as of the last turn
-	tells   *rate.Limiter                // of events about faults
-	refused *rate.Limiter                // of log lines about writes that failed
-	kernels map[netip.Addr]bool          // bound addresses that are also a node's own, as of the last turn
-	mine    map[netip.Addr]bool          // this node's by election as of the last turn; nil: answers for nothing
-	answer  []netip.Addr                 // the same as a list; never changed in place
-	watch   []netip.Addr                 // and those of others
-	ended   time.Time                    // when the last turn ended
-	took    time.Duration                // how long it was
-	drain   time.Time                    // when the end began, zero before
-	begun   bool                         // was ready once
-	passing passing                      // packets of connections that began on other nodes
-	deputy  map[netip.Addr]string        // addresses that are answered for a node whose speaker is away
-	members []mesh.Member                // remembered last
-	tested  forward.World                // as last told
-	places  []forward.Place              // of it
-	edits   map[lease.Key]time.Time      // Services that have changed a moment ago
-	judged  bool                         // reasons are those of a turn
-	reasons []string                     // why not ready, in words, as of the last turn
+	table             *lease.Table
+	forward           proxy.Forwarding
+	elections         elect.Elections // of the last turn
+	stopped           time.Time       // end of the last stop of the process
+	spread            elect.Spread
+	tentative         *tentative.Addresses
+	unknown           map[lease.Key]unknown // of Services that have something unknown
+	agreed            *lease.Pools          // whose rules on where to announce are in force, see agree
+	ignored           map[string]bool       // of the last turn, see touched
+	differ            []string              // members with another configuration, as of the last turn
+	overlap           report.Overlap
+	twins             report.Twins
+	muted             []health.Condition                    // addresses without an interface, as of the last turn
+	since             health.Tracker                        // of the conditions of the last turn
+	handing           []netip.Addr                          // answered for still, but owned by another
+	reportedConflicts map[netip.Addr]bool                   // addresses for which a conflict was reported
+	reporting         map[report.NodeReportKey]*reportState // what is wrong with nodes and pools, as of the last turn
+	nodeReportLimit   *rate.Limiter                         // of events about conditions
+	refused           *rate.Limiter                         // of log lines about writes that failed
+	kernels           map[netip.Addr]bool                   // bound addresses that are also a node's own, as of the last turn
+	mine              map[netip.Addr]bool                   // this node's by election as of the last turn; nil: answers for nothing
+	answer            []netip.Addr                          // the same as a list; never changed in place
+	watch             []netip.Addr                          // and those of others
+	ended             time.Time                             // when the last turn ended
+	took              time.Duration                         // how long it was
+	drain             time.Time                             // when the end began, zero before
+	begun             bool                                  // was ready once
+	routing           routing                               // of BGP
+	passing           passing                               // packets of connections that began on other nodes
+	deputy            map[netip.Addr]string                 // addresses that are answered for a node whose speaker is away
+	lingering         map[netip.Addr]time.Time              // of these, those that another node answers for, and until when
+	members           []mesh.Member                         // remembered last
+	tested            forward.World                         // as last told
+	places            []forward.Place                       // of it
+	holds             map[string]bool                       // see holdings
+	edits             map[lease.Key]time.Time               // Services that have changed a moment ago
+	evaluated         bool                                  // reasons are those of a turn
+	reasons           []string                              // why not ready, in words, as of the last turn
+
+	moves []api.Move // the last ones of addresses, the latest first; never changed in place
 }
 
 // New makes a speaker; Run starts it.
@@ -223,23 +241,23 @@ func New(cfg Config) *Speaker {
 		cfg.Now = time.Now
 	}
 	s := &Speaker{
-		cfg:     cfg,
-		edits:   map[lease.Key]time.Time{},
-		born:    cfg.Now(),
-		log:     cfg.Log,
-		claims:  claimsOf(cfg.Log),
-		results: make(chan result),
-		writing: make(chan struct{}, writers),
-		table:   lease.NewTable(),
-		told:    map[netip.Addr]bool{},
-		unknown: map[lease.Key]unknown{},
-		tells:   newTells(),
-		refused: rate.NewLimiter(rate.Every(refusedEvery), refusedBurst),
-		trials:  tentative.New(cfg.Trial),
+		cfg:               cfg,
+		edits:             map[lease.Key]time.Time{},
+		born:              cfg.Now(),
+		log:               cfg.Log,
+		claims:            claimsOf(cfg.Log),
+		results:           make(chan result),
+		writing:           make(chan struct{}, writers),
+		table:             lease.NewTable(),
+		reportedConflicts: map[netip.Addr]bool{},
+		unknown:           map[lease.Key]unknown{},
+		nodeReportLimit:   newReportLimit(),
+		refused:           rate.NewLimiter(rate.Every(refusedEvery), refusedBurst),
+		tentative:         tentative.New(cfg.ProbeTime),
 	}
 	starting := []health.Condition{health.New(health.Starting, health.Node(cfg.Node), "starting")}
 	s.view.Store(&report.World{Self: cfg.Node, Version: cfg.Version, Lacks: starting, Reasons: starting})
-	gauges := []prometheus.Collector{newGauges(s.view.Load, s.Conditions)}
+	gauges := []prometheus.Collector{newGauges(s.view.Load, s.Conditions, s.lacks)}
 	if cfg.PerAddress {
 		gauges = append(gauges, newAddresses(s.view.Load))
 	}
@@ -271,6 +289,10 @@ func (s *Speaker) Run(ctx context.Context) error {
 	if s.cfg.Proxy != nil {
 		proxied = s.cfg.Proxy.Changed()
 	}
+	var sessions <-chan struct{}
+	if s.cfg.Routers != nil {
+		sessions = s.cfg.Routers.Changed()
+	}
 	for {
 		select {
 		case <-done:
@@ -283,6 +305,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		case <-s.cfg.Cluster.Changed():
 		case <-s.cfg.Settings.Changed():
 		case <-proxied:
+		case <-sessions:
 		case <-timer.C:
 		}
 		s.rest()
@@ -290,6 +313,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		if s.drained(w) {
 			s.cfg.Wire.Assign(claims.Assignment{Watched: s.watch})
 			s.stopPassing()
+			s.endRoutes(w)
 			s.log.Info().Msg("silent")
 			return nil
 		}
@@ -310,7 +334,7 @@ func (s *Speaker) rest() {
 	}
 }
 
-// Healthy tells whether the loop still takes turns; the error says since when it does not.
+// Healthy reports whether the loop still takes turns; the error says since when it does not.
 func (s *Speaker) Healthy() error {
 	if idle := s.cfg.Now().Sub(s.born) - time.Duration(s.beat.Load()); idle > stuckAfter {
 		return fmt.Errorf("the loop has not taken a turn for %s", idle.Round(time.Second))

@@ -36,8 +36,8 @@ func hall(t *testing.T, count int, story func(m *model), pools ...string) {
 	})
 }
 
-// variant skips the i-th variant of a story under the race detector, but for every fifth: there each takes ten times as long,
-// and all run the same code. make unit runs all of them without it.
+// variant skips the i-th variant of a story under the race detector, but for every fifth: there
+// each takes ten times as long, and all run the same code. make unit runs all of them without it.
 func variant(t *testing.T, i int) {
 	t.Helper()
 	if raceDetector && i%5 != 0 {
@@ -45,7 +45,8 @@ func variant(t *testing.T, i int) {
 	}
 }
 
-// long skips a story of many minutes or many nodes under the race detector: the same code runs there again and again.
+// long skips a story of many minutes or many nodes under the race detector: the same code runs
+// there again and again.
 func long(t *testing.T) {
 	t.Helper()
 	variant(t, 1)
@@ -225,7 +226,8 @@ func TestAddressesFollowLocalEndpoints(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestNodeAssigned is told when an address is announced by another node than the last event said.
+// TestNodeAssigned: the event comes when an address is announced by another node than the last
+// event said.
 func TestNodeAssigned(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil)
@@ -278,8 +280,8 @@ func TestNodesThatMustNotAnnounce(t *testing.T) {
 	}
 }
 
-// TestAllNodesExcluded: in a small cluster every node may be of the control plane, whose label keeps load balancers away.
-// What keeps the address silent is said everywhere, and what to do.
+// TestAllNodesExcluded: in a small cluster every node may be of the control plane, whose label
+// keeps load balancers away. What keeps the address silent is said everywhere, and what to do.
 func TestAllNodesExcluded(t *testing.T) {
 	lab(t, func(m *model) {
 		for _, name := range []string{"n1", "n2", "n3"} {
@@ -309,7 +311,7 @@ func TestReleaseAndReuse(t *testing.T) {
 		m.create("a", nil, "n1")
 		ip := m.bound("a")
 		m.create("b", nil, "n1")
-		m.until("b is told that the pool is full", 5*time.Second, func() bool { return len(m.told("AllocationFailed")) == 1 })
+		m.until("b has the event that the pool is full", 5*time.Second, func() bool { return len(m.told("AllocationFailed")) == 1 })
 		m.remove("a")
 		if got := m.bound("b"); got != ip {
 			t.Errorf("b has %s, want %s", got, ip)
@@ -345,8 +347,9 @@ func TestUnready(t *testing.T) {
 	}, tenAddresses)
 }
 
-// TestReadyWhileWritesAreRefused: a node that knows the cluster is ready, whatever the API server does not let it write; what
-// is wrong is told all the same. One that does not is not ready, and announces as before.
+// TestReadyWhileWritesAreRefused: a node that knows the cluster is ready, whatever the API server
+// does not let it write; what is wrong is reported all the same. One that does not is not ready,
+// and announces as before.
 func TestReadyWhileWritesAreRefused(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")
@@ -436,7 +439,7 @@ starling_ready 1
 	}, tenAddresses)
 }
 
-// TestNodeWithABoundAddress: the user is told, once, and the address stays.
+// TestNodeWithABoundAddress: the user gets an event, once, and the address stays.
 func TestNodeWithABoundAddress(t *testing.T) {
 	lab(t, func(m *model) {
 		m.create("web", nil, "n1", "n2", "n3")

@@ -9,8 +9,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestNodeThatIsToHaveNoSpeaker: it is told as information, in all views and before and after its speaker has left, and is no
-// problem.
+// TestNodeThatIsToHaveNoSpeaker: it is reported as information, in all views and before and after
+// its speaker has left, and is no problem.
 func TestNodeThatIsToHaveNoSpeaker(t *testing.T) {
 	lab(t, func(m *model) {
 		told := func(words string) {

@@ -20,7 +20,7 @@ import (
 var lan = []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16"), netip.MustParsePrefix("2001:db8::/64")}
 
 // of is the spread of a fleet.
-func of(s *elect.Spread, w *world) *lease.Spread { return s.Of(w.Voters, w.Pools, w.scopes) }
+func of(s *elect.Spread, w *world) *lease.Spread { return s.Of(w.Candidates, w.Pools, w.scopes) }
 
 // fleet is a world of n members of one network, ready and in touch.
 func fleet(n int) *world {
@@ -28,7 +28,7 @@ func fleet(n int) *world {
 	for i := range n {
 		w.Members = append(w.Members, mesh.Member{Name: fmt.Sprintf("node-%d", i+1), State: mesh.Alive, Meta: mesh.Meta{Ready: true, Segments: lan}})
 	}
-	w.Voters, w.writers = elect.Electorates(w.Members, nil, false)
+	w.Candidates, w.writers = elect.Candidates(w.Members, nil, false)
 	return w
 }
 
@@ -82,7 +82,7 @@ func fullest(w *world, ips []netip.Addr) int {
 	by := map[string]int{}
 	most := 0
 	for _, ip := range ips {
-		name := w.Voters.Elect(owner.VIP{IP: ip, Serving: true}).Owner
+		name := w.Candidates.Elect(owner.VIP{IP: ip, Serving: true}).Owner
 		by[name]++
 		most = max(most, by[name])
 	}
@@ -97,7 +97,7 @@ func TestSpread(t *testing.T) {
 		t.Run(fmt.Sprintf("%d nodes, %d Services", tt.nodes, tt.services), func(t *testing.T) {
 			w := fleet(tt.nodes)
 			var s elect.Spread
-			chosen := picks(t, terms(t, "198.18.0.0/16", s.Of(w.Voters, w.Pools, w.scopes)), tt.services)
+			chosen := picks(t, terms(t, "198.18.0.0/16", s.Of(w.Candidates, w.Pools, w.scopes)), tt.services)
 			lowest := picks(t, terms(t, "198.18.0.0/16", nil), tt.services)
 			mean := float64(tt.services) / float64(tt.nodes)
 			got := fullest(w, chosen)
@@ -141,8 +141,8 @@ func TestSpreadStays(t *testing.T) {
 			w := fleet(3)
 			nodes := []watcher.Node{{Name: "node-2"}}
 			tt.change(&w.Members[1], &nodes[0])
-			w.Voters, _ = elect.Electorates(w.Members, nodes, false)
-			now := s.Of(w.Voters, w.Pools, w.scopes)
+			w.Candidates, _ = elect.Candidates(w.Members, nodes, false)
+			now := s.Of(w.Candidates, w.Pools, w.scopes)
 			if now == was {
 				t.Fatal("not made anew")
 			}
@@ -216,7 +216,7 @@ func BenchmarkSpreading(b *testing.B) {
 			most := 0
 			for b.Loop() {
 				var s elect.Spread
-				most = fullest(w, picks(b, terms(b, "198.18.0.0/16", s.Of(w.Voters, w.Pools, w.scopes)), bb.services))
+				most = fullest(w, picks(b, terms(b, "198.18.0.0/16", s.Of(w.Candidates, w.Pools, w.scopes)), bb.services))
 			}
 			b.ReportMetric(float64(most), "fullest")
 			b.ReportMetric(float64(bb.services)/float64(bb.nodes), "mean")

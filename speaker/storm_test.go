@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// TestNoStormWhenTheAPIReturns: addresses move while the API server is away, and when it is back nothing is written to
-// Services, and each move is told once. The API server of the model takes events also while it is away: that they are
-// kept back meanwhile, and how many, is the watcher's business and tested there.
+// TestNoStormWhenTheAPIReturns: addresses move while the API server is away, and when it is back
+// nothing is written to Services, and each move is reported once. The API server of the model takes
+// events also while it is away: that they are kept back meanwhile, and how many, is the watcher's
+// business and tested there.
 func TestNoStormWhenTheAPIReturns(t *testing.T) {
 	lab(t, func(m *model) {
 		const count = 20

@@ -18,14 +18,11 @@ import (
 	"github.com/starling-lb/starling/wake"
 )
 
-// Nodes test each other, whether they forward what comes for addresses: see package forward, which decides.
-// This is what it is told of the nodes and Services, and what follows for this node.
+// Nodes test each other, whether they forward what comes for addresses: see package forward, which
+// decides. This is what it is told of the nodes and Services, and what follows for this node.
 
-// placesEach is how many addresses of one owner are told: no node is asked for more in turn.
-const placesEach = 4
-
-// placeRest is for how long after a change of a Service or its endpoints no node is asked for it: kube-proxy of one
-// node may be later than that of another.
+// placeRest is for how long after a change of a Service or its endpoints no node is asked for it:
+// kube-proxy of one node may be later than that of another.
 const placeRest = 3 * time.Second
 
 // test tells whom to test, and by which addresses, if that has changed.
@@ -34,10 +31,11 @@ func (s *Speaker) test(w *world) {
 		return
 	}
 	if s.rested(w) || s.tested.Places == nil || w.listed || len(w.edited)+len(w.elected)+len(w.gone)+len(w.moves) > 0 {
-		s.places = s.placesOf(w)
+		s.places, s.holds = s.placesOf(w), holdings(w)
 	}
 	next := forward.World{
-		Networks: segments(w.Wire), Ready: len(w.Lacks) == 0 && !w.draining && !w.leaving, Nodes: s.testable(w), Places: s.places,
+		Networks: segments(w.Wire), Ready: len(w.Lacks) == 0 && !w.draining && !w.leaving, Proxy: s.forward.Has(w.proxy),
+		Nodes: s.testable(w), Places: s.places,
 	}
 	if !reflect.DeepEqual(next, s.tested) {
 		s.tested = next
@@ -62,8 +60,9 @@ func (s *Speaker) rested(w *world) (some bool) {
 	return some
 }
 
-// testable are the other nodes. One whose network is unavailable is not tested: packets do not reach its pods. Neither
-// is one whose host this node does not hear itself: the link between the two may be broken, and no other.
+// testable are the other nodes. One whose network is unavailable is not tested: packets do not
+// reach its pods. Neither is one whose host this node does not hear itself: the link between the
+// two may be broken, and no other.
 func (s *Speaker) testable(w *world) (nodes []forward.Node) {
 	for i := range w.Members {
 		m := &w.Members[i]
@@ -73,19 +72,38 @@ func (s *Speaker) testable(w *world) (nodes []forward.Node) {
 		silent := slices.ContainsFunc(w.believed.Peers, func(q peers.Peer) bool { return q.Name == m.Name && q.Silent })
 		node := w.Cluster.Node(m.Name)
 		able := m.Owns() && !silent && m.Meta.Ready && !m.Meta.Draining && node.Name != "" && !node.NetworkUnavailable
-		nodes = append(nodes, forward.Node{
+		n := forward.Node{
 			Name: m.Name, Networks: m.Meta.Segments, MACs: m.Meta.MACs, Ready: able, Absent: m.State == mesh.Absent, Drops: m.Meta.NoProxy,
-		})
+		}
+		n.Only, n.Holds = s.holds[m.Name]
+		if port := s.cfg.ProxyPort; port != 0 && n.Holds {
+			for _, ip := range node.Addresses {
+				n.Pages = append(n.Pages, netip.AddrPortFrom(ip, port))
+			}
+		}
+		nodes = append(nodes, n)
 	}
 	return nodes
+}
+
+// holdings are the nodes that announce an address, and whether nobody else may announce some of
+// their addresses.
+func holdings(w *world) map[string]bool {
+	only := map[string]bool{}
+	for i := range w.VIPs {
+		if r := w.elections[i].Result(); r.Owner != "" {
+			only[r.Owner] = only[r.Owner] || r.Next == ""
+		}
+	}
+	return only
 }
 
 // placesOf are some addresses of each owner that can be asked for, the same as long as they can.
 func (s *Speaker) placesOf(w *world) []forward.Place {
 	places, of := []forward.Place{}, map[string]int{}
 	for i, v := range w.VIPs {
-		who := w.seats[i].Verdict().Owner
-		if who == "" || of[who] == placesEach || !w.seats[i].Candidate.Serving {
+		who := w.elections[i].Result().Owner
+		if who == "" || of[who] == forward.MaxPlaces || !w.elections[i].Candidate.Serving {
 			continue
 		}
 		if p, ok := s.placeOf(w, v); ok {
@@ -97,11 +115,11 @@ func (s *Speaker) placesOf(w *world) []forward.Place {
 	return places
 }
 
-// placeOf is a port of an address that can be asked for: one of TCP, of a Service that has endpoints and lets this
-// node in. Those of policy Cluster come first.
+// placeOf is a port of an address that can be asked for: one of TCP, of a Service that has
+// endpoints and lets this node in. Those of policy Cluster come first.
 func (s *Speaker) placeOf(w *world, v lease.VIP) (best forward.Place, ok bool) {
 	for _, k := range v.Services {
-		if _, young := s.edits[k]; young {
+		if _, young := s.edits[k]; young || s.ignores(w, v, k) {
 			continue
 		}
 		svc, known := s.table.Get(k)
@@ -132,8 +150,8 @@ func portOf(ports []string) uint16 {
 	return 0
 }
 
-// admits reports whether a Service lets in whatever address this node speaks from: all of its networks of the
-// family are within the ranges, if there are any.
+// admits reports whether a Service lets in whatever address this node speaks from: all of its
+// networks of the family are within the ranges, if there are any.
 func admits(ranges []string, networks []netip.Prefix, ip netip.Addr) bool {
 	within := func(n netip.Prefix) bool {
 		return slices.ContainsFunc(ranges, func(text string) bool {
@@ -146,8 +164,12 @@ func admits(ranges []string, networks []netip.Prefix, ip netip.Addr) bool {
 	})
 }
 
-// drops is what testers say of this node.
-func (w *world) drops() []health.Condition {
+// drops is what testers say of this node. One without a kube-proxy has that as its condition: it is
+// why, and other nodes go first already.
+func (s *Speaker) drops(w *world) []health.Condition {
+	if s.forward.Behind {
+		return nil
+	}
 	var said []string
 	for _, m := range w.believed.Drops {
 		said = append(said, fmt.Sprintf("%s asked for %s through it and had no answer, and had one through %s", m.By, m.At, m.Other))

@@ -22,8 +22,9 @@ func (s *Speaker) turn(now time.Time) *world {
 	w.wake = wake.Earlier(w.wake, s.forward.Next)
 	s.elect(w)
 	s.speak(w) // first of all: somebody may be waiting for an answer
+	s.route(w)
 	s.lease(w)
-	s.tell(w)
+	s.reportAll(w)
 	s.publish(w)
 	s.ended = s.cfg.Now()
 	s.took = s.ended.Sub(now)

@@ -59,8 +59,8 @@ func (s stillWire) Assign(a claims.Assignment) []netip.Addr {
 	s.answered, s.watched, s.set = a.Own, a.Watched, time.Now()
 	return nil
 }
-func (s stillWire) Confine([]netif.Limit)    {}
-func (s stillWire) Meet(arpd.Company)        {}
+func (s stillWire) SetLimits([]netif.Limit)  {}
+func (s stillWire) SetPeers(arpd.Peers)      {}
 func (s stillWire) Probe([]netip.Addr)       {}
 func (s stillWire) Send([]probe.Question)    {}
 func (s stillWire) Test([]forward.Question)  {}
@@ -95,7 +95,8 @@ func BenchmarkTurn(b *testing.B) {
 	}
 }
 
-// BenchmarkTakeOver is what passes from the news that a member is dead until the wire is told of its addresses.
+// BenchmarkTakeOver is what passes from the news that a member is dead until the wire has
+// its addresses.
 func BenchmarkTakeOver(b *testing.B) {
 	for _, count := range []int{100, 1000, 10000} {
 		b.Run(fmt.Sprint(count, " addresses"), func(b *testing.B) {
@@ -121,7 +122,8 @@ func BenchmarkTakeOver(b *testing.B) {
 	}
 }
 
-// TestRollForgetsNothing holds elections of which some are kept from turn to turn against all held anew.
+// TestRollForgetsNothing holds elections of which some are kept from turn to turn against all held
+// anew.
 func TestRollForgetsNothing(t *testing.T) {
 	const count = 30
 	r := rand.New(rand.NewPCG(1, 2))
@@ -152,12 +154,12 @@ func TestRollForgetsNothing(t *testing.T) {
 		got := s.turn(now.Add(time.Minute))
 		var mine, others []netip.Addr
 		for i, v := range got.VIPs {
-			if got.seats[i].Verdict().Owner == "n1" {
+			if got.elections[i].Result().Owner == "n1" {
 				mine = append(mine, v.IP)
 			} else {
 				others = append(others, v.IP)
 			}
-			if diff := cmp.Diff(got.Voters.Elect(s.candidate(got, v)), got.seats[i].Elected); diff != "" {
+			if diff := cmp.Diff(got.Candidates.Elect(s.candidate(got, v)), got.elections[i].Elected); diff != "" {
 				t.Fatalf("step %d, %s (-anew +got):\n%s", step, v.IP, diff)
 			}
 		}
@@ -218,7 +220,8 @@ func stillSpeaker(b testing.TB, count int) (*Speaker, *still) {
 	return s, w
 }
 
-// TestFrozenPools: bound addresses stay as long as it is not known of all members that they have these pools.
+// TestFrozenPools: bound addresses stay as long as it is not known of all members that they have
+// these pools.
 func TestFrozenPools(t *testing.T) {
 	t.Parallel()
 	alike := []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: mesh.Alive}}

@@ -10,9 +10,10 @@ import (
 // unknown is what is unknown of a Service: annotations that mean nothing, in words.
 type unknown struct{ uid, words string }
 
-// tellUnknown warns of annotations that look like ours and mean nothing, once for each edit, from one
-// node, and again for a Service that was made again. Only Services that have some are remembered.
-func (s *Speaker) tellUnknown(w *world) {
+// reportUnknown warns of annotations that look like ours and mean nothing, once for each edit, from
+// one node, and again for a Service that was made again. Only Services that have some are
+// remembered.
+func (s *Speaker) reportUnknown(w *world) {
 	if w.listed {
 		clear(s.unknown) // some may be gone
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// TestUnknownAnnotationIsReported: once for each edit, by one node, and not again because something else of
-// the Service changes; also for a Service that holds an address by then.
+// TestUnknownAnnotationIsReported: once for each edit, by one node, and not again because something
+// else of the Service changes; also for a Service that holds an address by then.
 func TestUnknownAnnotationIsReported(t *testing.T) {
 	lab(t, func(m *model) {
 		note := func(s *watcher.Service, key string) {

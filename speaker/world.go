@@ -35,14 +35,15 @@ type world struct {
 	edited   []lease.Key // Services that have changed, or whose endpoints have
 	listed   bool        // all Services were listed anew: what is bound may have been for long
 
-	writers *owner.Electorate      // who may take lease steps: also nodes that may not announce
-	seats   []*elect.Seat          // of VIPs, in the same order
-	gone    map[netip.Addr]string  // were in VIPs in the last turn, with who was to announce them
-	moves   []move                 // of owners
-	rules   map[string]lease.Scope // in force, of the pools that have some
-	scopes  elect.Scopes           // where the addresses of pools may be announced
-	elected []int                  // addresses whose elected owner is another one than in the last turn
-	ask     []probe.Question       // about addresses: to those that are to have them
+	writers   *owner.Nodes           // who may take lease steps: also nodes that may not announce
+	elections []*elect.Election      // of VIPs, in the same order
+	gone      map[netip.Addr]string  // were in VIPs in the last turn, with who was to announce them
+	moves     []move                 // of owners
+	rules     map[string]lease.Scope // in force, of the pools that have some
+	ignored   map[string]bool        // the pools whose addresses are announced whatever endpoints there are
+	scopes    elect.Scopes           // where the addresses of pools may be announced
+	elected   []int                  // addresses whose elected owner is another one than in the last turn
+	ask       []probe.Question       // about addresses: to those that are to have them
 
 	steps []lease.Step
 	wake  time.Time
@@ -51,7 +52,7 @@ type world struct {
 // look takes the snapshot. What this node says of itself is part of it, so that
 // its own election does not lag behind what it tells the others.
 func (s *Speaker) look(now time.Time) *world {
-	w := &world{World: report.World{Self: s.cfg.Node, Version: s.cfg.Version, Now: now}, ask: slices.Clone(s.trials.Ask)}
+	w := &world{World: report.World{Self: s.cfg.Node, Version: s.cfg.Version, Now: now}, ask: slices.Clone(s.tentative.Ask)}
 	changes := s.cfg.Cluster.Drain() // before the state, which may then only be newer
 	w.edited, w.listed = edited(changes), changes.Reset
 	s.table.Apply(changes.Reset, changes.Put, changes.Deleted, now)
@@ -69,12 +70,13 @@ func (s *Speaker) look(now time.Time) *world {
 	ready := len(w.Lacks) == 0
 	s.begun = s.begun || ready
 	if s.cfg.Proxy != nil {
-		s.forward.Follow(w.proxy, now, ready && s.judged && len(s.reasons) == 0, w.othersForward())
+		s.forward.Follow(w.proxy, now, ready && s.evaluated && len(s.reasons) == 0, w.othersForward())
 	}
 	s.live.Step(s.self(w, own))
 	w.believe(s.live, own)
 	rules := s.rules(w.Pools)
 	s.agree(w, rules)
+	up, onePath := s.sessions(w)
 	meta := mesh.Meta{
 		Ready:     ready,
 		Draining:  w.draining,
@@ -89,19 +91,21 @@ func (s *Speaker) look(now time.Time) *world {
 		Mute:      w.muted(),
 		Proxy:     s.forward.Has(w.proxy),
 		NoProxy:   s.behind(w),
-		Drops:     len(w.believed.Drops) > 0,
+		Drops:     len(w.believed.Drops) > 0 && !s.forward.Behind,
 		Away:      w.leaving || !s.begun && !w.draining,
 		Deputy:    true,
 		Grace:     s.cfg.Grace,
 		Absent:    hashes(w.believed.Absent),
+		Sessions:  up,
+		OnePath:   onePath,
 	}
 	s.cfg.Mesh.SetMeta(meta)
 	w.Peers = w.Located(s.cfg.Mesh.Conditions())
 	w.Meta, w.Members = meta, withSelf(w.Members, s.cfg.Node, meta)
 	s.remember(w)
-	w.Voters, w.writers = elect.Electorates(w.Members, w.Cluster.Nodes, s.cfg.IgnoreExclude)
-	w.scopes = elect.Confine(w.rules, w.Members, w.labels)
-	w.Scope, w.Seat = w.scopes.Of, func(i int) report.Seat { return shown(w.seats[i]) }
+	w.Candidates, w.writers = elect.Candidates(w.Members, w.Cluster.Nodes, s.cfg.IgnoreExclude)
+	w.scopes = elect.ScopesOf(w.rules, w.Members, w.labels)
+	w.Scope, w.Election = w.scopes.Of, func(i int) report.Election { return shown(w.elections[i]) }
 	w.ProxyLost, w.Mistakes = s.forward.Lost, s.cfg.Settings.Conditions()
 	s.overlap.Of(w.Pools, w.Cluster.Nodes)
 	w.Overlap = s.overlap
@@ -116,7 +120,8 @@ func until(p peers.Snapshot) time.Time {
 	return time.Unix(min(p.Until.Unix(), mesh.Forever.Unix()), 0)
 }
 
-// behind reports whether other nodes go first, because this one has no kube-proxy or does not forward.
+// behind reports whether other nodes go first, because this one has no kube-proxy or does not
+// forward.
 func (s *Speaker) behind(w *world) bool { return s.forward.Behind || len(w.believed.Drops) > 0 }
 
 // othersForward reports whether another live member has a kube-proxy.
@@ -127,7 +132,7 @@ func (w *world) othersForward() bool {
 // rules is a hash of what all members must have in common to decide alike.
 func (s *Speaker) rules(p *lease.Pools) uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%x %s", p.Hash(), s.cfg.Class)
+	fmt.Fprintf(h, "%x %s", p.Hash(), s.cfg.Classes)
 	return h.Sum64()
 }
 
@@ -200,34 +205,37 @@ func here(code health.Code, words string) []health.Condition {
 	return []health.Condition{health.New(code, health.Node(""), words)}
 }
 
-// shown is a seat as others may see it.
-func shown(t *elect.Seat) report.Seat {
-	return report.Seat{Candidate: t.Candidate, Verdict: t.Verdict(), Since: t.Since, From: t.From, Cause: t.Cause}
+// shown is an election as others may see it.
+func shown(t *elect.Election) report.Election {
+	return report.Election{Candidate: t.Candidate, Place: t.Place, Result: t.Result(), Since: t.Since, From: t.From, Cause: t.Cause}
 }
 
 // believe takes what is believed into the world.
 func (w *world) believe(l *liveness.Liveness, own []netip.Prefix) {
 	w.believed, w.Gossip, w.answers = l.Believed()
-	w.Gossip, w.Nodeless = admitted(w.Gossip, w.Cluster.Nodes, w.Self)
+	w.Gossip = admitted(w.Gossip, w.Cluster.Nodes, w.Self)
 	w.Names, w.Members = w.believed.Names, mesh.Believed(w.Gossip, w.believed, own)
-}
-
-// admitted are the members that Kubernetes has a Node for; as long as it is not known what Nodes there are,
-// all. The others, whose names are returned, if they are alive, take part in nothing.
-func admitted(members []mesh.Member, nodes []watcher.Node, self string) (in []mesh.Member, out []string) {
-	for i := range members {
-		switch m := &members[i]; {
-		case named(nodes, m.Name) || m.Name == self:
-			in = append(in, *m)
-		case m.Up():
-			out = append(out, m.Name)
+	w.SilentKernels = nil
+	for i := range w.believed.Peers {
+		if q := &w.believed.Peers[i]; q.KernelSilent {
+			w.SilentKernels = append(w.SilentKernels, q.Name)
 		}
 	}
-	return in, out
 }
 
-// named reports whether Kubernetes has a Node of a name, or it is not known what Nodes there are. They are
-// sorted.
+// admitted are the members that Kubernetes has a Node for; as long as it is not known what Nodes
+// there are, all. The others, whose Nodes went, take part in nothing.
+func admitted(members []mesh.Member, nodes []watcher.Node, self string) (in []mesh.Member) {
+	for i := range members {
+		if m := &members[i]; named(nodes, m.Name) || m.Name == self {
+			in = append(in, *m)
+		}
+	}
+	return in
+}
+
+// named reports whether Kubernetes has a Node of a name, or it is not known what Nodes there are.
+// They are sorted.
 func named(nodes []watcher.Node, name string) bool {
 	_, known := slices.BinarySearchFunc(nodes, name, func(n watcher.Node, name string) int { return strings.Compare(n.Name, name) })
 	return known || len(nodes) == 0
@@ -276,6 +284,6 @@ func (s *Speaker) wake(stop arpd.Stop) {
 	}
 	s.stopped = stop.End
 	if stop.Length >= claims.Times().Muted {
-		s.mine, s.handing = nil, nil
+		s.mine, s.handing, s.deputy = nil, nil, nil
 	}
 }

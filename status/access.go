@@ -21,13 +21,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Allow tells whose token it is, "" if no one's, and whether that user may get the path; an error that nobody knows.
-// The source is the address that asks, or the network that counts as one.
+// Allow tells whose token it is, "" if no one's, and whether that user may get the path; an error
+// that nobody knows. The source is the address that asks, or the network that counts as one.
 type Allow func(ctx context.Context, source netip.Prefix, token, path string) (user string, allowed bool, err error)
 
-// guard asks for a token, but for the probes, which kubelet sends without one, and on the loopback, where only the node
-// itself is: kubectl exec and port-forward come that way, and have been allowed by the API server already.
-// Other speakers show that they are some, see peer.go.
+// guard asks for a token, but for the probes, which kubelet sends without one, and on the loopback,
+// where only the node itself is: kubectl exec and port-forward come that way, and have been allowed
+// by the API server already. Other speakers show that they are some, see peer.go.
 func guard(allow Allow, secrets Secrets, source func(*http.Request) netip.Prefix, log zerolog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if asked := r.Header.Get(peerHeader); asked != "" && forPeers(r.URL.Path) {
@@ -65,8 +65,9 @@ func guard(allow Allow, secrets Secrets, source func(*http.Request) netip.Prefix
 	})
 }
 
-// reviewed is the path that a user must be allowed to get. Kubernetes lets everybody with a token get /api/*, which means its own
-// API (ClusterRole system:discovery), so ours has another name there.
+// reviewed is the path that a user must be allowed to get. Kubernetes lets everybody with a token
+// get /api/*, which means its own API (ClusterRole system:discovery), so ours has another name
+// there.
 func reviewed(path string) string {
 	if strings.HasPrefix(path, "/api") {
 		return "/starling" + path
@@ -79,14 +80,14 @@ func unknown(w http.ResponseWriter) {
 	plain(w, http.StatusUnauthorized, "a token of this Kubernetes cluster is needed, as Authorization: Bearer TOKEN")
 }
 
-// local says whether an address is a loopback's.
+// local reports whether an address is a loopback's.
 func local(addr string) bool {
 	ap, err := netip.ParseAddrPort(addr)
 	return err == nil && ap.Addr().Unmap().IsLoopback()
 }
 
-// secureListener speaks TLS with everybody but the loopback, on one port, so that kubectl exec and port-forward go on
-// without certificates.
+// secureListener speaks TLS with everybody but the loopback, on one port, so that kubectl exec and
+// port-forward go on without certificates.
 type secureListener struct {
 	net.Listener
 	config *tls.Config
@@ -113,7 +114,8 @@ func tlsConfig(get Certificate) *tls.Config {
 // certificateLook is how often files of a certificate are looked at, at most.
 const certificateLook = 10 * time.Second
 
-// CertificateFiles reads the certificate now, and again when the files have changed. Changed files that do not fit together leave the certificate of before.
+// CertificateFiles reads the certificate now, and again when the files have changed. Changed files
+// that do not fit together leave the certificate of before.
 func CertificateFiles(certFile, keyFile string) (Certificate, error) {
 	cert, err := loadPair(certFile, keyFile)
 	if err != nil {
@@ -156,8 +158,8 @@ func modified(files ...string) string {
 	return all.String()
 }
 
-// SelfSigned makes a certificate for this process. It keeps tokens from those who only listen; who the server is it
-// does not prove.
+// SelfSigned makes a certificate for this process. It keeps tokens from those who only listen; who
+// the server is it does not prove.
 func SelfSigned(name string) (Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -22,7 +22,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// allowOne knows the token "good" of prometheus, who may get /metrics, and one of somebody with no rights but those that all have.
+// allowOne knows the token "good" of prometheus, who may get /metrics, and one of somebody with no
+// rights but those that all have.
 func allowOne(_ context.Context, _ netip.Prefix, token, path string) (string, bool, error) {
 	switch token {
 	case "good":

@@ -12,8 +12,9 @@ import (
 	"github.com/starling-lb/starling/status/page"
 )
 
-// FuzzAnswer: whatever another speaker answers, here as both the short form of its view and the whole of it, the page shows at most
-// a line for each of so many conditions, and nothing of it becomes a part of the document but text.
+// FuzzAnswer: whatever another speaker answers, here as both the short form of its view and the
+// whole of it, the page shows at most a line for each of so many conditions, and nothing of it
+// becomes a part of the document but text.
 func FuzzAnswer(f *testing.F) {
 	here := sees(map[string]string{"198.18.64.1": "n1", "198.18.64.2": "n2"}, api.Member{Name: "n2", Addr: "198.18.0.2:7927", State: "alive"})
 	var many []health.Condition

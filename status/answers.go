@@ -43,8 +43,8 @@ func newBounds(r prometheus.Registerer) *bounds {
 	return b
 }
 
-// bounded answers within the limits. Probes have none but those of connections: what they get is small, and
-// made once for all.
+// bounded answers within the limits. Probes have none but those of connections: what they get is
+// small, and made once for all.
 func (h handlers) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
@@ -138,7 +138,8 @@ func holdingOf(k kind, body []byte) holding {
 	return h
 }
 
-// hold makes room for an answer, and reports whether there is any. An answer has room if there is no other.
+// hold makes room for an answer, and reports whether there is any. An answer has room if there is
+// no other.
 func (b *budget) hold(k kind, body []byte) bool {
 	if len(body) == 0 {
 		return true

@@ -96,7 +96,8 @@ func (s *slow) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Of one visitor so many answers are under way and no more, probes left out; what is refused is counted.
+// Of one visitor so many answers are under way and no more, probes left out; what is refused is
+// counted.
 func TestAnswersAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

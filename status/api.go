@@ -46,7 +46,7 @@ func (h handlers) events() api.Events {
 func (h handlers) others(w http.ResponseWriter, r *http.Request) {
 	x := h.scenes.now(r.Context())
 	all := x.Elsewhere()
-	h.json(w, api.Others{Node: x.Snapshot.Node, Findings: api.TellAll(all), Places: x.Places(), Conditions: append([]api.Reported{}, all...)})
+	h.json(w, api.Others{Node: x.Snapshot.Node, Findings: api.LegacyReports(all), Places: x.Places(), Conditions: append([]api.Reported{}, all...)})
 }
 
 // who answers who announces the address of the parameter ip.

@@ -13,8 +13,8 @@ import (
 
 const maxAnswer = 256 << 20 // bytes; a million addresses are less
 
-// Get asks the speaker at base, such as "http://localhost:7928", for what is at a path, which may have a query, and returns its JSON.
-// The error says whom it asked and what came instead.
+// Get asks the speaker at base, such as "http://localhost:7928", for what is at a path, which may
+// have a query, and returns its JSON. The error says whom it asked and what came instead.
 func Get(ctx context.Context, base, path string) ([]byte, error) {
 	u, err := endpoint(base, path)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// doorSend is how many bytes of an answer the kernel keeps for a client that does not take them, where
-	// its own limit is four million; doorReceive those of a request.
+	// doorSend is how many bytes of an answer the kernel keeps for a client that does not take
+	// them, where its own limit is four million; doorReceive those of a request.
 	doorSend    = 256 << 10
 	doorReceive = 32 << 10
 )

@@ -16,8 +16,9 @@ import (
 	"github.com/starling-lb/starling/api"
 )
 
-// crowd opens connections to a server, one after another from the address, sends each one request, and neither reads nor
-// closes any of them before the end of the test. It returns how many it has opened.
+// crowd opens connections to a server, one after another from the address, sends each one request,
+// and neither reads nor closes any of them before the end of the test. It returns how many it has
+// opened.
 func crowd(t *testing.T, from, to, path string, size int) *atomic.Int64 {
 	t.Helper()
 	var opened atomic.Int64
@@ -40,8 +41,9 @@ func crowd(t *testing.T, from, to, path string, size int) *atomic.Int64 {
 	return &opened
 }
 
-// TestCrowds: two thousand connections that stay, as probes or as clients that take no answer, cost little, and others
-// are answered meanwhile: a stranger from elsewhere, another node, and the node itself.
+// TestCrowds: two thousand connections that stay, as probes or as clients that take no answer, cost
+// little, and others are answered meanwhile: a stranger from elsewhere, another node, and the node
+// itself.
 func TestCrowds(t *testing.T) {
 	s := api.Snapshot{Node: "n1", Ready: true}
 	for i := range 5000 {
@@ -103,7 +105,8 @@ func get(t *testing.T, from, url string) error {
 	return nil
 }
 
-// testStrangers makes strangers of the loopback's addresses, but for 127.0.0.2, the node's, and 127.0.0.3, another node's.
+// testStrangers makes strangers of the loopback's addresses, but for 127.0.0.2, the node's, and
+// 127.0.0.3, another node's.
 func testStrangers(c *Config) {
 	c.who = func(remote netip.Addr) kind {
 		return map[string]kind{"127.0.0.2": own, "127.0.0.3": fellow}[remote.String()]

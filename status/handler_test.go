@@ -35,7 +35,7 @@ func TestEndpoints(t *testing.T) {
 		{
 			"status", "/api/v1/status", shows(api.Snapshot{Node: "n1", Reasons: []string{"missing NET_RAW"}}), 200, "application/json",
 			`{"node":"n1","version":"","ready":false,"reasons":["missing NET_RAW"],"problems":[],"members":[],"vips":[],"pools":[],"conflicts":[],` +
-				`"at":"0001-01-01T00:00:00Z","waiting":[],"interfaces":[],"keys":{"held":[],"state":""},"activity":{"writes":{},"events":{}},"findings":[],"conditions":[],"unselected":[]}` + "\n",
+				`"at":"0001-01-01T00:00:00Z","waiting":[],"interfaces":[],"keys":{"held":[],"state":""},"activity":{"writes":{},"events":{}},"findings":[],"conditions":[],"unselected":[],"moves":[],"routers":[]}` + "\n",
 		},
 		{"who", "/api/v1/who?ip=198.18.64.1", nil, 200, "application/json", whoJSON("198.18.64.1")},
 		{"who of IPv6", "/api/v1/who?ip=2001:db8::1", nil, 200, "application/json", whoJSON("2001:db8::1")},

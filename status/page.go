@@ -2,8 +2,11 @@ package status
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/status/page"
@@ -12,13 +15,32 @@ import (
 // page answers with the scene as one document, complete without any script.
 func (h handlers) page(w http.ResponseWriter, r *http.Request) {
 	x := h.scenes.now(r.Context())
-	query := page.ParseQuery(r.URL.Query())
+	query := h.query(r)
 	var buf bytes.Buffer
 	if err := x.Render(&buf, query, h.explain(query)); err != nil {
 		h.broken(w, err)
 		return
 	}
 	answer(w, http.StatusOK, "text/html; charset=utf-8", buf.Bytes())
+}
+
+// query is what a browser wants to see, and whether it came by this node's own address.
+func (h handlers) query(r *http.Request) page.Query {
+	q := page.ParseQuery(r.URL.Query())
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err != nil {
+		return q // a name, such as localhost, or that of a proxy
+	}
+	s := h.cfg.Snapshot()
+	q.Near = slices.ContainsFunc(s.Members, func(m api.Member) bool {
+		own, err := netip.ParseAddrPort(m.Addr)
+		return err == nil && m.Name == s.Node && own.Addr() == ip
+	})
+	return q
 }
 
 // explain says why the address that the query asks for is where it is.

@@ -1,11 +1,14 @@
 package status
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/status/page"
 )
 
 // What the page shows is package page's; here is that it is shown, and of what it is asked for.
@@ -49,5 +52,33 @@ func TestPage(t *testing.T) {
 	}
 	if ip := <-asked; ip != netip.MustParseAddr("198.18.64.2") || len(asked) > 0 {
 		t.Errorf("an explanation of %s and %d more were asked for", ip, len(asked))
+	}
+}
+
+// Pages of other nodes are linked only for who came by this node's own address: elsewhere they may
+// not be reached.
+func TestNear(t *testing.T) {
+	t.Parallel()
+	members := []api.Member{{Name: "n1", Addr: "198.18.0.1:7927"}, {Name: "n2", Addr: "198.18.0.2:7927"}, {Name: "n3", Addr: "[2001:db8::3]:7927"}}
+	tests := []struct {
+		node, host string
+		want       bool
+	}{
+		{"n1", "198.18.0.1:7928", true},
+		{"n1", "198.18.0.1", true},
+		{"n3", "[2001:db8::3]:7928", true},
+		{"n3", "[2001:db8::3]", true},
+		{"n1", "198.18.0.2:7928", false},
+		{"n1", "localhost:7928", false},
+		{"n1", "127.0.0.1:8001", false},
+		{"n1", "", false},
+	}
+	for _, tt := range tests {
+		h := handlers{cfg: Config{Snapshot: func() api.Snapshot { return api.Snapshot{Node: tt.node, Members: members} }}}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/?q=web", http.NoBody)
+		r.Host = tt.host
+		if got, want := h.query(r), (page.Query{Words: "web", Near: tt.want}); got != want {
+			t.Errorf("%s by %q: %+v, want %+v", tt.node, tt.host, got, want)
+		}
 	}
 }

@@ -19,17 +19,20 @@ import (
 	"time"
 )
 
-// Speakers ask each other for their views, and with tokens or TLS they must know each other to do so. A token of Kubernetes is no
-// way to that: certificates are self-signed or whatever the user gave, so a speaker would hand its token to whom it cannot
-// tell. What all speakers share and nobody else has is the key of the gossip. So a question carries a code made of it
-// (HMAC-SHA256 by a key derived for this purpose alone), and so does the answer, over the question's own code: whoever is in
-// between can neither ask nor answer, whatever certificate there is. It would see the views; there are no secrets in them.
+// Speakers ask each other for their views, and with tokens or TLS they must know each other to do
+// so. A token of Kubernetes is no way to that: certificates are self-signed or whatever the user
+// gave, so a speaker would hand its token to whom it cannot tell. What all speakers share and
+// nobody else has is the key of the gossip. So a question carries a code made of it (HMAC-SHA256 by
+// a key derived for this purpose alone), and so does the answer, over the question's own code:
+// whoever is in between can neither ask nor answer, whatever certificate there is. It would see the
+// views; there are no secrets in them.
 //
 //	Starling-Peer: TIME.NONCE.CODE    of a question; CODE is of the path, TIME in seconds and NONCE
 //	Starling-Peer: CODE               of its answer; CODE is of the question's code and the body
 //
-// The codes do not say which speaker is asked. Who is in between may repeat a question to any of them while its time is fresh, and learns
-// what that one sees; an answer says whose it is, and one of another speaker is not taken.
+// The codes do not say which speaker is asked. Who is in between may repeat a question to any of
+// them while its time is fresh, and learns what that one sees; an answer says whose it is, and one
+// of another speaker is not taken.
 const (
 	peerHeader = "Starling-Peer"
 	peerFresh  = 5 * time.Minute // clocks of nodes may be apart
@@ -66,7 +69,8 @@ func question(key []byte, path string, now time.Time) string {
 	return strings.Join([]string{at, nonce, code(key, "ask", path, at, nonce)}, ".")
 }
 
-// asks reports whether a question is one of a speaker's for the path, and by which key it was signed.
+// asks reports whether a question is one of a speaker's for the path, and by which key it was
+// signed.
 func (s Secrets) asks(value, path string, now time.Time) (key []byte, ok bool) {
 	at, rest, _ := strings.Cut(value, ".")
 	nonce, its, _ := strings.Cut(rest, ".")
@@ -147,7 +151,8 @@ func (p peers) scheme() string {
 	return "https://"
 }
 
-// get asks for what is at the path, which begins with a slash. An answer of more than so many bytes is an error.
+// get asks for what is at the path, which begins with a slash. An answer of more than so many bytes
+// is an error.
 func (p peers) get(ctx context.Context, base, path string, most int64) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, http.NoBody)
 	if err != nil {

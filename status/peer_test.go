@@ -68,7 +68,8 @@ func far(next http.Handler) http.Handler {
 	})
 }
 
-// TestViewsWithTokens: speakers that want tokens and TLS see each other's views, when they have a key in common.
+// TestViewsWithTokens: speakers that want tokens and TLS see each other's views, when they have a
+// key in common.
 func TestViewsWithTokens(t *testing.T) {
 	t.Parallel()
 	changes := func(next http.Handler) http.Handler { // who is in between

@@ -15,8 +15,8 @@ const (
 	sceneMax = 5 * time.Second        // and at most so long when nothing changes, since what is recent does not stay so
 )
 
-// scenes makes the scene that everybody is shown, for many at once, so that a hundred who watch cost
-// little more than one. Nothing is made when nobody asks.
+// scenes makes the scene that everybody is shown, for many at once, so that a hundred who watch
+// cost little more than one. Nothing is made when nobody asks.
 type scenes struct {
 	snapshot func() api.Snapshot
 	views    *views

@@ -42,7 +42,7 @@ func TestScenes(t *testing.T) {
 		}
 		time.Sleep(sceneMax + 1)
 		if third := now(); third == second || !third.At.Equal(time.Now()) {
-			t.Error("what was recent stays so for ever")
+			t.Error("what was recent stays so forever")
 		}
 	})
 }

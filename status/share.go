@@ -8,11 +8,12 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// shareAge is for how long all who ask get the same answer: it costs as much for a thousand as for ten a second.
+// shareAge is for how long all who ask get the same answer: it costs as much for a thousand as for
+// ten a second.
 const shareAge = 100 * time.Millisecond
 
-// share returns a function that gives what f gave less than an age ago, and calls f if there is no such thing.
-// Nothing is kept for longer.
+// share returns a function that gives what f gave less than an age ago, and calls f if there is no
+// such thing. Nothing is kept for longer.
 func share[T any](f func() T) func() T {
 	var (
 		mu   sync.Mutex // guards the following

@@ -14,10 +14,11 @@
 //	/metrics        for Prometheus
 //
 // Every speaker serves its own view of the whole mesh. While somebody looks at the page it asks the
-// others for theirs, at the same port of their gossip addresses, in plain or by TLS as it serves itself (see
-// peer.go), and shows where they differ. Everything is read-only: GET and HEAD, nothing else. The server decides nothing; what many watch is made once for
-// all of them, and nothing is made while nobody does. A port that is taken is told as a problem and
-// tried again, because addresses must be announced whether or not anybody can watch.
+// others for theirs, at the same port of their gossip addresses, in plain or by TLS as it serves
+// itself (see peer.go), and shows where they differ. Everything is read-only: GET and HEAD, nothing
+// else. The server decides nothing; what many watch is made once for all of them, and nothing is
+// made while nobody does. A port that is taken is reported as a problem and tried again, because
+// addresses must be announced whether or not anybody can watch.
 package status
 
 import (
@@ -181,7 +182,8 @@ func (s *Server) Addr() string {
 	return ""
 }
 
-// port is the one that this server listens at, as do those of the other speakers, "" when it does not.
+// port is the one that this server listens at, as do those of the other speakers, "" when it does
+// not.
 func (s *Server) port() string {
 	_, port, _ := net.SplitHostPort(s.Addr())
 	return port

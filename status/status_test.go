@@ -109,7 +109,8 @@ func TestRunEndsWithARequestUnderWay(t *testing.T) {
 	end()
 }
 
-// A request that ends soon gets its answer: it ends after the server was told to stop, and Run waits.
+// A request that ends soon gets its answer: it ends after the server was told to stop, and Run
+// waits.
 func TestRunLetsARequestEnd(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -21,8 +21,9 @@ const (
 )
 
 // follow answers with the parts of the page that change, as server-sent events: "parts", with the
-// HTML of each part that differs from what this client has, and "alive" when nothing did for a while.
-// What a slow client misses it does not get later: it is sent the state, never what led to it.
+// HTML of each part that differs from what this client has, and "alive" when nothing did for a
+// while. What a slow client misses it does not get later: it is sent the state, never what led to
+// it.
 func (h handlers) follow(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not gather what is live
@@ -38,7 +39,7 @@ func (h handlers) follow(w http.ResponseWriter, r *http.Request) {
 func (h handlers) stream(w http.ResponseWriter, r *http.Request) error {
 	var (
 		out   = sender{w: w, rc: http.NewResponseController(w)}
-		query = page.ParseQuery(r.URL.Query())
+		query = h.query(r)
 		has   = map[string]digest{}
 		last  *page.Index
 		tick  = time.NewTicker(streamTick)
@@ -80,8 +81,8 @@ func (h handlers) stream(w http.ResponseWriter, r *http.Request) error {
 // digest of a part: what a client has is not kept for it.
 type digest [sha256.Size]byte
 
-// changes is the event that brings a client from what it has to the parts, "" when it has them; it has
-// them afterwards.
+// changes is the event that brings a client from what it has to the parts, "" when it has them; it
+// has them afterwards.
 func changes(has map[string]digest, parts map[string]string) (string, error) {
 	maps.DeleteFunc(parts, func(name, html string) bool { return has[name] == sha256.Sum256([]byte(html)) })
 	if len(parts) == 0 {

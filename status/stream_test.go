@@ -87,8 +87,8 @@ func partsOf(t *testing.T, e event) map[string]string {
 // everything is all parts of a page.
 var everything = []string{"addresses", "changes", "conflicts", "drawing", "head", "members", "pools"}
 
-// A client gets everything first, then only what changes, all changes of a moment at once, and a sign
-// of life when nothing does.
+// A client gets everything first, then only what changes, all changes of a moment at once, and a
+// sign of life when nothing does.
 func TestStreamTellWhatChanges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestStreamTellWhatChanges(t *testing.T) {
 			t.Errorf("after a move (-want +got):\n%s", diff)
 		}
 		if took := time.Since(start); took > streamTick {
-			t.Errorf("a move is told after %v", took)
+			t.Errorf("a move is reported after %v", took)
 		}
 		change(func() { s.Pools = []api.Pool{{Name: "p"}} })
 		if parts := partsOf(t, <-w.events); len(parts) != 1 || !strings.Contains(parts["pools"], "pool-p") {
@@ -181,7 +181,8 @@ func TestStreamAreBounded(t *testing.T) {
 	})
 }
 
-// A stream ends with the server, and with a client that takes nothing; the log tells nobody of either.
+// A stream ends with the server, and with a client that takes nothing; the log tells nobody of
+// either.
 func TestStreamEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -213,7 +214,8 @@ func TestStreamHead(t *testing.T) {
 	}
 }
 
-// On a real connection, an event arrives at once, and the end of the server is the end of the stream.
+// On a real connection, an event arrives at once, and the end of the server is the end of the
+// stream.
 func TestRunEndsStreams(t *testing.T) {
 	t.Parallel()
 	logs := make(logLines, 10)

@@ -40,9 +40,9 @@ func viewOf(s api.Snapshot) api.View {
 	}
 }
 
-// views asks the other speakers how they see the addresses. Each is asked for the digest of its view,
-// and only one that differs for everything, after a pause, because in the moment of a move two
-// speakers may differ who agree. There is one round at a time, and none when nobody watches.
+// views asks the other speakers how they see the addresses. Each is asked for the digest of its
+// view, and only one that differs for everything, after a pause, because in the moment of a move
+// two speakers may differ who agree. There is one round at a time, and none when nobody watches.
 type views struct {
 	snapshot func() api.Snapshot
 	port     func() string // of the other speakers' status, "" while it is not known
@@ -57,8 +57,8 @@ type views struct {
 	running chan struct{} // closed at the end of the round under way; nil: none is
 }
 
-// now is what the last round brought. It begins a new one when that is old, and waits for it when it
-// is too old to be shown.
+// now is what the last round brought. It begins a new one when that is old, and waits for it when
+// it is too old to be shown.
 func (v *views) now(ctx context.Context) []page.View {
 	v.mu.Lock()
 	age := time.Since(v.at)
@@ -149,7 +149,8 @@ func (v *views) compare(ctx context.Context, m api.Member, port string) page.Vie
 	return r
 }
 
-// statusAt is where a member serves its status: where its gossip is, at the port that this one serves at.
+// statusAt is where a member serves its status: where its gossip is, at the port that this one
+// serves at.
 func (v *views) statusAt(m api.Member, port string) (string, error) {
 	if port == "" {
 		return "", errors.New("this speaker does not serve its status yet")
@@ -196,8 +197,8 @@ type owners struct {
 	} `json:"vips"`
 }
 
-// differences asks for everything and compares address by address. The other speaker may know twice as many
-// addresses and members as this one.
+// differences asks for everything and compares address by address. The other speaker may know twice
+// as many addresses and members as this one.
 func (v *views) differences(ctx context.Context, base string) ([]page.Difference, error) {
 	v.whole.Lock()
 	defer v.whole.Unlock()

@@ -126,7 +126,8 @@ func TestConditionsOfOthers(t *testing.T) {
 	}
 }
 
-// TestInterfacesOfOthers: on which interfaces another node announces its addresses, only its speaker knows.
+// TestInterfacesOfOthers: on which interfaces another node announces its addresses, only its
+// speaker knows.
 func TestInterfacesOfOthers(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(handle(testConfig(func(c *Config) {

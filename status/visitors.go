@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// The port is open to whoever reaches the node, so each visitor has a share of it and no more. Who comes
-// from the node itself (kubelet's probes, kubectl exec and port-forward), and the other nodes, have places
-// of their own: strangers cannot take them.
+// The port is open to whoever reaches the node, so each visitor has a share of it and no more. Who
+// comes from the node itself (kubelet's probes, kubectl exec and port-forward), and the other
+// nodes, have places of their own: strangers cannot take them.
 
 // kind of a visitor.
 type kind int

@@ -25,7 +25,7 @@ func TestVisitorOf(t *testing.T) {
 		{"kubelet", "198.18.0.1", "::ffff:198.18.0.1", own, "198.18.0.1/32"},
 		{"kubectl exec", "127.0.0.1", "127.0.0.1", own, "127.0.0.1/32"},
 		{"kubectl exec by IPv6", "::1", "::1", own, "::1/128"},
-		{"a neighbour without address", "fe80::1%eth0", "fe80::2%eth0", stranger, "fe80::/64"},
+		{"a neighbor without address", "fe80::1%eth0", "fe80::2%eth0", stranger, "fe80::/64"},
 	} {
 		want := visitor{tt.kind, netip.MustParsePrefix(tt.from)}
 		if got := c.visitorOf(netip.MustParseAddr(tt.remote), netip.MustParseAddr(tt.local)); got != want {
@@ -74,7 +74,8 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-// An answer that is shared counts once, strangers take no room from others, and one that is larger than all room passes alone.
+// An answer that is shared counts once, strangers take no room from others, and one that is larger
+// than all room passes alone.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	third, other, huge := make([]byte, bytesMost/3), slices.Repeat([]byte{1}, bytesMost/3), make([]byte, 2*bytesMost)

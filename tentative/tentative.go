@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// slack is how much longer than a trial takes it is waited for.
+	// slack is how much longer than probing takes it is waited for.
 	slack = 100 * time.Millisecond
 	// rest is how long a few new addresses that may be picked next wait for more.
 	rest = time.Second
-	// look is how often it is looked whether the trial of a picked address is over.
+	// look is how often it is looked whether the probing of a picked address is over.
 	look = 20 * time.Millisecond
 	// memory is for how long after its time a picked address is remembered.
 	memory = 5 * time.Second
@@ -29,25 +29,26 @@ const (
 type Turn struct {
 	Now      time.Time
 	Self     string
-	Networks []netip.Prefix              // of this node
-	Members  []mesh.Member               // all
-	Names    map[string]string           // node by MAC
-	Trials   map[netip.Addr]claims.Trial // as the wire has them
+	Networks []netip.Prefix               // of this node
+	Members  []mesh.Member                // all
+	Names    map[string]string            // node by MAC
+	Probed   map[netip.Addr]claims.Probed // as the wire has them
 	Answers  map[probe.Question]probe.Answer
 	Pools    *lease.Pools
 	Bound    func(netip.Addr) bool // a Service has the address
 }
 
-// Addresses are those that are probed before their first use, and those that rest. Make them by [New].
+// Addresses are those that are probed before their first use, and those that rest. Make them by
+// [New].
 type Addresses struct {
-	lasts time.Duration            // how long a trial takes; zero: addresses are used without that
+	lasts time.Duration            // how long probing takes; zero: addresses are used without that
 	until map[netip.Addr]time.Time // when an address that was picked counts as known
 	picks map[netip.Addr]bool      // the ones of them to probe
 	left  map[netip.Addr]departure // released of late
 	last  []netip.Addr             // what the wire was given last
 	given time.Time                // and when
 
-	// Ask are the questions to those who announced released addresses, as of the last Terms.
+	// Ask are the questions to the nodes that announced released addresses, as of the last Terms.
 	Ask []probe.Question
 }
 
@@ -57,8 +58,8 @@ type departure struct {
 	at        time.Time
 }
 
-// New knows no address. Lasts is how long the wire takes to find out whether a station has one; zero: addresses are used without
-// that.
+// New knows no address. Lasts is how long the wire takes to find out whether a station has one;
+// zero: addresses are used without that.
 func New(lasts time.Duration) *Addresses {
 	return &Addresses{lasts: lasts, until: map[netip.Addr]time.Time{}, picks: map[netip.Addr]bool{}, left: map[netip.Addr]departure{}}
 }
@@ -78,7 +79,7 @@ func (a *Addresses) Terms(t Turn, v *lease.View) {
 	a.Ask = nil
 	maps.DeleteFunc(a.left, func(_ netip.Addr, d departure) bool { return t.Now.Sub(d.at) >= lease.Rest })
 	v.Rested = func(ip netip.Addr, released time.Time) time.Time { return a.rested(t, ip, released) }
-	v.Used = func(ip netip.Addr) string { return t.used(t.Trials[ip]) }
+	v.Used = func(ip netip.Addr) string { return t.used(t.Probed[ip]) }
 	v.Proof = func(ip netip.Addr) time.Time {
 		if t.Bound(ip) {
 			return time.Time{}
@@ -88,16 +89,17 @@ func (a *Addresses) Terms(t Turn, v *lease.View) {
 	}
 }
 
-// proof is when an address that was picked counts as known; zero: it does. Mine says that this node picks for its pool.
+// proof is when an address that was picked counts as known; zero: it does. Mine says that this node
+// picks for its pool.
 func (a *Addresses) proof(t Turn, ip netip.Addr, mine bool) time.Time {
 	if mine && !on(t.Networks, ip) {
 		return time.Time{} // no neighbor of this node can have it
 	}
 	a.pick(ip, t.Now, mine)
-	switch trial := t.Trials[ip]; {
-	case trial.Known:
+	switch probed := t.Probed[ip]; {
+	case probed.Known:
 		return time.Time{}
-	case trial.MAC != "": // a member, which the wire asks until it has let go or is known to have it
+	case probed.MAC != "": // a member, which the wire asks until it has let go or is known to have it
 		return t.Now.Add(look)
 	case !mine:
 		return a.until[ip]
@@ -114,7 +116,7 @@ func (a *Addresses) pick(ip netip.Addr, now time.Time, mine bool) {
 }
 
 // used puts into words that a station has an address that nobody should have.
-func (t Turn) used(x claims.Trial) string {
+func (t Turn) used(x claims.Probed) string {
 	switch name := t.Names[x.MAC]; {
 	case x.MAC == "" || !x.Known:
 		return ""
@@ -124,8 +126,8 @@ func (t Turn) used(x claims.Trial) string {
 	return fmt.Sprintf("a station with the MAC %s answers for it", x.MAC)
 }
 
-// Wanted are the addresses to probe now: what was picked, and ahead, which may be picked next. Some is false where addresses are
-// used without that.
+// Wanted are the addresses to probe now: what was picked, and ahead, which may be picked next. Some
+// is false where addresses are used without that.
 func (a *Addresses) Wanted(t Turn, ahead func() []netip.Addr) (ips []netip.Addr, some bool) {
 	if a.lasts == 0 {
 		return nil, false
@@ -151,8 +153,8 @@ func (a *Addresses) Wanted(t Turn, ahead func() []netip.Addr) (ips []netip.Addr,
 	return out, true
 }
 
-// news reports whether enough has changed that the wire should have it: that costs it as much as a gained address. The next
-// addresses come one by one, and the last of them are not needed soon.
+// news reports whether enough has changed that the wire should have it: that costs it as much as a
+// gained address. The next addresses come one by one, and the last of them are not needed soon.
 func (a *Addresses) news(now []netip.Addr, few int, at time.Time) bool {
 	known := make(map[netip.Addr]bool, len(a.last))
 	for _, ip := range a.last {
@@ -180,7 +182,7 @@ func (a *Addresses) rested(t Turn, ip netip.Addr, released time.Time) time.Time 
 	there, ask := t.listens(d, ip)
 	a.Ask = append(a.Ask, ask...)
 	a.pick(ip, t.Now, true)
-	if trial := t.Trials[ip]; there && trial.Known && trial.MAC == "" && !trial.Begun.Before(d.at) {
+	if probed := t.Probed[ip]; there && probed.Known && probed.MAC == "" && !probed.Begun.Before(d.at) {
 		return t.Now
 	}
 	return wake.Earlier(end, t.Now.Add(look))

@@ -37,7 +37,7 @@ func at(t *testing.T, after time.Duration) Turn {
 	return Turn{
 		Now: began.Add(after), Self: "n1", Networks: near, Pools: pools, Names: map[string]string{mac2: "n2"},
 		Members: []mesh.Member{{Name: "n1", State: mesh.Alive}, {Name: "n2", State: mesh.Alive, Meta: mesh.Meta{Segments: near, MACs: []string{mac2}}}},
-		Trials:  map[netip.Addr]claims.Trial{}, Answers: map[probe.Question]probe.Answer{},
+		Probed:  map[netip.Addr]claims.Probed{}, Answers: map[probe.Question]probe.Answer{},
 		Bound: func(netip.Addr) bool { return false },
 	}
 }
@@ -45,7 +45,7 @@ func at(t *testing.T, after time.Duration) Turn {
 // TestRested: the table of the package comment.
 func TestRested(t *testing.T) {
 	t.Parallel()
-	silent := func(x *Turn) { x.Trials[ip] = claims.Trial{Begun: began.Add(time.Millisecond), Known: true} }
+	silent := func(x *Turn) { x.Probed[ip] = claims.Probed{Begun: began.Add(time.Millisecond), Known: true} }
 	replied := func(x *Turn) {
 		x.Answers[probe.Question{MAC: mac2}] = probe.Answer{Last: began.Add(2 * time.Millisecond)}
 	}
@@ -60,8 +60,10 @@ func TestRested(t *testing.T) {
 		{"silent, nobody", "", []func(*Turn){silent}, true, false},
 		{"silent, its speaker answers", "n2", []func(*Turn){silent, replied}, true, true},
 		{"silent, its speaker has not answered", "n2", []func(*Turn){silent}, false, true},
-		{"probed before it was released", "n1", []func(*Turn){func(x *Turn) { x.Trials[ip] = claims.Trial{Begun: began.Add(-time.Second), Known: true} }}, false, false},
-		{"answered", "n1", []func(*Turn){func(x *Turn) { x.Trials[ip] = claims.Trial{Begun: began.Add(time.Millisecond), Known: true, MAC: mac2} }}, false, false},
+		{"probed before it was released", "n1", []func(*Turn){func(x *Turn) { x.Probed[ip] = claims.Probed{Begun: began.Add(-time.Second), Known: true} }}, false, false},
+		{"answered", "n1", []func(*Turn){func(x *Turn) {
+			x.Probed[ip] = claims.Probed{Begun: began.Add(time.Millisecond), Known: true, MAC: mac2}
+		}}, false, false},
 		{"not probed yet", "n1", nil, false, false},
 		{"not on a network", "n1", []func(*Turn){silent, func(x *Turn) { x.Networks = far }}, false, false},
 		{"the announcer is on another network", "n2", []func(*Turn){silent, replied, func(x *Turn) { x.Members[1].Meta.Segments = far }}, false, false},
@@ -103,8 +105,8 @@ func TestProof(t *testing.T) {
 	}{
 		{"this node picks", 0, func(*Turn) {}, look},
 		{"another one picks", 1, func(*Turn) {}, lasts + slack},
-		{"tried out", 0, func(x *Turn) { x.Trials[ip] = claims.Trial{Known: true} }, 0},
-		{"a member may be about to let go of it", 0, func(x *Turn) { x.Trials[ip] = claims.Trial{MAC: mac2} }, look},
+		{"tried out", 0, func(x *Turn) { x.Probed[ip] = claims.Probed{Known: true} }, 0},
+		{"a member may be about to let go of it", 0, func(x *Turn) { x.Probed[ip] = claims.Probed{MAC: mac2} }, look},
 		{"a Service has it", 0, func(x *Turn) { x.Bound = func(netip.Addr) bool { return true } }, 0},
 		{"on another network", 0, func(x *Turn) { x.Networks = far }, 0},
 	} {
@@ -128,12 +130,12 @@ func TestProof(t *testing.T) {
 // TestUsed: who has an address is said in words, if that is known.
 func TestUsed(t *testing.T) {
 	t.Parallel()
-	for want, trial := range map[string]claims.Trial{
+	for want, probed := range map[string]claims.Probed{
 		"": {MAC: mac2}, "node n2 (MAC " + mac2 + ") answers for it": {MAC: mac2, Known: true},
 		"a station with the MAC 02:00:00:00:00:09 answers for it": {MAC: "02:00:00:00:00:09", Known: true},
 	} {
 		turn := at(t, 0)
-		turn.Trials[ip] = trial
+		turn.Probed[ip] = probed
 		var v lease.View
 		New(lasts).Terms(turn, &v)
 		if got := v.Used(ip); got != want {
@@ -142,7 +144,8 @@ func TestUsed(t *testing.T) {
 	}
 }
 
-// TestWanted: the wire has a new list for a picked address at once, for some new ones ahead after a while, and the same one else.
+// TestWanted: the wire has a new list for a picked address at once, for some new ones ahead after a
+// while, and the same one else.
 func TestWanted(t *testing.T) {
 	t.Parallel()
 	var ahead []netip.Addr

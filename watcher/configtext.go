@@ -36,8 +36,8 @@ func readConfigMap(o any) (Key, configText, bool) {
 	return Key{Namespace: m.Namespace, Name: m.Name}, textOf(m), true
 }
 
-// textOf takes the entry starling.yaml. `kubectl create configmap --from-file` names an entry after its file, so if there
-// is only one its name does not matter.
+// textOf takes the entry starling.yaml. `kubectl create configmap --from-file` names an entry after
+// its file, so if there is only one its name does not matter.
 func textOf(m *corev1.ConfigMap) configText {
 	if text, ok := m.Data[configEntry]; ok {
 		return configText{text: text}
@@ -52,7 +52,8 @@ func textOf(m *corev1.ConfigMap) configText {
 	}
 }
 
-// Configuration returns what the ConfigMap of the configuration holds, if Config.ConfigMap says which it is.
+// Configuration returns what the ConfigMap of the configuration holds, if Config.ConfigMap says
+// which it is.
 func (w *Watcher) Configuration() ConfigText {
 	v, known, found := w.config.get()
 	return ConfigText{known, found, v.text, v.wrong}

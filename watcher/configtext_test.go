@@ -44,8 +44,8 @@ func TestReadConfigMap(t *testing.T) {
 	}
 }
 
-// TestConfigurationIsFollowed: one ConfigMap is listed, watched and got, by its name, through edits, a cut watch, its
-// deletion and its return.
+// TestConfigurationIsFollowed: one ConfigMap is listed, watched and got, by its name, through
+// edits, a cut watch, its deletion and its return.
 func TestConfigurationIsFollowed(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		other := configMap("starling.yaml", "other")

@@ -8,8 +8,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// Endpoints says where a Service has endpoints, by address family: what comes for an address is sent to endpoints of
-// its own family only.
+// Endpoints says where a Service has endpoints, by address family: what comes for an address is
+// sent to endpoints of its own family only.
 type Endpoints struct{ V4, V6 Places }
 
 // Of returns the endpoints that traffic for an address may be sent to.
@@ -41,7 +41,8 @@ const (
 	Serving
 )
 
-// A slice is what is kept of an EndpointSlice. One of host names, which kube-proxy does not use, is of no family.
+// A slice is what is kept of an EndpointSlice. One of host names, which kube-proxy does not use, is
+// of no family.
 type slice struct {
 	key, service Key
 	family       discoveryv1.AddressType
@@ -83,8 +84,9 @@ func fromSlice(o *discoveryv1.EndpointSlice) slice {
 	return s
 }
 
-// serving follows kube-proxy: it uses endpoints that are ready, which those of a Service with publishNotReadyAddresses
-// always are, and while there is none those that serve until they end. Where both conditions are unknown it means yes.
+// serving follows kube-proxy: it uses endpoints that are ready, which those of a Service with
+// publishNotReadyAddresses always are, and while there is none those that serve until they end.
+// Where both conditions are unknown it means yes.
 func serving(c discoveryv1.EndpointConditions) bool {
 	switch {
 	case c.Ready != nil && *c.Ready:
@@ -110,7 +112,7 @@ func normal(names []string) []string {
 
 // An endpointSet merges the slices of every Service.
 type endpointSet struct {
-	guard
+	changeCounter
 
 	slices    map[Key]part
 	ofService map[Key][]string // the names of the slices of a Service, sorted
@@ -121,7 +123,7 @@ type endpointSet struct {
 }
 
 func newEndpointSet(changed func()) *endpointSet {
-	s := &endpointSet{guard: guard{changed: changed}, touched: make(map[Key]struct{})}
+	s := &endpointSet{changeCounter: changeCounter{changed: changed}, touched: make(map[Key]struct{})}
 	s.empty(0)
 	return s
 }
@@ -193,7 +195,7 @@ func (s *endpointSet) add(one slice) {
 	}
 }
 
-// take removes a slice and says whether that made a difference to its Service.
+// take removes a slice and reports whether that made a difference to its Service.
 func (s *endpointSet) take(k Key) bool {
 	old, ok := s.slices[k]
 	if !ok {
@@ -208,7 +210,7 @@ func (s *endpointSet) take(k Key) bool {
 	return s.merge(service)
 }
 
-// merge recomputes the endpoints of one Service and says whether they differ.
+// merge recomputes the endpoints of one Service and reports whether they differ.
 func (s *endpointSet) merge(service Key) bool {
 	of := s.ofService[service]
 	old, had := s.merged[service]
@@ -229,7 +231,8 @@ func (s *endpointSet) merge(service Key) bool {
 	return true
 }
 
-// places joins the slices of a Service that are of one family. Of one slice, the usual case, the list is shared.
+// places joins the slices of a Service that are of one family. Of one slice, the usual case, the
+// list is shared.
 func (s *endpointSet) places(service Key, family discoveryv1.AddressType) (p Places) {
 	own := false
 	for _, name := range s.ofService[service] {

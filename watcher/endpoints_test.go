@@ -159,8 +159,8 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// TestEndpointSetAgainstOracle compares the merge with one that starts anew each time, and holds that maps handed out
-// stay what they were.
+// TestEndpointSetAgainstOracle compares the merge with one that starts anew each time, and holds
+// that maps handed out stay what they were.
 func TestEndpointSetAgainstOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newEndpointSet(func() {})

@@ -97,7 +97,8 @@ func TestEventsOncePerChange(t *testing.T) {
 	})
 }
 
-// TestEventsOnNodes: kubectl describe finds them, and of what several speakers tell there is one Event in ten minutes.
+// TestEventsOnNodes: kubectl describe finds them, and of what several speakers tell there is one
+// Event in ten minutes.
 func TestEventsOnNodes(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		w, other := start(t, config), start(t, config, func(c *Config) { c.NodeName = "n2" })
@@ -137,8 +138,8 @@ func TestEventsOnNodes(t *testing.T) {
 	})
 }
 
-// onNodes are the stored events as "node by teller at time: message", sorted; each is about a Node, where kubectl looks
-// for it, and was never counted.
+// onNodes are the stored events as "node by teller at time: message", sorted; each is about a Node,
+// where kubectl looks for it, and was never counted.
 func onNodes(t *testing.T, srv *apitest.Server, begin time.Time) (out []string) {
 	t.Helper()
 	for _, e := range apitest.All(srv, &corev1.Event{}) {
@@ -176,7 +177,8 @@ func TestEventsOfOneService(t *testing.T) {
 	})
 }
 
-// TestEventsOfOneNamespace: who makes and deletes Services without end fills nothing, and other namespaces are not harmed.
+// TestEventsOfOneNamespace: who makes and deletes Services without end fills nothing, and other
+// namespaces are not harmed.
 func TestEventsOfOneNamespace(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		w := start(t, config)
@@ -201,7 +203,8 @@ func TestEventsOfOneNamespace(t *testing.T) {
 	})
 }
 
-// TestEventQueue: while the server does not answer, adding never blocks, and what does not fit is counted.
+// TestEventQueue: while the server does not answer, adding never blocks, and what does not fit is
+// counted.
 func TestEventQueue(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		srv.Before(func(q *http.Request, r apitest.Request) error {

@@ -114,8 +114,8 @@ func (c *freezing) Close() error {
 	return c.Conn.Close()
 }
 
-// TestDeadConnection: a connection on which nothing arrives any more, and which nobody closes, is given up within
-// seconds, and the watches are resumed on another.
+// TestDeadConnection: a connection on which nothing arrives any more, and which nobody closes, is
+// given up within seconds, and the watches are resumed on another.
 func TestDeadConnection(t *testing.T) {
 	ts := httptest.NewTLSServer(nil)
 	certificate, ca := ts.TLS.Certificates[0], ts.Certificate()

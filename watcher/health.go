@@ -31,7 +31,7 @@ type apiHealth struct {
 type problem struct {
 	code  health.Code
 	text  string
-	topic string // what is told once in the log: the text, or unreachable for whatever cause
+	topic string // what is reported once in the log: the text, or unreachable for whatever cause
 	since time.Time
 }
 
@@ -42,8 +42,9 @@ func newAPIHealth(host string, log zerolog.Logger, changed func()) *apiHealth {
 	return &apiHealth{host: host, log: log, changed: changed, problems: map[string]problem{}, refused: map[object]refusal{}}
 }
 
-// report takes the outcome of an attempt such as "list services", which is repeated until it works: an error begins a
-// problem or changes its words, nil ends it. An attempt that was called off, as ctx tells, says nothing.
+// report takes the outcome of an attempt such as "list services", which is repeated until it works:
+// an error begins a problem or changes its words, nil ends it. An attempt that was called off, as
+// ctx tells, says nothing.
 func (h *apiHealth) report(ctx context.Context, what string, err error) {
 	if calledOff(ctx, err) {
 		return
@@ -84,7 +85,7 @@ func (h *apiHealth) set(what string, code health.Code, text, topic string) {
 	}
 }
 
-// hasLocked looks for a problem: three streams lose one server together, and that is told once.
+// hasLocked looks for a problem: three streams lose one server together, and that is reported once.
 func (h *apiHealth) hasLocked(match func(problem) bool) bool {
 	for _, p := range h.problems {
 		if match(p) {
@@ -103,14 +104,15 @@ func (h *apiHealth) textsLocked() map[string]bool {
 	return texts
 }
 
-// clear ends the problems of attempts that work, and what writes met while the server did not work for them: they may
-// not be made again.
+// clear ends the problems of attempts that work, and what writes met while the server did not work
+// for them: they may not be made again.
 func (h *apiHealth) clear(whats ...string) {
 	h.end(func(what string, _ problem) bool { return slices.Contains(whats, what) })
 	h.forgive()
 }
 
-// doubtful reports whether the server is to be asked: something failed, and perhaps nobody repeats it.
+// doubtful reports whether the server is to be asked: something failed, and perhaps nobody repeats
+// it.
 func (h *apiHealth) doubtful() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -147,7 +149,8 @@ func (h *apiHealth) end(match func(what string, p problem) bool) {
 	}
 }
 
-// list returns what does not work, sorted by words. Attempts that fail in the same words are one condition.
+// list returns what does not work, sorted by words. Attempts that fail in the same words are one
+// condition.
 func (h *apiHealth) list() []health.Condition {
 	first := map[string]problem{}
 	h.mu.Lock()
@@ -167,8 +170,8 @@ func (h *apiHealth) list() []health.Condition {
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
 
-// watching counts the open watches of Services. Without one nothing counts as contact: a speaker that may talk to the
-// API server and yet learns of no Service is out of touch.
+// watching counts the open watches of Services. Without one nothing counts as contact: a speaker
+// that may talk to the API server and yet learns of no Service is out of touch.
 func (h *apiHealth) watching(delta int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -205,7 +208,7 @@ func (h *apiHealth) clusterID() string {
 	return h.cluster
 }
 
-// isCluster notes the identity of the cluster and says whether it agrees with what was known.
+// isCluster notes the identity of the cluster and reports whether it agrees with what was known.
 func (h *apiHealth) isCluster(id string) bool {
 	h.mu.Lock()
 	known := h.cluster

@@ -71,7 +71,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestHealth: problems begin once, end once, and are told in one line when they are one.
+// TestHealth: problems begin once, end once, and are reported in one line when they are one.
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told counter
@@ -79,7 +79,7 @@ func TestHealth(t *testing.T) {
 		h := newAPIHealth("https://h", zerolog.New(&log), told.add)
 		refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "", errors.New("no"))
-		cancelled, cancel := context.WithCancel(t.Context())
+		canceled, cancel := context.WithCancel(t.Context())
 		cancel()
 		steps := []struct {
 			name string
@@ -90,7 +90,7 @@ func TestHealth(t *testing.T) {
 		}{
 			{"nothing", func() {}, nil, 0, ""},
 			{"success at once", func() { h.report(t.Context(), "list services", nil) }, nil, 0, ""},
-			{"we ended it", func() { h.report(cancelled, "list services", refused) }, nil, 0, ""},
+			{"we ended it", func() { h.report(canceled, "list services", refused) }, nil, 0, ""},
 			{"a failure", func() { h.report(t.Context(), "list services", refused) }, []string{"API server https://h unreachable: connection refused (since 5s)"}, 1, "warn"},
 			{"the same", func() { h.report(t.Context(), "list services", refused) }, []string{"API server https://h unreachable: connection refused (since 10s)"}, 0, ""},
 			{"another stream, too", func() { h.report(t.Context(), "list nodes", refused) }, []string{"API server https://h unreachable: connection refused (since 15s)"}, 0, ""},

@@ -14,8 +14,8 @@ import (
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
-// asked returns how Services were asked for: "list", "stream" for a streamed list, "watch" for a watch from a version,
-// "head" for the look whether the server was set back.
+// asked returns how Services were asked for: "list", "stream" for a streamed list, "watch" for a
+// watch from a version, "head" for the look whether the server was set back.
 func asked(srv *apitest.Server) []string {
 	var out []string
 	for _, r := range srv.Requests() {
@@ -121,7 +121,8 @@ func TestInterruptions(t *testing.T) {
 	}
 }
 
-// TestSetBack: the server is restored from a backup, and silently stands before the version that we are at.
+// TestSetBack: the server is restored from a backup, and silently stands before the version that we
+// are at.
 func TestSetBack(t *testing.T) {
 	srv := apitest.Start(t)
 	srv.Create(lb("a"))
@@ -146,7 +147,8 @@ func TestSetBack(t *testing.T) {
 
 var errFake = apierrors.NewBadRequest("made up by the test")
 
-// TestPlainLists: a server without streamed lists is used as such, and that is no problem to anyone.
+// TestPlainLists: a server without streamed lists is used as such, and that is no problem to
+// anyone.
 func TestPlainLists(t *testing.T) {
 	srv := apitest.Start(t)
 	srv.NoWatchList()

@@ -8,14 +8,14 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// SetLogger sends what client-go logs through a logger of ours. It is for a program's start: client-go keeps one
-// logger for the whole process.
+// SetLogger sends what client-go logs through a logger of ours. It is for a program's start:
+// client-go keeps one logger for the whole process.
 func SetLogger(log zerolog.Logger) {
 	klog.SetLoggerWithOptions(logr.New(&logSink{log: log}), klog.ContextualLogger(true))
 }
 
-// A logSink maps client-go's levels: errors become warnings, since all of them are retried; what client-go takes for
-// information is debug here, and the rest is trace.
+// A logSink maps client-go's levels: errors become warnings, since all of them are retried; what
+// client-go takes for information is debug here, and the rest is trace.
 type logSink struct {
 	log  zerolog.Logger
 	name string

@@ -25,17 +25,18 @@ func readNamespace(o any) (Key, namespace, bool) {
 	return Key{Name: n.name}, n, true
 }
 
-// A namespaceSet holds the labels of all Namespaces. They decide about leases alone, and none of those is decided from a
-// snapshot file; so they are not in it, and who asks too early for a Namespace learns that it is not known yet.
+// A namespaceSet holds the labels of all Namespaces. They decide about leases alone, and none of
+// those is decided from a snapshot file; so they are not in it, and who asks too early for a
+// Namespace learns that it is not known yet.
 type namespaceSet struct {
-	guard
+	changeCounter
 
 	labels map[string]map[string]string
 	shared bool // labels was handed out: copy before the next write
 }
 
 func newNamespaceSet(changed func()) *namespaceSet {
-	return &namespaceSet{guard: guard{changed: changed}, labels: map[string]map[string]string{}}
+	return &namespaceSet{changeCounter: changeCounter{changed: changed}, labels: map[string]map[string]string{}}
 }
 
 var _ sink[namespace] = (*namespaceSet)(nil)
@@ -85,8 +86,8 @@ func (s *namespaceSet) own() map[string]map[string]string {
 	return s.labels
 }
 
-// snapshot returns the labels of all Namespaces, and a number that differs when they do; the map is never written to
-// again.
+// snapshot returns the labels of all Namespaces, and a number that differs when they do; the map is
+// never written to again.
 func (s *namespaceSet) snapshot() (map[string]map[string]string, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

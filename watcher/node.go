@@ -20,7 +20,7 @@ type Node struct {
 	Others             []netip.Addr      // all other IP addresses of the status
 	Labels             map[string]string // read-only
 	Cordoned           bool              // spec.unschedulable
-	Excluded           bool              // labelled node.kubernetes.io/exclude-from-external-load-balancers
+	Excluded           bool              // labeled node.kubernetes.io/exclude-from-external-load-balancers
 	NetworkUnavailable bool              // condition NetworkUnavailable is True
 	Going              string            // the condition by which the node is about to go, as DrainInProgress; "" none
 	Ending             string            // why it goes when its speaker ends: "shutting down", "out of service"; "" it stays
@@ -76,8 +76,8 @@ func going(conditions []corev1.NodeCondition) string {
 	return ""
 }
 
-// ending says why a node goes whose speaker ends. The kubelet tells its shutdown by the message of the
-// condition Ready alone.
+// ending says why a node goes whose speaker ends. The kubelet tells its shutdown by the message of
+// the condition Ready alone.
 func ending(o *corev1.Node) string {
 	for _, c := range o.Status.Conditions {
 		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionFalse && strings.Contains(c.Message, "node is shutting down") {
@@ -119,7 +119,7 @@ func addresses(all []corev1.NodeAddress) (internal, others []netip.Addr) {
 
 // A nodeSet holds all Nodes.
 type nodeSet struct {
-	guard
+	changeCounter
 
 	byName map[string]Node
 	sorted []Node // what list returns; nil when out of date
@@ -127,7 +127,7 @@ type nodeSet struct {
 }
 
 func newNodeSet(changed func()) *nodeSet {
-	return &nodeSet{guard: guard{changed: changed}, byName: map[string]Node{}}
+	return &nodeSet{changeCounter: changeCounter{changed: changed}, byName: map[string]Node{}}
 }
 
 var _ sink[Node] = (*nodeSet)(nil)

@@ -213,3 +213,32 @@ func TestNodeOfAName(t *testing.T) {
 		}
 	}
 }
+
+// TestHasNode: a name is one of a Node as the API server says, or the snapshot file before that.
+func TestHasNode(t *testing.T) {
+	w := &Watcher{nodes: newNodeSet(func() {})}
+	has := func() (names []string) {
+		for _, name := range []string{"n1", "n2", "n3"} {
+			if w.HasNode(name) {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want []string
+	}{
+		{"before anything is known", func() {}, nil},
+		{"by the snapshot file", func() { w.nodes.load([]Node{{Name: "n1"}, {Name: "n2"}}) }, []string{"n1", "n2"}},
+		{"by the API server", func() { w.nodes.replace("", []Node{{Name: "n1"}}) }, []string{"n1"}},
+		{"a Node is made", func() { w.nodes.put("", Node{Name: "n3"}) }, []string{"n1", "n3"}},
+		{"a Node is deleted", func() { w.nodes.remove("", Key{Name: "n1"}) }, []string{"n3"}},
+	} {
+		step.do()
+		if diff := cmp.Diff(step.want, has()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.name, diff)
+		}
+	}
+}

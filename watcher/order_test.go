@@ -52,8 +52,9 @@ func (c *churn) step() {
 	}
 }
 
-// TestDrainIsAPrefix holds the one thing that leases are built upon: whatever happens to lists and watches, what has
-// been drained is at any time exactly the state of the server at one version, and that version never goes back.
+// TestDrainIsAPrefix holds the one thing that leases are built upon: whatever happens to lists and
+// watches, what has been drained is at any time exactly the state of the server at one version, and
+// that version never goes back.
 func TestDrainIsAPrefix(t *testing.T) {
 	faults := map[string]func(*apitest.Server, *rand.Rand){
 		"none":        func(*apitest.Server, *rand.Rand) {},
@@ -131,9 +132,10 @@ func prefix(w *running, srv *apitest.Server, last uint64) uint64 {
 	return position
 }
 
-// TestInformersAreNotInOrder shows why the table is not built from an informer. A Service is changed after the watch
-// was lost, then another; the list that follows brings both. Our table makes one step. An informer's handlers are told
-// one Service at a time, in an order of the informer's own, and in between its store says more than they were told.
+// TestInformersAreNotInOrder shows why the table is not built from an informer. A Service is
+// changed after the watch was lost, then another; the list that follows brings both. Our table
+// makes one step. An informer's handlers get one Service at a time, in an order of the
+// informer's own, and in between its store says more than they were told.
 func TestInformersAreNotInOrder(t *testing.T) {
 	const keys = 50
 	srv := apitest.Start(t)

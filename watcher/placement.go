@@ -29,9 +29,9 @@ type Placement struct {
 	Tolerations  []corev1.Toleration `json:"tolerations"`
 }
 
-// Selects reports whether the DaemonSet puts a speaker on the Node, by the rules of its controller: the node selector, the
-// required node affinity, and the taints. Those that Kubernetes itself sets say that something is wrong with the Node, and
-// pods of DaemonSets tolerate them.
+// Selects reports whether the DaemonSet puts a speaker on the Node, by the rules of its controller:
+// the node selector, the required node affinity, and the taints. Those that Kubernetes itself sets
+// say that something is wrong with the Node, and pods of DaemonSets tolerate them.
 func (p *Placement) Selects(n Node) bool {
 	for key, value := range p.NodeSelector {
 		if got, has := n.Labels[key]; !has || got != value {
@@ -99,8 +99,8 @@ func taints(all []corev1.Taint) []Taint {
 	return out
 }
 
-// Times between two looks at the DaemonSet. Who edits where it puts speakers changes the pods' template, so all are started
-// anew, and look; the rest is for what is restored or made again.
+// Times between two looks at the DaemonSet. Who edits where it puts speakers changes the pods'
+// template, so all are started anew, and look; the rest is for what is restored or made again.
 const (
 	placementEvery = 10 * time.Minute
 	placementRetry = 15 * time.Second
@@ -130,8 +130,9 @@ func (p *placer) set(next *Placement) bool {
 	return true
 }
 
-// followPlacement reads the DaemonSet now and then. Without the right to, or without a DaemonSet of that name, the placement
-// is not known, which is no fault: it only explains why a Node has no speaker.
+// followPlacement reads the DaemonSet now and then. Without the right to, or without a DaemonSet of
+// that name, the placement is not known, which is no fault: it only explains why a Node has no
+// speaker.
 func (w *Watcher) followPlacement(ctx context.Context) error {
 	if w.setSpace == "" {
 		return nil
@@ -161,7 +162,8 @@ func (w *Watcher) followPlacement(ctx context.Context) error {
 	}
 }
 
-// placement reads the DaemonSet. The client does not know the group apps: what is needed of it are types of core.
+// placement reads the DaemonSet. The client does not know the group apps: what is needed of it are
+// types of core.
 func placement(ctx context.Context, c *kube.Client, namespace string) (*Placement, error) {
 	ctx, cancel := context.WithTimeout(ctx, placementLimit)
 	defer cancel()

@@ -99,8 +99,8 @@ func speakerSet(selector map[string]string) *appsv1.DaemonSet {
 
 func inSet(c *Config) { c.SetNamespace = "s" }
 
-// TestPlacementIsFollowed: the DaemonSet is read at the start, and now and then; it may be missing, and what was known stays
-// while the API server does not answer.
+// TestPlacementIsFollowed: the DaemonSet is read at the start, and now and then; it may be missing,
+// and what was known stays while the API server does not answer.
 func TestPlacementIsFollowed(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		edge, plain := Node{Name: "n1", Labels: map[string]string{"edge": "yes"}, Taints: []Taint{{"a", "b", "NoSchedule"}}}, Node{Name: "n2"}
@@ -140,7 +140,8 @@ func TestPlacementIsFollowed(t *testing.T) {
 	})
 }
 
-// TestPlacementNeedsNoRight: without the right to read the DaemonSet all else works, and nothing is complained of.
+// TestPlacementNeedsNoRight: without the right to read the DaemonSet all else works, and nothing is
+// complained of.
 func TestPlacementNeedsNoRight(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		srv.Create(speakerSet(nil))

@@ -7,8 +7,9 @@ import (
 	"github.com/starling-lb/starling/watcher/kube"
 )
 
-// When nothing was heard for quiet the API server is asked for a trifle, so that an idle cluster does not look like a
-// dead server. A busy cluster is asked only while a write, an event or such a question has failed and was not repeated.
+// When nothing was heard for quiet the API server is asked for a trifle, so that an idle cluster
+// does not look like a dead server. A busy cluster is asked only while a write, an event or such a
+// question has failed and was not repeated.
 const (
 	quiet        = 10 * time.Second
 	probeEvery   = 5 * time.Second
@@ -17,7 +18,8 @@ const (
 
 const probing = "get namespaces" // what the probe does
 
-// probe asks for the Namespace kube-system, from the server's cache and with a right that ClusterID needs anyway.
+// probe asks for the Namespace kube-system, from the server's cache and with a right that ClusterID
+// needs anyway.
 func (w *Watcher) probe(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()

@@ -17,25 +17,28 @@ import (
 )
 
 const (
-	// maxBreak is the longest break after which a watch goes on where it ended. An API server that was away for longer
-	// has to list for most of its clients anyway.
+	// maxBreak is the longest break after which a watch goes on where it ended. An API server that
+	// was away for longer has to list for most of its clients anyway.
 	maxBreak = 3 * time.Second
-	// listAgain is when a stream lists anew although nothing went wrong, up to a half later at random: 10,000 Services are
-	// about 15 MB.
+	// listAgain is when a stream lists anew although nothing went wrong, up to a half later at
+	// random: 10,000 Services are about 15 MB.
 	listAgain = time.Hour
-	// onTime is how much before its time a watch may end and still count as one that lasted for as long as it was to.
+	// onTime is how much before its time a watch may end and still count as one that lasted for as
+	// long as it was to.
 	onTime = time.Second
 )
 
-// A proof is what a stream knows of its place in the history of the API server, to find out whether the server still has
-// that history. A version is no more than a number: after etcd was restored from a backup and written to, it stands for
-// something else, and a watch from there would go on without a word.
+// A proof is what a stream knows of its place in the history of the API server, to find out whether
+// the server still has that history. A version is no more than a number: after etcd was restored
+// from a backup and written to, it stands for something else, and a watch from there would go on
+// without a word.
 //
-// The server has no name for its history. What it has is objects, and each carries the version of its last change. So
-// the newest object that the stream has seen is its witness: if the server has that very object, to the last field, then
-// it has the history up to the object's version. From there the watch goes on, not from the position, which bookmarks
-// and changes of other resources have moved on: whatever comes between the two shows that the histories differ, or that
-// an object was deleted, and the stream lists anew. So it does without a witness, that is after a deletion.
+// The server has no name for its history. What it has is objects, and each carries the version of
+// its last change. So the newest object that the stream has seen is its witness: if the server has
+// that very object, to the last field, then it has the history up to the object's version. From
+// there the watch goes on, not from the position, which bookmarks and changes of other resources
+// have moved on: whatever comes between the two shows that the histories differ, or that an object
+// was deleted, and the stream lists anew. So it does without a witness, that is after a deletion.
 type proof struct {
 	mu      sync.Mutex // guards all following fields
 	witness runtime.Object
@@ -98,8 +101,9 @@ func (p *proof) needed() runtime.Object {
 	return p.witness
 }
 
-// from says from which version a watch may begin that stands at a position, 0 none. The error "expired" makes the
-// reflector list instead. For a list the position is only the least that it has to show.
+// from says from which version a watch may begin that stands at a position, 0 none. The error
+// "expired" makes the reflector list instead. For a list the position is only the least that it has
+// to show.
 func (s *stream) from(ctx context.Context, position uint64, listing bool) (uint64, error) {
 	switch why := s.proof.doubt(); {
 	case position == 0:
@@ -123,7 +127,7 @@ func (s *stream) expire(why string) error {
 	return apierrors.NewResourceExpired(s.resource + ": " + why)
 }
 
-// has says whether the API server has this very object.
+// has reports whether the API server has this very object.
 func (s *stream) has(ctx context.Context, at uint64, o runtime.Object) (bool, error) {
 	m, err := meta.Accessor(o)
 	if err != nil {
@@ -141,8 +145,9 @@ func (s *stream) has(ctx context.Context, at uint64, o runtime.Object) (bool, er
 	return same, err
 }
 
-// head asks for one object, or for the first of all, as of now. It notices an API server whose history was set back and
-// has not caught up with the position yet: until then a watch would stay silent.
+// head asks for one object, or for the first of all, as of now. It notices an API server whose
+// history was set back and has not caught up with the position yet: until then a watch would stay
+// silent.
 func (s *stream) head(ctx context.Context, at uint64, only Key) (runtime.Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -160,7 +165,8 @@ func (s *stream) head(ctx context.Context, at uint64, only Key) (runtime.Object,
 	return list, nil
 }
 
-// note remembers the newest object of a list. It is a copy, because the objects of a list are held together.
+// note remembers the newest object of a list. It is a copy, because the objects of a list are held
+// together.
 func (p *proof) note(list runtime.Object) {
 	var newest runtime.Object
 	_ = meta.EachListItem(list, func(o runtime.Object) error { // an answer that is no list is refused by the reflector

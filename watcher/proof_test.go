@@ -48,8 +48,9 @@ func (r *running) isLike(srv *apitest.Server) string {
 	return cmp.Diff(want, r.labels())
 }
 
-// TestRestoredAndWrittenPast: etcd is restored from a backup, and written to until its version is beyond that at which
-// the speaker was, before the speaker is back. No number gives away that the history is another one.
+// TestRestoredAndWrittenPast: etcd is restored from a backup, and written to until its version is
+// beyond that at which the speaker was, before the speaker is back. No number gives away that the
+// history is another one.
 func TestRestoredAndWrittenPast(t *testing.T) {
 	type step = func(*apitest.Server)
 	nothing := func(*apitest.Server) {}
@@ -194,8 +195,8 @@ func TestRestoredInEveryStream(t *testing.T) {
 	}
 }
 
-// TestRandomHistories: whatever is done to Services, and however often the server is interrupted and set back, the
-// Services known are at rest soon.
+// TestRandomHistories: whatever is done to Services, and however often the server is interrupted
+// and set back, the Services known are at rest soon.
 func TestRandomHistories(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
-// TestRecoveredServerIsBelieved: for six seconds nothing is accepted. What failed then, and is not made again, is no
-// condition any more soon after, in a cluster that is idle and in a busy one.
+// TestRecoveredServerIsBelieved: for six seconds nothing is accepted. What failed then, and is not
+// made again, is no condition any more soon after, in a cluster that is idle and in a busy one.
 func TestRecoveredServerIsBelieved(t *testing.T) {
 	for name, busy := range map[string]bool{"idle": false, "busy": true} {
 		t.Run(name, func(t *testing.T) {

@@ -14,9 +14,10 @@ import (
 	"github.com/starling-lb/starling/watcher/kube"
 )
 
-// A refusal is a write that failed. It never says that this node cannot do its job: it may concern one object or one
-// namespace, as a webhook, a policy or a full quota does. Whether the server is away, or does not accept us any more, is found
-// out by the probe, which is sent as long as there are refusals.
+// A refusal is a write that failed. It never says that this node cannot do its job: it may concern
+// one object or one namespace, as a webhook, a policy or a full quota does. Whether the server is
+// away, or does not accept us any more, is found out by the probe, which is sent as long as there
+// are refusals.
 type refusal struct {
 	code    health.Code // WriteForbidden or WriteRefused
 	why     string      // as the API server says
@@ -35,7 +36,8 @@ func status(k Key) object        { return object{"patch services/status", k.Stri
 func events(space string) object { return object{"create events", space} }
 
 const (
-	// believed is how long a refusal is told after it was last met: writes are repeated within half of that.
+	// believed is how long a refusal is reported after it was last met: writes are repeated within
+	// half of that.
 	believed = time.Minute
 	// maxRefused bounds the objects whose refusals are remembered.
 	maxRefused = 256
@@ -76,7 +78,8 @@ func (h *apiHealth) refuse(o object, err error) {
 	}
 }
 
-// forgive ends the refusals of what could be written, and those that are out of date since something works.
+// forgive ends the refusals of what could be written, and those that are out of date since
+// something works.
 func (h *apiHealth) forgive(written ...object) {
 	h.mu.Lock()
 	before := h.textsLocked()
@@ -90,7 +93,8 @@ func (h *apiHealth) forgive(written ...object) {
 	}
 }
 
-// refusalsLocked are the refusals as problems: one for each kind of write, however many objects it concerns.
+// refusalsLocked are the refusals as problems: one for each kind of write, however many objects it
+// concerns.
 func (h *apiHealth) refusalsLocked() (list []problem) {
 	type kind struct {
 		code health.Code

@@ -74,8 +74,9 @@ func TestOfObject(t *testing.T) {
 	}
 }
 
-// TestRefusals: a write that fails is told and makes no node unready, whatever the cause. What was of the server ends when
-// anything works; what was of an object or a right, when it can be written or was not met again for a while.
+// TestRefusals: a write that fails is reported and makes no node unready, whatever the cause. What
+// was of the server ends when anything works; what was of an object or a right, when it can be
+// written or was not met again for a while.
 func TestRefusals(t *testing.T) {
 	type do = func(ctx context.Context, h *apiHealth)
 	write := func(name string, err error) do {
@@ -170,7 +171,8 @@ write-forbidden forbidden by RBAC: patch services/status of d/a and 2 more (`+wh
 	})
 }
 
-// TestRefusalIsToldOnce: the loop is woken and the log written when words change, and not each time.
+// TestRefusalIsToldOnce: the loop is woken and the log written when words change, and not each
+// time.
 func TestRefusalIsToldOnce(t *testing.T) {
 	var told counter
 	var log bytes.Buffer
@@ -198,7 +200,8 @@ func TestRefusalIsToldOnce(t *testing.T) {
 	}
 }
 
-// TestRefusalAndStream: what a write says and what a stream says are two things, and the latter is what makes a node unready.
+// TestRefusalAndStream: what a write says and what a stream says are two things, and the latter is
+// what makes a node unready.
 func TestRefusalAndStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newAPIHealth("h", zerolog.Nop(), func() {})

@@ -93,7 +93,8 @@ func (r *running) apply() Changes {
 	return c
 }
 
-// await drains until the condition holds. It looks again whenever the Watcher says that something changed.
+// await drains until the condition holds. It looks again whenever the Watcher says that something
+// changed.
 func (r *running) await(what string, holds func() bool) {
 	r.t.Helper()
 	limit := time.After(r.patience)

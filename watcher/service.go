@@ -18,12 +18,13 @@ import (
 // Key names a Service.
 type Key = lease.Key
 
-// Service is what starling needs to know of a Kubernetes Service. Those handed out are the watcher's own and must
-// not be written to: 10,000 of them are not worth a second copy.
+// Service is what starling needs to know of a Kubernetes Service. Those handed out are the
+// watcher's own and must not be written to: 10,000 of them are not worth a second copy.
 type Service = lease.Service
 
-// relevant says whether a Service can hold or want an address. One that is not of type LoadBalancer and carries
-// neither lease nor ingress nor externalIPs holds nothing, wants nothing and is not kept.
+// relevant reports whether a Service can hold or want an address. One that is not of type
+// LoadBalancer and carries neither lease nor ingress nor externalIPs holds nothing, wants nothing
+// and is not kept.
 func relevant(s *Service) bool {
 	leased := slices.ContainsFunc(s.Annotations, func(a [2]string) bool { return a[0] == lease.LeaseAnnotation })
 	return s.Type == string(corev1.ServiceTypeLoadBalancer) || leased || len(s.Ingress) > 0 || len(s.ExternalIPs) > 0
@@ -39,8 +40,8 @@ func readService(o any) (Key, *Service, bool) {
 	return s.Key(), s, true
 }
 
-// fromService copies what is needed out of a Service, so that the decoded object can be collected at once. Texts that
-// most Services share (namespaces, types, label names) are kept once.
+// fromService copies what is needed out of a Service, so that the decoded object can be collected
+// at once. Texts that most Services share (namespaces, types, label names) are kept once.
 func fromService(o *corev1.Service) *Service {
 	s := &Service{
 		Namespace:      intern(o.Namespace),
@@ -82,8 +83,8 @@ func fromService(o *corev1.Service) *Service {
 	return s
 }
 
-// ingressWriter names the field manager of status.loadBalancer.ingress, unless it is ours. Of all that the managed
-// fields tell this is kept: 10,000 Services have few writers.
+// ingressWriter names the field manager of status.loadBalancer.ingress, unless it is ours. Of all
+// that the managed fields tell this is kept: 10,000 Services have few writers.
 func ingressWriter(entries []metav1.ManagedFieldsEntry) string {
 	var last *metav1.ManagedFieldsEntry
 	for i := range entries {
@@ -101,9 +102,9 @@ func ingressWriter(entries []metav1.ManagedFieldsEntry) string {
 	return intern(last.Manager)
 }
 
-// ownAnnotations keeps the annotations that starling reads or writes, and those that look as if they were
-// meant to be such. Everything else, kubectl's copy of the whole
-// object first of all, is not worth its memory.
+// ownAnnotations keeps the annotations that starling reads or writes, and those that look as if
+// they were meant to be such. Everything else, kubectl's copy of the whole object first of all, is
+// not worth its memory.
 func ownAnnotations(all map[string]string) [][2]string {
 	var own [][2]string
 	for k, v := range all {
@@ -130,8 +131,8 @@ func ports(all []corev1.ServicePort) []string {
 	return slices.Compact(out)
 }
 
-// canonical renders labels or a selector as a sorted "k=v,k=v": neither keys nor values contain '=' or ','. A map
-// of one label would take ten times the memory.
+// canonical renders labels or a selector as a sorted "k=v,k=v": neither keys nor values contain '='
+// or ','. A map of one label would take ten times the memory.
 func canonical(labels map[string]string) string {
 	pairs := make([]string, 0, len(labels))
 	for k, v := range labels {
@@ -144,7 +145,8 @@ func canonical(labels map[string]string) string {
 // intern returns one shared copy of a text that occurs in many objects.
 func intern(s string) string { return unique.Make(s).Value() }
 
-// internKeys copies labels. Their values mostly name the very object, and shared copies would cost more than they save.
+// internKeys copies labels. Their values mostly name the very object, and shared copies would cost
+// more than they save.
 func internKeys(m map[string]string) map[string]string {
 	if len(m) == 0 {
 		return nil

@@ -139,7 +139,8 @@ func TestRelevant(t *testing.T) {
 	}
 }
 
-// TestInterning holds what 10,000 Services cost: texts that many objects share are the same text in memory.
+// TestInterning holds what 10,000 Services cost: texts that many objects share are the same text in
+// memory.
 func TestInterning(t *testing.T) {
 	a := fromService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: string([]byte("team"))}})
 	b := fromService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: string([]byte("team"))}})

@@ -14,10 +14,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// The snapshot file lets a speaker that restarts while the API server is away know its addresses. It is a hint: it is
-// read only when the API server does not answer at once, and the first real list replaces all of it.
+// The snapshot file lets a speaker that restarts while the API server is away know its addresses.
+// It is a hint: it is read only when the API server does not answer at once, and the first real
+// list replaces all of it.
 //
-// One JSON value per line: a header, any number of objects, and a trailer by which a file that was cut short is known.
+// One JSON value per line: a header, any number of objects, and a trailer by which a file that was
+// cut short is known.
 const (
 	snapshotName   = "cluster.jsonl"
 	snapshotFormat = 3
@@ -157,8 +159,8 @@ func (f *snapshotFile) refused(err error) {
 	f.log.Warn().Err(err).Str("file", f.path()).Msg("snapshot file ignored")
 }
 
-// write replaces the file and says whether it could. An error is logged once: the file is a convenience, and the disk
-// may be full for days.
+// write replaces the file and reports whether it could. An error is logged once: the file is a
+// convenience, and the disk may be full for days.
 func (f *snapshotFile) write(s saved) bool {
 	err := f.replace(s)
 	if err == nil {

@@ -114,7 +114,8 @@ func FuzzSnapshot(f *testing.F) {
 	})
 }
 
-// TestSnapshotFile: the file is whole or the one before, dated by the last contact, and errors are told once.
+// TestSnapshotFile: the file is whole or the one before, dated by the last contact, and errors are
+// told once.
 func TestSnapshotFile(t *testing.T) {
 	var log bytes.Buffer
 	dir := filepath.Join(t.TempDir(), "state")

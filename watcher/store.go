@@ -14,8 +14,9 @@ type sink[V any] interface {
 	position(version string)         // the stream got here without a change of ours
 }
 
-// A store is what a reflector writes into: it turns the API's objects into our own at once and hands them to its sink.
-// No method returns an error, for the reflector would log it and drop the event.
+// A store is what a reflector writes into: it turns the API's objects into our own at once and
+// hands them to its sink. No method returns an error, for the reflector would log it and drop the
+// event.
 type store[V any] struct {
 	sink    sink[V]
 	convert func(any) (Key, V, bool) // false: not an object of this kind
@@ -28,8 +29,9 @@ var (
 	_ cache.TransformingStore      = (*store[*Service])(nil)
 )
 
-// kept stands in for an API object while the reflector collects a streamed list, which would otherwise hold every full
-// object until the list is complete. It has the metadata that the reflector's own store looks at.
+// kept stands in for an API object while the reflector collects a streamed list, which would
+// otherwise hold every full object until the list is complete. It has the metadata that the
+// reflector's own store looks at.
 type kept[V any] struct {
 	metav1.ObjectMeta
 	key   Key
@@ -99,7 +101,8 @@ func (s *store[V]) Bookmark(version string) error {
 // Resync implements cache.ReflectorStore; there is nothing to do.
 func (s *store[V]) Resync() error { return nil }
 
-// versionOf returns the resourceVersion of an object of the stream. A deletion carries the version of the deletion.
+// versionOf returns the resourceVersion of an object of the stream. A deletion carries the version
+// of the deletion.
 func versionOf(o any) string {
 	if m, ok := o.(metav1.Object); ok {
 		return m.GetResourceVersion()

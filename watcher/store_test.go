@@ -15,7 +15,7 @@ import (
 	"github.com/starling-lb/starling/lease"
 )
 
-// A scribe writes down what a sink is told.
+// A scribe writes down what a sink gets.
 type scribe []string
 
 func (s *scribe) put(version string, v *Service) { *s = append(*s, "put "+version+" "+v.Name) }
@@ -67,7 +67,8 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// TestTransformer: what a streamed list is collected in keeps the converted object and the name, nothing else.
+// TestTransformer: what a streamed list is collected in keeps the converted object and the name,
+// nothing else.
 func TestTransformer(t *testing.T) {
 	s := &store[*Service]{sink: new(scribe), convert: readService, log: zerolog.Nop()}
 	in := versioned("a", "7")

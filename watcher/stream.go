@@ -25,9 +25,10 @@ const (
 	openTimeout = 15 * time.Second // the first byte of a watch, or of the list that precedes it
 )
 
-// A stream keeps one resource flowing from the API server into a store. It is what the reflector lists and watches
-// with, and it keeps short interruptions away from the reflector, which would list everything again: an established
-// watch is resumed where it ended, if the server proves that it still has the same history.
+// A stream keeps one resource flowing from the API server into a store. It is what the reflector
+// lists and watches with, and it keeps short interruptions away from the reflector, which would
+// list everything again: an established watch is resumed where it ended, if the server proves that
+// it still has the same history.
 type stream struct {
 	resource string
 	client   rest.Interface
@@ -60,8 +61,8 @@ func (s *stream) run(ctx context.Context, example runtime.Object, into cache.Ref
 // request is a LIST or WATCH of what the stream selects.
 func (s *stream) request(o metav1.ListOptions) *rest.Request { return s.requestOne(o, s.only) }
 
-// requestOne is one of a single object, or of all that the stream selects. That one object is selected by its name in a
-// field selector is what a right that is limited to this name allows.
+// requestOne is one of a single object, or of all that the stream selects. That one object is
+// selected by its name in a field selector is what a right that is limited to this name allows.
 func (s *stream) requestOne(o metav1.ListOptions, only Key) *rest.Request {
 	o.LabelSelector = s.selector
 	if only.Name != "" {
@@ -90,7 +91,8 @@ func (s *stream) list(ctx context.Context, o metav1.ListOptions) (runtime.Object
 	return list, err
 }
 
-// watch is the reflector's WATCH. It returns an error only when trying again the same way is of no use.
+// watch is the reflector's WATCH. It returns an error only when trying again the same way is of no
+// use.
 func (s *stream) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	o.Watch = true
 	listing := o.SendInitialEvents != nil && *o.SendInitialEvents
@@ -154,7 +156,7 @@ func lifetime(o metav1.ListOptions) time.Duration {
 	return time.Duration(*o.TimeoutSeconds) * time.Second
 }
 
-// answered says whether an error is an answer of the API server.
+// answered reports whether an error is an answer of the API server.
 func answered(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status)
@@ -162,8 +164,8 @@ func answered(err error) bool {
 
 func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
-// passing says whether an error goes away by itself while the position stays valid. During a streamed list only what
-// a plain LIST would meet as well is waited for here.
+// passing reports whether an error goes away by itself while the position stays valid. During a
+// streamed list only what a plain LIST would meet as well is waited for here.
 func passing(err error, listing bool) bool {
 	if !answered(err) || apierrors.IsTooManyRequests(err) {
 		return true

@@ -5,21 +5,22 @@ import (
 	"slices"
 )
 
-// Changes are one atomic advance of the Service table along the ordered stream: applied as a whole, they lead from the
-// Services of one stream position to those of a later one. A Service that was deleted and made anew in between is in
-// Put, with its new UID; Deleted may name Services that the reader never saw. Both are sorted by key.
+// Changes are one atomic advance of the Service table along the ordered stream: applied as a whole,
+// they lead from the Services of one stream position to those of a later one. A Service that was
+// deleted and made anew in between is in Put, with its new UID; Deleted may name Services that the
+// reader never saw. Both are sorted by key.
 type Changes struct {
 	Reset   bool // forget everything: Put is all there is
 	Put     []*Service
 	Deleted []Key
-	// Endpoints are the Services whose endpoints may have changed too; the State taken after the Drain has them at
-	// least as new.
+	// Endpoints are the Services whose endpoints may have changed too; the State taken after the
+	// Drain has them at least as new.
 	Endpoints []Key
 }
 
 // A table holds the relevant Services at one position of the stream.
 type table struct {
-	guard
+	changeCounter
 
 	services map[Key]*Service
 	touched  map[Key]struct{} // changed since the last drain
@@ -30,7 +31,7 @@ type table struct {
 }
 
 func newTable(changed func()) *table {
-	return &table{guard: guard{changed: changed}, services: map[Key]*Service{}, touched: map[Key]struct{}{}}
+	return &table{changeCounter: changeCounter{changed: changed}, services: map[Key]*Service{}, touched: map[Key]struct{}{}}
 }
 
 var _ sink[*Service] = (*table)(nil)
@@ -65,8 +66,8 @@ func (t *table) position(version string) {
 	t.at = version
 }
 
-// replace takes a list. The first one resets the reader; later ones, after a watch was lost, are handed on as the
-// difference that they make.
+// replace takes a list. The first one resets the reader; later ones, after a watch was lost, are
+// handed on as the difference that they make.
 func (t *table) replace(version string, all []*Service) {
 	next := make(map[Key]*Service, len(all))
 	for _, s := range all {
@@ -86,8 +87,8 @@ func (t *table) replace(version string, all []*Service) {
 	})
 }
 
-// touchDifference compares contents, not versions: after an API server was restored from a backup, a version may name
-// something else than before.
+// touchDifference compares contents, not versions: after an API server was restored from a backup,
+// a version may name something else than before.
 func (t *table) touchDifference(next map[Key]*Service) (differs bool) {
 	touch := func(k Key) { t.touched[k], differs = struct{}{}, true }
 	for k := range t.services {
@@ -146,7 +147,7 @@ func (t *table) sorted() (put []*Service, deleted []Key) {
 
 func byKey(a, b *Service) int { return a.Key().Compare(b.Key()) }
 
-// stale says whether what the last drain handed out did not come from the API server.
+// stale reports whether what the last drain handed out did not come from the API server.
 func (t *table) stale() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

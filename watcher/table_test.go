@@ -174,7 +174,8 @@ func TestRestoredBackup(t *testing.T) {
 	}
 }
 
-// TestStaleChangesWithDrain: between a Drain and a look at Stale the list may arrive; what was drained stays stale.
+// TestStaleChangesWithDrain: between a Drain and a look at Stale the list may arrive; what was
+// drained stays stale.
 func TestStaleChangesWithDrain(t *testing.T) {
 	tb := newTable(func() {})
 	tb.load([]*Service{at("a", "u1", "5")})

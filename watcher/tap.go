@@ -12,9 +12,10 @@ import (
 // clientDecoding is the cause by which client-go marks an event that it could not read to its end.
 const clientDecoding = metav1.CauseType("ClientWatchDecoding")
 
-// A tap passes the events of a watch on, notes that the API server was heard, and keeps the stream's proof. A connection
-// that breaks reaches us as an error event, for which the reflector would list everything again; the tap ends the watch
-// instead, so that it is resumed. Not when it has passed nothing: then the position itself may be what cannot be read.
+// A tap passes the events of a watch on, notes that the API server was heard, and keeps the
+// stream's proof. A connection that breaks reaches us as an error event, for which the reflector
+// would list everything again; the tap ends the watch instead, so that it is resumed. Not when it
+// has passed nothing: then the position itself may be what cannot be read.
 type tap struct {
 	source watch.Interface
 	stream *stream
@@ -76,8 +77,9 @@ func (t *tap) run() {
 	}
 }
 
-// known takes care of what comes up to the position of a watch that began before it. A bookmark says nothing new. A
-// change makes the histories differ, as far as we can know, and becomes an error, for which the reflector lists anew.
+// known takes care of what comes up to the position of a watch that began before it. A bookmark
+// says nothing new. A change makes the histories differ, as far as we can know, and becomes an
+// error, for which the reflector lists anew.
 func (t *tap) known(e *watch.Event) (skip bool) {
 	if t.after == 0 || e.Type == watch.Error || versionNumber(e.Object) > t.after {
 		return false

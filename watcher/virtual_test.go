@@ -32,7 +32,8 @@ func virtual(t *testing.T, test func(t *testing.T, srv *apitest.Server, config *
 	})
 }
 
-// TestContactOfAnIdleCluster: nothing happens for ten minutes, and yet the last contact is never old.
+// TestContactOfAnIdleCluster: nothing happens for ten minutes, and yet the last contact is never
+// old.
 func TestContactOfAnIdleCluster(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		w := start(t, config)
@@ -76,7 +77,8 @@ func TestContactOfABusyCluster(t *testing.T) {
 	})
 }
 
-// TestNoContactWithoutServices: an API server that answers everything but the watch of Services keeps us in the dark.
+// TestNoContactWithoutServices: an API server that answers everything but the watch of Services
+// keeps us in the dark.
 func TestNoContactWithoutServices(t *testing.T) {
 	virtual(t, func(t *testing.T, srv *apitest.Server, config *rest.Config) {
 		w := start(t, config)
@@ -118,7 +120,8 @@ func TestFrozenServer(t *testing.T) {
 	})
 }
 
-// TestPauseBetweenAttempts: an API server that is away is asked often enough to be found within 3 s, and not more.
+// TestPauseBetweenAttempts: an API server that is away is asked often enough to be found within 3
+// s, and not more.
 func TestPauseBetweenAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var dials atomic.Int32
@@ -147,7 +150,8 @@ func TestPauseBetweenAttempts(t *testing.T) {
 	})
 }
 
-// TestTimeoutIsNoContact: client-go takes a connection that fails in some ways for a watch without events.
+// TestTimeoutIsNoContact: client-go takes a connection that fails in some ways for a watch without
+// events.
 func TestTimeoutIsNoContact(t *testing.T) {
 	for name, failure := range map[string]error{"timeout": os.ErrDeadlineExceeded, "end": io.EOF, "reset": syscall.ECONNRESET} {
 		t.Run(name, func(t *testing.T) {

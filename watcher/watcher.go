@@ -17,11 +17,12 @@ import (
 	"github.com/starling-lb/starling/watcher/record"
 )
 
-// headless marks the slices of Services that have no cluster IP; those are never of type LoadBalancer.
+// headless marks the slices of Services that have no cluster IP; those are never of type
+// LoadBalancer.
 const headless = "service.kubernetes.io/headless"
 
-// ErrForeign is returned by Run when the API server turns out to be of another cluster than the snapshot file that the
-// Watcher started from. A restart mends it.
+// ErrForeign is returned by Run when the API server turns out to be of another cluster than the
+// snapshot file that the Watcher started from. A restart mends it.
 var ErrForeign = errors.New("the API server is of another cluster than the snapshot file")
 
 // Config says what a Watcher works with.
@@ -31,7 +32,8 @@ type Config struct {
 	StateDir string // directory of the snapshot file; "" for none
 	// KeyNamespace is where the Secret starling-gossip is followed; "" when it is not.
 	KeyNamespace string
-	// SetNamespace is that of the speakers' DaemonSet, which is read to know which Nodes it selects; "" when it is not.
+	// SetNamespace is that of the speakers' DaemonSet, which is read to know which Nodes it
+	// selects; "" when it is not.
 	SetNamespace string
 	// ConfigMap is the ConfigMap of the configuration that is followed; zero when none is.
 	ConfigMap Key
@@ -39,9 +41,9 @@ type Config struct {
 	Registry  prometheus.Registerer // nil: metrics are not registered
 }
 
-// A Watcher follows Services, Nodes, EndpointSlices, Namespaces, the Secret of the gossip's keys and the ConfigMap of the
-// configuration, and writes leases.
-// Its methods may be called from any goroutine.
+// A Watcher follows Services, Nodes, EndpointSlices, Namespaces, the Secret of the gossip's keys
+// and the ConfigMap of the configuration, and writes leases. Its methods may be called from any
+// goroutine.
 type Watcher struct {
 	client    *kube.Client
 	log       zerolog.Logger
@@ -152,7 +154,8 @@ func (w *Watcher) changed() {
 // Changed tells one reader that something may have changed.
 func (w *Watcher) Changed() <-chan struct{} { return w.signal }
 
-// Drain returns the changes of Services since the last Drain as one atomic step, and names those whose endpoints changed.
+// Drain returns the changes of Services since the last Drain as one atomic step, and names those
+// whose endpoints changed.
 func (w *Watcher) Drain() Changes {
 	c, _ := w.services.drain()
 	c.Endpoints = w.endpoints.drain()
@@ -164,17 +167,18 @@ type State struct {
 	Cluster   string            // UID of the Namespace kube-system, "" unknown
 	Nodes     []Node            // sorted by name
 	Endpoints map[Key]Endpoints // of all Services that have an EndpointSlice
-	// Namespaces are the labels of the Namespaces that are known, empty where there are none; NamespaceEdits differs
-	// when they do. Synced does not wait for them: only pools that choose by these labels do.
+	// Namespaces are the labels of the Namespaces that are known, empty where there are none;
+	// NamespaceEdits differs when they do. Synced does not wait for them: only pools that choose by
+	// these labels do.
 	Namespaces     map[string]map[string]string
 	NamespaceEdits uint64
 	Synced         bool // Services, Nodes and EndpointSlices were each listed once from the API server
-	// Stale says that what Drain handed out so far came from the snapshot file, or from nowhere: no lease step may be
-	// taken from it. It changes with Drain only.
+	// Stale says that what Drain handed out so far came from the snapshot file, or from nowhere: no
+	// lease step may be taken from it. It changes with Drain only.
 	Stale bool
-	// LastContact is when the API server last proved that we learn of changes: something arrived on a watch, or was
-	// answered, while Services are being watched. In a quiet cluster that is at most 15 s ago. After a start from the
-	// snapshot file it is the time of that file.
+	// LastContact is when the API server last proved that we learn of changes: something arrived on
+	// a watch, or was answered, while Services are being watched. In a quiet cluster that is at
+	// most 15 s ago. After a start from the snapshot file it is the time of that file.
 	LastContact time.Time
 	Conditions  []health.Condition // what does not work at present, sorted by words
 	// Placement says which Nodes are to have a speaker; nil: that is not known.
@@ -199,6 +203,13 @@ func (w *Watcher) State() State {
 	}
 }
 
+// HasNode reports whether State has a Node of that name, at less expense: gossip asks for each word
+// about a member.
+func (w *Watcher) HasNode(name string) bool {
+	s := State{Nodes: w.nodes.list()}
+	return s.Node(name).Name != ""
+}
+
 func (w *Watcher) synced() bool {
 	return w.services.synced() && w.nodes.synced() && w.endpoints.synced()
 }
@@ -207,7 +218,8 @@ func (w *Watcher) wroteEvent(ctx context.Context, space string, err error) {
 	w.health.wrote(ctx, events(space), err)
 }
 
-// Event queues an Event about a Service or a Node. It never blocks; when too many wait, the event is dropped and counted.
+// Event queues an Event about a Service or a Node. It never blocks; when too many wait, the event
+// is dropped and counted.
 func (w *Watcher) Event(e Event) { w.events.Add(e) }
 
 // Event is something to tell by kubectl describe.

@@ -15,20 +15,23 @@ import (
 	"github.com/starling-lb/starling/watcher/kube"
 )
 
-// writeTimeout ends a write that gets no answer. Whether it was done is then unknown; the stream will tell.
+// writeTimeout ends a write that gets no answer. Whether it was done is then unknown; the stream
+// will tell.
 const writeTimeout = 10 * time.Second
 
-// What the API server may answer to a Write; the caller decides anew from its table, it never reads and retries.
+// What the API server may answer to a Write; the caller decides anew from its table, it never reads
+// and retries.
 var (
 	ErrConflict = errors.New("the Service changed meanwhile")
 	ErrGone     = errors.New("the Service is gone")
 )
 
-// Expected says whether an error of Write is an ordinary part of many writers' life, and not worth a log line.
+// Expected reports whether an error of Write is an ordinary part of many writers' life, and not
+// worth a log line.
 func Expected(err error) bool { return errors.Is(err, ErrConflict) || errors.Is(err, ErrGone) }
 
-// A Write changes annotations and ingress of one Service in one step, and only if it is still the very object, at the
-// very version, that the decision was made from.
+// A Write changes annotations and ingress of one Service in one step, and only if it is still the
+// very object, at the very version, that the decision was made from.
 type Write struct {
 	Key          Key
 	UID, Version string            // of the snapshot that justified the write; required
@@ -37,8 +40,9 @@ type Write struct {
 	SetIngress   bool              // write Ingress; otherwise the status is left alone
 }
 
-// Write sends one PATCH of services/status carrying uid and resourceVersion. It returns ErrConflict when the Service
-// changed or was replaced since, ErrGone when there is none of that name, or what went wrong.
+// Write sends one PATCH of services/status carrying uid and resourceVersion. It returns ErrConflict
+// when the Service changed or was replaced since, ErrGone when there is none of that name, or what
+// went wrong.
 func (w *Watcher) Write(ctx context.Context, p Write) error {
 	start := time.Now()
 	err := patchStatus(ctx, w.client, p)
@@ -108,7 +112,7 @@ func writeError(key Key, err error) error {
 	return fmt.Errorf("write %s: %w", key, err)
 }
 
-// uidRefused recognises an API server that reports a changed uid as an invalid field.
+// uidRefused recognizes an API server that reports a changed uid as an invalid field.
 func uidRefused(err error) bool {
 	var status apierrors.APIStatus
 	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {

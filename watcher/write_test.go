@@ -68,7 +68,8 @@ func decoded(t *testing.T, doc string) (out any) {
 	return out
 }
 
-// TestWrite goes through what can have happened to a Service since the snapshot that a write was decided from.
+// TestWrite goes through what can have happened to a Service since the snapshot that a write was
+// decided from.
 func TestWrite(t *testing.T) {
 	const ip = "198.18.64.3"
 	bind := func(s *corev1.Service) Write {
@@ -188,7 +189,8 @@ func TestWriteArrives(t *testing.T) {
 	}
 }
 
-// TestWriteOnce: an answer that asks to try again later is handed back; the decision may be another by then.
+// TestWriteOnce: an answer that asks to try again later is handed back; the decision may be another
+// by then.
 func TestWriteOnce(t *testing.T) {
 	srv := apitest.Start(t)
 	s := srv.Create(lb("web")).(*corev1.Service)
@@ -207,7 +209,8 @@ func TestWriteOnce(t *testing.T) {
 	}
 }
 
-// TestWriteGivenUp: a write whose caller gives up returns at once and is no problem of the server's.
+// TestWriteGivenUp: a write whose caller gives up returns at once and is no problem of the
+// server's.
 func TestWriteGivenUp(t *testing.T) {
 	srv := apitest.Start(t)
 	s := srv.Create(lb("web")).(*corev1.Service)

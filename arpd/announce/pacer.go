@@ -4,7 +4,8 @@ import "time"
 
 const (
 	// Rate is the pace that speakers use unless they are asked for another: frames a second for all
-	// interfaces together, so that 10,000 IPv4 addresses (two frames each) are out within two seconds.
+	// interfaces together, so that 10,000 IPv4 addresses (two frames each) are out within two
+	// seconds.
 	Rate = 12_000
 	// burst is some 60 frames, and a sleep that timers can keep.
 	burst = 5 * time.Millisecond
@@ -18,8 +19,8 @@ func NewPacer(rate int) *Pacer {
 }
 
 // Pacer keeps a stream of frames at one frame per gap in the long run. It is a plain value of time.
-// The limiter of golang.org/x/time/rate would have the sender sleep for each frame once its burst is
-// spent; this one lets it sleep once for some 60.
+// The limiter of golang.org/x/time/rate would have the sender sleep for each frame once its burst
+// is spent; this one lets it sleep once for some 60.
 type Pacer struct {
 	Gap    time.Duration // between two frames
 	Burst  time.Duration // how far ahead of the pace frames may run before the sender sleeps

@@ -1,6 +1,6 @@
 // Package announce says which address of this node is to be announced next, and when: at once when
-// it is gained, again after growing gaps, and then about once a minute without end. It sends nothing,
-// reads no clock and has no goroutine.
+// it is gained, again after growing gaps, and then about once a minute without end. It sends
+// nothing, reads no clock and has no goroutine.
 package announce
 
 import (
@@ -12,9 +12,9 @@ import (
 
 // Rhythm is when an address is announced.
 type Rhythm struct {
-	// Gaps are the times between the first announcements of a gained address. The first repeat comes
-	// soon, because a lost frame is an outage; the later ones are for switches and neighbors that were
-	// not ready yet.
+	// Gaps are the times between the first announcements of a gained address. The first repeat
+	// comes soon, because a lost frame is an outage; the later ones are for switches and neighbors
+	// that were not ready yet.
 	Gaps []time.Duration
 	// Refresh lies between the announcements that go on without end; negative: there are none.
 	Refresh time.Duration
@@ -56,12 +56,12 @@ type entry struct {
 // Schedule says which address is to be announced next. It is a plain value of time.
 //
 // Entries wait in a heap ordered by time; those that are due move to a second heap ordered by
-// urgency, and among equals by age, the newest gain first: an address that was owned for long is the
-// one that can wait.
+// urgency, and among equals by age, the newest gain first: an address that was owned for long is
+// the one that can wait.
 type Schedule struct {
 	Rhythm
-	// Jitter spreads refreshes, so that addresses gained together are not refreshed together without
-	// end; nil: they are.
+	// Jitter spreads refreshes, so that addresses gained together are not refreshed together
+	// without end; nil: they are.
 	Jitter func(time.Duration) time.Duration
 
 	entries map[netip.Addr]*entry

@@ -92,18 +92,18 @@ func TestScheduleOrder(t *testing.T) {
 			s.Next(at(0))
 			s.set(set(b, a), at(0)) // as old, and due later than the repeat
 		}, []string{"10 198.18.0.1 1", "10 198.18.0.2 2"}},
-		"a defence before all": {func(s *Schedule) {
+		"a defense before all": {func(s *Schedule) {
 			s.set(set(a), at(0))
 			s.Next(at(0))
 			s.set(set(a, b), at(5))
 			s.Defend(a)
 			s.Defend(a)
 		}, []string{"10 198.18.0.1 0", "10 198.18.0.2 1", "10 198.18.0.1 2"}},
-		"a defence of what was never announced": {func(s *Schedule) {
+		"a defense of what was never announced": {func(s *Schedule) {
 			s.set(set(a), at(0))
 			s.Defend(a)
 		}, []string{"10 198.18.0.1 0", "10 198.18.0.1 1"}},
-		"a defence of another's": {func(s *Schedule) { s.Defend(a) }, nil},
+		"a defense of another's": {func(s *Schedule) { s.Defend(a) }, nil},
 		"a loss is silent": {func(s *Schedule) {
 			s.set(set(a, b, c), at(0))
 			s.Next(at(0))
@@ -135,7 +135,7 @@ func TestScheduleOrder(t *testing.T) {
 
 // TestScheduleHolds drives a schedule with random steps and checks it against
 // what a naive list says: every owned address is announced, none that is not,
-// no gain waits behind anything but defences and newer gains.
+// no gain waits behind anything but defenses and newer gains.
 func TestScheduleHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := New(Standard())

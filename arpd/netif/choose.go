@@ -98,7 +98,7 @@ func (p Patterns) Near(reason string) bool {
 // Choose returns all links, whether each is used and why not, sorted by name.
 //
 //	                                   automatic   asked for by name or glob
-//	loopback, no Ethernet, NOARP       no          no: there are no neighbours to ask
+//	loopback, no Ethernet, NOARP       no          no: there are no neighbors to ask
 //	member of a bridge, bond, switch   no          no: the master has the MAC and gets the frames
 //	down, no carrier                   not now     not now
 //	tunnel, dummy and other virtual    no          yes

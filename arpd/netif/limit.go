@@ -20,7 +20,8 @@ func (l Limit) Alike(o Limit) bool {
 	return slices.Equal(l.Interfaces, o.Interfaces) && slices.Equal(l.Named, o.Named)
 }
 
-// Allowed are the interfaces that the limits leave to an address, if they name it: those of all that do.
+// Allowed are the interfaces that the limits leave to an address, if they name it: those of all
+// that do.
 func Allowed(limits []Limit, ip netip.Addr) (left Limit, limited bool) {
 	for _, l := range limits {
 		if _, named := slices.BinarySearchFunc(l.VIPs, ip, netip.Addr.Compare); named {

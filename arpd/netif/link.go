@@ -81,8 +81,8 @@ func (l *Link) Addr4() [4]byte {
 // kernel must speak it there, to join the groups of those who ask.
 func (l *Link) carries(ip netip.Addr) bool { return ip.Is4() || l.speaks(ip) }
 
-// Source is the node's address on the interface from which it speaks to ip: one on the network of ip, or
-// else one of its family that is not link-local; invalid: there is none.
+// Source is the node's address on the interface from which it speaks to ip: one on the network of
+// ip, or else one of its family that is not link-local; invalid: there is none.
 func (l *Link) Source(ip netip.Addr) (from netip.Addr) {
 	for _, p := range l.Addrs {
 		a := p.Addr()

@@ -11,7 +11,8 @@ import (
 type Namespace string
 
 // Inside calls do with the thread in the namespace, and returns its error, or that of entering. The
-// thread is never given back: it ends with its goroutine, so no other code runs in the wrong namespace.
+// thread is never given back: it ends with its goroutine, so no other code runs in the wrong
+// namespace.
 func (n Namespace) Inside(do func() error) error {
 	if n == "" {
 		return do()

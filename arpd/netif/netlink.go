@@ -142,17 +142,17 @@ func connected(a netlink.Addr) (netip.Prefix, bool) {
 	return netip.PrefixFrom(ip.Unmap(), ones), true
 }
 
-// Change is a netlink event, reduced to what a later list cannot tell. The zero value says only that
-// it is time to list.
+// Change is a netlink event, reduced to what a later list cannot tell. The zero value says only
+// that it is time to list.
 type Change struct {
 	Index int  // of the interface, 0: not known
 	Down  bool // the interface was not running
 	Gone  bool // the interface was removed; one with the same index is another
 }
 
-// Watch calls seen for every change of a link, an address or a route to a network, from one goroutine,
-// until ctx ends (nil) or the subscription breaks (an error). The library closes a channel when
-// its socket fails, most often because more events came than its buffer holds.
+// Watch calls seen for every change of a link, an address or a route to a network, from one
+// goroutine, until ctx ends (nil) or the subscription breaks (an error). The library closes a
+// channel when its socket fails, most often because more events came than its buffer holds.
 func (n Namespace) Watch(ctx context.Context, seen func(Change)) error {
 	ns, err := n.handle()
 	if err != nil {

@@ -37,9 +37,9 @@ type Kin [2]int
 // KinOf is the Kin of two interfaces.
 func KinOf(a, b int) Kin { return Kin{min(a, b), max(a, b)} }
 
-// NewRoutes returns the routes over the links that are used, which it sorts. The other arguments are
-// the limits of addresses, the result of [Via], and the interfaces of which one hears the other. None
-// of them may change afterwards.
+// NewRoutes returns the routes over the links that are used, which it sorts. The other arguments
+// are the limits of addresses, the result of [Via], and the interfaces of which one hears the
+// other. None of them may change afterwards.
 func NewRoutes(limits []Limit, via map[Network]int, heard []Kin, links []Link) *Routes {
 	slices.SortFunc(links, func(a, b Link) int { return cmp.Compare(a.Index, b.Index) })
 	out := &Routes{limits: limits, via: via, heard: heard, links: links}
@@ -173,8 +173,8 @@ func (r *Routes) together(a, b candidate) bool {
 }
 
 // Via is the interface by which the kernel reaches each network that several interfaces are on.
-// Those without a carrier count: the kernel may go on sending there. reach asks it for an address of
-// the network that this node does not have, and is to return 0 for none.
+// Those without a carrier count: the kernel may go on sending there. reach asks it for an address
+// of the network that this node does not have, and is to return 0 for none.
 func Via(list []Interface, links map[int]Link, reach func(Network, netip.Addr) int) map[Network]int {
 	on, used, own := make(map[Network]int), make(map[Network]bool), make(map[netip.Addr]bool)
 	for _, l := range links {

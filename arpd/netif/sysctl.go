@@ -26,8 +26,9 @@ func (s Setting) And(all Setting) Setting {
 // Proxies reports whether the kernel may answer for what it would forward.
 func (s Setting) Proxies() bool { return s.Forwarding && (s.ProxyARP || s.ProxyPVLAN) }
 
-// Settings reads the settings of ARP for the named interfaces and for "all", by name. What cannot be
-// read is as good as off: the kernel lacks it, or the interface went. An error is that of the namespace.
+// Settings reads the settings of ARP for the named interfaces and for "all", by name. What cannot
+// be read is as good as off: the kernel lacks it, or the interface went. An error is that of the
+// namespace.
 func (n Namespace) Settings(names []string) (map[string]Setting, error) {
 	out := make(map[string]Setting, len(names)+1)
 	err := n.Inside(func() error {

@@ -34,10 +34,10 @@ func ParseARP(b []byte) (m ARP, f Fault) {
 	return m, Sound
 }
 
-// Answer writes the reply (RFC 826) to the request m, which stands in b, over it: src says that
-// the target address is at mac, which need not be its own. It returns the length, ARPSize. Like the kernel's, the reply
-// goes to the hardware address in the message, which is the one that the sender wants to
-// be known by, not to the frame's source.
+// Answer writes the reply (RFC 826) to the request m, which stands in b, over it: src says that the
+// target address is at mac, which need not be its own. It returns the length, ARPSize. Like the
+// kernel's, the reply goes to the hardware address in the message, which is the one that the sender
+// wants to be known by, not to the frame's source.
 func (m *ARP) Answer(b []byte, src, mac HW) int {
 	b = b[:ARPSize]
 	copy(b[0:], m.SHA[:])

@@ -79,8 +79,8 @@ func toStation() []bpf.Instruction {
 }
 
 // FilterND passes neighbor solicitations for addresses in asked, and advertisements of those in
-// spoken or to this station (RFC 4861). Extension headers are not followed: nobody may fragment such
-// messages (RFC 6980), and no host sends them with options.
+// spoken or to this station (RFC 4861). Extension headers are not followed: nobody may fragment
+// such messages (RFC 6980), and no host sends them with options.
 func FilterND(spoken, asked []Span) []bpf.Instruction {
 	reject := bpf.RetConstant{Val: 0}
 	ns := append(within(74, asked), reject)

@@ -8,8 +8,8 @@ import (
 	"github.com/mdlayher/ndp"
 )
 
-// Announcement builds the frames by which src tells everybody that ip is at mac, which need not be its
-// own.
+// Announcement builds the frames by which src tells everybody that ip is at mac, which need not be
+// its own.
 //
 // For IPv4 these are the request form, which RFC 5227 (section 2.3) knows as the
 // announcement, and the reply form, to which some devices listen instead; a

@@ -105,10 +105,10 @@ func (m *ND) Sender() HW {
 	return m.Src
 }
 
-// Answer writes the advertisement that answers m (RFC 4861, section 7.2.4) into b, which
-// has room for NASize bytes, and returns that length: src says that the target is at mac, which need
-// not be its own. Its source is the target itself, as
-// the kernel does it; nobody needs another address of ours.
+// Answer writes the advertisement that answers m (RFC 4861, section 7.2.4) into b, which has room
+// for NASize bytes, and returns that length: src says that the target is at mac, which need not be
+// its own. Its source is the target itself, as the kernel does it; nobody needs another address of
+// ours.
 func (m *ND) Answer(b []byte, src, mac HW) int {
 	dst, to, flags := m.Sender(), m.From, byte(Solicited|override)
 	if m.From == ([16]byte{}) {

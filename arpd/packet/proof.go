@@ -3,8 +3,9 @@ package packet
 import "encoding/binary"
 
 // A speaker's question carries a nonce, and the reply to it a proof that the speaker there has the
-// key. For ARP both stand in the padding that a short frame has anyway; for neighbor discovery in an
-// option of a type for experiments (RFC 4727, section 3.2), which hosts skip (RFC 4861, section 4.6).
+// key. For ARP both stand in the padding that a short frame has anyway; for neighbor discovery in
+// an option of a type for experiments (RFC 4727, section 3.2), which hosts skip (RFC 4861, section
+// 4.6).
 //
 //	             ARP       NS, NA
 //	question     42..47    96..101   nonce
@@ -47,8 +48,8 @@ func WithNonce(b []byte, n Nonce) []byte {
 	return resize(b)
 }
 
-// NonceOf is the nonce of a question that ParseARP or ParseND takes for sound; zero: it has none. What
-// else may stand in the padding of a host's request is none.
+// NonceOf is the nonce of a question that ParseARP or ParseND takes for sound; zero: it has none.
+// Anything else in the padding of a request is no nonce.
 func NonceOf(b []byte) (n Nonce) {
 	switch {
 	case isARP(b):
@@ -61,8 +62,8 @@ func NonceOf(b []byte) (n Nonce) {
 	return n
 }
 
-// Extend makes room in the answer at the beginning of b for a proof, without its tag, and returns the
-// length that the answer then has. There must be room in b for it.
+// Extend makes room in the answer at the beginning of b for a proof, without its tag, and returns
+// the length that the answer then has. There must be room in b for it.
 func Extend(b []byte, n Nonce, name uint32) (size int) {
 	at := ARPSize
 	size = minFrame

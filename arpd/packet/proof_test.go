@@ -124,8 +124,8 @@ func TestPaddingIsNoNonce(t *testing.T) {
 	}
 }
 
-// FuzzProof: what sound frames may carry is read without fault, and a proof that is put into any answer
-// is found in it.
+// FuzzProof: what sound frames may carry is read without fault, and a proof that is put into any
+// answer is found in it.
 func FuzzProof(f *testing.F) {
 	four, err4 := packet.Question4(nodeHW, peer4, peerHW, vip4)
 	six, err6 := packet.Question6(nodeHW, peerHW, vip6)

@@ -8,9 +8,10 @@ import (
 	"github.com/mdlayher/ndp"
 )
 
-// Question4 is an ARP request (RFC 826) for ip to the station at to, by the one at mac with the address from. That it gives the target hardware
-// address, which those of hosts leave empty, marks it as one of a speaker: it
-// asks who holds on to the address, and who is handing it over is to be silent.
+// Question4 is an ARP request (RFC 826) for ip to the station at to, by the one at mac with the
+// address from. That it gives the target hardware address, which those of hosts leave empty, marks
+// it as one of a speaker: it asks who holds on to the address, and who is handing it over is to be
+// silent.
 func Question4(mac HW, from netip.Addr, to HW, ip netip.Addr) ([]byte, error) {
 	p, err := arp.NewPacket(arp.OperationRequest, mac[:], from, to[:], ip)
 	if err != nil {

@@ -52,15 +52,15 @@ func (s Segment) Frame() []byte {
 	return append(append(Ethernet(s.Dst, s.Src, EtherIPv4), head...), tcp...)
 }
 
-// pseudo is the header that the checksum of a segment without data covers as well (RFC 9293, section
-// 3.1; RFC 8200, section 8.1).
+// pseudo is the header that the checksum of a segment without data covers as well (RFC 9293,
+// section 3.1; RFC 8200, section 8.1).
 func pseudo(from, to netip.Addr) []byte {
 	b := append(from.AsSlice(), to.AsSlice()...)
 	return append(b, 0, TCP, 0, tcpLen)
 }
 
-// ParseTCP reads b, a whole Ethernet frame. It does not look at checksums: a frame that never was on a
-// cable may have none yet (packet(7), TP_STATUS_CSUMNOTREADY).
+// ParseTCP reads b, a whole Ethernet frame. It does not look at checksums: a frame that never was
+// on a cable may have none yet (packet(7), TP_STATUS_CSUMNOTREADY).
 func ParseTCP(b []byte) (s Segment, f Fault) {
 	if len(b) < EthLen+ip4Len+tcpLen {
 		return s, Malformed
@@ -130,8 +130,8 @@ func accepted(flags, port bpf.Instruction, ports uint16) []bpf.Instruction {
 	}
 }
 
-// InternetSum is the internet checksum (RFC 1071) of parts of even length, of which only the last one
-// may be odd. It is 0 for what carries its right checksum.
+// InternetSum is the internet checksum (RFC 1071) of parts of even length, of which only the last
+// one may be odd. It is 0 for what carries its right checksum.
 func InternetSum(parts ...[]byte) uint16 {
 	of := uint32(0)
 	for _, b := range parts {

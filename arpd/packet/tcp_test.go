@@ -126,7 +126,8 @@ func TestFilterAccepted(t *testing.T) {
 	}
 }
 
-// FuzzTCP: whatever comes in is read without fault, and the filter passes nothing that cannot be read.
+// FuzzTCP: whatever comes in is read without fault, and the filter passes nothing that cannot be
+// read.
 func FuzzTCP(f *testing.F) {
 	f.Add(accepts(vip4).Frame())
 	f.Add(accepts(vip6).Frame())

@@ -1,4 +1,5 @@
-// Package alerts evaluates the alerts of a PrometheusRule with the engine of Prometheus, without a Prometheus.
+// Package alerts evaluates the alerts of a PrometheusRule with the engine of Prometheus, without a
+// Prometheus.
 package alerts
 
 import (
@@ -27,7 +28,8 @@ import (
 // PromQL parses expressions as Prometheus does at its defaults.
 func PromQL() parser.Parser { return parser.NewParser(parser.Options{}) }
 
-// Read takes the groups of a PrometheusRule, which are those of a rule file, as Prometheus reads them.
+// Read takes the groups of a PrometheusRule, which are those of a rule file, as Prometheus reads
+// them.
 func Read(object []byte) ([]rulefmt.RuleGroup, error) {
 	var rule struct{ Spec map[string]any }
 	if err := yaml.Unmarshal(object, &rule); err != nil {
@@ -54,7 +56,8 @@ func New(r rulefmt.Rule) (*rules.AlertingRule, error) {
 		labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler)), nil
 }
 
-// Firing evaluates a rule at a moment, after which its alerts of the state firing are returned, sorted by their summaries.
+// Firing evaluates a rule at a moment, after which its alerts of the state firing are returned,
+// sorted by their summaries.
 func Firing(ctx context.Context, r *rules.AlertingRule, at time.Time, query rules.QueryFunc) ([]*rules.Alert, error) {
 	if _, err := r.Eval(ctx, 0, at, query, &url.URL{}, 0); err != nil {
 		return nil, fmt.Errorf("alert %s: %w", r.Name(), err)

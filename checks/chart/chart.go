@@ -13,15 +13,31 @@ import (
 	"helm.sh/helm/v3/pkg/releaseutil"
 )
 
-// Render returns the objects that the chart in the folder installs, in Helm's order of installation, and its notes. The
-// values are checked by the chart's schema.
+// Cluster is what a chart may know of the cluster that it is for: a version, and kinds such as
+// "v1/Service" if it is a real one.
+type Cluster struct {
+	Version string
+	Kinds   []string
+}
+
+// Render returns the objects that the chart in the folder installs, in Helm's order of
+// installation, and its notes, as "helm template" does. The values are checked by the chart's
+// schema.
 func Render(folder, namespace string, values map[string]any) (objects, notes string, err error) {
+	return RenderFor(Cluster{Version: "v1.30.0"}, folder, namespace, values)
+}
+
+// RenderFor is Render for a certain cluster.
+func RenderFor(k Cluster, folder, namespace string, values map[string]any) (objects, notes string, err error) {
 	c, err := loader.Load(folder)
 	if err != nil {
 		return "", "", fmt.Errorf("load chart %q: %w", folder, err)
 	}
 	release := chartutil.ReleaseOptions{Name: c.Name(), Namespace: namespace, Revision: 1, IsInstall: true}
-	all, err := chartutil.ToRenderValues(c, values, release, chartutil.DefaultCapabilities)
+	can := chartutil.DefaultCapabilities.Copy()
+	can.KubeVersion.Version = k.Version
+	can.APIVersions = append(can.APIVersions, k.Kinds...)
+	all, err := chartutil.ToRenderValues(c, values, release, can)
 	if err != nil {
 		return "", "", fmt.Errorf("values for chart %q: %w", folder, err)
 	}

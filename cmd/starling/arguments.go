@@ -9,9 +9,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// line is a command line as this program understands it. The library only reads the values: which command is meant,
-// where flags may stand, and what is wrong with them is found here, so that people may write flags anywhere, as with
-// kubectl, and read about all mistakes at once.
+// line is a command line as this program understands it. The library only reads the values: which
+// command is meant, where flags may stand, and what is wrong with them is found here, so that
+// people may write flags anywhere, as with kubectl, and read about all mistakes at once.
 type line struct {
 	app   *cli.App
 	path  []*cli.Command // the command and its subcommand; empty for the program itself
@@ -78,14 +78,35 @@ func (l line) arguments() []string {
 
 // check says what is wrong with the command and with the flags, one line for each mistake.
 func (l line) check() error {
-	err := errors.Join(l.checkFlags(), checkVariables(l.known()))
-	if commands := l.commands(); err == nil && len(l.rest) > 0 && len(commands) > 0 {
-		err = fmt.Errorf("unknown command %q%s", l.name()+l.rest[0], didYouMean(l.rest[0], namesOf(commands)))
+	var err error
+	if commands := l.commands(); len(l.rest) > 0 && len(commands) > 0 && !l.misplaced() { // what its flags are nobody knows
+		err = fmt.Errorf("unknown command %q%s", l.name()+l.rest[0], question(l.closest(l.rest[0])))
+	} else {
+		err = errors.Join(l.checkFlags(), checkVariables(l.known()))
 	}
 	if err != nil {
 		return usageError{command: l.name(), err: err}
 	}
 	return nil
+}
+
+// closest is the command that a word may have been meant for, with those before it, "" none. Where
+// no command is close, a subcommand may be.
+func (l line) closest(word string) string {
+	if name := closest(word, namesOf(l.commands())); name != "" {
+		return l.name() + name
+	}
+	for _, c := range l.commands() {
+		if name := closest(word, namesOf(c.Subcommands)); name != "" {
+			return l.name() + c.Name + " " + name
+		}
+	}
+	return ""
+}
+
+// misplaced reports whether the first argument is a command, before which a flag stands.
+func (l line) misplaced() bool {
+	return slices.ContainsFunc(l.commands(), func(c *cli.Command) bool { return slices.ContainsFunc(l.rest, c.HasName) })
 }
 
 // checkFlags looks at each flag and its value.
@@ -123,15 +144,20 @@ func (l line) noFlag(name string) error {
 			}
 		}
 	}
+	return fmt.Errorf("there is no flag %s%s", dashed(name), didYouMean(dashed(name), append(longNames(l.known()), "--help")))
+}
+
+// longNames are the names of flags as they are typed, those of one letter left out.
+func longNames(known []cli.Flag) []string {
 	var names []string
-	for _, f := range l.known() {
+	for _, f := range known {
 		for _, n := range f.Names() {
 			if len(n) > 1 {
 				names = append(names, dashed(n))
 			}
 		}
 	}
-	return fmt.Errorf("there is no flag %s%s", dashed(name), didYouMean(dashed(name), append(names, "--help")))
+	return names
 }
 
 // split parts the flags with their values from the arguments.
@@ -146,10 +172,24 @@ func split(known []cli.Flag, args []string) (flags, rest []string) {
 		case len(args) > 1 && takesValue(known, word):
 			flags, args = append(flags, word, args[1]), args[2:]
 		default:
-			flags, args = append(flags, word), args[1:]
+			flags, args = append(flags, detach(known, word)...), args[1:]
 		}
 	}
 	return flags, rest
+}
+
+// detach parts a flag of one letter from a value that follows without a space, as in -ojson. What
+// is close to a longer flag stays one word, as a mistyped one.
+func detach(known []cli.Flag, word string) []string {
+	if len(word) < 3 || word[1] == '-' || word[2] == '=' {
+		return []string{word}
+	}
+	name, _, _ := strings.Cut(word[1:], "=")
+	f := flagOf(known, word[1:2])
+	if f == nil || !needsValue(f) || flagOf(known, name) != nil || closest(dashed(name), longNames(known)) != "" {
+		return []string{word}
+	}
+	return []string{word[:2], word[2:]}
 }
 
 // takesValue reports whether the word after a flag is its value.

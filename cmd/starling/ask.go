@@ -48,6 +48,9 @@ func askFlags(more ...cli.Flag) []cli.Flag {
 type target struct {
 	name string // for messages
 	get  func(ctx context.Context, path string) ([]byte, error)
+
+	user     string // that the API server knows it by, "" where it was not asked
+	policies func(context.Context) (list []kube.Policy, known bool, err error)
 }
 
 // answer is what a speaker said.
@@ -121,7 +124,7 @@ func serverTargets(servers []string) func(context.Context) ([]target, error) {
 	}
 	var list []target
 	for _, s := range servers {
-		list = append(list, target{s, func(ctx context.Context, path string) ([]byte, error) {
+		list = append(list, target{name: s, get: func(ctx context.Context, path string) ([]byte, error) {
 			body, err := status.Get(ctx, s, path)
 			return body, hint(s, err)
 		}})
@@ -129,8 +132,8 @@ func serverTargets(servers []string) func(context.Context) ([]target, error) {
 	return func(context.Context) ([]target, error) { return list, nil }
 }
 
-// nearest is the speaker of this node. Where nobody listens at its address it is those that a kubeconfig leads to, which
-// says so, since whoever calls starling on a laptop means them.
+// nearest is the speaker of this node. Where nobody listens at its address it is those that a
+// kubeconfig leads to, which says so, since whoever calls starling on a laptop means them.
 func nearest(local string, notice io.Writer, pods func() (func(context.Context) ([]target, error), error)) func(context.Context) ([]target, error) {
 	return func(ctx context.Context) ([]target, error) {
 		here := serverTargets([]string{local})
@@ -168,15 +171,15 @@ func chosenPods(c *cli.Context) (func(context.Context) ([]target, error), error)
 	if err != nil {
 		return nil, prefixed("--namespace", err)
 	}
-	client, err := kube.ConnectContext(c.String("kubeconfig"), c.String("context"), "starling/"+version())
+	client, err := kube.ConnectUser(c.String("kubeconfig"), c.String("context"), "starling/"+version())
 	if err != nil {
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}
 	return podTargets(client, namespace, c.String("node")), nil
 }
 
-// podTargets are the pods of the speakers on one node, "" for all, reached through the API server: whoever looks after the
-// cluster reaches that, and often not the nodes.
+// podTargets are the pods of the speakers on one node, "" for all, reached through the API server:
+// whoever looks after the cluster reaches that, and often not the nodes.
 func podTargets(client *kube.Client, namespace, node string) func(context.Context) ([]target, error) {
 	return func(ctx context.Context) ([]target, error) {
 		pods, err := kube.SpeakerPods(ctx, client, namespace)
@@ -186,10 +189,10 @@ func podTargets(client *kube.Client, namespace, node string) func(context.Contex
 		var list []target
 		for _, p := range pods {
 			if node == "" || p.Node == node {
-				list = append(list, target{p.Node, func(ctx context.Context, path string) ([]byte, error) {
+				list = append(list, target{name: p.Node, user: p.User, get: func(ctx context.Context, path string) ([]byte, error) {
 					body, err := kube.AskPod(ctx, client, p, path)
 					return body, forbidden(err, namespace)
-				}})
+				}, policies: func(ctx context.Context) ([]kube.Policy, bool, error) { return kube.Policies(ctx, client) }})
 			}
 		}
 		switch {
@@ -217,13 +220,15 @@ func (a asker) one(ctx context.Context, path string) ([]byte, error) {
 }
 
 const (
-	// impatience is how long one speaker may be silent before the next is asked as well: the first may be on the node that died.
+	// impatience is how long one speaker may be silent before the next is asked as well: the first
+	// may be on the node that died.
 	impatience = time.Second
 	// oneOf is how many speakers are tried.
 	oneOf = 3
 )
 
-// anyone asks the first speaker, and the next each time when one fails or is silent, and returns who answered first.
+// anyone asks the first speaker, and the next each time when one fails or is silent, and returns
+// who answered first.
 func (a asker) anyone(ctx context.Context, path string) (target, []byte, error) {
 	list, err := a.list(ctx)
 	if err != nil {

@@ -25,7 +25,8 @@ import (
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
-// speakerOf answers as the speaker of a node does: n2 has a blocked gossip port and a line of its own to tell.
+// speakerOf answers as the speaker of a node does: n2 has a blocked gossip port and a line of its
+// own to tell.
 func speakerOf(node string) http.Handler {
 	mux := http.NewServeMux()
 	say := func(path string, v any) {
@@ -39,7 +40,7 @@ func speakerOf(node string) http.Handler {
 	say("status", snap)
 	raw := []api.Reported{{Condition: health.New(health.NoNetRaw, health.Node("n9"), "missing NET_RAW").Do("let it"), Nodes: []string{"n9"}}}
 	places := map[string][]api.Place{"n1": {{Pool: "p", Network: "198.18.0.0/16", Interfaces: []string{"eth7"}}}}
-	say("others", api.Others{Node: node, Findings: api.TellAll(raw), Places: places, Conditions: raw})
+	say("others", api.Others{Node: node, Findings: api.LegacyReports(raw), Places: places, Conditions: raw})
 	say("leases", []api.Lease{{Service: "a/b", By: "uid", Holder: "n1", IPs: []api.LeaseItem{{IP: "198.18.64.1", Pool: "p", State: "bound"}}}})
 	mux.HandleFunc("GET /api/v1/who", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -56,13 +57,22 @@ func speakerOf(node string) http.Handler {
 	return mux
 }
 
-// cluster is an API server with a speaker on each of the nodes; it gives the kubeconfig. A node "!n3" has a pod that
-// does not answer.
+// cluster is an API server with a speaker on each of the nodes; it gives the kubeconfig. A node
+// "!n3" has a pod that does not answer.
 func cluster(t *testing.T, nodes ...string) string {
+	t.Helper()
+	return clusterWith(t, nil, nodes...)
+}
+
+// clusterWith is a cluster whose API server answers some paths so.
+func clusterWith(t *testing.T, answers map[string]string, nodes ...string) string {
 	t.Helper()
 	api := apitest.Start(t)
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
+	for path, body := range answers {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) })
+	}
 	for _, n := range nodes {
 		name, silent := strings.CutPrefix(n, "!")
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: defaultNamespace, Name: "s-" + name, Labels: map[string]string{"app.kubernetes.io/name": "starling"}}}
@@ -165,6 +175,9 @@ func TestFormats(t *testing.T) {
 		if diff := cmp.Diff(example(), got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", format, diff)
 		}
+		if _, short, errOut := called(t, "starling", "status", "--kubeconfig", file, "-o"+format); short != out {
+			t.Errorf("-o%s is not as -o %s: %s\n%s", format, format, errOut, short)
+		}
 		_, out, _ = called(t, "starling", "pools", "--kubeconfig", file, "-o", format)
 		var keys map[string]any
 		if err := read([]byte(out), &keys); err != nil || len(keys) != 2 || keys["pools"] == nil || keys["waiting"] == nil {
@@ -188,7 +201,7 @@ func TestOthers(t *testing.T) {
 	_, out, errOut = called(t, "starling", "status", "--kubeconfig", file, "-o", "json")
 	var got struct {
 		Node   string
-		Others []api.Told
+		Others []api.LegacyReported
 
 		ConditionsOfOthers []api.Reported
 	}
@@ -205,12 +218,12 @@ func TestOthers(t *testing.T) {
 func TestTheNextIsAskedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
-		silent := target{"n1", func(ctx context.Context, _ string) ([]byte, error) {
+		silent := target{name: "n1", get: func(ctx context.Context, _ string) ([]byte, error) {
 			asked.Add(1)
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
 		}}
-		well := target{"n2", func(context.Context, string) ([]byte, error) { return []byte("{}"), nil }}
+		well := target{name: "n2", get: func(context.Context, string) ([]byte, error) { return []byte("{}"), nil }}
 		for _, tt := range []struct {
 			name  string
 			list  []target
@@ -275,13 +288,15 @@ func TestAskMistakes(t *testing.T) {
 		want string // begins a line
 	}{
 		{"no address", []string{"who"}, exitUsage, "starling: name an ADDRESS, a NAMESPACE/SERVICE or a NODE, as in starling who 192.168.1.240"},
+		{"a part of an address", []string{"who", "1.2.3", "--server", "http://n1"}, exitUsage, `starling: "1.2.3" is no address, Service or node: give an ADDRESS`},
+		{"more than a byte", []string{"who", "192.168.1.256", "--server", "http://n1"}, exitUsage, `starling: "192.168.1.256" is no address, Service or node: give an ADDRESS`},
 		{"no address at all", []string{"who", "a/b/c", "--server", "http://n1"}, exitUsage, `starling: "a/b/c" is no address, Service or node: give an ADDRESS`},
 		{"no such node", []string{"who", "n0", "--kubeconfig", here}, exitFailed, `starling: n1 knows no node "n0"; did you mean n1?`},
 		{"no such node at all", []string{"who", "web", "--kubeconfig", here}, exitFailed, `starling: n1 knows no node "web"; its members are n1`},
 		{"no such Service", []string{"who", "a/c", "--kubeconfig", here}, exitFailed, "starling: Service a/c holds no address of starling; `starling leases` lists those that do"},
 		{"two addresses", []string{"who", "198.18.64.1", "198.18.64.2"}, exitUsage, `starling: unexpected argument "198.18.64.2"`},
 		{"two ways", []string{"pools", "--server", "http://n1", "--node", "n1"}, exitUsage, "starling: --server goes straight to a speaker, --node through the API server: leave one of them out"},
-		{"colours", []string{"leases", "--color", "sometimes"}, exitUsage, `starling: --color: "sometimes" is none of auto, always and never`},
+		{"colors", []string{"leases", "--color", "sometimes"}, exitUsage, `starling: --color: "sometimes" is none of auto, always and never`},
 		{"interval", []string{"status", "--watch", "--interval", "0s"}, exitUsage, "starling: --interval: 0s is not a time to wait"},
 		{"limit", []string{"events", "--limit", "-1"}, exitUsage, "starling: --limit and --since may not be negative"},
 		{"DHCP", []string{"doctor", "--dhcp", "198.18.64.9-198.18.64.1"}, exitUsage, `starling: --dhcp: "198.18.64.9-198.18.64.1" is reversed: the first address is above the last one`},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -71,43 +72,82 @@ func checkFile(out io.Writer, name string, data []byte) error {
 		for _, p := range pools.List() {
 			names = append(names, p.Name)
 		}
-		fmt.Fprintf(out, "%s: no mistakes; pools: %s\n", from, strings.Join(names, ", "))
+		fmt.Fprintf(out, "%s: no mistakes; pools: %s%s\n", from, cmp.Or(strings.Join(names, ", "), "none"), routersOf(pools))
 	}
 	return errors.Join(errs...)
 }
 
-// configurations are those of a file by what they are called in messages: the file itself, or the entry of each
-// ConfigMap among its documents.
-func configurations(name string, data []byte) (map[string]string, error) {
-	texts := map[string]string{}
-	objects := 0
-	for document := range strings.SplitSeq("\n"+string(data), "\n---") {
-		var o struct {
-			Kind     string
-			Metadata struct{ Name string }
-			Data     map[string]string
-		}
-		if err := yaml.Unmarshal([]byte(document), &o); err != nil || o.Kind == "" {
-			continue // whoever reads the configuration says what is wrong
-		}
-		objects++
-		if o.Kind != "ConfigMap" {
-			continue
-		}
-		entries := slices.Sorted(maps.Keys(o.Data))
-		if slices.Contains(entries, configEntry) {
-			entries = []string{configEntry}
-		}
-		if len(entries) != 1 {
-			return nil, fmt.Errorf("%s: ConfigMap %s has no entry %s", name, o.Metadata.Name, configEntry)
-		}
-		texts[fmt.Sprintf("%s: ConfigMap %s: %s", name, o.Metadata.Name, entries[0])] = o.Data[entries[0]]
+// routersOf names the BGP routers, as a part of a sentence; "" without the key bgp.
+func routersOf(pools *lease.Pools) string {
+	b := pools.BGP()
+	if b == nil {
+		return ""
 	}
-	switch {
-	case objects == 0:
+	var names []string
+	for _, r := range b.Routers {
+		names = append(names, r.Name)
+	}
+	return "; routers: " + strings.Join(names, ", ")
+}
+
+// configurations are those of a file by what they are called in messages: the file itself, or the
+// entries of the ConfigMaps in it.
+func configurations(name string, data []byte) (map[string]string, error) {
+	all := documentsOf(data)
+	if len(all) == 0 {
 		return map[string]string{name: string(data)}, nil
+	}
+	texts, err := entriesOf(name, slices.DeleteFunc(all, func(o document) bool { return o.Kind != "ConfigMap" }))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(texts) == 0 && strings.Contains(string(data), "apiVersion: metallb.io/"):
+		return nil, fmt.Errorf("%s: there is no ConfigMap in it; starling convert turns MetalLB's objects into a configuration", name)
 	case len(texts) == 0:
 		return nil, fmt.Errorf("%s: there is no ConfigMap in it", name)
 	}
 	return texts, nil
+}
+
+// document is an object of a manifest, as far as it matters here.
+type document struct {
+	Kind     string
+	Metadata struct{ Name string }
+	Data     map[string]string
+}
+
+// documentsOf are those of a manifest. What is none is left out: whoever reads the configuration
+// says what is wrong.
+func documentsOf(data []byte) (all []document) {
+	for text := range strings.SplitSeq("\n"+string(data), "\n---") {
+		var o document
+		if err := yaml.Unmarshal([]byte(text), &o); err == nil && o.Kind != "" {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// entriesOf are the entries starling.yaml of ConfigMaps, or where none has it the only entry of
+// each.
+func entriesOf(name string, list []document) (map[string]string, error) {
+	named, only := map[string]string{}, map[string]string{}
+	var without error
+	for _, o := range list {
+		called := fmt.Sprintf("%s: ConfigMap %s", name, o.Metadata.Name)
+		if text, has := o.Data[configEntry]; has {
+			named[called+": "+configEntry] = text
+			continue
+		}
+		if len(o.Data) != 1 {
+			without = fmt.Errorf("%s has no entry %s", called, configEntry)
+		}
+		for entry, text := range o.Data {
+			only[called+": "+entry] = text
+		}
+	}
+	if len(named) > 0 {
+		return named, nil
+	}
+	return only, without
 }

@@ -17,18 +17,37 @@ func TestCheck(t *testing.T) {
 	}{
 		{"sound", "pools:\n- {name: a, ranges: [198.18.64.0/30]}\n- {name: b, ranges: [\"2001:db8::/64\"]}\n", "f.yaml: no mistakes; pools: a, b\n", ""},
 		{
+			"with a router", "bgp: {asn: 1, peers: [{name: tor1, address: 192.0.2.1, asn: 2}]}\npools: [{name: a, ranges: [198.18.64.0/30], announce: [layer2, bgp]}]\n",
+			"f.yaml: no mistakes; pools: a; routers: tor1\n", "",
+		},
+		{
+			"a router's mistakes", "bgp:\n  asn: 0\n  peers:\n  - {name: tor1, address: 192.0.2.1, asn: 2, holdTime: 1s}\npools:\n- name: a\n  ranges: [198.18.64.0/30]\n  announce:\n  - bgp: {peers: [tor2]}\n", "",
+			"starling: f.yaml: line 2: bgp: asn: missing or 0; want the AS of the nodes, 1 to 4294967295; 64512 to 65534 are for private use\n" +
+				"starling: f.yaml: line 4: bgp: peer \"tor1\": holdTime \"1s\": want 3s to 18h12m15s\n" +
+				"starling: f.yaml: line 9: pool \"a\": announce[0]: unknown peer \"tor2\"; known are tor1\n",
+		},
+		{
 			"all at once", "pools:\n- {name: a, ranges: [198.18.64.9-198.18.64.1]}\n- {name: b, rang: 1}\n", "",
 			"starling: f.yaml: line 2: pool \"a\": range \"198.18.64.9-198.18.64.1\": reversed: the first address is above the last one\n" +
-				"starling: f.yaml: line 3: pools[1]: unknown key \"rang\"; known are autoAssign, avoidBuggyIPs, exclude, interfaces, keep, name, namespaceSelectors, namespaces, nodeSelectors, nodeWeights, priority, ranges, revokeAfter, serviceSelectors, shareAcrossNamespaces\n",
+				"starling: f.yaml: line 3: pools[1]: unknown key \"rang\"; did you mean ranges?\n",
 		},
+		{"no pools on purpose", "pools: []\n", "f.yaml: no mistakes; pools: none\n", ""},
 		{"empty", "", "", "starling: f.yaml: no key \"pools\" (an empty list is written as pools: [])\n"},
 		{
 			"in a ConfigMap", "kind: Namespace\n---\n" + object + "  starling.yaml: |\n    pools: []\n    pols: []\n", "",
-			"starling: f.yaml: ConfigMap starling: starling.yaml: line 2: configuration: unknown key \"pols\"; known are pools\n",
+			"starling: f.yaml: ConfigMap starling: starling.yaml: line 2: configuration: unknown key \"pols\"; did you mean pools?\n",
 		},
 		{"the only entry", object + "  mine: 'pools: [{name: a, ranges: [198.18.64.0/30]}]'\n", "f.yaml: ConfigMap starling: mine: no mistakes; pools: a\n", ""},
+		{
+			"beside another ConfigMap", object + "  starling.yaml: 'pools: []'\n---\n" + object + "  ca.crt: x\n---\n" + object + "  a: x\n  b: x\n",
+			"f.yaml: ConfigMap starling: starling.yaml: no mistakes; pools: none\n", "",
+		},
 		{"no entry", object + "  a: x\n  b: x\n", "", "starling: f.yaml: ConfigMap starling has no entry starling.yaml\n"},
 		{"no ConfigMap", "kind: Service\n", "", "starling: f.yaml: there is no ConfigMap in it\n"},
+		{
+			"of MetalLB", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: metallb.io/v1beta1\n  kind: IPAddressPool\n", "",
+			"starling: f.yaml: there is no ConfigMap in it; starling convert turns MetalLB's objects into a configuration\n",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := os.WriteFile("f.yaml", []byte(tt.text), 0o600); err != nil {

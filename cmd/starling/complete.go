@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +16,10 @@ import (
 )
 
 const (
-	// completeName is the hidden command that shells call with the words so far, the last of which may be "". It is called
-	// and answers as programs made with cobra do, because kubectl expects that of plugins: one candidate a line, with its
-	// meaning behind a tab, then a line with a directive.
+	// completeName is the hidden command that shells call with the words so far, the last of which
+	// may be "". It is called and answers as programs made with cobra do, because kubectl expects
+	// that of plugins: one candidate a line, with its meaning behind a tab, then a line with a
+	// directive.
 	completeName = "__complete"
 	// completerName is what kubectl calls to complete `kubectl starling`.
 	completerName = "kubectl_complete-starling"
@@ -25,7 +27,8 @@ const (
 	filesToo = ":0" // directive: names of files may follow as well
 	noFiles  = ":4"
 
-	// completeLimit is how long somebody who pressed TAB may be kept waiting for an answer from the cluster.
+	// completeLimit is how long somebody who pressed TAB may be kept waiting for an answer from the
+	// cluster.
 	completeLimit = 2 * time.Second
 )
 
@@ -52,7 +55,8 @@ func complete(ctx context.Context, app *cli.App, words []string) error {
 	return err
 }
 
-// choices are what may follow the words, whatever the last one begins with, and whether it may be a file.
+// choices are what may follow the words, whatever the last one begins with, and whether it may be a
+// file.
 func choices(ctx context.Context, app *cli.App, words []string) (found []choice, files bool) {
 	before, last := words[:len(words)-1], words[len(words)-1]
 	l := understand(app, before)
@@ -174,11 +178,15 @@ func nodeChoices(s api.Snapshot) (found []choice) {
 
 // whoChoices are addresses, Services and nodes.
 func whoChoices(s api.Snapshot) (found []choice) {
+	addresses := map[string]string{} // of a Service, of which a dual-stack one has two
 	for _, v := range s.VIPs {
 		found = append(found, choice{v.IP, "address of " + strings.Join(v.Services, ", ")})
 		for _, name := range v.Services {
-			found = append(found, choice{name, "Service, " + v.IP})
+			addresses[name] += ", " + v.IP
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(addresses)) {
+		found = append(found, choice{name, "Service" + addresses[name]})
 	}
 	return append(found, nodeChoices(s)...)
 }

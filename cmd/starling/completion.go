@@ -8,8 +8,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// The shells ask the program itself what may follow (see complete), so a completion is as current as the program. What
-// it prints ends with a line ":0" where names of files may follow, and ":4" where not.
+// The shells ask the program itself what may follow (see complete), so a completion is as current
+// as the program. What it prints ends with a line ":0" where names of files may follow, and ":4"
+// where not.
 const (
 	bashCompletion = `# bash completion for starling: source <(starling completion bash)
 _starling() {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/starling-lb/starling/api"
 )
 
 // programVariable makes the test binary play the program.
@@ -78,6 +80,24 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+// TestWhoChoices: a Service is there once, however many addresses it has.
+func TestWhoChoices(t *testing.T) {
+	got := whoChoices(api.Snapshot{
+		VIPs:    []api.VIP{{IP: "198.18.64.1", Services: []string{"a/web", "a/db"}}, {IP: "2001:db8::1", Services: []string{"a/web"}}},
+		Members: []api.Member{{Name: "n1", Health: "ready"}},
+	})
+	want := []choice{
+		{"198.18.64.1", "address of a/web, a/db"},
+		{"2001:db8::1", "address of a/web"},
+		{"a/db", "Service, 198.18.64.1"},
+		{"a/web", "Service, 198.18.64.1, 2001:db8::1"},
+		{"n1", "node, ready"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("choices %q, want %q", got, want)
+	}
+}
+
 func TestCompleterOfKubectl(t *testing.T) {
 	if code, out, _ := called(t, "/usr/bin/"+completerName, "vers"); code != exitOK || out != "version\tprint the version of this program\n"+noFiles+"\n" {
 		t.Errorf("exit code %d\n%s", code, out)
@@ -103,7 +123,8 @@ func TestShells(t *testing.T) {
 	}
 }
 
-// offers are what a shell offers for a line, of which program is the first word: what the script says under that shell.
+// offers are what a shell offers for a line, of which program is the first word: what the script
+// says under that shell.
 func offers(t *testing.T, shell, script string, args ...string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -156,6 +177,20 @@ func TestFishOffers(t *testing.T) {
 	for line, want := range map[string]string{"starling do": "doctor", "starling status --wat": "--watch", "starling status -o ": "yaml"} {
 		if got := offers(t, fish, script+"\ncomplete --do-complete '"+line+"'"); !slices.Contains(got, want) {
 			t.Errorf("%q offers %q, want %s", line, got, want)
+		}
+	}
+}
+
+func TestZshOffers(t *testing.T) {
+	zsh, err := exec.LookPath("zsh")
+	if err != nil {
+		t.Skip("no zsh here")
+	}
+	_, script, _ := called(t, "starling", "completion", "zsh")
+	const shown = "compdef() { }\n_describe() { print -l -- ${${(P)2}%%:*} }\n"
+	for words, want := range map[string]string{"starling do": "doctor", "starling status --wat": "--watch", "starling status -o ''": "yaml"} {
+		if got := offers(t, zsh, shown+script+"\nwords=("+words+"); CURRENT=$#words; _starling"); !slices.Contains(got, want) {
+			t.Errorf("%q offers %q, want %s", words, got, want)
 		}
 	}
 }

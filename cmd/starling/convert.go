@@ -19,7 +19,8 @@ func convertCommand() *cli.Command {
 		Description: "Reads MetalLB's objects, or its old ConfigMap, from files or from standard input (no FILE, or -), and prints " +
 			"a configuration file. Comments at its top, and standard error, say what has no counterpart. convert also " +
 			"checks the Services among the objects: which of them would not keep their address? It talks to no cluster.\n\n" +
-			"  kubectl get -A -o yaml ipaddresspools,l2advertisements,bgpadvertisements,services |\n" +
+			"  m=metallb.io\n" +
+			"  kubectl get -A -o yaml ipaddresspools.$m,l2advertisements.$m,bgpadvertisements.$m,bgppeers.$m,communities.$m,bfdprofiles.$m,services |\n" +
 			"    starling convert > starling.yaml\n\n" +
 			"Exit codes: 0 converted, 1 nothing to convert or a mistake in the input, 2 a wrong command line.",
 		Flags: []cli.Flag{
@@ -42,7 +43,7 @@ func convert(c *cli.Context) error {
 	case err != nil:
 		return err
 	case c.Bool("strict") && len(result.Remarks) > 0:
-		return fmt.Errorf("--strict: nothing printed, there are %d remarks", len(result.Remarks))
+		return fmt.Errorf("--strict: nothing printed, for the sake of the remarks above (%d)", len(result.Remarks))
 	}
 	text, err := result.YAML()
 	if err != nil {
@@ -90,7 +91,7 @@ func readSource(stdin io.Reader, name string) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(from, metallb.MaxSize+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, err // names the file
 	}
 	return data, nil
 }

@@ -14,7 +14,8 @@ const (
 	metallbPool = "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: lab, namespace: metallb-system}\n" +
 		"spec: {addresses: [198.18.64.0/28]}\n"
 	metallbAdvert = "apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: lab, namespace: metallb-system}\n"
-	metallbPeer   = "apiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: router, namespace: metallb-system}\n"
+	metallbPeer   = "apiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: router, namespace: metallb-system}\n" +
+		"spec: {myASN: 64513, peerASN: 64512, peerAddress: 192.0.2.1, vrf: red}\n"
 )
 
 func TestConvert(t *testing.T) {
@@ -33,14 +34,14 @@ func TestConvert(t *testing.T) {
 		args  []string
 		code  int
 		out   string // part of what is printed, "" for nothing at all
-		told  string // part of what is told, "" for nothing at all
+		told  string // part of what is reported, "" for nothing at all
 	}{
 		{"standard input", metallbPool + "---\n" + metallbAdvert, nil, exitOK, "198.18.64.0/28", ""},
 		{"files", "", []string{pool, advert}, exitOK, "198.18.64.0/28", ""},
 		{"a file and standard input", metallbAdvert, []string{pool, "-"}, exitOK, "198.18.64.0/28", ""},
-		{"a remark", metallbPeer, []string{"-", pool, advert}, exitOK, "# - BGPPeer router: BGP has no counterpart", "starling: BGPPeer router: BGP has no counterpart"},
+		{"a remark", metallbPeer, []string{"-", pool, advert}, exitOK, "BGPPeer router, spec.vrf: has no counterpart", "BGPPeer router, spec.vrf: has no counterpart: this router was left out"},
 		{"strict without remarks", "", []string{"--strict", pool, advert}, exitOK, "198.18.64.0/28", ""},
-		{"strict with one", "", []string{"--strict", pool, advert, peer}, exitFailed, "", "starling: --strict: nothing printed, there are 1 remarks"},
+		{"strict with one", "", []string{"--strict", pool, advert, peer}, exitFailed, "", "starling: --strict: nothing printed, for the sake of the remarks above (1)"},
 		{"nothing", "", nil, exitFailed, "", "starling: nothing to convert: "},
 		{"a mistake", "", []string{pool, file("bad", "a: [\n")}, exitFailed, "", "bad: document 1, which begins at line 1: yaml: "},
 		{"no such file", "", []string{pool, filepath.Join(dir, "none")}, exitUsage, "", "none: no such file or directory\nstarling: see \"starling convert --help\""},

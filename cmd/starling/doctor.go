@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/status/text"
@@ -55,15 +52,16 @@ func examine(c *cli.Context) error {
 	}
 	ask := v.asker.examineAll
 	if c.Bool("local") {
-		ask = func(ctx context.Context) ([]doctor.Answer, error) {
-			return examineHere(ctx, c.StringSlice("interface"))
+		ask = func(ctx context.Context) ([]doctor.Answer, []doctor.Check, error) {
+			answers, err := examineHere(ctx, c.StringSlice("interface"))
+			return answers, nil, err
 		}
 	}
-	answers, err := ask(c.Context)
+	answers, cluster, err := ask(c.Context)
 	if err != nil {
 		return err
 	}
-	found := doctor.Together(answers, dhcp)
+	found := doctor.Together(answers, dhcp, cluster...)
 	if c.Bool("local") { // nobody asked a speaker
 		found = slices.DeleteFunc(found, func(f doctor.Found) bool { return f.Name == "speaker" || f.Name == "clock" || f.Name == "views" })
 	}
@@ -80,12 +78,17 @@ func examine(c *cli.Context) error {
 	return nil
 }
 
-// examineAll has all speakers examine their nodes.
-func (a asker) examineAll(ctx context.Context) ([]doctor.Answer, error) {
-	answers, err := a.all(ctx, "api/v1/doctor")
+// examineAll has all speakers examine their nodes, and looks at what the API server alone knows.
+func (a asker) examineAll(ctx context.Context) ([]doctor.Answer, []doctor.Check, error) {
+	speakers, err := a.list(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	answers, err := a.each(ctx, speakers, "api/v1/doctor")
+	if err != nil {
+		return nil, nil, err
+	}
+	cluster := a.examinePolicies(ctx, speakers)
 	var list []doctor.Answer
 	for _, r := range answers {
 		d := doctor.Answer{Name: r.name, Err: r.err, Begun: r.begun, Ended: r.begun.Add(r.took)}
@@ -94,20 +97,31 @@ func (a asker) examineAll(ctx context.Context) ([]doctor.Answer, error) {
 		}
 		list = append(list, d)
 	}
-	return list, nil
+	return list, cluster, nil
 }
 
-// examineHere examines the node that the command runs on, on which there need be no speaker.
-func examineHere(ctx context.Context, patterns []string) ([]doctor.Answer, error) {
-	name, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("name of this node: %w", err)
+// examinePolicies reports whether the admission policies apply to the speakers, where they were
+// found by the API server and it shows the policies.
+func (a asker) examinePolicies(ctx context.Context, speakers []target) []doctor.Check {
+	if speakers[0].policies == nil {
+		return nil
 	}
-	s, err := survey(name, patterns)
+	ctx, cancel := a.within(ctx)
+	defer cancel()
+	policies, known, err := speakers[0].policies(ctx)
 	if err != nil {
-		return nil, err
+		return []doctor.Check{{Name: "policies", Result: doctor.Unknown, Words: err.Error(), Todo: "look at the API server, and ask again"}}
 	}
-	begun := time.Now()
-	r := examiner(name, func() api.Snapshot { return s }).Alone(ctx)
-	return []doctor.Answer{{Name: name, Report: r, Begun: begun, Ended: time.Now()}}, nil
+	if !known {
+		return nil
+	}
+	var list []doctor.Policy
+	for _, p := range policies {
+		list = append(list, doctor.Policy(p))
+	}
+	var users []string
+	for _, s := range speakers {
+		users = append(users, s.user)
+	}
+	return doctor.Policies(list, users)
 }

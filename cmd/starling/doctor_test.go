@@ -19,7 +19,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// wellNode is the speaker of a node that nothing is wrong with but these conditions; it examines itself as the real one does.
+// wellNode is the speaker of a node that nothing is wrong with but these conditions; it examines
+// itself as the real one does.
 func wellNode(t *testing.T, conditions ...health.Condition) string {
 	t.Helper()
 	examiner := &doctor.Examiner{
@@ -75,7 +76,8 @@ func misspelled(t *testing.T) health.Condition {
 	return health.New(health.UnknownAnnotation, health.Service("tenant/web"), words[0])
 }
 
-// TestDoctorExitCode: what the operator must see to ends the command with 3, and what a tenant did with 0, whatever else is shown.
+// TestDoctorExitCode: what the operator must see to ends the command with 3, and what a tenant did
+// with 0, whatever else is shown.
 func TestDoctorExitCode(t *testing.T) {
 	waits := func(code health.Code) health.Condition {
 		return health.New(code, health.Service("tenant/web"), "tenant/web waits for an address")
@@ -112,5 +114,22 @@ func TestDoctorExitCode(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPoliciesOfOthers: doctor names the admission policies that do not apply to the speakers, as
+// those of a kustomization with a namespace of its own.
+func TestPoliciesOfOthers(t *testing.T) {
+	const path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+	for user, want := range map[string]string{
+		"starling-system:default": "  ok      policies       -      1 admission policies limit what speakers may write\n",
+		"other:starling":          "  warn    policies       -      admission policies do not apply to the speakers, whose user is system:serviceaccount:starling-system:default: starling-events\n",
+	} {
+		expression := `request.userInfo.username == \"system:serviceaccount:` + user + `\"`
+		file := clusterWith(t, map[string]string{path: `{"items":[{"metadata":{"name":"starling-events"},"spec":{"matchConditions":[{"expression":"` + expression + `"}]}}]}`}, "n1")
+		code, out, errOut := called(t, "starling", "doctor", "--kubeconfig", file)
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%s: exit code %d, %s, no %q in\n%s", user, code, errOut, want, out)
+		}
 	}
 }

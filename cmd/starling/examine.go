@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -21,7 +23,8 @@ import (
 	"github.com/starling-lb/starling/watcher"
 )
 
-// proxyModeURL is where kube-proxy tells its mode to those on its node, unless its --metrics-bind-address says otherwise.
+// proxyModeURL is where kube-proxy tells its mode to those on its node, unless its
+// --metrics-bind-address says otherwise.
 const proxyModeURL = "http://127.0.0.1:10249/proxyMode"
 
 // examiner examines this node. Without a mesh other nodes are not tried.
@@ -64,8 +67,9 @@ func proxyMode(ctx context.Context, url string) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// others are the other nodes with the addresses of their gossip, sorted by name: where a living member says it is,
-// else the first address that Kubernetes knows of a family that this node has, else the first.
+// others are the other nodes with the addresses of their gossip, sorted by name: where a living
+// member says it is, else the first address that Kubernetes knows of a family that this node has,
+// else the first.
 func others(self string, local []netip.AddrPort, nodes []watcher.Node, members []mesh.Member) []doctor.Peer {
 	at := map[string]netip.AddrPort{}
 	for _, n := range nodes {
@@ -89,6 +93,21 @@ func others(self string, local []netip.AddrPort, nodes []watcher.Node, members [
 	}
 	slices.SortFunc(list, func(a, b doctor.Peer) int { return strings.Compare(a.Name, b.Name) })
 	return list
+}
+
+// examineHere examines the node that the command runs on, on which there need be no speaker.
+func examineHere(ctx context.Context, patterns []string) ([]doctor.Answer, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("name of this node: %w", err)
+	}
+	s, err := survey(name, patterns)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	r := examiner(name, func() api.Snapshot { return s }).Alone(ctx)
+	return []doctor.Answer{{Name: name, Report: r, Begun: begun, Ended: time.Now()}}, nil
 }
 
 // survey is what a node can be told to be without a speaker: its interfaces.

@@ -16,9 +16,10 @@ import (
 // maxLinks is how many symbolic links may lead to a file, as for the kernel.
 const maxLinks = 40
 
-// watchFile tells one reader by inotify that a file may have changed, until ctx ends. It looks at every name that leads
-// to the file: kubelet changes the ConfigMap of a volume by swapping a symbolic link, and editors put a new file in
-// place of the old one. An error is logged and leaves the channel silent.
+// watchFile tells one reader by inotify that a file may have changed, until ctx ends. It looks at
+// every name that leads to the file: kubelet changes the ConfigMap of a volume by swapping a
+// symbolic link, and editors put a new file in place of the old one. An error is logged and leaves
+// the channel silent.
 func watchFile(ctx context.Context, file string, log zerolog.Logger) <-chan struct{} {
 	changed := make(chan struct{}, 1)
 	w, err := fsnotify.NewWatcher()
@@ -55,8 +56,8 @@ func followFile(ctx context.Context, w *fsnotify.Watcher, file string, changed f
 	}
 }
 
-// namesTo lists the names in the file system that lead to a file: of each symbolic link on the way, and of the file
-// itself, or of the first one that does not exist.
+// namesTo lists the names in the file system that lead to a file: of each symbolic link on the way,
+// and of the file itself, or of the first one that does not exist.
 func namesTo(file string) []string {
 	var names []string
 	at, rest := "/", parts(file)
@@ -90,8 +91,8 @@ func parts(path string) []string {
 	return slices.DeleteFunc(strings.Split(filepath.Clean(path), "/"), func(s string) bool { return s == "" || s == "." })
 }
 
-// watchFolders watches the folders of the names, and no others. What cannot be watched is looked at with the next change
-// of a folder above.
+// watchFolders watches the folders of the names, and no others. What cannot be watched is looked at
+// with the next change of a folder above.
 func watchFolders(w *fsnotify.Watcher, names []string) {
 	var want []string
 	for _, name := range names {
@@ -107,7 +108,7 @@ func watchFolders(w *fsnotify.Watcher, names []string) {
 	}
 }
 
-// wakes waits for something that happens to one of the names, and says whether ctx lasts.
+// wakes waits for something that happens to one of the names, and reports whether ctx lasts.
 func wakes(ctx context.Context, w *fsnotify.Watcher, names []string) bool {
 	for {
 		select {

@@ -42,7 +42,7 @@ type config struct {
 	statusCert, statusKey       string // files; "" without TLS
 	statusAuth                  bool
 	pprofAddr                   string // "" for none
-	class                       string
+	classes                     lease.Classes
 	detection                   mesh.Detection
 	grace                       time.Duration // of a speaker that is away
 	hold                        time.Duration // of a node that comes back
@@ -81,13 +81,13 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "status-tls-key-file", EnvVars: env("STATUS_TLS_KEY_FILE"), Usage: "`FILE` with the key of that certificate", DefaultText: "none"},
 		&cli.BoolFlag{Name: "status-auth", EnvVars: env("STATUS_AUTH"), Usage: "require a Kubernetes bearer token authorized to GET the path, except for probes and on the loopback; implies TLS, with a self-signed certificate if none is given"},
 		&cli.StringFlag{Name: "pprof-addr", EnvVars: env("PPROF_ADDR"), Usage: "serve profiles for go tool pprof on this loopback `ADDR`", DefaultText: "none"},
-		&cli.StringFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve only Services with this loadBalancerClass", DefaultText: "only Services without a class"},
+		&cli.StringSliceFlag{Name: "lb-class", EnvVars: env("LB_CLASS"), Usage: "serve Services of the loadBalancerClass `CLASS`; an empty one stands for Services without a class; repeatable, in the variable separated by ;", DefaultText: "only Services without a class"},
 		&cli.StringFlag{Name: "failure-detection", EnvVars: env("FAILURE_DETECTION"), Value: "default", Usage: "how soon to declare a silent node dead: fast, default or calm"},
 		&cli.DurationFlag{Name: "restart-grace", EnvVars: env("RESTART_GRACE"), Value: time.Minute, Usage: "keep the addresses of a node for this `DURATION` while its speaker is restarted and its host lives; 0: a speaker that stops hands them over at once"},
 		&cli.StringFlag{Name: "hold-down", EnvVars: env("HOLD_DOWN"), Value: "3s", Usage: "let other nodes go first for this `DURATION` when this node comes back; 0: not at all; never: until it is the only one, or starling return ends that"},
 		&cli.BoolFlag{Name: "keep-connections", EnvVars: env("KEEP_CONNECTIONS"), Usage: "when an address moves away from a live node, pass packets of TCP connections that began on that node to it; needs the capability NET_ADMIN"},
 		&cli.StringFlag{Name: "kube-proxy-health", EnvVars: env("KUBE_PROXY_HEALTH"), Value: "auto", Usage: "kube-proxy health endpoint to wait for before announcing: auto (port 10256 of the node, if any node has it), none or `URL`; nodes without an answer announce last"},
-		&cli.StringFlag{Name: "state-dir", EnvVars: env("STATE_DIR"), Usage: "keep the last known state in `FOLDER`, gossip keys included, to start without the API server", DefaultText: "none"},
+		&cli.StringFlag{Name: "state-dir", EnvVars: env("STATE_DIR"), Usage: "keep the last known state in `FOLDER`, gossip keys and BGP passwords included, to start without the API server", DefaultText: "none"},
 		&cli.BoolFlag{Name: "ignore-exclude-label", EnvVars: env("IGNORE_EXCLUDE_LABEL"), Usage: "announce also from nodes labeled node.kubernetes.io/exclude-from-external-load-balancers"},
 		&cli.BoolFlag{Name: "metrics-per-address", EnvVars: env("METRICS_PER_ADDRESS"), Usage: "add metrics of each address that this node announces, for up to 1,000 addresses"},
 		&cli.StringFlag{Name: "log-level", EnvVars: env("LOG_LEVEL"), Value: "info", Usage: "debug, info, warn or error"},
@@ -111,7 +111,6 @@ func parseConfig(c *cli.Context) (config, error) {
 		statusKey:     c.String("status-tls-key-file"),
 		statusAuth:    c.Bool("status-auth"),
 		pprofAddr:     c.String("pprof-addr"),
-		class:         c.String("lb-class"),
 		stateDir:      c.String("state-dir"),
 		ignoreExclude: c.Bool("ignore-exclude-label"),
 		perAddress:    c.Bool("metrics-per-address"),
@@ -133,6 +132,8 @@ func parseConfig(c *cli.Context) (config, error) {
 	cfg.namespace, err = ownNamespace(cfg.namespace)
 	check("namespace", err)
 	check("interface", checkPatterns(cfg.interfaces))
+	cfg.classes, err = lease.NewClasses(c.StringSlice("lb-class"))
+	check("lb-class", err)
 	for _, p := range c.StringSlice("pool") {
 		pool, err := lease.ParsePoolFlag(p)
 		check("pool", err)
@@ -193,7 +194,7 @@ func parseHold(text string) (time.Duration, error) {
 // graceMost is the longest grace that can be asked for.
 const graceMost = time.Hour
 
-// parseGrace checks how long a speaker may be away. Others are told of it in whole seconds.
+// parseGrace checks how long a speaker may be away. Others learn it in whole seconds.
 func parseGrace(d time.Duration) (time.Duration, error) {
 	switch {
 	case d < 0:

@@ -53,7 +53,7 @@ func TestBadInput(t *testing.T) {
 		{"node name", []string{"--node-name", "Node 1"}, []string{`--node-name: "Node 1"`}},
 		{"namespace", []string{"--namespace", "-x"}, []string{`--namespace: "-x"`}},
 		{"empty config", []string{"--config", file("c0", "")}, []string{`no key "pools"`}},
-		{"detection", []string{"--failure-detection", "psychic"}, []string{"--failure-detection: "}},
+		{"detection", []string{"--failure-detection", "psychic"}, []string{`--failure-detection: "psychic" is not one of`}},
 		{"kube-proxy", []string{"--kube-proxy-health", "127.0.0.1:10256"}, []string{`--kube-proxy-health: "127.0.0.1:10256" is not auto, none or a URL`}},
 		{"kube-proxy with a path", []string{"--kube-proxy-health", "http://127.0.0.1:10256/healthz"}, []string{"--kube-proxy-health: "}},
 		{"probe", []string{"--probe", "slow"}, []string{`--probe: "slow"`}},
@@ -214,7 +214,8 @@ func TestHoldDown(t *testing.T) {
 	}
 }
 
-// TestPace: hosts are watched as fast as silent members are given up, unless that is not wanted.
+// TestPace: hosts are watched as fast as silent members are declared dead, unless that is not
+// wanted.
 func TestPace(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -264,13 +265,20 @@ func TestVariables(t *testing.T) {
 func TestWhereKubeProxyIsAsked(t *testing.T) {
 	node := []netip.AddrPort{netip.MustParseAddrPort("198.18.0.7:7927"), netip.MustParseAddrPort("[2001:db8::7]:7927")}
 	for value, want := range map[string][]string{
-		"auto":                   {"http://127.0.0.1:10256", "http://198.18.0.7:10256", "http://[2001:db8::7]:10256"},
+		"auto":                   {"http://127.0.0.1:10256", "http://198.18.0.7:10256", "http://[::1]:10256", "http://[2001:db8::7]:10256"},
 		"none":                   nil,
 		"https://198.18.0.1:99/": {"https://198.18.0.1:99"},
 	} {
 		cfg := parsed(t, "--kube-proxy-health", value)
 		if diff := cmp.Diff(want, proxyServers(cfg.proxy, node)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", value, diff)
+		}
+	}
+	for value, want := range map[string]uint16{
+		"auto": 10256, "none": 0, "https://198.18.0.1:99/": 99, "http://127.0.0.1": 80, "https://[::1]": 443,
+	} {
+		if got := portOfProxy(parsed(t, "--kube-proxy-health", value).proxy); got != want {
+			t.Errorf("%s: other nodes are asked at port %d, want %d", value, got, want)
 		}
 	}
 	if diff := cmp.Diff(parsed(t, "--kube-proxy-health", "auto").proxy, parsed(t).proxy); diff != "" {

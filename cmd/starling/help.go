@@ -132,7 +132,7 @@ func typeName(f cli.Flag) string {
 // origin is where the value of a flag comes from when it is not given.
 func origin(f cli.Flag, d cli.DocGenerationFlag) string {
 	var parts []string
-	if text := d.GetDefaultText(); text != "" && needsValue(f) {
+	if text := d.GetDefaultText(); text != "" && (needsValue(f) || text == "true") {
 		parts = append(parts, "default: "+text)
 	}
 	if vars := d.GetEnvVars(); len(vars) > 0 {

@@ -26,7 +26,8 @@ func TestHelpWraps(t *testing.T) {
 	}
 }
 
-// TestHelp: each way to ask gives the same, with the flags, their values and what they are if not given.
+// TestHelp: each way to ask gives the same, with the flags, their values and what they are if not
+// given.
 func TestHelp(t *testing.T) {
 	t.Setenv("COLUMNS", "100")
 	_, want, _ := called(t, "starling", "events", "--help")
@@ -54,6 +55,22 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestHelpOfSwitches: a switch that is on by default says so, since only false changes anything.
+func TestHelpOfSwitches(t *testing.T) {
+	t.Setenv("COLUMNS", "100")
+	_, out, _ := called(t, "starling", "run", "--help")
+	out = strings.Join(strings.Fields(out), " ")
+	for _, f := range runFlags() {
+		b, is := f.(*cli.BoolFlag)
+		if !is {
+			continue
+		}
+		if got := strings.Contains(out, "(default: true; $"+b.EnvVars[0]+")"); got != b.Value {
+			t.Errorf("--%s: its help names true as the default: %v, want %v", b.Name, got, b.Value)
+		}
+	}
+}
+
 func TestVersionFlag(t *testing.T) {
 	_, want, _ := called(t, "starling", "version")
 	if code, out, errOut := called(t, "starling", "--version"); code != exitOK || out != want || !strings.HasPrefix(out, "starling ") {
@@ -61,7 +78,8 @@ func TestVersionFlag(t *testing.T) {
 	}
 }
 
-// TestValuesAreReal: what is offered for a flag, a command accepts, and no flag that has such values is forgotten.
+// TestValuesAreReal: what is offered for a flag, a command accepts, and no flag that has such
+// values is forgotten.
 func TestValuesAreReal(t *testing.T) {
 	offered := map[string]bool{}
 	for _, c := range newApp(nil, nil).Commands {

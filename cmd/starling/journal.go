@@ -12,8 +12,9 @@ import (
 // journalSize is how many lines are remembered, some hundred bytes each.
 const journalSize = 500
 
-// journal remembers the last lines of the log that are worth somebody's attention: at level info they tell the story of
-// the speaker, one line for each change of state. They are shown under /api/v1/events.
+// journal remembers the last lines of the log that are worth somebody's attention: at level info
+// they tell the story of the speaker, one line for each change of state. They are shown under
+// /api/v1/events.
 type journal struct {
 	mu    sync.Mutex // guards all following fields
 	lines [][]byte   // a ring once it is full

@@ -21,7 +21,8 @@ import (
 func keyCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "kubeconfig", EnvVars: env("KUBECONFIG"), Usage: "kubeconfig `FILE` for the API server", DefaultText: "as kubectl finds it, else in-cluster"},
-		&cli.StringFlag{Name: "namespace", EnvVars: env("NAMESPACE"), Usage: "`NAMESPACE` of the speakers and of the Secret starling-gossip", DefaultText: "that of this Pod, else " + defaultNamespace},
+		&cli.StringFlag{Name: "context", Usage: "use this `CONTEXT` of the kubeconfig", DefaultText: "the current context"},
+		&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, EnvVars: env("NAMESPACE"), Usage: "`NAMESPACE` of the speakers and of the Secret starling-gossip", DefaultText: "that of this Pod, else " + defaultNamespace},
 		&cli.StringSliceFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a speaker to ask; repeatable, in the variable separated by ;", DefaultText: "all, through the API server"},
 	}
 	return &cli.Command{
@@ -63,7 +64,7 @@ func withKeys(c *cli.Context, command string, limit time.Duration, do func(conte
 	}
 	servers := c.StringSlice("server")
 	errs = append(errs, checkServers(servers))
-	client, err := kube.ConnectUser(c.String("kubeconfig"), "starling/"+version())
+	client, err := kube.ConnectUser(c.String("kubeconfig"), c.String("context"), "starling/"+version())
 	if err != nil {
 		errs = append(errs, fmt.Errorf("--kubeconfig: %w", err))
 	}
@@ -89,8 +90,8 @@ func withKeys(c *cli.Context, command string, limit time.Duration, do func(conte
 
 func rotateKey(ctx context.Context, r *rotation) error { return r.run(ctx) }
 
-// hear asks askMost of the speakers, since whoever knows somebody knows who else is there. It is an error only when nobody
-// answers.
+// hear asks askMost of the speakers, since whoever knows somebody knows who else is there. It is an
+// error only when nobody answers.
 func (a asker) hear(ctx context.Context) (hearing, error) {
 	answers, err := a.some(ctx, "api/v1/status", askMost)
 	if err != nil {

@@ -90,7 +90,7 @@ func (r *ringTest) holds(t *testing.T, step string, want [][]byte, problem strin
 }
 
 // TestKeyFileIsFollowed is a story: an edit, mistakes that change nothing and
-// are told, the file gone and back.
+// are reported, the file gone and back.
 func TestKeyFileIsFollowed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys")
 	write := func(text string) {

@@ -20,7 +20,8 @@ func newLogger(w io.Writer, level zerolog.Level, console bool, j *journal) zerol
 	return zerolog.New(j.tee(w)).Level(level).Hook(hook)
 }
 
-// consoleWriter is for people: the room first, then what happened, to what, and why. Colours on a terminal only.
+// consoleWriter is for people: the room first, then what happened, to what, and why. Colors on a
+// terminal only.
 func consoleWriter(w io.Writer) zerolog.ConsoleWriter {
 	f, file := w.(*os.File)
 	return zerolog.ConsoleWriter{

@@ -1,9 +1,9 @@
-// Command starling gives Services of type LoadBalancer an external IP on a
-// layer 2 network. `starling run` is the speaker that runs on every node,
-// `starling status`, `who`, `pools`, `leases`, `events` and `doctor` ask running
-// speakers, `starling return` ends the hold-down of a node, `starling check` reads a configuration file, `starling key` replaces
-// the key of the gossip, and `starling convert` reads MetalLB's configuration.
-// Called kubectl-starling the program is a plugin of kubectl.
+// Command starling gives Services of type LoadBalancer an external IP on a layer 2 network.
+// `starling run` is the speaker that runs on every node, `starling status`, `who`, `pools`,
+// `leases`, `events` and `doctor` ask running speakers, `starling return` ends the hold-down of a
+// node, `starling check` reads a configuration file, `starling key` replaces the key of the gossip,
+// and `starling convert` reads MetalLB's configuration. Called kubectl-starling the program is a
+// plugin of kubectl.
 //
 // This package turns flags into the Config values of the rooms, starts them in
 // order and stops them in the reverse order. It decides nothing.
@@ -105,7 +105,7 @@ func (e usageError) Unwrap() error { return e.err }
 func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:               "starling",
-		Usage:              "external IPs for Services of type LoadBalancer on layer 2, with one DaemonSet",
+		Usage:              "external IPs for Services of type LoadBalancer on layer 2 and by BGP, with one DaemonSet",
 		HideVersion:        true,
 		HideHelp:           true, // help is ours: see line
 		Writer:             stdout,

@@ -18,12 +18,13 @@ import (
 	"github.com/starling-lb/starling/mesh"
 )
 
-// membersName is the file in --state-dir that says which members were ready when this process last looked. When
-// all speakers restart at once, that is how each knows which nodes are away.
+// membersName is the file in --state-dir that says which members were ready when this process last
+// looked. When all speakers restart at once, that is how each knows which nodes are away.
 const membersName = "members.json"
 
-// memberFile keeps that file. What it says counts for the grace of a member, by the clock of the kernel
-// since it booted: the wall clock may be wrong or set, and after a reboot nothing is as it was.
+// memberFile keeps that file. What it says counts for the grace of a member, by the clock of the
+// kernel since it booted: the wall clock may be wrong or set, and after a reboot nothing is as it
+// was.
 type memberFile struct {
 	dir  string // "" for none
 	proc string // of the kernel
@@ -53,8 +54,8 @@ func newMemberFile(dir string, log zerolog.Logger) *memberFile {
 
 func (f *memberFile) path() string { return filepath.Join(f.dir, membersName) }
 
-// read returns the members that may still be taken for absent. A file that cannot be read, or is of before
-// the kernel booted, has none.
+// read returns the members that may still be taken for absent. A file that cannot be read, or is of
+// before the kernel booted, has none.
 func (f *memberFile) read() (members []mesh.Member) {
 	if f.dir == "" {
 		return nil
@@ -99,7 +100,8 @@ func (f *memberFile) now() (boot string, up time.Duration, err error) {
 	return strings.TrimSpace(string(id)), time.Duration(seconds * float64(time.Second)), nil
 }
 
-// remember replaces what the file is to say. The loop does not wait for a disk: it is written by run.
+// remember replaces what the file is to say. The loop does not wait for a disk: it is written by
+// run.
 func (f *memberFile) remember(members []mesh.Member) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -123,8 +125,8 @@ func (f *memberFile) run(every time.Duration) func(context.Context) error {
 	}
 }
 
-// save writes the file after a change, or if it is that old. Without members there is none. An error is
-// logged once: the disk may be full for days.
+// save writes the file after a change, or if it is that old. Without members there is none. An
+// error is logged once: the disk may be full for days.
 func (f *memberFile) save(every time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

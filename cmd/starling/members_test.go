@@ -40,7 +40,8 @@ func someMembers() []mesh.Member {
 	}
 }
 
-// TestMemberFileCountsForTheGrace of each member, while the kernel is up, and whatever the wall clock says.
+// TestMemberFileCountsForTheGrace of each member, while the kernel is up, and whatever the wall
+// clock says.
 func TestMemberFileCountsForTheGrace(t *testing.T) {
 	for _, tt := range []struct {
 		name, boot, uptime string
@@ -96,8 +97,8 @@ func TestMemberFileThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestMemberFileIsWritten soon after a change, now and then without one, and at the end; a process that was never ready
-// leaves it alone, and one that is so no more removes it.
+// TestMemberFileIsWritten soon after a change, now and then without one, and at the end; a process
+// that was never ready leaves it alone, and one that is so no more removes it.
 func TestMemberFileIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newMemberFile(t.TempDir(), zerolog.Nop())

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// A speaker is one of many things on its node and idle most of the time, so it trades a little processor time
-// for memory: the heap grows by less before it is collected, and what the first lists or a burst of changes
-// needed is given back to the system.
+// A speaker is one of many things on its node and idle most of the time, so it trades a little
+// processor time for memory: the heap grows by less before it is collected, and what the first
+// lists or a burst of changes needed is given back to the system.
 const (
 	growth     = 30 // percent, the default being 100
 	firstTrim  = 5 * time.Second
 	laterTrims = time.Minute
 )
 
-// thrift is the task that keeps memory small. GOGC in the environment overrides growth.
-func thrift(ctx context.Context) error {
+// limitMemory is the task that keeps memory small. GOGC in the environment overrides growth.
+func limitMemory(ctx context.Context) error {
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(growth))
 	}

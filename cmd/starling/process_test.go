@@ -212,7 +212,8 @@ func TestRunWithoutTheAPIServer(t *testing.T) {
 	}
 }
 
-// TestRunEndsWithoutFlapping: a speaker that was asked to end, even before it was ready, is none that crashed.
+// TestRunEndsWithoutFlapping: a speaker that was asked to end, even before it was ready, is none
+// that crashed.
 func TestRunEndsWithoutFlapping(t *testing.T) {
 	file := returnFile{dir: t.TempDir()}
 	file.write(lastReturn())
@@ -277,7 +278,7 @@ func TestRunStopsWhileItWaits(t *testing.T) {
 }
 
 // TestRunWithoutOwnAddress: without --gossip-addr the node's InternalIP is
-// needed, and its lack is told.
+// needed, and its lack is reported.
 func TestRunWithoutOwnAddress(t *testing.T) {
 	api := apitest.Start(t)
 	r := start(t, api, "--gossip-addr", ":7000")
@@ -287,8 +288,9 @@ func TestRunWithoutOwnAddress(t *testing.T) {
 	}
 }
 
-// TestRunFollowsTheConfigMap: a speaker runs without the ConfigMap and says so, takes it when it appears and whenever it
-// changes, keeps the last good one through a mistake, its deletion, and a start without the API server.
+// TestRunFollowsTheConfigMap: a speaker runs without the ConfigMap and says so, takes it when it
+// appears and whenever it changes, keeps the last good one through a mistake, its deletion, and a
+// start without the API server.
 func TestRunFollowsTheConfigMap(t *testing.T) {
 	api := apitest.Start(t)
 	api.Create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
@@ -333,8 +335,8 @@ func TestRunFollowsTheConfigMap(t *testing.T) {
 	}
 }
 
-// TestRunWaitsForAGoodConfigMap: a speaker that never knew a good configuration does not run with none, which would be
-// another one than that of the others; it says why it waits.
+// TestRunWaitsForAGoodConfigMap: a speaker that never knew a good configuration does not run with
+// none, which would be another one than that of the others; it says why it waits.
 func TestRunWaitsForAGoodConfigMap(t *testing.T) {
 	api := apitest.Start(t)
 	api.Create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/bgp"
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/nft"
+	"github.com/starling-lb/starling/routes"
 	"github.com/starling-lb/starling/speaker"
 	"github.com/starling-lb/starling/status"
 	"github.com/starling-lb/starling/watcher"
@@ -31,10 +34,10 @@ type family struct {
 	labels     []string
 }
 
-// catalogue is a registry that notes what is registered; a real one shows only what has series.
-type catalogue map[string]family
+// catalog is a registry that notes what is registered; a real one shows only what has series.
+type catalog map[string]family
 
-func (c catalogue) MustRegister(all ...prometheus.Collector) {
+func (c catalog) MustRegister(all ...prometheus.Collector) {
 	for _, one := range all {
 		if err := c.Register(one); err != nil {
 			panic(err)
@@ -42,14 +45,14 @@ func (c catalogue) MustRegister(all ...prometheus.Collector) {
 	}
 }
 
-func (c catalogue) Unregister(prometheus.Collector) bool { return false }
+func (c catalog) Unregister(prometheus.Collector) bool { return false }
 
 var (
 	described = regexp.MustCompile(`^Desc\{fqName: ("[^"]*"), help: (".*"), unit: ".*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 	labelName = regexp.MustCompile(`[a-z_]+`)
 )
 
-func (c catalogue) Register(one prometheus.Collector) error {
+func (c catalog) Register(one prometheus.Collector) error {
 	for d := range drain(one.Describe) {
 		m := described.FindStringSubmatch(d.String())
 		if m == nil {
@@ -78,13 +81,14 @@ func drain[T any](send func(chan<- T)) func(func(T) bool) {
 			send(ch)
 		}()
 		more := true
-		for v := range ch { // to the end, or the sender would wait for ever
+		for v := range ch { // to the end, or the sender would wait forever
 			more = more && yield(v)
 		}
 	}
 }
 
-// kindOf tells a counter from a gauge and a histogram by a series, or by the type where there is none yet.
+// kindOf tells a counter from a gauge and a histogram by a series, or by the type where there is
+// none yet.
 func kindOf(one prometheus.Collector, d *prometheus.Desc) string {
 	kind := "gauge"
 	if _, ok := one.(*prometheus.CounterVec); ok {
@@ -106,9 +110,9 @@ func kindOf(one prometheus.Collector, d *prometheus.Desc) string {
 }
 
 // metricsOf are those that all rooms register.
-func metricsOf(t *testing.T) catalogue {
+func metricsOf(t *testing.T) catalog {
 	t.Helper()
-	all, log := catalogue{}, zerolog.Nop()
+	all, log := catalog{}, zerolog.Nop()
 	set, err := newSettings(config{}, log)
 	if err != nil {
 		t.Fatal(err)
@@ -134,8 +138,32 @@ func metricsOf(t *testing.T) catalogue {
 	speaker.New(speaker.Config{Node: "n1", Log: log, Registry: all, PerAddress: true})
 	nft.New(0, all)
 	status.New(status.Config{Log: log, Registry: all})
+	all.MustRegister(metricsOfSessions(t)...)
 	return all
 }
+
+// metricsOfSessions are those of a speaker that has tried to have a session: without one it shows
+// nothing.
+func metricsOfSessions(t *testing.T) []prometheus.Collector {
+	t.Helper()
+	var kept keeper
+	routers := bgp.New(bgp.Config{Registry: &kept})
+	routers.Apply(routes.Set{Routers: []routes.Router{{Name: "tor1"}}})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := routers.Run(ended); err != nil {
+		t.Fatal(err)
+	}
+	return kept.list
+}
+
+// keeper is a registry that only keeps what is registered.
+type keeper struct {
+	prometheus.Registerer
+	list []prometheus.Collector
+}
+
+func (k *keeper) MustRegister(all ...prometheus.Collector) { k.list = append(k.list, all...) }
 
 func writeMetrics(t *testing.T, w io.Writer) {
 	t.Helper()
@@ -158,6 +186,7 @@ var bounded = map[string]string{
 	"state":    "words of the program",
 	"resource": "words of the program",
 	"peer":     "64 at a time, by mesh",
+	"router":   "BGP routers of the configuration",
 	"code":     "rules of health",
 	"severity": "words of the program",
 	"family":   "two",
@@ -167,7 +196,8 @@ var bounded = map[string]string{
 	"service_name":      "where it is asked for: that of such addresses, 1000",
 }
 
-// TestLabels: nothing that grows with the cluster may become a label, unless it is argued for above.
+// TestLabels: nothing that grows with the cluster may become a label, unless it is argued for
+// above.
 func TestLabels(t *testing.T) {
 	t.Parallel()
 	all := metricsOf(t)
@@ -188,7 +218,7 @@ func TestLabels(t *testing.T) {
 
 func TestCatalogue(t *testing.T) {
 	t.Parallel()
-	c := catalogue{}
+	c := catalog{}
 	c.MustRegister(
 		prometheus.NewCounterVec(prometheus.CounterOpts{Name: "a_total", Help: `says "a"`}, []string{"x", "y"}),
 		prometheus.NewGauge(prometheus.GaugeOpts{Name: "b", ConstLabels: prometheus.Labels{"state": "on"}}),

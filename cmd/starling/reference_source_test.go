@@ -52,17 +52,17 @@ func later(after time.Duration) string {
 	return fmt.Sprintf(" Shown after %s.", after)
 }
 
-// constant is a documented constant with a text.
+// constant is a constant with a text, and its comment.
 type constant struct{ name, value, doc string }
 
-// constants are those of packages that have a comment of their own, sorted by value.
+// constants are those of packages, with their own comments, sorted by value.
 func constants(t *testing.T, dirs ...string) []constant {
 	t.Helper()
 	var out []constant
 	for _, dir := range dirs {
 		for _, file := range parse(t, dir) {
 			ast.Inspect(file, func(n ast.Node) bool {
-				if spec, ok := n.(*ast.ValueSpec); ok && spec.Doc != nil && len(spec.Values) == 1 {
+				if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
 					out = append(out, constant{spec.Names[0].Name, literal(spec.Values[0]), strings.Join(strings.Fields(spec.Doc.Text()), " ")})
 				}
 				return true
@@ -110,8 +110,8 @@ func literal(e ast.Expr) string {
 	return s
 }
 
-// rowsOf are the constants of a kind. That of an annotation ends with the word; the comment of an event begins
-// "NAME tells", that of one on a Node "NAME tells on a Node that".
+// rowsOf are the constants of a kind. That of an annotation ends with the word; the comment of an
+// event begins "NAME tells", that of one on a Node "NAME tells on a Node that".
 func rowsOf(all []constant, kind, prefix string) [][]string {
 	var rows [][]string
 	for _, c := range all {
@@ -130,6 +130,15 @@ func rowsOf(all []constant, kind, prefix string) [][]string {
 	return rows
 }
 
+// names are the first cells.
+func names(rows [][]string) []string {
+	var out []string
+	for _, row := range rows {
+		out = append(out, strings.Trim(row[0], "`"))
+	}
+	return out
+}
+
 // endpoints is the list in the package comment of status.
 func endpoints(t *testing.T) string {
 	t.Helper()
@@ -144,19 +153,33 @@ func endpoints(t *testing.T) string {
 	return b.String()
 }
 
-// TestSources: an empty list would look current for ever.
+// TestEventsHaveRows: the comment of a constant begins as rowsOf wants it, and so do those of all
+// events of conditions.
+func TestEventsHaveRows(t *testing.T) {
+	t.Parallel()
+	all := constants(t, "../../lease", "../../report", "../../speaker")
+	rows := append(names(rowsOf(all, "Event", "")), names(rowsOf(all, "NodeEvent", ""))...)
+	for _, c := range all {
+		if c.value != "" && c.name == c.value && !slices.Contains(rows, c.value) {
+			t.Errorf("the event %s has no row: its comment is %q, and begins neither \"%s tells \" nor \"%s tells on a Node that \"", c.name, c.doc, c.name, c.name)
+		}
+	}
+	for _, r := range health.Rules() {
+		if r.Event != "" && !slices.Contains(rows, r.Event) {
+			t.Errorf("the event %s of the condition %s has no row", r.Event, r.Code)
+		}
+	}
+}
+
+// TestSources: an empty list would look current forever.
 func TestSources(t *testing.T) {
 	t.Parallel()
 	all := constants(t, "../../lease", "../../report", "../../speaker")
 	for kind, want := range map[string][]string{
 		"Event":     {"AddressConflict", "AllocationFailed", "IPAllocated", "IPReleased", "NoEligibleNode", "NodeAssigned", "StatusOverwritten", "UnknownAnnotation"},
-		"NodeEvent": {"ConfigMissing", "ConfigRejected", "GossipBlocked", "GossipKeyMismatch", "KubeProxyMissing", "NotForwarding", "OtherCluster", "PoolOverlapsNodes", "SpeakerAway", "SpeakerLost"},
+		"NodeEvent": {"ConfigMissing", "ConfigRejected", "GossipBlocked", "GossipKeyMismatch", "KubeProxyMissing", "NotForwarding", "OtherCluster", "PoolOverlapsNodes", "RouterLost", "SpeakerAway", "SpeakerLost"},
 	} {
-		var events []string
-		for _, row := range rowsOf(all, kind, "") {
-			events = append(events, strings.Trim(row[0], "`"))
-		}
-		if !slices.Equal(events, want) {
+		if events := names(rowsOf(all, kind, "")); !slices.Equal(events, want) {
 			t.Errorf("%s %q, want %q", kind, events, want)
 		}
 	}

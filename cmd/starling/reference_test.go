@@ -41,7 +41,7 @@ func reference(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	b.WriteString(referenceHead)
-	fmt.Fprint(&b, "\n## Commands and flags\n\nA flag may have an environment variable. If both are set, the flag counts.\n")
+	fmt.Fprint(&b, "\n## Commands and flags\n\nA flag may have an environment variable. If both are set, the flag counts.\n[install.md](install.md#set-a-flag) says how to set one on a cluster.\n")
 	app := newApp(io.Discard, io.Discard)
 	writeCommands(&b, app.Name, app.Commands)
 	writeConfiguration(t, &b)

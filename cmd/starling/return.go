@@ -14,8 +14,8 @@ import (
 func returnCommand() *cli.Command {
 	return &cli.Command{
 		Name: "return", Usage: "end the hold-down of a node that came back, so that its addresses return to it", ArgsUsage: "NODE...",
-		Description: "Sets the annotation " + kube.ReturnAnnotation + " of the Nodes to the present time. A speaker that sees another value than there " +
-			"was when its hold began ends it. Connections through an address end when it moves.\n\n" +
+		Description: "Sets the annotation " + kube.ReturnAnnotation + " of the Nodes to the present time. When a speaker sees a value that was " +
+			"not there when its hold-down began, it ends the hold-down. Connections through an address end when it moves.\n\n" +
 			"Your user needs the right to patch Nodes; the speakers do not have it.\n\n" +
 			"Exit codes: 0 all are set, 1 one is not, 2 a wrong command line.",
 		Flags: []cli.Flag{
@@ -40,7 +40,7 @@ func release(c *cli.Context) error {
 	if limit <= 0 {
 		errs = append(errs, fmt.Errorf("--timeout: %s is not a time to wait", limit))
 	}
-	client, err := kube.ConnectContext(c.String("kubeconfig"), c.String("context"), "starling/"+version())
+	client, err := kube.ConnectUser(c.String("kubeconfig"), c.String("context"), "starling/"+version())
 	if err != nil {
 		errs = append(errs, fmt.Errorf("--kubeconfig: %w", err))
 	}

@@ -16,7 +16,8 @@ func someNode(name string) *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"other": "stays"}}}
 }
 
-// TestReturn: the Nodes get the annotation, another value each time, and nothing else of them changes.
+// TestReturn: the Nodes get the annotation, another value each time, and nothing else of them
+// changes.
 func TestReturn(t *testing.T) {
 	api := apitest.Start(t)
 	for _, name := range []string{"n1", "n2", "n3"} {

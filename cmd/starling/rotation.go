@@ -25,7 +25,7 @@ type rotation struct {
 	limit    time.Duration // for each step
 	pause    time.Duration // between two looks, and before old keys go
 
-	told string // what is waited for, as printed last
+	printed string // what is waited for, as printed last
 }
 
 // hearing is what the speakers say.
@@ -56,7 +56,7 @@ func (r *rotation) run(ctx context.Context) error {
 		return err
 	}
 	if first.keyring.Next() != rotate.Add {
-		r.say("going on with the rotation to %s that was begun", first.Mark)
+		r.printf("going on with the rotation to %s that was begun", first.Mark)
 	}
 	for {
 		step, err := r.step(ctx)
@@ -89,9 +89,9 @@ func (r *rotation) step(ctx context.Context) (rotate.Step, error) {
 		if kube.Refused(waiting) {
 			return "", waiting
 		}
-		if text := oneLine(waiting); text != r.told {
-			r.told = text
-			r.say("waiting: %s", text)
+		if text := oneLine(waiting); text != r.printed {
+			r.printed = text
+			r.printf("waiting: %s", text)
 		}
 		select {
 		case <-limited.Done():
@@ -106,7 +106,7 @@ func (r *rotation) exhausted(ctx context.Context) error {
 		return errors.New("interrupted; run it again to go on from here")
 	}
 	return fmt.Errorf("waited %s: %s\nnothing is broken: the Secret stays as it is, and all keys in it are good.\n"+
-		"Mend what is named above, or stop that speaker, and run `starling key rotate` again: it goes on from here", r.limit, r.told)
+		"Mend what is named above, or stop that speaker, and run `starling key rotate` again: it goes on from here", r.limit, r.printed)
 }
 
 // attempt takes the step that is due. The error is what it waits for.
@@ -137,7 +137,7 @@ func (r *rotation) attempt(ctx context.Context) (rotate.Step, error) {
 	case err != nil:
 		return "", err
 	}
-	r.told = ""
+	r.printed = ""
 	r.report(step, now, next, len(members), heard)
 	return step, nil
 }
@@ -172,23 +172,23 @@ func (r *rotation) advance(step rotate.Step, s secretKeyring) (secretKeyring, er
 func (r *rotation) report(step rotate.Step, was, is secretKeyring, members int, heard hearing) {
 	switch step {
 	case rotate.Add:
-		r.say("all %d members encrypt with %s; added %s to decrypt", members, was.keyring.Keys[0], is.Mark)
+		r.printf("all %d members encrypt with %s; added %s to decrypt", members, was.keyring.Keys[0], is.Mark)
 	case rotate.Use:
-		r.say("all %d members hold %s; it encrypts from now on", members, is.Mark)
+		r.printf("all %d members hold %s; it encrypts from now on", members, is.Mark)
 	case rotate.Drop:
-		r.say("all %d members encrypt with %s; removed %s", members, is.Mark, strings.Join(was.keyring.Keys[1:], " "))
+		r.printf("all %d members encrypt with %s; removed %s", members, is.Mark, strings.Join(was.keyring.Keys[1:], " "))
 	case rotate.Finish:
-		r.say("done: all %d members hold %s alone", members, is.keyring.Keys[0])
+		r.printf("done: all %d members hold %s alone", members, is.keyring.Keys[0])
 		if dead := rotate.Dead(heard.views); len(dead) > 0 {
-			r.say("not waited for, they read the Secret when they come back: %s", strings.Join(dead, " "))
+			r.printf("not waited for, they read the Secret when they come back: %s", strings.Join(dead, " "))
 		}
 		for _, who := range heard.silent {
-			r.say("did not answer: %s", who)
+			r.printf("did not answer: %s", who)
 		}
 	}
 }
 
-func (r *rotation) say(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
+func (r *rotation) printf(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
 
 func pause(ctx context.Context, d time.Duration) {
 	select {

@@ -289,7 +289,7 @@ func TestKeyCommand(t *testing.T) {
 }
 
 // TestHear: every speaker is asked through the API server; one that does not
-// answer is told, and only when nobody does it is an error.
+// answer is reported, and only when nobody does it is an error.
 func TestHear(t *testing.T) {
 	api := apitest.Start(t)
 	for _, n := range []string{"n1", "n2"} {
@@ -312,7 +312,7 @@ func TestHear(t *testing.T) {
 		}
 	}))
 	t.Cleanup(front.Close)
-	client, err := kube.ConnectUser(kubeconfig(t, front.URL), "test")
+	client, err := kube.ConnectUser(kubeconfig(t, front.URL), "", "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,6 +353,11 @@ func TestKeyMistakes(t *testing.T) {
 	}{
 		{"no such command", []string{"turn"}, []string{`starling: unknown command "key turn"`, `starling: see "starling key --help"`}},
 		{"a flag", []string{"rotate", "--now"}, []string{"starling: there is no flag --now", `starling: see "starling key rotate --help"`}},
+		{
+			"another context",
+			[]string{"rotate", "-n", "lab", "--context", "elsewhere", "--kubeconfig", kubeconfig(t, "http://198.18.0.1:1")},
+			[]string{`starling: --kubeconfig: kubeconfig: context "elsewhere" does not exist`},
+		},
 		{
 			"several at once",
 			[]string{"rotate", "--timeout", "0s", "--server", "n1", "--kubeconfig", "/nonexistent", "--namespace", "A B", "now"},

@@ -1,11 +1,15 @@
+//go:build linux
+
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +20,7 @@ import (
 
 	"github.com/starling-lb/starling/api"
 	"github.com/starling-lb/starling/arpd"
+	"github.com/starling-lb/starling/bgp"
 	"github.com/starling-lb/starling/doctor"
 	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/mesh"
@@ -123,7 +128,7 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 		Secrets:  p.keys.inForce,
 		Log:      p.room("status"),
 	})
-	t.start("memory", thrift)
+	t.start("memory", limitMemory)
 	t.start("status", web.Run)
 	if p.cfg.pprofAddr != "" {
 		t.start("profiles", profiles(p.cfg.pprofAddr, p.room("profiles")))
@@ -151,7 +156,8 @@ func (p *process) start(ctx context.Context, t *tasks) error {
 	return p.startSpeaker(t, w, b)
 }
 
-// certificate is that of the files, or made for --status-auth alone: a token must not travel in the clear.
+// certificate is that of the files, or made for --status-auth alone: a token must not travel in the
+// clear.
 func certificate(cfg config) (status.Certificate, error) {
 	switch {
 	case cfg.statusCert != "" && cfg.statusKey != "":
@@ -204,6 +210,7 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 		First:     speaker.First(p.cfg.grace),
 		Detection: p.cfg.detection,
 		Seeds:     seeds(nodes, p.cfg.join, b.addr.Port()),
+		Admit:     w.HasNode,
 		Log:       p.room("mesh"),
 		Registry:  p.registry,
 	})
@@ -219,6 +226,9 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 	if p.cfg.keepConnections {
 		cfg.Flows = nft.New(p.cfg.grace+passFor, p.registry)
 	}
+	routers := bgp.New(bgp.Config{Log: p.room("bgp"), Registry: p.registry})
+	secrets := newPasswords(p.routerPassword, p.settings.signal, passwordCopy{dir: p.cfg.stateDir, cluster: b.cluster, log: p.log})
+	cfg.Routers, cfg.Passwords = routers, secrets.of
 	s := speaker.New(cfg)
 	p.doctor.Meet(
 		func() []doctor.Peer { return others(p.cfg.node, local(), nodes(), m.Members()) },
@@ -241,8 +251,15 @@ func (p *process) startSpeaker(t *tasks, w *watcher.Watcher, b bootstrap) error 
 			return p.settings.follow(ctx, w.Configuration, w.ConfigurationChanged())
 		})
 	}
+	t.start("passwords", secrets.Run)
+	t.start("bgp", routers.Run)
 	t.start("speaker", s.Run)
 	return nil
+}
+
+// routerPassword reads the password of a BGP router from a Secret in the namespace of the speaker.
+func (p *process) routerPassword(ctx context.Context, name string) (string, error) {
+	return kube.Password(ctx, p.client, p.cfg.namespace, name)
 }
 
 // passFor is for how long the kernel passes packets on while no speaker runs, beyond the grace.
@@ -254,13 +271,14 @@ func (p *process) speakerConfig(w *watcher.Watcher, cluster string, m *mesh.Mesh
 		Node:          p.cfg.node,
 		Version:       version(),
 		Installation:  cluster,
-		Class:         p.cfg.class,
+		Classes:       p.cfg.classes,
 		Grace:         p.cfg.grace,
 		Timing:        timing(p.cfg.hold),
 		Pace:          p.cfg.wire.pace(p.cfg.detection),
 		Testing:       p.cfg.wire.test,
+		ProxyPort:     portOfProxy(p.cfg.proxy),
 		IgnoreExclude: p.cfg.ignoreExclude,
-		Trial:         p.cfg.wire.trial,
+		ProbeTime:     p.cfg.wire.trial,
 		Earlier:       p.members.read(),
 		Remember:      p.members.remember,
 		LastReturn:    p.returns.read(),
@@ -285,7 +303,8 @@ func timing(hold time.Duration) peers.Timing {
 	return t
 }
 
-// proxyServers puts the addresses of the node where they are meant.
+// proxyServers puts the addresses of the node where they are meant, with the loopback of IPv6
+// before one of IPv6: k3s has kube-proxy listen there if that is the node's first family.
 func proxyServers(servers []string, node []netip.AddrPort) (all []string) {
 	for _, server := range servers {
 		if server != "" {
@@ -293,10 +312,27 @@ func proxyServers(servers []string, node []netip.AddrPort) (all []string) {
 			continue
 		}
 		for _, a := range node {
+			if a.Addr().Is6() {
+				all = append(all, "http://"+net.JoinHostPort(netip.IPv6Loopback().String(), proxyPort))
+			}
 			all = append(all, "http://"+net.JoinHostPort(a.Addr().String(), proxyPort))
 		}
 	}
 	return all
+}
+
+// portOfProxy is where kube-proxy of other nodes says that it is up; 0: nowhere.
+func portOfProxy(servers []string) uint16 {
+	for _, server := range proxyServers(servers, []netip.AddrPort{{}}) {
+		u, err := url.Parse(server)
+		if err != nil {
+			continue
+		}
+		if n, err := net.LookupPort("tcp", cmp.Or(u.Port(), u.Scheme)); err == nil {
+			return uint16(n) //nolint:gosec // a port
+		}
+	}
+	return 0
 }
 
 func (p *process) room(name string) zerolog.Logger {

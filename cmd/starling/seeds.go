@@ -38,9 +38,9 @@ func seeds(nodes func() []watcher.Node, join []string, port uint16) func() []mes
 	}
 }
 
-// gossipAddrs are where gossip listens: --gossip-addr, else the first InternalIP of this node of each
-// family. The first of them is advertised: that of the family that most nodes have; of equals that
-// which is first on most of them, then IPv4. None: Kubernetes does not know the node.
+// gossipAddrs are where gossip listens: --gossip-addr, else the first InternalIP of this node of
+// each family. The first of them is advertised: that of the family that most nodes have; of equals
+// that which is first on most of them, then IPv4. None: Kubernetes does not know the node.
 func gossipAddrs(cfg config, nodes []watcher.Node) []netip.AddrPort {
 	if cfg.gossip.ip.IsValid() {
 		return []netip.AddrPort{netip.AddrPortFrom(cfg.gossip.ip, cfg.gossip.port)}

@@ -75,7 +75,8 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// TestWhereOthersAreTried: a node is tried where its member is reached, else at an address of a family that this node has.
+// TestWhereOthersAreTried: a node is tried where its member is reached, else at an address of a
+// family that this node has.
 func TestWhereOthersAreTried(t *testing.T) {
 	nodes := nodesAt("n1=198.18.0.1 n2=2001:db8::2,198.18.0.2 n3=2001:db8::3 n4=198.18.0.4")
 	local := []netip.AddrPort{netip.MustParseAddrPort("198.18.0.1:7927")}

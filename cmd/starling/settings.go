@@ -18,15 +18,18 @@ import (
 )
 
 const (
-	// reread is how often a file is read even if nothing tells of a change: file systems of other hosts tell of none.
+	// reread is how often a file is read even if nothing tells of a change: file systems of other
+	// hosts tell of none.
 	reread = 2 * time.Second
-	// steady is how long a file that changed must stay the same until it counts: who writes it may do so in steps.
+	// steady is how long a file that changed must stay the same until it counts: who writes it may
+	// do so in steps.
 	steady = 50 * time.Millisecond
 )
 
-// settings holds the pools in force: those of the flags and those of the configuration, which is a file or a ConfigMap.
-// A bad edit keeps the last good pools, also over a restart if there is a folder to keep a copy in. So does a ConfigMap
-// that was deleted, which may be a slip; who wants no pools says so by an empty list.
+// settings holds the pools in force: those of the flags and those of the configuration, which is a
+// file or a ConfigMap. A bad edit keeps the last good pools, also over a restart if there is a
+// folder to keep a copy in. So does a ConfigMap that was deleted, which may be a slip; who wants no
+// pools says so by an empty list.
 type settings struct {
 	flags   []lease.Pool
 	file    string      // --config, "" none
@@ -50,8 +53,8 @@ type settings struct {
 // errMissing says that the ConfigMap does not exist.
 var errMissing = errors.New("it does not exist")
 
-// newSettings reads the file once, if there is one. Its error joins one line for each mistake. A ConfigMap is read by
-// begin; before that there are no pools.
+// newSettings reads the file once, if there is one. Its error joins one line for each mistake. A
+// ConfigMap is read by begin; before that there are no pools.
 func newSettings(cfg config, log zerolog.Logger) (*settings, error) {
 	s := &settings{
 		flags: cfg.pools, file: cfg.configFile, from: cfg.configFile, log: log, changed: make(chan struct{}, 1),
@@ -82,8 +85,9 @@ func newSettings(cfg config, log zerolog.Logger) (*settings, error) {
 	return s, err
 }
 
-// begin reads the ConfigMap for the first time, by fetch. While the API server is away, and if the ConfigMap has
-// mistakes, the copy of the last good one does as well. Its error says what keeps the speaker waiting.
+// begin reads the ConfigMap for the first time, by fetch. While the API server is away, and if the
+// ConfigMap has mistakes, the copy of the last good one does as well. Its error says what keeps the
+// speaker waiting.
 func (s *settings) begin(cluster string, fetch func() (watcher.ConfigText, error)) error {
 	if s.object.Name == "" || s.Pools() != nil {
 		return nil
@@ -196,9 +200,10 @@ func (s *settings) take(content []byte, err error) error {
 	return nil
 }
 
-// reject notes why the configuration is not in force. The pools of before stay. Where there are none, those of the copy
-// do as well; and without a ConfigMap a speaker runs without pools, so that the one that is applied later is taken. Where
-// nothing does, the speaker does not run, and the caller tells why.
+// reject notes why the configuration is not in force. The pools of before stay. Where there are
+// none, those of the copy do as well; and without a ConfigMap a speaker runs without pools, so that
+// the one that is applied later is taken. Where nothing does, the speaker does not run, and the
+// caller tells why.
 func (s *settings) reject(err error) {
 	s.mu.Lock()
 	if s.pools == nil {
@@ -280,7 +285,8 @@ func (s *settings) Pools() *lease.Pools {
 	return s.pools
 }
 
-// Known reports whether somebody configured these pools. If not, that nothing is in them says nothing.
+// Known reports whether somebody configured these pools. If not, that nothing is in them says
+// nothing.
 func (s *settings) Known() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

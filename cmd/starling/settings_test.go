@@ -38,7 +38,7 @@ func poolNames(p *lease.Pools) []string {
 func flagPool() []lease.Pool { return []lease.Pool{{Name: "flag", Ranges: []string{"198.19.0.0/24"}}} }
 
 // TestReload is a story: a good file, a good edit, a bad edit that changes
-// nothing but is told, the file gone, and the file back.
+// nothing but is reported, the file gone, and the file back.
 func TestReload(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "starling.yaml")
 	write := func(content string) {
@@ -126,7 +126,8 @@ func successful(t *testing.T, s *settings) bool {
 	return false
 }
 
-// TestStartWithABadFile: a node that restarts while the file has a mistake goes on with what was in force.
+// TestStartWithABadFile: a node that restarts while the file has a mistake goes on with what was in
+// force.
 func TestStartWithABadFile(t *testing.T) {
 	none := func(*testing.T, string) {}
 	for _, tt := range []struct {
@@ -215,7 +216,8 @@ func object(text string) watcher.ConfigText {
 	return watcher.ConfigText{Known: true, Found: true, Text: text}
 }
 
-// TestObject is the story of a ConfigMap: it does not exist yet, is made, edited well and badly, deleted, and made again.
+// TestObject is the story of a ConfigMap: it does not exist yet, is made, edited well and badly,
+// deleted, and made again.
 func TestObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -287,7 +289,8 @@ func TestObject(t *testing.T) {
 	})
 }
 
-// TestStartWithAnObject: what a speaker starts with, by what the API server says and what the copy holds.
+// TestStartWithAnObject: what a speaker starts with, by what the API server says and what the copy
+// holds.
 func TestStartWithAnObject(t *testing.T) {
 	const good = "# ConfigMap ns/starling of cluster c1\n" + twoPools
 	away := errors.New("no API server")

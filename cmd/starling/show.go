@@ -34,23 +34,23 @@ func newShower(c *cli.Context) (shower, error) {
 	case "wide":
 		s.paint.Wide = true
 	default:
-		errs = append(errs, fmt.Errorf("--output: %q is none of table, wide, json and yaml", s.format))
+		errs = append(errs, fmt.Errorf("--output: %q is none of table, wide, json and yaml%s", s.format, didYouMean(s.format, formats())))
 	}
 	switch when := c.String("color"); when {
 	case "auto":
 		f, file := s.out.(*os.File)
-		s.paint.Colour = file && interactive(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		s.paint.Color = file && interactive(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	case "always":
-		s.paint.Colour = true
+		s.paint.Color = true
 	case "never":
 	default:
-		errs = append(errs, fmt.Errorf("--color: %q is none of auto, always and never", when))
+		errs = append(errs, fmt.Errorf("--color: %q is none of auto, always and never%s", when, didYouMean(when, valuesOf("color"))))
 	}
 	return s, errors.Join(errs...)
 }
 
-// show prints an answer as it came for programs, and by table for people. What a speaker of a later release says
-// besides stays in it for programs.
+// show prints an answer as it came for programs, and by table for people. What a speaker of a later
+// release says besides stays in it for programs.
 func (s shower) show(body []byte, table func(text.Printer, io.Writer) error) error {
 	switch s.format {
 	case "json":

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 )
 
-// replaceFile writes beside the file and renames, so that a crash leaves the old
-// content or the new one. A file that holds just that is left alone. It makes the folder if need be; only the owner may
-// read either.
+// replaceFile writes beside the file and renames, so that a crash leaves the old content or the new
+// one. A file that holds just that is left alone. It makes the folder if need be; only the owner
+// may read either.
 func replaceFile(path string, text []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return nil

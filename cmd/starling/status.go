@@ -19,14 +19,15 @@ import (
 const defaultServer = "http://localhost:7928"
 
 // codes ends the help of every command that asks.
-const codes = "\n\nExit codes: 0 shown, 1 no speaker answered or the answer makes no sense, 2 a wrong command line."
+const codes = "\n\nExit codes: 0 shown, 1 no speaker answered or the answer cannot be read, 2 a wrong command line."
 
 func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "status",
 		Usage: "show nodes, addresses with their announcer, pools, and what is wrong",
-		Description: "Asks one speaker for its view of the whole mesh. On a node that is the speaker there. Elsewhere, as " +
-			"kubectl starling, and with --kubeconfig, --context or --node it is any speaker, through the API server." + codes,
+		Description: "Asks one speaker for its view of the whole mesh. On a node it asks the speaker there. Elsewhere, as kubectl " +
+			"starling, and with --kubeconfig or --context it asks any speaker, through the API server; with --node, the one of " +
+			"that node." + codes,
 		Flags: askFlags(
 			&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "show it again and again, until interrupted"},
 			&cli.DurationFlag{Name: "interval", Value: 2 * time.Second, Usage: "time between two views of --watch"},
@@ -68,8 +69,8 @@ func (v view) status(ctx context.Context) error {
 	return v.shower.show(body, func(p text.Printer, w io.Writer) error { return p.Status(w, s, others.Conditions) })
 }
 
-// others asks the same speaker what others know and it does not, and adds that to its answer. A speaker that does not
-// say so, as one of an earlier release, has said what it sees itself.
+// others asks the same speaker what others know and it does not, and adds that to its answer. A
+// speaker that does not say so, as one of an earlier release, has said what it sees itself.
 func (a asker) others(ctx context.Context, t target, body []byte) (api.Others, []byte, error) {
 	r := a.ask(ctx, t, "api/v1/others")
 	if r.err != nil {
@@ -89,8 +90,8 @@ func (a asker) others(ctx context.Context, t target, body []byte) (api.Others, [
 	return e, fmt.Appendf(nil, `%s,"others":%s,"places":%s,"conditionsOfOthers":%s}`, object, findings, places, conditions), nil
 }
 
-// watch shows again and again. On a terminal each view takes the place of the one before. A view that fails is told
-// in its place: it may be back in a moment.
+// watch shows again and again. On a terminal each view takes the place of the one before. A view
+// that fails is reported in its place: it may be back in a moment.
 func watch(ctx context.Context, out io.Writer, every time.Duration, once func(context.Context) error) error {
 	f, file := out.(*os.File)
 	redraw := file && interactive(f)

@@ -151,7 +151,8 @@ func TestHint(t *testing.T) {
 	}
 }
 
-// TestNearest: on a node its own speaker is asked, elsewhere, with a kubeconfig, those of the cluster.
+// TestNearest: on a node its own speaker is asked, elsewhere, with a kubeconfig, those of the
+// cluster.
 func TestNearest(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()

@@ -20,8 +20,8 @@ func version() string {
 	return versionOf(stamped, info)
 }
 
-// versionOf prefers the stamp to the module's version to the commit. A module's version is "(devel)"
-// when it was built from a checkout without version control stamping.
+// versionOf prefers the stamp to the module's version to the commit. A module's version is
+// "(devel)" when it was built from a checkout without version control stamping.
 func versionOf(stamp string, info *debug.BuildInfo) string {
 	if stamp != "" {
 		return stamp

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// A view that fails is told in its place, and the next ones come in their time until the user has seen enough.
+// A view that fails is reported in its place, and the next ones come in their time until the user
+// has seen enough.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())

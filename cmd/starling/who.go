@@ -43,10 +43,16 @@ func showWho(c *cli.Context) error {
 		return v.who(c.Context, ip.String())
 	case strings.Count(what, "/") == 1 && !strings.HasPrefix(what, "/") && !strings.HasSuffix(what, "/"):
 		return v.whoService(c.Context, what)
-	case checkName(what) == nil:
+	case checkName(what) == nil && !likeAddress(what):
 		return v.whoNode(c.Context, what)
 	}
 	return usageError{command: "who ", err: fmt.Errorf("%q is no address, Service or node: give %s", what, whoExample)}
+}
+
+// likeAddress reports whether what is no address looks like a mistyped one of IPv4: digits and
+// dots, as no node is called.
+func likeAddress(what string) bool {
+	return strings.Contains(what, ".") && strings.Trim(what, ".0123456789") == ""
 }
 
 // who shows the ranking of one address.

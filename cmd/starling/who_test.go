@@ -31,7 +31,8 @@ func TestWhoNode(t *testing.T) {
 	}
 }
 
-// TestWhoNodeThatWaits: beside the name stands what it waits for, or until when it keeps its addresses.
+// TestWhoNodeThatWaits: beside the name stands what it waits for, or until when it keeps its
+// addresses.
 func TestWhoNodeThatWaits(t *testing.T) {
 	s := example()
 	for _, m := range []api.Member{

@@ -36,7 +36,7 @@ func wireFlags() []cli.Flag {
 		&cli.IntFlag{Name: "announce-rate", EnvVars: env("ANNOUNCE_RATE"), Value: 12_000, Usage: "send at most `N` announcements per second"},
 		&cli.BoolFlag{Name: "answer-ping", EnvVars: env("ANSWER_PING"), Usage: "answer ICMP echo for the addresses that this node announces"},
 		&cli.BoolFlag{Name: "wire-watch", EnvVars: env("WIRE_WATCH"), Value: true, Usage: "probe the kernels of other nodes by ARP or neighbor discovery; without it only gossip notices a dead host, about 0.3 s later"},
-		&cli.BoolFlag{Name: "forwarding-test", EnvVars: env("FORWARDING_TEST"), Value: true, Usage: "test whether other nodes forward, by TCP connections to addresses of Services that are reset at once; one that fails goes behind all others; needs --wire-watch"},
+		&cli.BoolFlag{Name: "forwarding-test", EnvVars: env("FORWARDING_TEST"), Value: true, Usage: "test whether other nodes forward, by TCP connections to addresses of Services, or to kube-proxy, that are reset at once; one that fails goes behind all others; needs --wire-watch"},
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/starling-lb/starling/e2e/cluster"
 )
 
-// asker asks for addresses from the witness, one question each askEvery, and knows each answer by the address that it
-// says to have, another one in each question.
+// asker asks for addresses from the witness, one question each askEvery, and knows each answer by
+// the address that it says to have, another one in each question.
 type asker struct {
 	socket int
 	gone   *cluster.Node // Whose MAC is no answer; nil: every node's is one.
@@ -33,7 +33,8 @@ const (
 	askTime  = time.Second // That an answer may take.
 )
 
-// ask begins to ask for these addresses in turn. An answer is one with the MAC of another node than gone.
+// ask begins to ask for these addresses in turn. An answer is one with the MAC of another node than
+// gone.
 func ask(t *testing.T, ips []netip.Addr, gone *cluster.Node) *asker {
 	t.Helper()
 	a := &asker{gone: gone, socket: wire(t, witness().Host, unix.ETH_P_ARP), took: map[int]time.Duration{}}

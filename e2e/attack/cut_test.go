@@ -26,9 +26,10 @@ const (
 	wireRate = 50               // How often in a second the stranger sends all that it has.
 )
 
-// TestCut: the link of each announcer is cut, once in peace, and once while a stranger says in every way that its speaker is
-// there: by forged replies in its name, by the node's own replies and gossip from before, and by claims on its addresses.
-// These move as they do in peace, and stay where they went.
+// TestCut: the link of each announcer is cut, once in peace, and once while a stranger says in
+// every way that its speaker is there: by forged replies in its name, by the node's own replies and
+// gossip from before, and by claims on its addresses. These move as they do in peace, and stay
+// where they went.
 func TestCut(t *testing.T) {
 	calm(t)
 	said := overheard(t)
@@ -51,7 +52,8 @@ func TestCut(t *testing.T) {
 	calm(t)
 }
 
-// overheard are the frames that speakers sent to each other and to the witness while its speaker ended and began.
+// overheard are the frames that speakers sent to each other and to the witness while its speaker
+// ended and began.
 func overheard(t *testing.T) (frames [][]byte) {
 	t.Helper()
 	var recorded []func() [][]byte
@@ -77,8 +79,8 @@ func again(t *testing.T, n *cluster.Node) {
 	}
 }
 
-// cut cuts a node off, and returns how long it took until others answered for all its addresses. With frames a stranger
-// sends these, and claims, for as long as the link is cut.
+// cut cuts a node off, and returns how long it took until others answered for all its addresses.
+// With frames a stranger sends these, and claims, for as long as the link is cut.
 func cut(t *testing.T, n *cluster.Node, frames [][]byte, hold time.Duration) time.Duration {
 	t.Helper()
 	calm(t)
@@ -130,7 +132,8 @@ func takenOver(t *testing.T, n *cluster.Node, owned []netip.Addr) time.Duration 
 	return time.Since(begun).Round(time.Millisecond)
 }
 
-// answered returns nil when a node answers for each address, with the MAC of another one than gone. That may be nil.
+// answered returns nil when a node answers for each address, with the MAC of another one than gone.
+// That may be nil.
 func answered(ctx context.Context, w *probe.Watcher, ips []netip.Addr, gone *cluster.Node) error {
 	who, err := w.WhoAll(ctx, 25*time.Millisecond, ips)
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 	"github.com/starling-lb/starling/e2e/cluster"
 )
 
-// A flood comes from so many addresses of the stranger, since one alone gets few places, by so many threads.
+// A flood comes from so many addresses of the stranger, since one alone gets few places, by so many
+// threads.
 const (
 	floodFrom    = 16
 	floodThreads = 4
@@ -102,7 +103,8 @@ func (f *flood) open() (fd int, err error) {
 	return fd, nil
 }
 
-// crowd opens so many connections a second, sends a request by each, and neither reads nor closes any that the speaker keeps.
+// crowd opens so many connections a second, sends a request by each, and neither reads nor closes
+// any that the speaker keeps.
 func crowd(t *testing.T, from []netip.Addr, n *cluster.Node, path string, rate int) *flood {
 	t.Helper()
 	f := newFlood(t, from, n, 7928)
@@ -142,8 +144,9 @@ func sweep(all []int) (open []int) {
 	return open
 }
 
-// streams keeps up streams to the gossip port that carry the label, say that they are encrypted and 19 MB long, and send
-// so many bytes a second in all. What is refused is opened again, as many times in a second as there are streams.
+// streams keeps up streams to the gossip port that carry the label, say that they are encrypted and
+// 19 MB long, and send so many bytes a second in all. What is refused is opened again, as many
+// times in a second as there are streams.
 func streams(t *testing.T, from []netip.Addr, n *cluster.Node, label string, width, rate int) *flood {
 	t.Helper()
 	f := newFlood(t, from, n, gossipPort)

@@ -17,8 +17,8 @@ type ghosts struct {
 	sent, acks atomic.Int64
 }
 
-// haunt tells every speaker of made-up members, all of them once a second, and answers when these are pinged, until end is
-// called.
+// haunt tells every speaker of made-up members, all of them once a second, and answers when these
+// are pinged, until end is called.
 func haunt(t *testing.T, as gossiper) *ghosts {
 	t.Helper()
 	var conn *net.UDPConn
@@ -39,7 +39,7 @@ func haunt(t *testing.T, as gossiper) *ghosts {
 			for range madeUp / 100 {
 				d := as.seal(alive(madeUpName(next%madeUp), uint32(1+next/madeUp), at, says(next%madeUp)))
 				for _, n := range shared.Nodes {
-					_, _ = conn.WriteToUDPAddrPort(d, netip.AddrPortFrom(n.IP4, gossipPort)) // It is told again.
+					_, _ = conn.WriteToUDPAddrPort(d, netip.AddrPortFrom(n.IP4, gossipPort)) // They are sent again.
 					g.sent.Add(1)
 				}
 				next++

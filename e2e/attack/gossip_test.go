@@ -19,7 +19,8 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// Messages of memberlist, as far as an attacker needs them. See its net.go, security.go and label.go.
+// Messages of memberlist, as far as an attacker needs them. See its net.go, security.go and
+// label.go.
 const (
 	messagePing     = 0
 	messageAck      = 2
@@ -106,7 +107,8 @@ func (g gossiper) open(datagram []byte) [][]byte {
 	return split(message)
 }
 
-// split takes checksums and compounds apart: a count, that many lengths of two bytes, and the messages.
+// split takes checksums and compounds apart: a count, that many lengths of two bytes, and the
+// messages.
 func split(m []byte) [][]byte {
 	switch {
 	case len(m) > 5 && m[0] == messageCRC:
@@ -127,7 +129,8 @@ func split(m []byte) [][]byte {
 	return all
 }
 
-// The fields of a message are a map of MessagePack, the names of Go's fields before the values.
+// field is one of a message, whose fields are a map of MessagePack, the names of Go's fields before
+// the values.
 func field(name string, value []byte) []byte { return append(text(name), value...) }
 
 func text[T string | []byte](b T) []byte {
@@ -174,8 +177,8 @@ func ack(ping []byte) (answer []byte, ok bool) {
 	return message(messageAck, field("SeqNo", number(seq)), field("Payload", text(""))), true
 }
 
-// says is what a made-up member says of itself: that it is ready, on the segment, and at which MAC. See the metadata in
-// package mesh of the product.
+// says is what a made-up member says of itself: that it is ready, on the segment, and at which MAC.
+// See the metadata in package mesh of the product.
 func says(i int) []byte {
 	const (
 		tagFlags, tagSegment4, tagMACs = 1, 5, 7

@@ -21,8 +21,9 @@ const (
 	wanted     = "starling-lb.io/loadBalancerIPs"
 )
 
-// TestForgedLeases: three ClusterIP Services of a tenant have leases of another installation on 48 addresses, bound, and
-// these are written again ten times a second. Whoever asks for one of the addresses gets it.
+// TestForgedLeases: three ClusterIP Services of a tenant have leases of another installation on 48
+// addresses, bound, and these are written again ten times a second. Whoever asks for one of the
+// addresses gets it.
 func TestForgedLeases(t *testing.T) {
 	calm(t)
 	names := &core.Namespace{ObjectMeta: meta.ObjectMeta{Name: "tenant"}}

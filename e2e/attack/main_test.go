@@ -70,7 +70,7 @@ func start(ctx context.Context, p *step.Printer, dir string) error {
 	if _, err := cluster.Sweep(ctx, false); err != nil {
 		return err
 	}
-	tools, err := build.Tools(ctx, p.Count("compile"))
+	tools, err := build.Tools(ctx, p.Count())
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,8 @@ func start(ctx context.Context, p *step.Printer, dir string) error {
 	})
 }
 
-// expose makes so many Services, some at a time, and waits until all have an address. A function may change each.
+// expose makes so many Services, some at a time, and waits until all have an address. A function
+// may change each.
 func expose(ctx context.Context, name string, size int, change func(i int, s *core.Service)) ([]netip.Addr, error) {
 	const width = 16
 	ips, errs := make([]netip.Addr, size), make([]error, width)

@@ -27,9 +27,10 @@ const (
 	newcomers  = 12              // Services that are made meanwhile.
 )
 
-// TestPhantomAndMadeUpMembers: a Node has no speaker, and a stranger without the key replies in its name to each question for
-// one; it has its address, so its host is there. It also tells of 500 members, in plain text and encrypted with a key of its
-// own. Nothing moves, nobody believes in any of them, and new addresses are answered by nodes.
+// TestPhantomAndMadeUpMembers: a Node has no speaker, and a stranger without the key replies in its
+// name to each question for one; it has its address, so its host is there. It also tells of 500
+// members, in plain text and encrypted with a key of its own. Nothing moves, nobody believes in any
+// of them, and new addresses are answered by nodes.
 func TestPhantomAndMadeUpMembers(t *testing.T) {
 	calm(t)
 	said := overheard(t)
@@ -96,8 +97,8 @@ func hashed(name string) []byte {
 	return h.Sum(nil)
 }
 
-// impersonate replies to each question for speakers, as the stranger who has an address, with all but the proof, and says
-// how often it did.
+// impersonate replies to each question for speakers, as the stranger who has an address, with all
+// but the proof, and says how often it did.
 func impersonate(t *testing.T, at netip.Addr) (replies func() int64) {
 	t.Helper()
 	var sent atomic.Int64
@@ -128,7 +129,8 @@ func (s served) String() string {
 	return fmt.Sprintf("%d new addresses were answered by nodes after %v", len(s.ips), s.after.Round(time.Millisecond))
 }
 
-// newServices makes Services for the time of the test, and wants each address to be answered by one node.
+// newServices makes Services for the time of the test, and wants each address to be answered by one
+// node.
 func newServices(t *testing.T, name string) (s served) {
 	t.Helper()
 	begun := time.Now()

@@ -14,9 +14,9 @@ const (
 	floodTime  = 5 * time.Second // How long a flood lasts at least.
 )
 
-// TestPorts floods the open ports of one speaker, at the rates that once killed it and at four times them. It stays alive and
-// small, other nodes and kubelet get its readiness, no question for its addresses goes unanswered, and a speaker that begins
-// meanwhile joins by it.
+// TestPorts floods the open ports of one speaker, at the rates that once killed it and at four
+// times them. It stays alive and small, other nodes and kubelet get its readiness, no question for
+// its addresses goes unanswered, and a speaker that begins meanwhile joins by it.
 func TestPorts(t *testing.T) {
 	target := shared.Nodes[0]
 	from, label := sources(t), clusterLabel(t)

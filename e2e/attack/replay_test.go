@@ -24,8 +24,9 @@ const (
 	replayTime = 5 * time.Second // How long they come.
 )
 
-// TestReplay: a cordoned node's speaker ends and hands over, and a stranger records what it sends meanwhile. When the node is
-// back in use it sends that again: nobody believes that the node leaves.
+// TestReplay: a cordoned node's speaker ends and hands over, and a stranger records what it sends
+// meanwhile. When the node is back in use it sends that again: nobody believes that the node
+// leaves.
 func TestReplay(t *testing.T) {
 	calm(t)
 	settled(t)
@@ -62,7 +63,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// farewell has a node hand over and come back, and returns what its speaker said to the others by gossip until it had ended.
+// farewell has a node hand over and come back, and returns what its speaker said to the others by
+// gossip until it had ended.
 func farewell(t *testing.T, n *cluster.Node, owned []netip.Addr) (frames [][]byte) {
 	t.Helper()
 	cordon(t, n, true)

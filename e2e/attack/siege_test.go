@@ -54,7 +54,8 @@ func statusOf(ctx context.Context, n *cluster.Node) (*starling.Status, error) {
 	return &s, json.Unmarshal(text, &s)
 }
 
-// calm waits until every speaker sees all members alive and ready, and none that may have addresses lets others go first.
+// calm waits until every speaker sees all members alive and ready, and none that may have addresses
+// lets others go first.
 func calm(t *testing.T) {
 	t.Helper()
 	until(t, 75*time.Second, "calm", joined)

@@ -25,7 +25,8 @@ func pids(t *testing.T, n *cluster.Node) []int {
 	return all
 }
 
-// watchMemory begins to watch the memory of a node's speaker: its kernel forgets the worst moment so far.
+// watchMemory begins to watch the memory of a node's speaker: its kernel forgets the worst moment
+// so far.
 func watchMemory(t *testing.T, n *cluster.Node) memory {
 	t.Helper()
 	all := pids(t, n)

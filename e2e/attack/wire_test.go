@@ -18,7 +18,8 @@ import (
 // everybody is the address of broadcasts.
 var everybody = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
-// wire opens a socket for whole frames of a protocol on the interface of a host, sent ones included.
+// wire opens a socket for whole frames of a protocol on the interface of a host, sent ones
+// included.
 func wire(t *testing.T, h *cluster.Host, protocol uint16) int {
 	t.Helper()
 	socket := -1
@@ -44,7 +45,8 @@ func wire(t *testing.T, h *cluster.Host, protocol uint16) int {
 	return socket
 }
 
-// listen gives each frame to a function until the one that it returns is called, which closes the socket.
+// listen gives each frame to a function until the one that it returns is called, which closes the
+// socket.
 func listen(socket int, hear func(frame []byte)) (end func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -68,7 +70,8 @@ func listen(socket int, hear func(frame []byte)) (end func()) {
 	})
 }
 
-// record keeps the frames that a host receives and sends, until the function that it returns is called.
+// record keeps the frames that a host receives and sends, until the function that it returns is
+// called.
 func record(t *testing.T, h *cluster.Host, protocol uint16) (recorded func() [][]byte) {
 	t.Helper()
 	var frames [][]byte
@@ -83,7 +86,8 @@ func record(t *testing.T, h *cluster.Host, protocol uint16) (recorded func() [][
 	}
 }
 
-// send sends all frames from the attacker, so many times a second, until the function that it returns is called.
+// send sends all frames from the attacker, so many times a second, until the function that it
+// returns is called.
 func send(t *testing.T, frames [][]byte, rate int) (end func()) {
 	t.Helper()
 	socket := wire(t, shared.Client, unix.ETH_P_LOOPBACK) // It receives next to nothing.
@@ -135,8 +139,8 @@ func claim(ip netip.Addr, stranger net.HardwareAddr) []byte {
 	return arp(everybody, 1, stranger, ip, make(net.HardwareAddr, 6), ip)
 }
 
-// presence are the true replies among frames by which a node says that its speaker is there: their target is an address of
-// 0.0.0.0/8.
+// presence are the true replies among frames by which a node says that its speaker is there: their
+// target is an address of 0.0.0.0/8.
 func presence(frames [][]byte, n *cluster.Node) (replies [][]byte) {
 	for _, f := range frames {
 		if isARP(f, 2) && [4]byte(f[28:32]) == n.IP4.As4() && f[38] == 0 {
@@ -146,8 +150,8 @@ func presence(frames [][]byte, n *cluster.Node) (replies [][]byte) {
 	return replies
 }
 
-// forge makes replies of them that come from the stranger, in the node's name, or from the node itself, unchanged
-// but for who gets them: every announcer, and all.
+// forge makes replies of them that come from the stranger, in the node's name, or from the node
+// itself, unchanged but for who gets them: every announcer, and all.
 func forge(replies [][]byte, stranger net.HardwareAddr) (frames [][]byte) {
 	to := []net.HardwareAddr{everybody}
 	for _, n := range announcers() {
@@ -169,8 +173,8 @@ func forge(replies [][]byte, stranger net.HardwareAddr) (frames [][]byte) {
 
 const gossipPort = 7927
 
-// datagrams are those among frames that a node sent to another one's gossip, as the stranger sends them again: without a
-// checksum, which the kernel would have left to the card.
+// datagrams are those among frames that a node sent to another one's gossip, as the stranger sends
+// them again: without a checksum, which the kernel would have left to the card.
 func datagrams(frames [][]byte, from *cluster.Node, stranger net.HardwareAddr) (again [][]byte) {
 	for _, f := range frames {
 		if len(f) < 42 || f[12] != 8 || f[13] != 0 || f[14] != 0x45 || f[23] != unix.IPPROTO_UDP {

@@ -41,11 +41,12 @@ type tab struct {
 	t   *testing.T
 	ctx context.Context
 
-	mu         sync.Mutex // guards all following fields
-	complaints []string
+	mu     sync.Mutex // guards all following fields
+	errors []string
 }
 
-// open shows a page in a tab of its own; the test fails if the browser complains of anything until its end.
+// open shows a page in a tab of its own; the test fails if the browser complains of anything until
+// its end.
 func open(chrome context.Context, t *testing.T, url string, before ...step) *tab {
 	t.Helper()
 	b := &tab{t: t}
@@ -70,11 +71,11 @@ func (b *tab) hear(event any) {
 	defer b.mu.Unlock()
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
-		b.complaints = append(b.complaints, e.ExceptionDetails.Text)
+		b.errors = append(b.errors, e.ExceptionDetails.Text)
 	case *runtime.EventConsoleAPICalled:
-		b.complaints = append(b.complaints, string(e.Type)) // the page writes nothing there
+		b.errors = append(b.errors, string(e.Type)) // the page writes nothing there
 	case *log.EventEntryAdded:
-		b.complaints = append(b.complaints, e.Entry.Text+" "+e.Entry.URL)
+		b.errors = append(b.errors, e.Entry.Text+" "+e.Entry.URL)
 	}
 }
 
@@ -82,8 +83,8 @@ func (b *tab) hear(event any) {
 func (b *tab) heard() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := b.complaints
-	b.complaints = nil
+	r := b.errors
+	b.errors = nil
 	return r
 }
 
@@ -111,8 +112,8 @@ func eval[T any](b *tab, expression string) T {
 	return run(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// until waits for an expression to become true, asked in the page itself. (chromedp's own way makes a
-// function of text, which the page's policy forbids.)
+// until waits for an expression to become true, asked in the page itself. (chromedp's own way makes
+// a function of text, which the page's policy forbids.)
 func (b *tab) until(expression string) {
 	b.t.Helper()
 	eval[bool](b, `new Promise((done) => {

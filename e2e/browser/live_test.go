@@ -10,16 +10,17 @@ import (
 )
 
 // moves notes in the page which marks travel.
-const moves = `window.travelled = new Set();
+const moves = `window.traveled = new Set();
 	(() => {
 		const animate = Element.prototype.animate;
 		Element.prototype.animate = function (...args) {
-			window.travelled.add(this.id);
+			window.traveled.add(this.id);
 			return animate.apply(this, args);
 		};
 	})(); true`
 
-// A node dies, and whoever watches sees where its addresses go, why, and what to do, without losing what they were doing.
+// A node dies, and whoever watches sees where its addresses go, why, and what to do, without losing
+// what they were doing.
 func TestFailoverIsSeen(t *testing.T) {
 	s := crowd(t)
 	b := open(chrome(t), t, s.url(1), size(1280, 900))
@@ -49,7 +50,7 @@ func TestFailoverIsSeen(t *testing.T) {
 		t.Errorf("they are seen only after %v", took)
 	}
 	for _, ip := range lost {
-		if !eval[bool](b, `window.travelled.has("broad-`+ip+`") && window.travelled.has("slim-`+ip+`")`) {
+		if !eval[bool](b, `window.traveled.has("broad-`+ip+`") && window.traveled.has("slim-`+ip+`")`) {
 			t.Errorf("%s did not travel in the drawings", ip)
 		}
 	}
@@ -78,8 +79,8 @@ func TestReducedMotion(t *testing.T) {
 	eval[bool](b, moves)
 	s.change(func() { s.die("n2") })
 	b.until(`document.getElementById("member-n2").innerText.includes("dead")`)
-	if got := eval[int](b, `window.travelled.size`); got != 0 {
-		t.Errorf("%d marks travelled", got)
+	if got := eval[int](b, `window.traveled.size`); got != 0 {
+		t.Errorf("%d marks traveled", got)
 	}
 }
 
@@ -90,7 +91,7 @@ func TestDisagreementIsSeen(t *testing.T) {
 	b.until(`document.querySelector("#head p").innerText.includes("both others see the same")`)
 	s.change(func() { s.nodes[2].believes = map[string]string{"198.18.64.1": "n7"} })
 	b.until(`document.getElementById("row-198.18.64.1").innerText.includes("n3 sees n7")`)
-	if got := b.text("#head"); !strings.Contains(got, "node n3 sees 1 address otherwise: 198.18.64.1 at n7, where this speaker sees ") {
+	if got := b.text("#head"); !strings.Contains(got, "n3 sees 1 address otherwise: 198.18.64.1 at n7, where this speaker sees ") {
 		t.Errorf("the head says %q", got)
 	}
 	if got := b.text("#member-n3"); !strings.Contains(got, "differs in 1") {
@@ -100,7 +101,8 @@ func TestDisagreementIsSeen(t *testing.T) {
 	b.until(`document.querySelector("h1").innerText === "All is well"`)
 }
 
-// When the speaker is gone the page says so, keeps what it showed, and goes on when the speaker is back.
+// When the speaker is gone the page says so, keeps what it showed, and goes on when the speaker is
+// back.
 func TestSpeakerGoes(t *testing.T) {
 	s := crowd(t)
 	b := open(chrome(t), t, s.url(1))

@@ -24,8 +24,8 @@ func crowd(t *testing.T) *stage {
 	return s
 }
 
-// trouble is what can be wrong, all at once.
-func (s *stage) trouble() {
+// conditions are what can be wrong, all at once.
+func (s *stage) conditions() {
 	v := &s.vips[6]
 	v.Owner, v.Next, v.Reason, v.From, v.Change, v.Since = "", "", "no endpoint of ci/runner is serving", v.Owner, v.Owner+" may not announce it any more", s.now()
 	c := api.Conflict{
@@ -33,6 +33,7 @@ func (s *stage) trouble() {
 		Words: "02:42:c0:a8:01:17, which is no node of this cluster, answers for 198.18.64.3 too",
 		Todo:  "find that device by the switch's table and give it another address, or exclude this one from the pool",
 	}
+	s.shown.Moves = []api.Move{{At: s.now(), From: v.From, Count: 1, IPs: []string{v.IP}, Cause: "moved", Change: v.Change, Held: 3600}}
 	w := api.Waiting{Service: "lab/bench", Pool: "lab", Reason: "pool lab has no free IPv4 address"}
 	s.shown.Conflicts, s.shown.Waiting, s.shown.Pools[1].Waiting = []api.Conflict{c}, []api.Waiting{w}, 1
 	s.shown.Conditions = []health.Condition{
@@ -70,7 +71,8 @@ func (b *tab) empty() {
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), kb.Backspace))
 }
 
-// contrasts is the lowest contrast of any text on the page with what is behind it, by the formula of WCAG 2.
+// contrasts is the lowest contrast of any text on the page with what is behind it, by the formula
+// of WCAG 2.
 const contrasts = `(() => {
 	const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 	const rgba = (colour) => {
@@ -96,11 +98,33 @@ const contrasts = `(() => {
 	return worst;
 })()`
 
-// The page fits on a phone and on a screen, and can be read in light and dark, in peace and in trouble.
+// cut are the tables that do not fit into their boxes, so that a column is out of sight.
+const cut = `[...document.querySelectorAll(".wide")].filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.getAttribute("aria-labelledby"))`
+
+// long adds what is longer than most: an IPv6 address, names, and a router that says much.
+func (s *stage) long() {
+	v := s.vips[0]
+	v.IP, v.Services, v.Pool = "2001:db8:4f3:10:8a2e:370:7334:1", []string{"observability-production/opentelemetry-collector-gateway"}, "production-dual-stack"
+	w := v
+	v.Entries, w.Entries, w.IP = []string{"announce[0]", "announce[1]"}, []string{"announce[2]"}, "2001:db8:4f3:10:8a2e:370:7334:2"
+	s.vips = append(s.vips, v, w)
+	lost := &api.Session{State: "active", Since: s.now(), Cause: "refused", Words: "the router refused the connection: is BGP on there, and n1 a neighbor?", Paths: 0}
+	s.shown.Routers = []api.Router{
+		{Name: "tor-1.rack-17", Address: "2001:db8:4f3:10::1", ASN: 4200000001, Sessions: "few", Why: "the router takes the next hop of another node", Speakers: []string{"n1", "n2"}, Up: []string{"n2"}, Session: lost},
+	}
+	for i := range s.shown.Pools {
+		p := &s.shown.Pools[i]
+		p.Families = []api.FamilyUse{{Family: "IPv4", Size: 14, Used: 9, Free: 5}, {Family: "IPv6", Size: 1 << 40, Used: 3, Free: 1<<40 - 3}}
+	}
+}
+
+// The page fits on a phone and on a screen, and can be read in light and dark, in peace and in
+// trouble.
 func TestLooks(t *testing.T) {
 	browser := chrome(t)
 	calm, night := crowd(t), crowd(t)
-	night.change(night.trouble)
+	night.change(night.conditions)
+	night.change(night.long)
 	for _, s := range []struct {
 		name   string
 		stage  *stage
@@ -113,6 +137,11 @@ func TestLooks(t *testing.T) {
 		{"calm dark", calm, 1280, 900, "dark", true},
 		{"night light", night, 1280, 900, "light", false},
 		{"night dark", night, 1280, 900, "dark", true},
+		{"calm 800 light", calm, 800, 900, "light", false},
+		{"night 800 light", night, 800, 900, "light", false},
+		{"night 800 dark", night, 800, 900, "dark", true},
+		{"calm 1600 dark", calm, 1600, 1000, "dark", true},
+		{"night 1600 light", night, 1600, 1000, "light", false},
 		{"night phone light", night, 390, 800, "light", false},
 		{"night phone dark", night, 360, 700, "dark", true},
 	} {
@@ -121,6 +150,9 @@ func TestLooks(t *testing.T) {
 			b.live()
 			if got := eval[int64](b, `document.documentElement.scrollWidth`); got > s.width {
 				t.Errorf("the page is %d wide on a screen of %d", got, s.width)
+			}
+			if got := eval[[]string](b, cut); len(got) > 0 {
+				t.Errorf("cut off on a screen of %d: %q", s.width, got)
 			}
 			if got := eval[bool](b, `getComputedStyle(document.querySelector("main > section")).backgroundColor.match(/\d+/g).every((v) => v < 64)`); got != s.dark {
 				t.Errorf("dark: %v, want %v", got, s.dark)
@@ -139,7 +171,7 @@ func TestLooks(t *testing.T) {
 // A person filters, chooses, asks why, and goes back.
 func TestFilterAndExplain(t *testing.T) {
 	s := crowd(t)
-	s.change(s.trouble)
+	s.change(s.conditions)
 	b := open(chrome(t), t, s.url(1))
 	b.live()
 	all := b.rows()
@@ -225,4 +257,22 @@ func TestWithoutScript(t *testing.T) {
 	count(11)
 	b.do(chromedp.Click(chromedp.CSS("#row-198\\.18\\.64\\.6 th a")), chromedp.WaitVisible(chromedp.CSS("#who")))
 	count(11)
+}
+
+// Commands can be copied, also where the browser has no clipboard for pages without TLS.
+func TestCopy(t *testing.T) {
+	s := crowd(t)
+	s.change(s.conditions)
+	b := open(chrome(t), t, s.url(1))
+	b.live()
+	want := eval[string](b, `document.querySelector("#head .copy").dataset.copy`)
+	if want != eval[string](b, `document.querySelector("#head .copy").previousElementSibling.innerText`) || want == "" {
+		t.Errorf("what is copied, %q, is not what is shown", want)
+	}
+	eval[bool](b, `Object.defineProperty(navigator, "clipboard", { value: undefined }), document.addEventListener("copy", () => { window.copied = getSelection().toString(); }), true`)
+	b.do(chromedp.Click(chromedp.CSS("#head .copy")))
+	b.until(`document.querySelector("#head .copy.copied") && window.copied`)
+	if got := eval[string](b, `window.copied`); got != want {
+		t.Errorf("copied %q, want %q", got, want)
+	}
 }

@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -141,8 +142,8 @@ func (s *stage) add(services ...string) {
 	}
 }
 
-// electorate is all nodes as an election sees them.
-func (s *stage) electorate() *owner.Electorate {
+// owners is all nodes as an election sees them.
+func (s *stage) owners() *owner.Nodes {
 	var nodes []owner.Node
 	for _, a := range s.nodes {
 		n := owner.Node{Name: a.Name}
@@ -156,7 +157,7 @@ func (s *stage) electorate() *owner.Electorate {
 
 // elect says who announces the address, by the rules of the product.
 func (s *stage) elect(v *api.VIP) {
-	e := s.electorate().Elect(owner.VIP{IP: netip.MustParseAddr(v.IP), Serving: true})
+	e := s.owners().Elect(owner.VIP{IP: netip.MustParseAddr(v.IP), Serving: true})
 	v.Owner, v.Next, v.Reason = e.Owner, e.Next, e.Reason
 }
 
@@ -169,7 +170,7 @@ func (s *stage) who(a *actor, ip netip.Addr) api.Who {
 	if i := slices.IndexFunc(vips, func(v api.VIP) bool { return v.IP == r.IP }); i >= 0 {
 		r.VIP, r.Words = &vips[i], vips[i].Owner+" announces "+r.IP+": "+vips[i].Reason
 	}
-	for _, c := range s.electorate().Ranking(owner.VIP{IP: ip, Serving: true}) {
+	for _, c := range s.owners().Ranking(owner.VIP{IP: ip, Serving: true}) {
 		x := api.Candidate{Node: c.Node, Score: fmt.Sprintf("%016x", c.Score), Eligible: c.Reason == "", Reason: c.Reason}
 		if r.VIP != nil {
 			x.Role = map[string]string{r.VIP.Owner: "announcer", r.VIP.Next: "next"}[c.Node]
@@ -185,12 +186,24 @@ func (s *stage) die(name string) {
 	m := &s.nodes[i].Member
 	m.State, m.Ready, m.Health, m.Tier, m.RoundTrip = "dead", false, "dead", "", 0
 	s.shown.Conditions = append(s.shown.Conditions, health.New(health.NodeLost, health.Node(name), "neither gossip nor the wire reaches "+name))
+	moves := map[string]*api.Move{}
 	for i := range s.vips {
 		v := &s.vips[i]
 		was := v.Owner
 		s.elect(v)
-		if v.Owner != was {
-			v.From, v.Since, v.Cause, v.Change = was, s.now(), "member-lost", was+" was lost"
+		if v.Owner == was {
+			continue
 		}
+		v.From, v.Since, v.Cause, v.Change = was, s.now(), "member-lost", was+" was lost"
+		m := moves[v.Owner]
+		if m == nil {
+			m = &api.Move{At: v.Since, From: was, To: v.Owner, Cause: v.Cause, Change: v.Change, Silent: 0.18, Held: 3600}
+			moves[v.Owner] = m
+		}
+		m.Count++
+		m.IPs = append(m.IPs, v.IP)
+	}
+	for _, to := range slices.Sorted(maps.Keys(moves)) {
+		s.shown.Moves = append(s.shown.Moves, *moves[to])
 	}
 }

@@ -1,13 +1,11 @@
 // Package build makes the programs of the test cluster from their Go modules, once.
 //
-// The result is kept in a folder named after everything that went into it (module sums, flags, Go release,
-// our own few files), so that a warm run neither compiles nor links. The folder appears in one step when all
-// is complete; a lock keeps two runs from doing the same work side by side.
+// The result is kept in a folder named after everything that went into it (module sums, flags, Go
+// release, our own few files), so that a warm run neither compiles nor links. The folder appears in
+// one step when all is complete; a lock keeps two runs from doing the same work side by side.
 package build
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -15,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -32,8 +29,8 @@ const (
 	EchoImage  = "e2e.starling-lb.io/echo:1"
 )
 
-// flags must stay what they are for the compile cache of earlier runs to be of use. The version makes
-// kubectl print what was built instead of a placeholder.
+// flags must stay what they are for the compile cache of earlier runs to be of use. The version
+// makes kubectl print what was built instead of a placeholder.
 const flags = "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
 
 // programs are the folders under cmd that become binaries, each with the names it is called by.
@@ -44,10 +41,11 @@ func programs() map[string][]string {
 	}
 }
 
-// Report is told how many packages have been compiled so far and how many there are at most.
-type Report func(done, most int)
+// Report is called while something is downloaded or compiled, with how far that is.
+type Report func(what string, done, most int)
 
-// Tools returns the folder that holds all programs and image archives (NAME.tar), making it when needed.
+// Tools returns the folder that holds all programs and image archives (NAME.tar), making it when
+// needed.
 func Tools(ctx context.Context, report Report) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -84,14 +82,7 @@ func Tools(ctx context.Context, report Report) (string, error) {
 
 // fill compiles and links everything into dir.
 func fill(ctx context.Context, root, dir string, report Report) error {
-	args := []string{"build", "-v", "-ldflags=" + flags, "-o", dir + "/"}
-	for name := range programs() {
-		args = append(args, "./cmd/"+name)
-	}
-	slices.Sort(args[5:])
-	// Our own programs need these; compiled here, the user sees that something is going on.
-	args = append(args, "./cluster", "./starling", "./workload")
-	if err := compile(ctx, root, args, report); err != nil {
+	if err := compile(ctx, root, []string{"-ldflags=" + flags, "-o", dir + "/"}, targets(), report); err != nil {
 		return err
 	}
 	for name, links := range programs() {
@@ -108,44 +99,15 @@ func fill(ctx context.Context, root, dir string, report Report) error {
 	)
 }
 
-// compile runs the go tool and counts the packages that it names.
-func compile(ctx context.Context, root string, args []string, report Report) error {
-	most := countPackages(ctx, root)
-	cmd := goTool(ctx, root, args...)
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		return err
+// targets are the packages that are compiled.
+func targets() []string {
+	var list []string
+	for name := range programs() {
+		list = append(list, "./cmd/"+name)
 	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	var said strings.Builder
-	lines := bufio.NewScanner(out)
-	for done := 0; lines.Scan(); {
-		if strings.ContainsAny(lines.Text(), " :") {
-			said.WriteString(lines.Text() + "\n")
-			continue
-		}
-		done++
-		report(done, most)
-	}
-	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, said.String())
-	}
-	return nil
-}
-
-func countPackages(ctx context.Context, root string) int {
-	out, _ := goTool(ctx, root, "list", "-deps", "./cmd/...").Output()
-	return bytes.Count(out, []byte("\n"))
-}
-
-// goTool runs the go command of this toolchain the way all programs here are built: static.
-func goTool(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	return cmd
+	slices.Sort(list)
+	// Our own programs need these; compiled here, the user sees that something is going on.
+	return append(list, "./cluster", "./starling", "./workload")
 }
 
 // Root returns the folder of the e2e module, looking upwards from the working directory.

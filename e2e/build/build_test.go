@@ -2,9 +2,12 @@ package build
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +27,8 @@ func TestRoot(t *testing.T) {
 	}
 }
 
-// TestFingerprint changes each file that goes into the programs in a copy of the module, one after another.
+// TestFingerprint changes each file that goes into the programs in a copy of the module, one after
+// another.
 func TestFingerprint(t *testing.T) {
 	root, err := Root()
 	if err != nil {
@@ -164,9 +168,50 @@ func TestCompileTellsWhatIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := compile(t.Context(), dir, []string{"build", "-v", "-o", "x", "."}, func(int, int) {})
+	err := compile(t.Context(), dir, []string{"-o", "x"}, []string{"."}, func(string, int, int) {})
 	if err == nil || !strings.Contains(err.Error(), "undefinedThing") {
 		t.Errorf("error %v does not show the mistake", err)
+	}
+}
+
+// TestCompileCounts: what is compiled is a part of what was to be compiled, and at the end all of
+// it.
+func TestCompileCounts(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GOFLAGS", "-buildvcs=false")
+	files := map[string]string{
+		"go.mod": "module example.org/x\n\ngo 1.26\n", "main.go": "package main\n\nimport \"example.org/x/y\"\n\nfunc main() { y.F() }\n",
+		"y/y.go": "package y\n\nfunc F() { g() }\n", "y/g.go": "package y\n\n// " + time.Now().String() + "\nfunc g() {}\n",
+	}
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	count := func(what string, done, most int) { got = append(got, fmt.Sprint(what, " ", done, "/", most)) }
+	if err := compile(t.Context(), dir, []string{"-o", "x"}, []string{"."}, count); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"compile 2/3", "compile 3/3"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, err := versions(filepath.Join(root, "go.mod"))
+	if ok, _ := regexp.MatchString(`^Kubernetes 1\.\d+\.\d+, containerd 2\.\d+\.\d+ and etcd 3\.\d+\.\d+$`, words); err != nil || !ok {
+		t.Errorf("%q, %v", words, err)
+	}
+	if _, err := versions(filepath.Join(root, "build", "build.go")); err == nil || !strings.Contains(err.Error(), "k8s.io/kubernetes") {
+		t.Errorf("from another file: %v", err)
 	}
 }
 
@@ -196,12 +241,27 @@ func TestToolsFound(t *testing.T) {
 	if err := os.Chtimes(want, old, old); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := Tools(t.Context(), func(int, int) { t.Error("something is being compiled") })
+	dir, err := Tools(t.Context(), func(string, int, int) { t.Error("something is being compiled") })
 	if err != nil || dir != want {
 		t.Fatalf("Tools: %s, %v; want %s", dir, err, want)
 	}
 	var info fs.FileInfo
 	if info, err = os.Stat(dir); err != nil || time.Since(info.ModTime()) > time.Hour {
 		t.Errorf("the folder was not marked as used: %v, %v", info.ModTime(), err)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for set, want := range map[string]string{"": "GOGC=400", "50": "GOGC=50"} {
+		t.Setenv("GOGC", set)
+		got := ""
+		for _, v := range Environment() { // the last one counts
+			if strings.HasPrefix(v, "GOGC=") {
+				got = v
+			}
+		}
+		if got != want {
+			t.Errorf("with GOGC=%q: %s, want %s", set, got, want)
+		}
 	}
 }

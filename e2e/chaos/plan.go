@@ -1,8 +1,10 @@
-// Package chaos does random things to a cluster, one after the other, and counts what a client notices.
+// Package chaos does random things to a cluster, one after the other, and counts what a client
+// notices. Meanwhile Services can come and go (Churn), and a Recorder can write the history of some
+// addresses, for package history to check.
 //
-// A Plan follows from its seed alone, so that a run which went wrong is repeated by its number. Faults pile up until
-// they are healed, in any order; at least one node always keeps its link and a speaker that runs, so that there
-// is no moment in which nobody could answer.
+// A Plan follows from its seed alone, so that a run which went wrong is repeated by its number.
+// Faults pile up until they are healed, in any order; at least one node always keeps its link and a
+// speaker that runs, so that there is no moment in which nobody could answer.
 package chaos
 
 import (
@@ -14,8 +16,9 @@ import (
 // Kind of a fault.
 type Kind string
 
-// What may happen. The link and the process of a node, gossip and the API server stay as they are until they are
-// healed; a speaker that was ended is started anew by Kubernetes.
+// What may happen. The link and the process of a node, gossip and the API server stay as they are
+// until they are healed; a speaker that was ended is started anew by Kubernetes. The second group
+// happens only if it is asked for.
 const (
 	Cut    Kind = "link cut"
 	Freeze Kind = "SIGSTOP"
@@ -24,7 +27,16 @@ const (
 	NoAPI  Kind = "API server away"
 	Term   Kind = "pod deleted"
 	Kill   Kind = "SIGKILL"
+
+	Loss    Kind = "frames lost of"
+	Repeat  Kind = "frames sent twice to"
+	SlowAPI Kind = "API server slow"
+	FailAPI Kind = "API server fails"
 )
+
+// More are the kinds that a plan has only if it is asked for them. The last two need a gate in
+// front of the API server.
+func More() []Kind { return []Kind{Loss, Repeat, SlowAPI, FailAPI} }
 
 // Fault is one of them, on one of the nodes, or its end.
 type Fault struct {
@@ -45,8 +57,8 @@ func (f Fault) String() string {
 	return text
 }
 
-// The shortest and the longest time between two faults. Within the shortest one a second passes, after which one node is
-// to answer, and no more.
+// The shortest and the longest time between two faults. Within the shortest one a second passes,
+// after which one node is to answer, and no more.
 const (
 	restLeast = 1200 * time.Millisecond
 	restMost  = 3 * time.Second
@@ -55,13 +67,15 @@ const (
 // state is what is broken.
 type state struct {
 	nodes int
+	more  []Kind         // Of More, what may happen, too.
 	hurt  map[Fault]bool // Faults that last, with nothing but kind and node.
 }
 
-// Plan returns so many faults for a cluster of so many nodes, always the same for one seed.
-func Plan(seed uint64, nodes, count int) []Fault {
+// Plan returns so many faults for a cluster of so many nodes, always the same for one seed. Kinds
+// of More happen if they are named.
+func Plan(seed uint64, nodes, count int, more ...Kind) []Fault {
 	random := rand.New(rand.NewPCG(seed, 0))
-	s := state{nodes: nodes, hurt: map[Fault]bool{}}
+	s := state{nodes: nodes, more: more, hurt: map[Fault]bool{}}
 	plan := make([]Fault, count)
 	for i := range plan {
 		all := s.possible()
@@ -91,7 +105,29 @@ func (s *state) possible() (all []Fault) {
 	if !s.anyDeaf() {
 		all = append(all, Fault{Kind: Mute, Node: -1, Heal: s.is(Mute)})
 	}
-	return append(all, Fault{Kind: NoAPI, Node: -1, Heal: s.is(NoAPI)})
+	all = append(all, Fault{Kind: NoAPI, Node: -1, Heal: s.is(NoAPI)})
+	for _, kind := range s.more {
+		all = append(all, s.possibleOf(kind)...)
+	}
+	return all
+}
+
+// possibleOf lists what may happen now of a kind of More. A port of the switch is impaired in one
+// way at a time.
+func (s *state) possibleOf(kind Kind) (all []Fault) {
+	if kind == SlowAPI || kind == FailAPI {
+		return []Fault{{Kind: kind, Node: -1, Heal: s.is(kind)}}
+	}
+	other := Loss
+	if kind == Loss {
+		other = Repeat
+	}
+	for n := range s.nodes {
+		if !s.hurt[Fault{Kind: other, Node: n}] {
+			all = append(all, Fault{Kind: kind, Node: n, Heal: s.hurt[Fault{Kind: kind, Node: n}]})
+		}
+	}
+	return all
 }
 
 func (s *state) apply(f Fault) {
@@ -104,7 +140,7 @@ func (s *state) apply(f Fault) {
 	}
 }
 
-// is tells whether a fault of no node lasts.
+// is reports whether a fault of no node lasts.
 func (s *state) is(kind Kind) bool { return s.hurt[Fault{Kind: kind, Node: -1}] }
 
 func (s *state) anyDeaf() bool {
@@ -116,12 +152,12 @@ func (s *state) anyDeaf() bool {
 	return false
 }
 
-// whole tells whether a node could answer.
+// whole reports whether a node could answer.
 func (s *state) whole(n int) bool {
 	return !s.hurt[Fault{Kind: Cut, Node: n}] && !s.hurt[Fault{Kind: Freeze, Node: n}]
 }
 
-// spare tells whether another node could answer.
+// spare reports whether another node could answer.
 func (s *state) spare(n int) bool {
 	for other := range s.nodes {
 		if other != n && s.whole(other) {

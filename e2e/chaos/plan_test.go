@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,13 +16,13 @@ func TestPlanIsRepeatable(t *testing.T) {
 	}
 }
 
-// TestPlanLeavesSomebody follows many plans: somebody could always answer, what is healed was broken, nothing is broken
-// twice, and every kind of fault comes and goes.
+// TestPlanLeavesSomebody follows many plans: somebody could always answer, what is healed was
+// broken, nothing is broken twice, and every kind of fault comes and goes.
 func TestPlanLeavesSomebody(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(200) {
 		s := state{nodes: 3, hurt: map[Fault]bool{}}
-		for i, f := range Plan(seed, 3, 100) {
+		for i, f := range Plan(seed, 3, 100, More()...) {
 			if f.Rest < restLeast || f.Rest > restMost {
 				t.Fatalf("seed %d, fault %d: a rest of %v", seed, i, f.Rest)
 			}
@@ -37,10 +38,26 @@ func TestPlanLeavesSomebody(t *testing.T) {
 			if s.is(Mute) && s.anyDeaf() {
 				t.Fatalf("seed %d, fault %d: gossip is blocked twice", seed, i)
 			}
+			for n := range 3 {
+				if s.hurt[Fault{Kind: Loss, Node: n}] && s.hurt[Fault{Kind: Repeat, Node: n}] {
+					t.Fatalf("seed %d, fault %d: the port of n%d is impaired twice", seed, i, n+1)
+				}
+			}
 		}
 	}
-	if len(seen) != 7 {
+	if len(seen) != 7+len(More()) {
 		t.Errorf("only %v happened", seen)
+	}
+}
+
+// TestPlanWithoutMore: what must be asked for does not happen by itself.
+func TestPlanWithoutMore(t *testing.T) {
+	for seed := range uint64(50) {
+		for _, f := range Plan(seed, 3, 100) {
+			if slices.Contains(More(), f.Kind) {
+				t.Fatalf("seed %d: %s", seed, f)
+			}
+		}
 	}
 }
 

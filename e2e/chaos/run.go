@@ -17,8 +17,19 @@ import (
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
-// gossipPort is what a firewall between nodes blocks.
-const gossipPort = 7927
+const (
+	gossipPort = 7927            // That a firewall between nodes blocks.
+	lost       = 20              // Of a hundred frames.
+	repeated   = 50              // The same.
+	slow       = 2 * time.Second // The longest that a request is held back.
+	failing    = 50              // Of a hundred requests.
+)
+
+// What a client may notice of one fault.
+const (
+	MaxGap    = 1500 * time.Millisecond // Without any answer.
+	MaxDouble = time.Second             // With answers of more than one host.
+)
 
 // Outcome is what one fault did to a client that asks every 5 ms by TCP.
 type Outcome struct {
@@ -26,18 +37,24 @@ type Outcome struct {
 	Asked, Lost int
 	Gap         time.Duration // Longest time without any answer.
 	Double      time.Duration // Longest time in which more than one host answered for the address.
+	Began, Done time.Time     // Of what was done; the rest comes after it.
 }
+
+// TooMuch reports whether a client noticed more of the fault than it may.
+func (o Outcome) TooMuch() bool { return o.Gap > MaxGap || o.Double > MaxDouble }
 
 // Runner does a plan to a cluster.
 type Runner struct {
 	Cluster *cluster.Cluster
 	Watcher *probe.Watcher
-	IP      netip.Addr // Of a Service with backends everywhere.
+	IP      netip.Addr    // Of a Service with backends everywhere.
+	Gate    *cluster.Gate // For plans in which the API server is slow or fails.
 
 	state state
 }
 
-// Run takes one fault after the other, tells of each, and heals what is left. It returns early when the cluster fails.
+// Run takes one fault after the other, tells of each, and heals what is left. It returns early when
+// the cluster fails.
 func (r *Runner) Run(ctx context.Context, plan []Fault, tell func(Outcome)) (err error) {
 	r.state = state{nodes: len(r.Cluster.Nodes), hurt: map[Fault]bool{}}
 	defer func() { err = errors.Join(err, r.healAll(context.WithoutCancel(ctx))) }()
@@ -60,21 +77,25 @@ func (r *Runner) one(ctx context.Context, f Fault) (o Outcome, err error) {
 	watched, stop := context.WithCancel(ctx)
 	double := make(chan time.Duration, 1)
 	go func() { double <- Doubles(watched, r.Watcher, r.IP) }()
+	o.Began = time.Now()
 	err = r.do(ctx, f)
+	o.Done = time.Now()
 	if err == nil {
 		err = wait(ctx, f.Rest)
 	}
 	stop()
 	report := client.Stop()
-	return Outcome{Fault: f, Asked: report.Asked, Lost: report.Lost, Gap: report.Gap, Double: <-double}, err
+	o.Fault, o.Asked, o.Lost, o.Gap, o.Double = f, report.Asked, report.Lost, report.Gap, <-double
+	return o, err
 }
 
-// Doubles asks who has the address until ctx ends, and returns the longest time in which it was more than one.
+// Doubles asks who has the address until ctx ends, and returns the longest time in which it was
+// more than one.
 func Doubles(ctx context.Context, watcher *probe.Watcher, ip netip.Addr) (longest time.Duration) {
 	var since time.Time
 	for {
 		asked := time.Now()
-		macs, err := watcher.Who(ctx, 50*time.Millisecond, ip)
+		macs, err := watcher.Who(ctx, Window, ip)
 		switch {
 		case err != nil:
 			return longest
@@ -110,6 +131,8 @@ func (r *Runner) act(ctx context.Context, f Fault) error {
 			errs = append(errs, block(ctx, n, f.Heal))
 		}
 		return errors.Join(errs...)
+	case SlowAPI, FailAPI:
+		return r.gate(f)
 	}
 	n := r.Cluster.Nodes[f.Node]
 	switch f.Kind {
@@ -125,8 +148,38 @@ func (r *Runner) act(ctx context.Context, f Fault) error {
 		return n.Signal(starling.Name, syscall.SIGSTOP)
 	case Deaf:
 		return block(ctx, n, f.Heal)
+	case Loss, Repeat:
+		return impair(ctx, n, f)
 	}
 	return r.end(ctx, n, f.Kind)
+}
+
+func impair(ctx context.Context, n *cluster.Node, f Fault) error {
+	switch {
+	case f.Heal:
+		return n.EndImpair(ctx)
+	case f.Kind == Loss:
+		return n.Lose(ctx, lost)
+	}
+	return n.Repeat(ctx, repeated)
+}
+
+// gate makes the way to the API server bad, or good again.
+func (r *Runner) gate(f Fault) error {
+	if r.Gate == nil {
+		return errors.New("there is no gate in front of the API server")
+	}
+	switch {
+	case f.Kind == SlowAPI && f.Heal:
+		r.Gate.Slow(0)
+	case f.Kind == SlowAPI:
+		r.Gate.Slow(slow)
+	case f.Heal:
+		r.Gate.Fail(0)
+	default:
+		r.Gate.Fail(failing)
+	}
+	return nil
 }
 
 func block(ctx context.Context, n *cluster.Node, heal bool) error {
@@ -155,7 +208,8 @@ func (r *Runner) end(ctx context.Context, n *cluster.Node, kind Kind) error {
 		if err := n.Signal(starling.Name, syscall.SIGKILL); err != nil {
 			return err
 		}
-		// A new pod at once: of one that is killed again and again, kubelet waits longer and longer with the next start.
+		// A new pod at once: of one that is killed again and again, kubelet waits longer and longer
+		// with the next start.
 		how = *meta.NewDeleteOptions(0)
 	}
 	if err := r.Cluster.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, how); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Bare tells whether the nodes are without Kubernetes.
+// Bare reports whether the nodes are without Kubernetes.
 func (c *Cluster) Bare() bool { return c.options.Bare }
 
 // register tells the API server of nodes on which no kubelet does.
@@ -32,14 +32,15 @@ func (c *Cluster) register(ctx context.Context) error {
 	return nil
 }
 
-// Credentials writes a kubeconfig for the user, good for programs on the node, and returns its name.
+// Credentials writes a kubeconfig for the user, good for programs on the node, and returns its
+// name.
 func (c *Cluster) Credentials(n *Node, user string) (string, error) {
 	file := n.conf("user.kubeconfig")
-	return file, c.users.kubeconfig(file, server, user)
+	return file, c.users.kubeconfig(file, c.server(), user)
 }
 
-// Answer gives the node an address that it takes packets for but does not tell anybody of: who sends them there has
-// learned it from somebody else.
+// Answer gives the node an address that it takes packets for but does not tell anybody of: who
+// sends them there has learned it from somebody else.
 func (n *Node) Answer(ip netip.Addr) error {
 	err := n.Space.Do(func() error { return setSysctls("net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2") })
 	if err != nil {

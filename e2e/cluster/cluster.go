@@ -1,4 +1,5 @@
-// Package cluster runs a real Kubernetes on one machine, in seconds, and removes it without a trace.
+// Package cluster runs a real Kubernetes on one machine, in seconds, and removes it without a
+// trace.
 //
 //	             segment 198.18.0.0/16, 2001:db8:18::/64
 //	    ┌───────────┬──────────────┬──────────────┬───── switch (a bridge) ──┐
@@ -7,13 +8,15 @@
 //	kube-apiserver kubelet        kubelet        kubelet
 //	kube-…         kube-proxy     kube-proxy     kube-proxy
 //
-// Every box is a space of package netspace: a network namespace, and for control and nodes also PID, mount
-// and UTS namespaces. The switch is one too, so the machine itself sees no new link, no new mount and no new
-// address; only the API server is carried to a port of its loopback. The spaces have no way out.
+// Every box is a space of package netspace: a network namespace, and for control and nodes also
+// PID, mount and UTS namespaces. The switch is one too, so the machine itself sees no new link, no
+// new mount and no new address; only the API server is carried to a port of its loopback. The
+// spaces have no way out.
 //
-// State is kept in one folder under the temporary directory, with a lock that lives as long as the program
-// which made the cluster; Sweep removes what crashed programs left. Images come as archives, because no
-// registry can be reached; pods use the host's network, because that needs no network plugin.
+// State is kept in one folder under the temporary directory, with a lock that lives as long as the
+// program which made the cluster; Sweep removes what crashed programs left. Images come as
+// archives, because no registry can be reached; pods use the host's network, because that needs no
+// network plugin.
 package cluster
 
 import (
@@ -43,6 +46,10 @@ type Options struct {
 	Bare   bool     // Nodes without containerd, kubelet and kube-proxy: places for processes (see Node.Start).
 	Images []string // Archives that every node imports, besides pause and echo.
 	Keep   bool     // Outlive the calling program.
+	Only6  bool     // Hosts and Services have no IPv4 address.
+	Proxy  string   // Mode of kube-proxy, nftables or iptables; nftables when empty.
+	// NoHealth has kube-proxy say nothing on its port for that, as its replacements do.
+	NoHealth bool
 	// Step runs one part of the work and may tell the user; nil runs it silently.
 	Step func(what string, work func() error) error
 }
@@ -63,8 +70,8 @@ type Cluster struct {
 	users   *authority // Makes certificates for users.
 }
 
-// Up makes a cluster whose nodes are ready. After an error nothing is left but the logs, whose folder the
-// error names.
+// Up makes a cluster whose nodes are ready. After an error nothing is left but the logs, whose
+// folder the error names.
 func Up(ctx context.Context, options Options) (*Cluster, error) {
 	if options.Step == nil {
 		options.Step = func(_ string, work func() error) error { return work() }
@@ -162,7 +169,11 @@ func (c *Cluster) makePlaces() (err error) {
 		return err
 	}
 	place := func(name string, v4, v6 string) (*Host, error) {
-		return c.network.add(name, netip.MustParseAddr(v4), netip.MustParseAddr(v6))
+		ip4 := netip.MustParseAddr(v4)
+		if c.options.Only6 {
+			ip4 = netip.Addr{}
+		}
+		return c.network.add(name, ip4, netip.MustParseAddr(v6))
 	}
 	controlHost, err := place("control", "198.18.0.1", "2001:db8:18::1")
 	if err != nil {
@@ -177,7 +188,11 @@ func (c *Cluster) makePlaces() (err error) {
 		if err != nil {
 			return err
 		}
-		c.Nodes = append(c.Nodes, &Node{Host: host, dir: filepath.Join(c.Dir, host.Name)})
+		n := &Node{Host: host, dir: filepath.Join(c.Dir, host.Name), healthPort: healthPort}
+		if c.options.NoHealth {
+			n.healthPort = silentPort
+		}
+		c.Nodes = append(c.Nodes, n)
 	}
 	return c.boot()
 }
@@ -238,7 +253,8 @@ func (c *Cluster) spaces() []*netspace.Space {
 	return all
 }
 
-// bindTools shows the programs at a place in the state folder, because their own may be hidden in the space.
+// bindTools shows the programs at a place in the state folder, because their own may be hidden in
+// the space.
 func bindTools(c *Cluster, space *netspace.Space) error {
 	return space.Bind(c.options.Tools, filepath.Join(c.Dir, "bin"))
 }

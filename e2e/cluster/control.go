@@ -17,8 +17,21 @@ const (
 	services4 = "198.19.0.0/18"
 	services6 = "2001:db8:19::/112"
 	kubeIP    = "198.19.0.1" // Of the Service "kubernetes".
-	server    = "https://198.18.0.1:6443"
+	kubeIP6   = "2001:db8:19::1"
 )
+
+// server is the URL of the API server.
+func (c *Cluster) server() string {
+	return "https://" + net.JoinHostPort(c.control.host.Addr().String(), "6443")
+}
+
+// serviceRanges are those of ClusterIPs.
+func (c *Cluster) serviceRanges() string {
+	if c.options.Only6 {
+		return services6
+	}
+	return services4 + "," + services6
+}
 
 // control is the host of the control plane and what runs there.
 type control struct {
@@ -27,7 +40,8 @@ type control struct {
 	apiserver *process
 }
 
-// startControl starts etcd, the API server, the controller manager, the scheduler and the way to them.
+// startControl starts etcd, the API server, the controller manager, the scheduler and the way to
+// them.
 func (c *Cluster) startControl(ctx context.Context, ca *authority) error {
 	dir := filepath.Join(c.Dir, "control")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -66,7 +80,7 @@ func (c *Cluster) writeCredentials(ca *authority, dir string) error {
 	}
 	local := "https://127.0.0.1:6443"
 	for _, err := range []error{
-		ca.write(dir, "apiserver", "kube-apiserver", nil, "127.0.0.1", "localhost", "198.18.0.1", "2001:db8:18::1", kubeIP,
+		ca.write(dir, "apiserver", "kube-apiserver", nil, "127.0.0.1", "localhost", "198.18.0.1", "2001:db8:18::1", kubeIP, kubeIP6,
 			"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"),
 		ca.write(dir, "to-kubelet", "kube-apiserver", []string{"system:masters"}),
 		ca.write(dir, "accounts", "service-accounts", nil),
@@ -92,8 +106,8 @@ func etcdFlags(dir string) []string {
 func (c *Cluster) apiserverFlags(dir string) []string {
 	_ = os.WriteFile(dir+"/audit.yaml", []byte(auditPolicy), 0o644)
 	return []string{
-		"--etcd-servers=http://127.0.0.1:2379", "--advertise-address=198.18.0.1", "--secure-port=6443",
-		"--service-cluster-ip-range=" + services4 + "," + services6,
+		"--etcd-servers=http://127.0.0.1:2379", "--advertise-address=" + c.control.host.Addr().String(), "--secure-port=6443",
+		"--service-cluster-ip-range=" + c.serviceRanges(),
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
 		"--client-ca-file=" + dir + "/ca.crt", "--tls-cert-file=" + dir + "/apiserver.crt", "--tls-private-key-file=" + dir + "/apiserver.key",
 		"--kubelet-client-certificate=" + dir + "/to-kubelet.crt", "--kubelet-client-key=" + dir + "/to-kubelet.key",
@@ -138,7 +152,8 @@ func (c *Cluster) startControlProcess(name string, flags []string) (*process, er
 	return p, p.start()
 }
 
-// startRelay opens a port on the machine's loopback that leads to the API server, and writes the kubeconfig.
+// startRelay opens a port on the machine's loopback that leads to the API server, and writes the
+// kubeconfig.
 func (c *Cluster) startRelay(ca *authority) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -189,9 +204,10 @@ func (c *Cluster) StopAPI(ctx context.Context) error {
 	return c.control.apiserver.stop(ctx, syscall.SIGKILL)
 }
 
-// DistrustTokens starts the API server anew with another key for the tokens of ServiceAccounts, so that it answers 401 to
-// whoever comes with one that it gave before. Certificates stay good. The returned function undoes it, and starts the
-// controllers anew, which would look again only after up to a minute.
+// DistrustTokens starts the API server anew with another key for the tokens of ServiceAccounts, so
+// that it answers 401 to whoever comes with one that it gave before. Certificates stay good. The
+// returned function undoes it, and starts the controllers anew, which would look again only after
+// up to a minute.
 func (c *Cluster) DistrustTokens(ctx context.Context) (trust func(context.Context) error, err error) {
 	own := c.control.apiserver.argv
 	others := slices.Clone(own)
@@ -219,8 +235,9 @@ func (c *Cluster) restartAPI(ctx context.Context, argv []string) error {
 	return c.StartAPI(ctx)
 }
 
-// PodTime is how long Kubernetes may take for a new pod. When the API server has been away some times within minutes, its
-// controllers and kubelet look again only after up to a minute, and a pod needs three of them.
+// PodTime is how long Kubernetes may take for a new pod. When the API server has been away some
+// times within minutes, its controllers and kubelet look again only after up to a minute, and a pod
+// needs three of them.
 const PodTime = 4 * time.Minute
 
 // StartAPI starts the API server that StopAPI has ended.

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cut takes the host's port out of the switch: nothing passes in either direction any more, and nobody is
-// told, because the link itself stays up at both ends.
+// Cut takes the host's port out of the switch: nothing passes in either direction any more, and
+// nobody learns of it, because the link itself stays up at both ends.
 func (h *Host) Cut() error {
 	return h.atPort(func(handle *netlink.Handle, port netlink.Link) error { return handle.LinkSetNoMaster(port) })
 }
@@ -34,7 +34,8 @@ func (h *Host) Heal() error {
 	})
 }
 
-// Unplug takes the carrier of the host's interface away, as a pulled cable does; Plug gives it back.
+// Unplug takes the carrier of the host's interface away, as a pulled cable does; Plug gives it
+// back.
 func (h *Host) Unplug() error {
 	return h.atPort(func(handle *netlink.Handle, port netlink.Link) error { return handle.LinkSetDown(port) })
 }
@@ -117,7 +118,8 @@ func (n *Node) Unblock(ctx context.Context) error {
 	return err
 }
 
-// Pids returns the processes on the node that run the program of that name, by their number on the machine.
+// Pids returns the processes on the node that run the program of that name, by their number on the
+// machine.
 func (n *Node) Pids(program string) ([]int, error) {
 	all, err := n.Space.Processes()
 	if err != nil {
@@ -157,7 +159,8 @@ func (c *Cluster) NodeByMAC(mac net.HardwareAddr) *Node {
 	return nil
 }
 
-// Kubectl runs the real kubectl on the machine, with input as its standard input, and returns its output.
+// Kubectl runs the real kubectl on the machine, with input as its standard input, and returns its
+// output.
 func (c *Cluster) Kubectl(ctx context.Context, input string, args ...string) (string, error) {
 	return command(ctx, input, append([]string{filepath.Join(c.options.Tools, "kubectl"), "--kubeconfig", c.Kubeconfig}, args...)...)
 }

@@ -32,14 +32,31 @@ const NIC = "eth0"
 // Host is a space with an interface on a segment.
 type Host struct {
 	Name  string
-	NIC   string // Name of the interface.
-	IP4   netip.Addr
+	NIC   string     // Name of the interface.
+	IP4   netip.Addr // Invalid in a cluster of IPv6 only.
 	IP6   netip.Addr // Invalid on the second segment.
 	MAC   net.HardwareAddr
 	Space *netspace.Space
 
 	network *network
-	bridge  string // That the other end of the interface is in, under the host's name.
+	bridge  string            // That the other end of the interface is in, under the host's name.
+	nets    map[string]string // Addresses with the gateway of each, if not those of the segment.
+}
+
+// Addr is the host's first address.
+func (h *Host) Addr() netip.Addr {
+	if h.IP4.IsValid() {
+		return h.IP4
+	}
+	return h.IP6
+}
+
+// addrs are the host's addresses, separated by commas.
+func (h *Host) addrs() string {
+	if h.IP4.IsValid() && h.IP6.IsValid() {
+		return h.IP4.String() + "," + h.IP6.String()
+	}
+	return h.Addr().String()
 }
 
 // network is the switch and the hosts on it.
@@ -99,6 +116,21 @@ func (n *network) add(name string, v4, v6 netip.Addr) (*Host, error) {
 		return nil, err
 	}
 	host := &Host{Name: name, NIC: NIC, IP4: v4, IP6: v6, MAC: mac(name), Space: space, network: n, bridge: firstBridge}
+	n.hosts = append(n.hosts, host)
+	if err := space.Do(hostSysctls); err != nil {
+		return nil, err
+	}
+	return host, host.connect()
+}
+
+// addOn makes a host on another bridge than the segment's, with these addresses and the gateway of
+// each.
+func (n *network) addOn(bridge, name string, nets map[string]string) (*Host, error) {
+	space, err := netspace.New(n.prefix + name)
+	if err != nil {
+		return nil, err
+	}
+	host := &Host{Name: name, NIC: NIC, MAC: mac(name), Space: space, network: n, bridge: bridge, nets: nets}
 	n.hosts = append(n.hosts, host)
 	if err := space.Do(hostSysctls); err != nil {
 		return nil, err
@@ -173,10 +205,14 @@ func (h *Host) configure(handle *netlink.Handle) error {
 	return nil
 }
 
-// addresses of the host with their networks, and the gateway of each; the second segment has none, and neither has an
-// interface besides the first.
+// addresses of the host with their networks, and the gateway of each; the second segment has none,
+// and neither has an interface besides the first.
 func (h *Host) addresses() map[string]string {
 	switch {
+	case h.nets != nil:
+		return h.nets
+	case !h.IP4.IsValid():
+		return map[string]string{h.IP6.String() + "/64": gateway6}
 	case !h.IP6.IsValid():
 		return map[string]string{h.IP4.String() + "/16": ""}
 	case h.NIC != NIC:

@@ -177,7 +177,7 @@ func TestSignal(t *testing.T) {
 	_, a, _ := wire(t)
 	n := &Node{Host: a}
 	if err := n.Signal("sleep", syscall.SIGKILL); err == nil {
-		t.Error("signalled a program that does not run")
+		t.Error("signaled a program that does not run")
 	}
 	p := &process{name: "sleep", space: a.Space, log: filepath.Join(t.TempDir(), "log"), path: searchPath(""), argv: []string{"/bin/sleep", "1000"}}
 	boot(t, a.Space)

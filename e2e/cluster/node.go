@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -19,11 +21,20 @@ type Node struct {
 	dir       string // Its part of the state folder.
 	bin       string // The programs, as seen from inside.
 	processes []*process
+
+	healthPort int // Of kube-proxy.
 }
 
-// privateDirs are places with a fixed name that programs of a node write to, or that pods mount; each node
-// has its own, made in its part of the state folder. They exist on every machine. That /etc is one of them keeps
-// the machine's resolver out, which may be a link into the hidden /run.
+// healthPort is the port on which kube-proxy says that it is up. silentPort is that of a kube-proxy
+// which stands for a replacement of it: such ones say nothing on healthPort.
+const (
+	healthPort = 10256
+	silentPort = 20256
+)
+
+// privateDirs are places with a fixed name that programs of a node write to, or that pods mount;
+// each node has its own, made in its part of the state folder. They exist on every machine. That
+// /etc is one of them keeps the machine's resolver out, which may be a link into the hidden /run.
 func privateDirs() []string { return []string{"/etc", "/run", "/var/lib", "/var/log"} }
 
 // etc is what programs of a node look for in /etc.
@@ -53,7 +64,10 @@ func (n *Node) furnish(c *Cluster) error {
 			return err
 		}
 	}
-	if err := n.writeConfig(); err != nil {
+	if err := n.linkAlternatives(); err != nil {
+		return err
+	}
+	if err := n.writeConfig(c); err != nil {
 		return err
 	}
 	if err := n.pretendKernelSettings(); err != nil {
@@ -67,8 +81,29 @@ func (n *Node) furnish(c *Cluster) error {
 	return nil
 }
 
-// pretendKernelSettings lets kubelet find the settings it insists on. It would else change them for the whole
-// machine, and some are nasty: one lets the machine panic when a driver stumbles.
+// linkAlternatives makes the links that lead Debian's iptables to one of its variants, as far as
+// the machine has them.
+func (n *Node) linkAlternatives() error {
+	dir := filepath.Join(n.dir, "etc", "alternatives")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, program := range []string{"iptables", "ip6tables"} {
+		for _, name := range []string{program, program + "-save", program + "-restore"} {
+			variant, err := os.Readlink(filepath.Join("/etc/alternatives", name))
+			if err != nil {
+				continue
+			}
+			if err := os.Symlink(variant, filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pretendKernelSettings lets kubelet find the settings it insists on. It would else change them for
+// the whole machine, and some are nasty: one lets the machine panic when a driver stumbles.
 func (n *Node) pretendKernelSettings() error {
 	for name, value := range map[string]string{
 		"vm/overcommit_memory": "1", "vm/panic_on_oom": "0", "kernel/panic": "10", "kernel/panic_on_oops": "1",
@@ -88,19 +123,36 @@ func (n *Node) pretendKernelSettings() error {
 func (n *Node) conf(name string) string { return filepath.Join(n.dir, "conf", name) }
 
 // writeConfig writes the files that do not depend on certificates.
-func (n *Node) writeConfig() error {
+func (n *Node) writeConfig(c *Cluster) error {
 	return errors.Join(
 		os.WriteFile(n.conf("containerd.toml"), fmt.Appendf(nil, containerdConfig, build.PauseImage, n.conf("cni"), n.bin), 0o644),
 		os.WriteFile(n.conf("kubelet.yaml"), fmt.Appendf(nil, kubeletConfig, n.conf("ca.crt"), cgroup(n)), 0o644),
-		os.WriteFile(n.conf("proxy.yaml"), fmt.Appendf(nil, proxyConfig, n.Name, n.conf("proxy.kubeconfig")), 0o644),
+		n.writeProxyConfig(cmp.Or(c.options.Proxy, "nftables")),
 		os.WriteFile(n.conf("cni/10-none.conflist"), []byte(networkConfig), 0o644),
 	)
+}
+
+func (n *Node) writeProxyConfig(mode string) error {
+	return os.WriteFile(n.conf("proxy.yaml"), fmt.Appendf(nil, proxyConfig, mode, n.Name, n.conf("proxy.kubeconfig"), n.healthPort), 0o644)
+}
+
+// ProxyMode restarts kube-proxy of the node in a mode: nftables, as it is at first, or iptables. It
+// removes the rules of the other mode.
+func (n *Node) ProxyMode(ctx context.Context, mode string) error {
+	if err := n.writeProxyConfig(mode); err != nil {
+		return err
+	}
+	if err := n.End(ctx, "kube-proxy", syscall.SIGTERM); err != nil {
+		return err
+	}
+	return n.Again("kube-proxy")
 }
 
 // cgroup is the parent of all containers of the node, so that they can be found and removed.
 func cgroup(n *Node) string { return "/" + n.network.prefix + "nodes/" + n.Name }
 
-// networkConfig is never used, because all pods use the node's network; without it the node is not ready.
+// networkConfig is never used, because all pods use the node's network; without it the node is not
+// ready.
 const networkConfig = `{"cniVersion": "1.0.0", "name": "none", "plugins": [{"type": "none"}]}`
 
 const containerdConfig = `version = 3
@@ -111,6 +163,7 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor
   address = "/run/containerd/containerd.sock"
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "native" # Works on every file system; our images are one file each.
+  use_local_image_pull = true # The other way to pull wants overlayfs.
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = %q
 [plugins."io.containerd.cri.v1.runtime"]
@@ -123,8 +176,9 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor
     runtime_path = "%s/containerd-shim-runc-v2"
 `
 
-// kubeletConfig: the machine's cgroups are not managed (cgroupsPerQOS, enforceNodeAllocatable), its settings
-// are left alone (KubeletInUserNamespace tolerates what is not possible), and nothing is evicted because its disk is full.
+// kubeletConfig: the machine's cgroups are not managed (cgroupsPerQOS, enforceNodeAllocatable), its
+// settings are left alone (KubeletInUserNamespace tolerates what is not possible), and nothing is
+// evicted because its disk is full.
 const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication: {anonymous: {enabled: false}, webhook: {enabled: false}, x509: {clientCAFile: %s}}
@@ -152,12 +206,13 @@ syncFrequency: 2s # How soon a changed ConfigMap reaches its files.
 
 const proxyConfig = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
-mode: nftables
+mode: %s
 hostnameOverride: %s
 clientConnection: {kubeconfig: %s, qps: 100, burst: 200}
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
-healthzBindAddress: 0.0.0.0:10256
+healthzBindAddress: "[::]:%d"
 nftables: {minSyncPeriod: 100ms}
+iptables: {minSyncPeriod: 100ms, localhostNodePorts: false}
 oomScoreAdj: 0
 `
 
@@ -178,6 +233,16 @@ func (n *Node) startContainerd(ctx context.Context, c *Cluster) error {
 	}
 	tools := c.options.Tools
 	for _, archive := range append([]string{filepath.Join(tools, "pause.tar"), filepath.Join(tools, "echo.tar")}, c.options.Images...) {
+		if err := n.importImage(ctx, archive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Import carries the image of an archive to every node.
+func (c *Cluster) Import(ctx context.Context, archive string) error {
+	for _, n := range c.Nodes {
 		if err := n.importImage(ctx, archive); err != nil {
 			return err
 		}
@@ -210,10 +275,10 @@ func copyFile(from, to string) error {
 func (n *Node) startKubernetes(c *Cluster, ca *authority) error {
 	for _, err := range []error{
 		os.WriteFile(n.conf("ca.crt"), ca.pem, 0o644),
-		ca.kubeconfig(n.conf("kubelet.kubeconfig"), server, "system:node:"+n.Name, "system:nodes"),
-		ca.kubeconfig(n.conf("proxy.kubeconfig"), server, "system:kube-proxy"),
+		ca.kubeconfig(n.conf("kubelet.kubeconfig"), c.server(), "system:node:"+n.Name, "system:nodes"),
+		ca.kubeconfig(n.conf("proxy.kubeconfig"), c.server(), "system:kube-proxy"),
 		n.startTool(c, "kubelet", "--config", n.conf("kubelet.yaml"), "--kubeconfig", n.conf("kubelet.kubeconfig"),
-			"--hostname-override", n.Name, "--node-ip", n.IP4.String()+","+n.IP6.String(), "--root-dir", "/var/lib/kubelet"),
+			"--hostname-override", n.Name, "--node-ip", n.addrs(), "--root-dir", "/var/lib/kubelet"),
 		n.startTool(c, "kube-proxy", "--config", n.conf("proxy.yaml")),
 	} {
 		if err != nil {
@@ -228,8 +293,8 @@ func (n *Node) startTool(c *Cluster, name string, flags ...string) error {
 	return n.Start(c, name, filepath.Join(n.bin, name), flags...)
 }
 
-// Start starts a program on the node, which is to run until the node is removed. Its output goes to the logs under
-// that name.
+// Start starts a program on the node, which is to run until the node is removed. Its output goes to
+// the logs under that name.
 func (n *Node) Start(c *Cluster, name, program string, flags ...string) error {
 	p := &process{
 		name: name, space: n.Space, log: filepath.Join(c.logDir(), n.Name+"-"+name+".log"), path: searchPath(n.bin),
@@ -239,7 +304,8 @@ func (n *Node) Start(c *Cluster, name, program string, flags ...string) error {
 	return p.start()
 }
 
-// End sends a signal to a program that Start has started on the node, and waits until it has ended. Again starts it once more.
+// End sends a signal to a program that Start has started on the node, and waits until it has ended.
+// Again starts it once more.
 func (n *Node) End(ctx context.Context, name string, signal syscall.Signal) error {
 	p, err := n.program(name)
 	if err != nil {
@@ -275,7 +341,8 @@ func (n *Node) alive() error {
 	return nil
 }
 
-// Run executes a command on the node, where it finds the node's programs first, and returns its output.
+// Run executes a command on the node, where it finds the node's programs first, and returns its
+// output.
 func (n *Node) Run(ctx context.Context, argv ...string) (string, error) {
 	return run(ctx, n.Space, searchPath(n.bin), argv...)
 }

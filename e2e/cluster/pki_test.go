@@ -13,7 +13,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// TestKubeconfig logs in to a server by a written kubeconfig, over TLS with certificates of both sides.
+// TestKubeconfig logs in to a server by a written kubeconfig, over TLS with certificates of both
+// sides.
 func TestKubeconfig(t *testing.T) {
 	ca, err := newAuthority()
 	if err != nil {

@@ -81,8 +81,8 @@ func tail(file string, lines int) string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// run executes a command in the space and returns its output, which is also in the error. The program is
-// looked for inside the space, which may see other files than the machine.
+// run executes a command in the space and returns its output, which is also in the error. The
+// program is looked for inside the space, which may see other files than the machine.
 func run(ctx context.Context, space *netspace.Space, path string, argv ...string) (string, error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -165,14 +165,14 @@ func searchPath(bin string) string {
 	return strings.Join([]string{bin, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}, string(filepath.ListSeparator))
 }
 
-// command runs a program in the namespaces of the calling thread and returns what it wrote to its output; what
-// it wrote to its error output is in the error.
+// command runs a program in the namespaces of the calling thread and returns what it wrote to its
+// output; what it wrote to its error output is in the error.
 func command(ctx context.Context, input string, argv ...string) (string, error) {
-	var out, complaints bytes.Buffer
+	var out, problems bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &complaints
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &problems
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, strings.TrimSpace(complaints.String()))
+		return out.String(), fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, strings.TrimSpace(problems.String()))
 	}
 	return out.String(), nil
 }

@@ -43,7 +43,7 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 
 func (n *Node) proxyHealthy(ctx context.Context) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: n.Dial}, Timeout: 2 * time.Second}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:10256/healthz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/healthz", n.healthPort), nil)
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,8 @@ func (c *Cluster) alive() error {
 
 func (c *Cluster) logDir() string { return filepath.Join(c.Dir, "logs") }
 
-// SaveLogs copies the logs of all programs and pods out of the state folder, to the folder to, or a new one
-// under the temporary directory when to is empty, and returns its name.
+// SaveLogs copies the logs of all programs and pods out of the state folder, to the folder to, or a
+// new one under the temporary directory when to is empty, and returns its name.
 func (c *Cluster) SaveLogs(to string) (string, error) {
 	if to == "" {
 		var err error

@@ -31,7 +31,8 @@ func (c *Cluster) Backup(ctx context.Context) (Backup, error) {
 	return b, c.goOn(ctx)
 }
 
-// Restore sets etcd back to the copy and starts the control plane anew, all of it, as Kubernetes asks for.
+// Restore sets etcd back to the copy and starts the control plane anew, all of it, as Kubernetes
+// asks for.
 func (c *Cluster) Restore(ctx context.Context, b Backup) error {
 	if err := c.stopControl(ctx); err != nil {
 		return err

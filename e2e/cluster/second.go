@@ -9,8 +9,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// The second segment, which hosts have besides the first one after AddSecond, and the addresses on it
-// that tests may give to Services.
+// The second segment, which hosts have besides the first one after AddSecond, and the addresses on
+// it that tests may give to Services.
 const (
 	SecondSegment = "198.19.0.0/16"
 	SecondPool    = "198.19.64.0/24"
@@ -19,8 +19,8 @@ const (
 	secondBridge = "br1"
 )
 
-// AddSecond plugs the client and all nodes into a switch of its own as well, until RemoveSecond. It returns the client's
-// interface there; those of the nodes are their Second.
+// AddSecond plugs the client and all nodes into a switch of its own as well, until RemoveSecond. It
+// returns the client's interface there; those of the nodes are their Second.
 func (c *Cluster) AddSecond() (client *Host, err error) {
 	if err := c.network.addBridge(secondBridge); err != nil {
 		return nil, err
@@ -60,7 +60,8 @@ func (c *Cluster) RemoveSecond() error {
 	})
 }
 
-// second gives the host an interface on the second segment, with the end of the address that it has on the first.
+// second gives the host an interface on the second segment, with the end of the address that it has
+// on the first.
 func (h *Host) second() (*Host, error) {
 	ip := h.IP4.As4()
 	ip[1]++
@@ -69,8 +70,9 @@ func (h *Host) second() (*Host, error) {
 	return s, s.connect()
 }
 
-// AddCard plugs the host into the first segment's switch a second time, with addresses of its own, until it is pulled.
-// From then on the host leaves it to the other interface what it cannot send by one without a carrier.
+// AddCard plugs the host into the first segment's switch a second time, with addresses of its own,
+// until it is pulled. From then on the host leaves it to the other interface what it cannot send by
+// one without a carrier.
 func (h *Host) AddCard() (*Host, error) {
 	four, six, name := h.IP4.As4(), h.IP6.As16(), h.Name+"-b"
 	four[2]++
@@ -84,7 +86,8 @@ func (h *Host) AddCard() (*Host, error) {
 	})
 }
 
-// Pull takes the interface out of the host, as a driver does that is unloaded; Insert puts a new one in.
+// Pull takes the interface out of the host, as a driver does that is unloaded; Insert puts a new
+// one in.
 func (h *Host) Pull() error {
 	return h.atPort(func(handle *netlink.Handle, port netlink.Link) error { return handle.LinkDel(port) })
 }

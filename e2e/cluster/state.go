@@ -31,7 +31,8 @@ func takeLock(dir string) (*os.File, error) {
 	return file, nil
 }
 
-// Down removes the cluster and everything it made. Clusters made with Keep are left alone until Sweep.
+// Down removes the cluster and everything it made. Clusters made with Keep are left alone until
+// Sweep.
 func (c *Cluster) Down(ctx context.Context) error {
 	defer c.lock.Close()
 	return remove(ctx, c.ID, c.Dir, c.spaces())
@@ -40,8 +41,8 @@ func (c *Cluster) Down(ctx context.Context) error {
 // Release ends our hold on a kept cluster without touching it.
 func (c *Cluster) Release() { c.lock.Close() }
 
-// Sweep removes clusters whose program is gone and which were not meant to be kept; with kept set, those too.
-// It returns their state folders.
+// Sweep removes clusters whose program is gone and which were not meant to be kept; with kept set,
+// those too. It returns their state folders.
 func Sweep(ctx context.Context, kept bool) (removed []string, err error) {
 	ids, err := leftovers()
 	if err != nil {
@@ -120,8 +121,8 @@ func sweepOne(ctx context.Context, id, dir string) (bool, error) {
 	return true, remove(ctx, id, dir, spaces)
 }
 
-// remove kills what runs in the spaces, then removes spaces, control groups and the state folder. The kernel
-// takes mounts and links along with the namespaces that they are in.
+// remove kills what runs in the spaces, then removes spaces, control groups and the state folder.
+// The kernel takes mounts and links along with the namespaces that they are in.
 func remove(ctx context.Context, id, dir string, spaces []*netspace.Space) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -147,7 +148,8 @@ func removeCgroups(ctx context.Context, name string) error {
 	return errors.Join(errs...)
 }
 
-// rmdirAll removes a tree of folders, deepest first; the files in control groups are not files to remove.
+// rmdirAll removes a tree of folders, deepest first; the files in control groups are not files to
+// remove.
 func rmdirAll(top string) error {
 	var dirs []string
 	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {

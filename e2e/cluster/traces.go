@@ -15,7 +15,7 @@ import (
 	"github.com/starling-lb/starling/e2e/netspace"
 )
 
-// Identity is what a cluster can be recognised by on the machine, also after it has gone.
+// Identity is what a cluster can be recognized by on the machine, also after it has gone.
 type Identity struct {
 	ID         string
 	namespaces []uint64 // Inode numbers of its network namespaces.
@@ -59,7 +59,8 @@ func (i Identity) spaces() ([]string, error) {
 	return label("network namespace", names), err
 }
 
-// processes finds whatever lives in one of the namespaces; a namespace without name lives on in them.
+// processes finds whatever lives in one of the namespaces; a namespace without name lives on in
+// them.
 func (i Identity) processes() ([]string, error) {
 	paths, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {

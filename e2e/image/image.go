@@ -12,9 +12,9 @@ import (
 	"path"
 )
 
-// Write makes an OCI archive at out that holds, as image ref, the single program at binary for arch. The
-// program is started as it is; arguments come from the pod. An importer without the name annotation on the
-// index would import nothing and say nothing.
+// Write makes an OCI archive at out that holds, as image ref, the single program at binary for
+// arch. The program is started as it is; arguments come from the pod. An importer without the name
+// annotation on the index would import nothing and say nothing.
 func Write(out, ref, arch, binary string) error {
 	program, err := os.ReadFile(binary)
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Boot starts the first process (the program of cmd/pause) in new PID, mount and UTS namespaces. Unless keep
-// is set it ends, with all that runs in the space, when the calling process ends in any way.
+// Boot starts the first process (the program of cmd/pause) in new PID, mount and UTS namespaces.
+// Unless keep is set it ends, with all that runs in the space, when the calling process ends in any
+// way.
 func (s *Space) Boot(program, hostname string, keep bool) error {
 	cmd := exec.Command(program)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS, Setsid: true}
@@ -41,7 +42,8 @@ func furnish(hostname string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("detach mounts: %w", err)
 	}
-	// By a process, because the kernel takes the PID namespace that the caller lives in, which for us is another.
+	// By a process, because the kernel takes the PID namespace that the caller lives in, which for
+	// us is another.
 	if out, err := exec.Command("mount", "-t", "proc", "-o", "nosuid,nodev,noexec", "proc", "/proc").CombinedOutput(); err != nil {
 		return fmt.Errorf("mount /proc: %w: %s", err, out)
 	}

@@ -1,12 +1,13 @@
 // Package netspace makes places where parts of a test cluster live apart from the machine.
 //
-// A Space is a named network namespace, pinned under /run/netns like those of "ip netns". After Boot it also
-// has a first process with PID, mount and UTS namespaces of its own; whatever is started in the space dies with
-// that process, and its mounts vanish, so that nothing needs to be tracked to be removed.
+// A Space is a named network namespace, pinned under /run/netns like those of "ip netns". After
+// Boot it also has a first process with PID, mount and UTS namespaces of its own; whatever is
+// started in the space dies with that process, and its mounts vanish, so that nothing needs to be
+// tracked to be removed.
 //
-// Namespaces belong to threads. Do therefore runs its function on a thread of its own, moves this thread into
-// the space and lets it end with the goroutine. Sockets made there stay in the space and can be used anywhere;
-// processes started there are born there.
+// Namespaces belong to threads. Do therefore runs its function on a thread of its own, moves this
+// thread into the space and lets it end with the goroutine. Sockets made there stay in the space
+// and can be used anywhere; processes started there are born there.
 package netspace
 
 import (
@@ -60,7 +61,8 @@ func New(name string) (*Space, error) {
 	return s, nil
 }
 
-// Open finds a space that was made before; the first process is looked up among the processes in it.
+// Open finds a space that was made before; the first process is looked up among the processes in
+// it.
 func Open(name string) (*Space, error) {
 	s := &Space{Name: name}
 	if _, err := os.Stat(s.path()); err != nil {
@@ -96,7 +98,8 @@ func (s *Space) Do(f func() error) error {
 	})
 }
 
-// Inside runs f inside all namespaces of a booted space; processes that f starts are processes of the space.
+// Inside runs f inside all namespaces of a booted space; processes that f starts are processes of
+// the space.
 func (s *Space) Inside(f func() error) error {
 	if s.Init == 0 {
 		return fmt.Errorf("space %s has no first process", s.Name)
@@ -105,8 +108,8 @@ func (s *Space) Inside(f func() error) error {
 		if err := s.enterNet(); err != nil {
 			return err
 		}
-		// A thread shares root and working directory with its process until it says otherwise; only then may
-		// it change its mount namespace.
+		// A thread shares root and working directory with its process until it says otherwise; only
+		// then may it change its mount namespace.
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return fmt.Errorf("leave the file system of the process: %w", err)
 		}
@@ -134,15 +137,15 @@ func (s *Space) enterNet() error {
 	return nil
 }
 
-// onThread runs f on a thread that is thrown away afterwards. f must not set a parent death signal: that would
-// be delivered when the thread ends.
+// onThread runs f on a thread that is thrown away afterwards. f must not set a parent death signal:
+// that would be delivered when the thread ends.
 func onThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // Never unlocked: the runtime then ends the thread with the goroutine.
 		if unix.Gettid() == os.Getpid() {
-			// The first thread is not ended but put aside, and all the world takes its namespaces for those of
-			// the process. It is held here, so that the next attempt runs elsewhere.
+			// The first thread is not ended but put aside, and all the world takes its namespaces
+			// for those of the process. It is held here, so that the next attempt runs elsewhere.
 			defer runtime.UnlockOSThread()
 			done <- onThread(f)
 			return

@@ -74,8 +74,9 @@ func TestDoIsApart(t *testing.T) {
 	}
 }
 
-// TestFirstThreadStays enters the space from goroutines that happen to run on the first thread of the process,
-// where the next goroutine is likely to run as well. What /proc shows of a process is what its first thread has.
+// TestFirstThreadStays enters the space from goroutines that happen to run on the first thread of
+// the process, where the next goroutine is likely to run as well. What /proc shows of a process is
+// what its first thread has.
 func TestFirstThreadStays(t *testing.T) {
 	s := space(t, "")
 	before, err := os.Readlink("/proc/self/ns/net")

@@ -1,8 +1,10 @@
-// Package page reads the commands that a page of the documentation shows, and what they print according to it.
+// Package page reads the commands that a page of the documentation shows, and what they print
+// according to it.
 //
-// A block of language "sh" holds commands as a user types them. A block of language "text" right after it is what they print.
-// Names and figures are of the run that the page was written from, so that outputs are compared in what they say: numbers, times, ages,
-// the ends of pods' names, what happened before and the order of lines do not count.
+// A block of language "sh" holds commands as a user types them. A block of language "text" right
+// after it is what they print. Names and figures are of the run that the page was written from, so
+// that outputs are compared in what they say: numbers, times, ages, the ends of pods' names, what
+// happened before and the order of lines do not count.
 package page
 
 import (
@@ -60,10 +62,12 @@ func Fill(markdown string, b Block, text string) string {
 	return markdown[:b.begin] + lines.String() + markdown[b.end:]
 }
 
-// varying is what is another in each run; also what an address did since it was made, which depends on who was ready first.
+// varying is what differs in each run; also what an address did since it was made, which depends on
+// which node was ready first.
 var varying = regexp.MustCompile(`\bsince +\S+: .*|(-[a-z0-9]{8,10})?-[a-z0-9]{5}\b|\b[0-9a-f]{16}\b|\b(\d+(\.\d+)?( ?ms|d|h|m|s))+\b|\d+`)
 
-// Essence is what an output says, comparable with that of another run: its lines without what varies, in the order of the alphabet.
+// Essence is what an output says, comparable with that of another run: its lines without what
+// varies, in the order of the alphabet.
 func Essence(output string) (lines []string) {
 	for line := range strings.Lines(output) {
 		if words := strings.Fields(varying.ReplaceAllString(line, "#")); len(words) > 0 {

@@ -9,18 +9,22 @@ import (
 	"time"
 )
 
-// Holder keeps connections open on which bytes go to and fro, and counts those that were cut.
+// Holder keeps connections open on which bytes go back and forth, and counts those that were cut.
 type Holder struct {
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 	all   int
 	cut   atomic.Int64
 	bytes atomic.Int64
-	wait  atomic.Int64 // longest for a byte to come back, in nanoseconds
+	begun time.Time
+
+	mu        sync.Mutex    // Guards all following fields.
+	wait      time.Duration // Longest for a byte to come back.
+	slowestAt time.Duration // When that byte was sent, after begun.
 }
 
-// holdEvery is the time between two bytes of a connection, holdPatience how long one may take until the connection
-// counts as cut: TCP sends again what was lost.
+// holdEvery is the time between two bytes of a connection, holdPatience how long one may take until
+// the connection counts as cut: TCP sends again what was lost.
 const (
 	holdEvery    = 50 * time.Millisecond
 	holdPatience = 20 * time.Second
@@ -29,7 +33,7 @@ const (
 // Hold opens so many connections to an echo server, and returns when each has brought back a byte.
 func Hold(ctx context.Context, config Config, connections int) (*Holder, error) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	h := &Holder{stop: stop, all: connections}
+	h := &Holder{stop: stop, all: connections, begun: time.Now()}
 	for i := range connections {
 		c, err := config.Dial(ctx, "tcp", config.Address)
 		if err == nil {
@@ -78,28 +82,32 @@ func (h *Holder) exchange(c net.Conn) error {
 		return err
 	}
 	h.bytes.Add(1)
-	for took := int64(time.Since(begun)); ; {
-		longest := h.wait.Load()
-		if took <= longest || h.wait.CompareAndSwap(longest, took) {
-			return nil
-		}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if took := time.Since(begun); took > h.wait {
+		h.wait, h.slowestAt = took, begun.Sub(h.begun)
 	}
+	return nil
 }
 
 // Held is what a Holder has seen.
 type Held struct {
 	Connections, Cut, Bytes int
 	Wait                    time.Duration // Longest that a byte took.
+	SlowestAt               time.Duration // When that byte was sent, after the beginning.
 }
 
 // String is one line for people.
 func (h Held) String() string {
-	return fmt.Sprintf("%d of %d connections cut, %d bytes to and fro, the longest took %v", h.Cut, h.Connections, h.Bytes, h.Wait.Round(time.Millisecond))
+	return fmt.Sprintf("%d of %d connections cut, %d bytes back and forth, the longest took %v, %v after the beginning",
+		h.Cut, h.Connections, h.Bytes, h.Wait.Round(time.Millisecond), h.SlowestAt.Round(time.Millisecond))
 }
 
 // Stop closes the connections and reports.
 func (h *Holder) Stop() Held {
 	h.stop()
 	h.done.Wait()
-	return Held{h.all, int(h.cut.Load()), int(h.bytes.Load()), time.Duration(h.wait.Load())}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Held{h.all, int(h.cut.Load()), int(h.bytes.Load()), h.wait, h.slowestAt}
 }

@@ -1,8 +1,9 @@
-// Package probe watches from outside what a cluster promises: that an address answers, without a pause, and
-// that one host only answers for it.
+// Package probe watches from outside what a cluster promises: that an address answers, without a
+// pause, and that one host only answers for it.
 //
-// A Prober asks the same address every few milliseconds and remembers when each question was asked and
-// answered. A Watcher listens on the segment for hosts that claim an address by ARP or neighbour discovery.
+// A Prober asks the same address every few milliseconds and remembers when each question was asked
+// and answered. A Watcher listens on the segment for hosts that claim an address by ARP or neighbor
+// discovery.
 package probe
 
 import (
@@ -28,8 +29,8 @@ type Config struct {
 	Patience time.Duration // How long an answer may take; 1 s when zero.
 }
 
-// Prober asks until it is stopped. By TCP every question is a connection of its own; by UDP all come from one
-// source port, as a long-lived client's do.
+// Prober asks until it is stopped. By TCP every question is a connection of its own; by UDP all
+// come from one source port, as a long-lived client's do.
 type Prober struct {
 	config Config
 	cancel context.CancelFunc
@@ -160,7 +161,8 @@ func (p *Prober) Stop() Report {
 	return report(p.asked, end)
 }
 
-// Await waits until so many more questions have been answered. It must not be called by two at a time.
+// Await waits until so many more questions have been answered. It must not be called by two at a
+// time.
 func (p *Prober) Await(ctx context.Context, more int) error {
 	goal := p.answers() + more
 	for {

@@ -24,8 +24,8 @@ type Station struct {
 	IP6 netip.Addr
 }
 
-// Claim is one frame by which a host said that it has an address: an ARP request or reply with the address as
-// sender, or a neighbour advertisement.
+// Claim is one frame by which a host said that it has an address: an ARP request or reply with the
+// address as sender, or a neighbor advertisement.
 type Claim struct {
 	At   time.Time // As the kernel received it.
 	IP   netip.Addr
@@ -141,7 +141,8 @@ func parseARP(p []byte) (Claim, bool) {
 	return Claim{IP: ip, MAC: net.HardwareAddr(p[8:14]).String(), Kind: kind}, kind != "" && !ip.IsUnspecified()
 }
 
-// parseNA reads a neighbour advertisement: IPv6 header, type 136, target, and the target's MAC as option 2.
+// parseNA reads a neighbor advertisement: IPv6 header, type 136, target, and the target's MAC as
+// option 2.
 func parseNA(source, p []byte) (Claim, bool) {
 	if len(p) < 64 || p[6] != unix.IPPROTO_ICMPV6 || p[40] != 136 {
 		return Claim{}, false
@@ -168,7 +169,8 @@ func (w *Watcher) Claims(ip netip.Addr) []Claim {
 	return found
 }
 
-// Who asks the segment for the address and returns the MAC addresses that claim it within the window, sorted.
+// Who asks the segment for the address and returns the MAC addresses that claim it within the
+// window, sorted.
 func (w *Watcher) Who(ctx context.Context, window time.Duration, ip netip.Addr) ([]string, error) {
 	all, err := w.WhoAll(ctx, window, []netip.Addr{ip})
 	return all[ip], err
@@ -201,7 +203,8 @@ func (w *Watcher) WhoAll(ctx context.Context, window time.Duration, ips []netip.
 	return who, nil
 }
 
-// Claim says to everybody that the station has the IPv4 address, as a host does that was just given it.
+// Claim says to everybody that the station has the IPv4 address, as a host does that was just given
+// it.
 func (w *Watcher) Claim(ip netip.Addr) error {
 	as := w.station
 	as.IP4 = ip

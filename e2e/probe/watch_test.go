@@ -73,7 +73,8 @@ func answerARP(request []byte, mac net.HardwareAddr, ip netip.Addr) []byte {
 	return reply
 }
 
-// advertisement is a frame from 02:00:00:00:00:07 about the target, with the MAC as option unless nil.
+// advertisement is a frame from 02:00:00:00:00:07 about the target, with the MAC as option unless
+// nil.
 func advertisement(target netip.Addr, mac net.HardwareAddr) []byte {
 	frame := append([]byte{0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 7, 0x86, 0xdd}, make([]byte, 64)...)
 	ip := frame[14:]
@@ -86,7 +87,8 @@ func advertisement(target netip.Addr, mac net.HardwareAddr) []byte {
 	return frame
 }
 
-// TestSolicitation holds the frame against RFC 4861, 4.3 and RFC 2464, 7; the checksum must add up to zero.
+// TestSolicitation holds the frame against RFC 4861, 4.3 and RFC 2464, 7; the checksum must add up
+// to zero.
 func TestSolicitation(t *testing.T) {
 	s, target := station(), netip.MustParseAddr("2001:db8:18::4:1")
 	frame := solicitation(s, target)

@@ -11,8 +11,8 @@ import (
 // account is the user that the manifest gives rights to.
 const account = "system:serviceaccount:" + Namespace + ":" + Name
 
-// RunProcesses runs a speaker on every node of a cluster without kubelets, with the rights that the manifest gives, and
-// waits until all are steady.
+// RunProcesses runs a speaker on every node of a cluster without kubelets, with the rights that the
+// manifest gives, and waits until all are steady.
 func (p *Product) RunProcesses(ctx context.Context, c *cluster.Cluster, pools ...Pool) error {
 	text, err := p.Manifest()
 	if err != nil {
@@ -26,7 +26,7 @@ func (p *Product) RunProcesses(ctx context.Context, c *cluster.Cluster, pools ..
 			return err
 		}
 	}
-	return cluster.Until(ctx, time.Minute, "steady speakers", func(ctx context.Context) error { return Steady(ctx, c) })
+	return cluster.Until(ctx, 4*time.Minute, "steady speakers", func(ctx context.Context) error { return Steady(ctx, c) })
 }
 
 func (p *Product) runOn(c *cluster.Cluster, n *cluster.Node, pools []Pool) error {

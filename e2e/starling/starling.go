@@ -1,5 +1,5 @@
-// Package starling installs the product on a test cluster the way a user does: the image that was built, the
-// shipped manifest, and a ConfigMap with pools.
+// Package starling installs the product on a test cluster the way a user does: the image that was
+// built, the shipped manifest, and a ConfigMap with pools.
 package starling
 
 import (
@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/starling-lb/starling/e2e/build"
 	"github.com/starling-lb/starling/e2e/cluster"
+	"github.com/starling-lb/starling/e2e/step"
 )
 
 // Namespace and Name of the product's objects.
@@ -38,7 +41,24 @@ type Product struct {
 	root    string // Folder of the repository.
 }
 
-// Make builds the command and the image into dir, unless STARLING_BINARY and STARLING_IMAGE name both.
+// Prepare removes what earlier runs have left behind, and builds what a cluster is made of: the
+// programs of Kubernetes, whose folder it returns, and the product, into dir.
+func Prepare(ctx context.Context, p *step.Printer, dir string) (tools string, product *Product, err error) {
+	if _, err := cluster.Sweep(ctx, false); err != nil {
+		return "", nil, err
+	}
+	err = p.Do("build Kubernetes, containerd, etcd and starling", func() error {
+		if tools, err = build.Tools(ctx, p.Count()); err != nil {
+			return err
+		}
+		product, err = Make(ctx, dir)
+		return err
+	})
+	return tools, product, err
+}
+
+// Make builds the command and the image into dir, unless STARLING_BINARY and STARLING_IMAGE name
+// both.
 func Make(ctx context.Context, dir string) (*Product, error) {
 	module, err := build.Root()
 	if err != nil {
@@ -54,20 +74,22 @@ func Make(ctx context.Context, dir string) (*Product, error) {
 		return nil, err
 	}
 	if os.Getenv("STARLING_BINARY") == "" {
-		if err := p.goTool(ctx, "build", "-trimpath", "-ldflags", "-s -w", "-o", p.Binary, "./cmd/starling"); err != nil {
+		// Without -trimpath, with which all packages that the cluster's programs have too would be
+		// compiled again.
+		if err := p.goTool(ctx, "build", "-ldflags", "-s -w", "-o", p.Binary, "./cmd/starling"); err != nil {
 			return nil, err
 		}
 	}
 	if os.Getenv("STARLING_IMAGE") != "" {
 		return p, nil
 	}
-	return p, p.goTool(ctx, "run", "./scripts/image", "-ref", ref, "-out", p.Archive, runtime.GOARCH+"="+p.Binary)
+	return p, p.goTool(ctx, "-C", "scripts/release", "run", "./cmd/image", "-ref", ref, "-out", p.Archive, runtime.GOARCH+"="+p.Binary)
 }
 
 func (p *Product) goTool(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = p.root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(build.Environment(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
@@ -112,8 +134,8 @@ func Pools(pools ...Pool) string {
 	return b.String()
 }
 
-// Install applies the manifest and the pools, and waits until every node's speaker is ready and none of them lets others go first
-// any more, so that addresses are at rest.
+// Install applies the manifest and the pools, and waits until every node's speaker is ready and
+// none of them lets others go first any more, so that addresses are at rest.
 func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool) error {
 	text, err := p.Manifest()
 	if err != nil {
@@ -130,10 +152,12 @@ func (p *Product) Install(ctx context.Context, c *cluster.Cluster, pools ...Pool
 	return cluster.Until(ctx, 20*time.Second, "steady speakers", func(ctx context.Context) error { return Steady(ctx, c) })
 }
 
-// Steady returns nil when every speaker sees all others alive and ready, and none of them lets others go first.
+// Steady returns nil when every speaker sees all others alive and ready, and none of them lets
+// others go first.
 func Steady(ctx context.Context, c *cluster.Cluster) error { return all(ctx, c, false) }
 
-// Joined is Steady where some may let others go first still, which those do for long that come and go.
+// Joined is Steady where some may let others go first still, which those do for long that come and
+// go.
 func Joined(ctx context.Context, c *cluster.Cluster) error { return all(ctx, c, true) }
 
 func all(ctx context.Context, c *cluster.Cluster, returning bool) error {
@@ -170,7 +194,8 @@ func (p *Product) Remove(ctx context.Context, c *cluster.Cluster) error {
 	})
 }
 
-// WaitReady waits until the DaemonSet's pods are all ready. A speaker that keeps crashing ends the wait.
+// WaitReady waits until the DaemonSet's pods are all ready. A speaker that keeps crashing ends the
+// wait.
 func WaitReady(ctx context.Context, c *cluster.Cluster, limit time.Duration) error {
 	return cluster.Until(ctx, limit, "speakers", func(ctx context.Context) error {
 		set, err := c.Kube.AppsV1().DaemonSets(Namespace).Get(ctx, Name, meta.GetOptions{})
@@ -232,12 +257,17 @@ type Status struct {
 		AnsweredBy string   `json:"answeredBy"` // The owner, or its deputy.
 		Interfaces []string `json:"interfaces"` // Of the owner, as far as the speaker knows.
 	} `json:"vips"`
+	Routers []struct {
+		Name     string `json:"name"`
+		Sessions string `json:"sessions"` // Few or each.
+	} `json:"routers"`
 }
 
 // Owner returns the node that the speaker believes to announce the address, or "".
 func (s *Status) Owner(ip string) string { owner, _ := s.line(ip); return owner }
 
-// State returns what the speaker takes a member for: "alive", "absent" and so on, or "" if it does not know it.
+// State returns what the speaker takes a member for: "alive", "absent" and so on, or "" if it does
+// not know it.
 func (s *Status) State(member string) string {
 	for _, m := range s.Members {
 		if m.Name == member {
@@ -280,7 +310,7 @@ func (s *Status) line(ip string) (owner, next string) {
 }
 
 // URL is where the speaker of the node is asked for its status, from hosts on the segment.
-func URL(n *cluster.Node) string { return "http://" + n.IP4.String() + ":" + port }
+func URL(n *cluster.Node) string { return "http://" + net.JoinHostPort(n.Addr().String(), port) }
 
 // StatusOf asks the speaker of the node, from the client.
 func StatusOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (*Status, error) {
@@ -303,6 +333,11 @@ func PageOf(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (string, e
 	text, err := get(ctx, c, n, "/")
 	return string(text), err
 }
+
+var tag = regexp.MustCompile(`<[^>]*>`)
+
+// Visible is what one reads of a page: without tags.
+func Visible(page string) string { return html.UnescapeString(tag.ReplaceAllString(page, "")) }
 
 // get asks the speaker of the node for a page, from the client.
 func get(ctx context.Context, c *cluster.Cluster, n *cluster.Node, path string) ([]byte, error) {

@@ -1,4 +1,5 @@
-// Package step tells the user what is being done: one line for each step, with the seconds that it took.
+// Package step tells the user what is being done: one line for each step, with the seconds that it
+// took.
 package step
 
 import (
@@ -9,8 +10,8 @@ import (
 	"time"
 )
 
-// Printer writes the lines. On a terminal a step is shown as soon as it begins and its line is completed
-// later; elsewhere a line appears when the step has ended.
+// Printer writes the lines. On a terminal a step is shown as soon as it begins and its line is
+// completed later; elsewhere a line appears when the step has ended.
 type Printer struct {
 	out      io.Writer
 	terminal bool
@@ -51,10 +52,14 @@ func (p *Printer) Do(what string, work func() error) error {
 	return err
 }
 
-// Count shows how far a long step has come: at once on a terminal, else every ten seconds.
-func (p *Printer) Count(what string) func(done, most int) {
-	begun, last := time.Now(), time.Now()
-	return func(done, most int) {
+// Count shows how far a long step has come: at once on a terminal, else every ten seconds. What is
+// counted without knowing how many there will be has 0 for that.
+func (p *Printer) Count() func(what string, done, most int) {
+	begun, last, doing := time.Now(), time.Now(), ""
+	return func(what string, done, most int) {
+		if what != doing {
+			begun, doing = time.Now(), what
+		}
 		rest := 10 * time.Second
 		if p.terminal {
 			rest = 100 * time.Millisecond
@@ -63,13 +68,29 @@ func (p *Printer) Count(what string) func(done, most int) {
 			return
 		}
 		last = time.Now()
-		line := fmt.Sprintf("  · %s: %d of at most %d packages", what, done, most)
+		line := "  · " + what + ": " + howFar(done, most, time.Since(begun))
 		if p.terminal {
 			fmt.Fprintf(p.out, "\r\033[K%s", line)
 			return
 		}
 		fmt.Fprintf(p.out, "%-62s %6.1f s\n", line, time.Since(begun).Seconds())
 	}
+}
+
+// howFar is how much is done, in per cent, and how long the rest takes if it goes on like this.
+func howFar(done, most int, took time.Duration) string {
+	if most <= 0 {
+		return fmt.Sprintf("%d modules", done)
+	}
+	words := fmt.Sprintf("%d %%", 100*done/most)
+	if done == 0 || took < 20*time.Second {
+		return words
+	}
+	rest := time.Duration(float64(took) * float64(most-done) / float64(done))
+	if rest < time.Minute {
+		return words + ", less than a minute left"
+	}
+	return fmt.Sprintf("%s, about %.0f min left", words, rest.Minutes())
 }
 
 // Total returns the time since the beginning.

@@ -59,18 +59,41 @@ func TestCount(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out strings.Builder
-				count := (&Printer{out: &out, terminal: tt.terminal}).Count("compile")
+				count := (&Printer{out: &out, terminal: tt.terminal}).Count()
 				for i := range 60 {
 					time.Sleep(time.Second)
-					count(i+1, 3000)
+					count("compile", i+1, 600)
 				}
 				if got := strings.Count(out.String(), "compile"); got != tt.want {
-					t.Errorf("told %d times, want %d", got, tt.want)
+					t.Errorf("printed %d times, want %d", got, tt.want)
 				}
-				if !strings.Contains(out.String(), "compile: 60 of at most 3000 packages") {
-					t.Errorf("%q does not tell how far it has come", out.String())
+				if !strings.Contains(out.String(), "compile: 10 %, about 9 min left") {
+					t.Errorf("%q does not say how far it has come", out.String())
 				}
 			})
+		})
+	}
+}
+
+func TestHowFar(t *testing.T) {
+	tests := []struct {
+		name       string
+		done, most int
+		took       time.Duration
+		want       string
+	}{
+		{"without an end", 12, 0, time.Hour, "12 modules"},
+		{"nothing yet", 0, 100, time.Hour, "0 %"},
+		{"too early to tell", 1, 100, 19 * time.Second, "1 %"},
+		{"a tenth", 10, 100, time.Minute, "10 %, about 9 min left"},
+		{"nearly", 99, 100, 10 * time.Minute, "99 %, less than a minute left"},
+		{"all", 100, 100, 10 * time.Minute, "100 %, less than a minute left"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := howFar(tt.done, tt.most, tt.took); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
 		})
 	}
 }

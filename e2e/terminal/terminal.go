@@ -1,7 +1,7 @@
-// Package terminal draws what commands print, colours included, as a picture of a terminal in SVG.
+// Package terminal draws what commands print, colors included, as a picture of a terminal in SVG.
 //
-// Every line is a text of its own, with the length that its letters have in the drawing, so that columns stay below each other
-// whatever font the reader has.
+// Every line is a text of its own, with the length that its letters have in the drawing, so that
+// columns stay below each other whatever font the reader has.
 package terminal
 
 import (
@@ -39,7 +39,7 @@ func Draw(title string, commands ...Command) string {
 		}
 		lines = append(lines, `<tspan class="you">`+html.EscapeString("$ "+c.Line)+`</tspan>`)
 		for text := range strings.Lines(strings.TrimRight(c.Output, "\n") + "\n") {
-			lines = append(lines, coloured(strings.TrimRight(text, "\n")))
+			lines = append(lines, colored(strings.TrimRight(text, "\n")))
 		}
 	}
 	var b strings.Builder
@@ -54,7 +54,7 @@ func Draw(title string, commands ...Command) string {
 	return fmt.Sprintf(head, int(widest)+2*margin, len(lines)*line+2*margin-10, html.EscapeString(title)) + b.String() + "</svg>\n"
 }
 
-// classes are how colours of the terminal are drawn; any other means none.
+// classes are how colors of the terminal are drawn; any other means none.
 func classes() map[string]string { return map[string]string{"31": "bad", "32": "good", "33": "fair"} }
 
 var (
@@ -62,8 +62,8 @@ var (
 	tag      = regexp.MustCompile(`<[^>]*>`)
 )
 
-// coloured turns the colours of a line into spans.
-func coloured(text string) string {
+// colored turns the colors of a line into spans.
+func colored(text string) string {
 	var b strings.Builder
 	open, at := "", 0
 	for _, m := range sequence.FindAllStringSubmatchIndex(text, -1) {

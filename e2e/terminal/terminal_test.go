@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestColoured(t *testing.T) {
+func TestColored(t *testing.T) {
 	for _, tt := range []struct {
 		name, text, want string
 		letters          int
@@ -18,10 +18,10 @@ func TestColoured(t *testing.T) {
 		{"plain", "a <b> & c  ", "a &lt;b&gt; &amp; c", 9},
 		{"a word", "n1 \x1b[32mready\x1b[39m 0s", `n1 <tspan class="good">ready</tspan> 0s`, 11},
 		{"one after another", "\x1b[31mbad\x1b[33mfair", `<tspan class="bad">bad</tspan><tspan class="fair">fair</tspan>`, 7},
-		{"what is no colour", "\x1b[2Jx\x1b[0m", "x", 1},
+		{"what is no color", "\x1b[2Jx\x1b[0m", "x", 1},
 		{"nothing", "", "", 0},
 	} {
-		got := coloured(tt.text)
+		got := colored(tt.text)
 		if got != tt.want || letters(got) != tt.letters {
 			t.Errorf("%s: %q with %d letters, want %q with %d", tt.name, got, letters(got), tt.want, tt.letters)
 		}

@@ -1,4 +1,5 @@
-// Package workload puts Services and their backends on a test cluster, and finds out who serves them.
+// Package workload puts Services and their backends on a test cluster, and finds out who serves
+// them.
 package workload
 
 import (
@@ -6,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +27,8 @@ import (
 // Namespace of everything here.
 const Namespace = "default"
 
-// port the backends listen on; they share the node's network, so two workloads need two nodes or two ports.
+// port the backends listen on; they share the node's network, so two workloads need two nodes or
+// two ports.
 const port = 8080
 
 // avoidLabel keeps the backends of one workload off a node.
@@ -42,7 +45,7 @@ func Everywhere(ctx context.Context, c *cluster.Cluster, name string) error {
 			Template: core.PodTemplateSpec{
 				ObjectMeta: meta.ObjectMeta{Labels: labels},
 				Spec: core.PodSpec{
-					HostNetwork: true, TerminationGracePeriodSeconds: &zero, Affinity: notLabelled(avoidLabel(name)),
+					HostNetwork: true, TerminationGracePeriodSeconds: &zero, Affinity: notLabeled(avoidLabel(name)),
 					Tolerations: []core.Toleration{{Operator: core.TolerationOpExists}},
 					Containers:  []core.Container{container(name)},
 				},
@@ -71,7 +74,7 @@ func container(name string) core.Container {
 	}
 }
 
-func notLabelled(label string) *core.Affinity {
+func notLabeled(label string) *core.Affinity {
 	return &core.Affinity{NodeAffinity: &core.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &core.NodeSelector{
 		NodeSelectorTerms: []core.NodeSelectorTerm{{MatchExpressions: []core.NodeSelectorRequirement{
 			{Key: label, Operator: core.NodeSelectorOpDoesNotExist},
@@ -79,8 +82,8 @@ func notLabelled(label string) *core.Affinity {
 	}}}
 }
 
-// Avoid takes the workload's pods off these nodes, brings them back to all others, and waits until no kube-proxy
-// sends anything to the former any more.
+// Avoid takes the workload's pods off these nodes, brings them back to all others, and waits until
+// no kube-proxy sends anything to the former any more.
 func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*cluster.Node) error {
 	var want []string
 	for _, n := range c.Nodes {
@@ -104,17 +107,21 @@ func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*clust
 	})
 }
 
-// Programmed waits until every kube-proxy sends on what comes for the address, on the port of Service. A datagram
-// that comes earlier is remembered by the kernel as one that is not to be translated, and with it all that follow
-// from the same client port.
-func Programmed(ctx context.Context, c *cluster.Cluster, ip netip.Addr) error {
+// Programmed waits until every kube-proxy sends on what comes for the address, on the port of
+// Service. A datagram that comes earlier is remembered by the kernel as one that is not to be
+// translated, and with it all that follow from the same client port. Without protocols it waits for
+// those of Service.
+func Programmed(ctx context.Context, c *cluster.Cluster, ip netip.Addr, protocols ...string) error {
+	if len(protocols) == 0 {
+		protocols = []string{"tcp", "udp"}
+	}
 	return cluster.Until(ctx, 90*time.Second, "rules for "+ip.String(), func(ctx context.Context) error {
 		for _, n := range c.Nodes {
 			rules, err := n.Run(ctx, "nft", "list", "ruleset")
 			if err != nil {
 				return err
 			}
-			if !takes(rules, ip) {
+			if !takes(rules, ip, protocols) {
 				return fmt.Errorf("%s has none", n.Name)
 			}
 		}
@@ -122,10 +129,13 @@ func Programmed(ctx context.Context, c *cluster.Cluster, ip netip.Addr) error {
 	})
 }
 
-// takes finds the address in the map from addresses to chains.
-func takes(rules string, ip netip.Addr) bool {
-	for _, protocol := range []string{"tcp", "udp"} {
-		if !strings.Contains(rules, fmt.Sprintf(" %s . %s . 80 : goto external-", ip, protocol)) {
+// takes finds the address among what leads to a chain: in a map if kube-proxy is in its mode
+// nftables, in rules if it is in its mode iptables.
+func takes(rules string, ip netip.Addr, protocols []string) bool {
+	for _, protocol := range protocols {
+		rule := regexp.MustCompile(fmt.Sprintf(` %[1]s \. %[2]s \. 80 : goto external-| daddr %[1]s  ?%[2]s dport 80 .*jump KUBE-EXT-`,
+			regexp.QuoteMeta(ip.String()), protocol))
+		if !rule.MatchString(rules) {
 			return false
 		}
 	}
@@ -148,9 +158,12 @@ func forgotten(ctx context.Context, c *cluster.Cluster, nodes []*cluster.Node) e
 	return nil
 }
 
-// leadsTo finds the backend among those that a rule of kube-proxy chooses from.
+// leadsTo finds the backend among those that a rule of kube-proxy chooses from. In its mode
+// nftables they are in a map. In its mode iptables each has a chain, of which nft shows for IPv4
+// where it leads to, and for IPv6 only how it marks what the backend sends to itself.
 func leadsTo(rules string, ip netip.Addr) bool {
-	return strings.Contains(rules, fmt.Sprintf(": %s . %d", ip, port))
+	chain := regexp.MustCompile(fmt.Sprintf(`(?m)\sdnat to %[1]s:%[2]d$|\sip6 saddr %[1]s\s.*jump KUBE-MARK-MASQ`, regexp.QuoteMeta(ip.String()), port))
+	return strings.Contains(rules, fmt.Sprintf(": %s . %d", ip, port)) || chain.MatchString(rules)
 }
 
 // serving returns nil when exactly these nodes have serving endpoints of the workload.
@@ -175,8 +188,8 @@ func serving(ctx context.Context, c *cluster.Cluster, name string, want []string
 	return nil
 }
 
-// Service returns one of type LoadBalancer for the workload, by TCP and UDP on port 80, to be changed by
-// options before it is created.
+// Service returns one of type LoadBalancer for the workload, by TCP and UDP on port 80, to be
+// changed by options before it is created.
 func Service(name, backend string, options ...func(*core.Service)) *core.Service {
 	s := &core.Service{
 		ObjectMeta: meta.ObjectMeta{Name: name},
@@ -206,7 +219,8 @@ func Expose(ctx context.Context, c *cluster.Cluster, name string, options ...fun
 	return ips[0], nil
 }
 
-// ExposeBare is Expose where nothing runs that makes endpoints: a Service without a selector, with one on every node.
+// ExposeBare is Expose where nothing runs that makes endpoints: a Service without a selector, with
+// one on every node.
 func ExposeBare(ctx context.Context, c *cluster.Cluster, name string) (netip.Addr, error) {
 	slice := &discovery.EndpointSlice{
 		ObjectMeta:  meta.ObjectMeta{Name: name, Labels: map[string]string{discovery.LabelServiceName: name}},
@@ -254,7 +268,8 @@ func Station(h *cluster.Host) probe.Station {
 	return probe.Station{Do: h.Space.Do, NIC: h.NIC, MAC: h.MAC, IP4: h.IP4, IP6: h.IP6}
 }
 
-// Owner asks the segment who has the address; it is an error if nobody, more than one, or a stranger answers.
+// Owner asks the segment who has the address; it is an error if nobody, more than one, or a
+// stranger answers.
 func Owner(ctx context.Context, c *cluster.Cluster, watcher *probe.Watcher, ip netip.Addr) (*cluster.Node, error) {
 	macs, err := watcher.Who(ctx, 50*time.Millisecond, ip)
 	if err != nil {

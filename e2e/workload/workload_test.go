@@ -57,8 +57,24 @@ func TestTakes(t *testing.T) {
 	 198.18.64.1 . udp . 80 : goto external-WTGAGXPJ-default/echo/udp/udp,
 	 198.18.64.12 . udp . 80 : goto external-WTGAGXPJ-default/echo/udp/udp,
 	 198.19.9.1 . tcp . 80 : goto service-LU2YJSO7-default/echo/tcp/tcp }`
-	for ip, want := range map[string]bool{"198.18.64.1": true, "198.18.64.12": false, "198.19.9.1": false, "198.18.64.2": false} {
-		if got := takes(rules, netip.MustParseAddr(ip)); got != want {
+	rules += `
+	meta l4proto tcp ip daddr 198.18.64.3  tcp dport 80 counter packets 0 bytes 0 jump KUBE-EXT-A
+	meta l4proto udp ip daddr 198.18.64.3  udp dport 80 counter packets 0 bytes 0 jump KUBE-EXT-B
+	meta l4proto tcp ip daddr 198.19.9.3  tcp dport 80 counter packets 0 bytes 0 jump KUBE-SVC-A
+	meta l4proto udp ip daddr 198.19.9.3  udp dport 80 counter packets 0 bytes 0 jump KUBE-SVC-B
+	meta l4proto udp ip6 daddr 2001:db8:18::3  udp dport 80 counter packets 0 bytes 0 jump KUBE-EXT-B`
+	both, udp := []string{"tcp", "udp"}, []string{"udp"}
+	for ip, want := range map[string]bool{
+		"198.18.64.12": true, "2001:db8:18::3": true, "198.19.9.1": false, "198.19.9.3": false,
+	} {
+		if got := takes(rules, netip.MustParseAddr(ip), udp); got != want {
+			t.Errorf("%s by UDP: %v, want %v", ip, got, want)
+		}
+	}
+	for ip, want := range map[string]bool{
+		"198.18.64.3": true, "198.19.9.3": false, "2001:db8:18::3": false, "198.18.64.1": true, "198.18.64.12": false, "198.19.9.1": false, "198.18.64.2": false,
+	} {
+		if got := takes(rules, netip.MustParseAddr(ip), both); got != want {
 			t.Errorf("%s: %v, want %v", ip, got, want)
 		}
 	}
@@ -70,7 +86,17 @@ func TestLeadsTo(t *testing.T) {
 	meta l4proto tcp dnat ip to numgen random mod 2 map { 0 : 198.18.0.11 . 8080, 1 : 198.18.0.112 . 8080 }
 	meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : 2001:db8:18::11 . 8080 }
 	meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 198.18.0.1 . 6443 }`
+	rules += `
+	chain KUBE-SEP-A {
+		ip saddr 198.18.0.13  counter packets 0 bytes 0 jump KUBE-MARK-MASQ
+		meta l4proto udp   counter packets 0 bytes 0 dnat to 198.18.0.13:8080
+		meta l4proto tcp   counter packets 0 bytes 0 dnat to 198.18.0.2:6443
+		meta l4proto tcp   counter packets 0 bytes 0 dnat to 198.18.0.14:80801
+		ip6 saddr 2001:db8:18::13  counter packets 0 bytes 0 jump KUBE-MARK-MASQ
+		meta l4proto udp  counter packets 0 bytes 0
+	}`
 	for ip, want := range map[string]bool{
+		"198.18.0.13": true, "2001:db8:18::13": true, "198.18.0.2": false, "198.18.0.14": false, "2001:db8:18::1:13": false,
 		"198.18.0.11": true, "198.18.0.112": true, "2001:db8:18::11": true, "198.18.0.12": false, "198.18.0.1": false, "2001:db8:18::1": false,
 	} {
 		if got := leadsTo(rules, netip.MustParseAddr(ip)); got != want {

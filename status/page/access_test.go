@@ -83,7 +83,8 @@ func namesAreThere(t *testing.T, doc *html.Node) {
 	}
 }
 
-// tablesHaveHeads wants each cell to be under a heading, and each row to begin with what it is about.
+// tablesHaveHeads wants each cell to be under a heading, and each row to begin with what it is
+// about.
 func tablesHaveHeads(t *testing.T, doc *html.Node) {
 	for _, table := range all(doc, "table") {
 		heads := len(all(first(table, "thead"), "th"))

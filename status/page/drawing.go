@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// The drawing has a box for each member and, in it, a mark for each address that it announces; those that
-// nobody announces stand in a box of their own, which comes first. A mark is a chip with the address as long as
-// no box has more than chips of them, a dot as long as none has more than fit, and else the box has one bar.
-// Marks have the address as their identity, so a script can let them travel from box to box.
+// The drawing has a box for each member and, in it, a mark for each address that it announces;
+// those that nobody announces stand in a box of their own, which comes first. A mark is a chip with
+// the address as long as no box has more than chips of them, a dot as long as none has more than
+// fit, and else the box has one bar. Marks have the address as their identity, so a script can let
+// them travel from box to box.
 //
-// The text of a picture shrinks with it. So there are two, one for wide screens and one for phones, and
-// the style sheet shows the one that fits.
+// The text of a picture shrinks with it. So there are two, one for wide screens and one for phones,
+// and the style sheet shows the one that fits.
 const (
 	chips   = 8  // of one box, at most, to be drawn with their addresses
 	dotRows = 12 // of one box, at most
@@ -63,7 +64,7 @@ type layout struct {
 	least, most int // columns
 }
 
-// Where the words of a box and its bar stand, for the template.
+// TextX and the others say where the words of a box and its bar stand, for the template.
 func (b box) TextX() int  { return b.X + padding }
 func (b box) CountX() int { return b.X + b.W - padding }
 func (b box) NameY() int  { return b.Y + 20 }
@@ -137,8 +138,8 @@ func (m mark) Title() string {
 	return fmt.Sprintf("%s %s, %s", v.IP, where, strings.Join(v.Services, ", "))
 }
 
-// placing chooses the finest marks that fit in every box of this width; the function it returns places
-// them and says how tall the box must be.
+// placing chooses the finest marks that fit in every box of this width; the function it returns
+// places them and says how tall the box must be.
 func (*Index) placing(all []box, w int) func(id string, b *box) int {
 	most := 0
 	for _, b := range all {

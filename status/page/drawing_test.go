@@ -56,7 +56,8 @@ func TestDrawing(t *testing.T) {
 	}
 }
 
-// inside wants everything to be within the picture, each mark within its box, and nothing on something else.
+// inside wants everything to be within the picture, each mark within its box, and nothing on
+// something else.
 func inside(t *testing.T, d drawing) {
 	t.Helper()
 	for i, b := range d.Boxes {

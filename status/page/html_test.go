@@ -18,7 +18,8 @@ func parse(t *testing.T, text string) *html.Node {
 	return n
 }
 
-// all are the elements of these names within a node, in the order of the document; without names all elements.
+// all are the elements of these names within a node, in the order of the document; without names
+// all elements.
 func all(n *html.Node, names ...string) []*html.Node {
 	var r []*html.Node
 	for d := range n.Descendants() {

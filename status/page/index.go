@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -21,11 +22,13 @@ const freshFor = time.Minute
 // Index is a scene, looked through once for everybody who wants to see it. It does not change.
 type Index struct {
 	Scene
-	Alarms   []Alarm
-	rows     []row          // in the order of the addresses
-	wrong    int            // rows that are not good
-	moved    int            // rows that are fresh
-	counts   map[string]int // addresses by announcer
+	Notices  []Notice
+	rows     []row           // in the order of the addresses
+	mixed    map[string]bool // pools whose addresses are announced by different entries
+	wrong    int             // rows that are not good
+	moved    int             // rows that are fresh
+	usual    string          // why most addresses are where they are, "" if there is no such reason
+	counts   map[string]int  // addresses by announcer
 	crew     []member
 	pictures []drawing
 }
@@ -43,7 +46,7 @@ type row struct {
 func NewIndex(s Scene) *Index {
 	s.Views = ofTheLiving(s)
 	s.Snapshot.VIPs = api.Locate(s.Snapshot.VIPs, s.Places())
-	x := &Index{Scene: s, counts: map[string]int{}}
+	x := &Index{Scene: s, counts: map[string]int{}, mixed: api.Mixed(s.Snapshot.VIPs)}
 	notes, others := x.conflictNotes(), x.otherViews()
 	x.rows = make([]row, len(s.Snapshot.VIPs))
 	for i, v := range s.Snapshot.VIPs {
@@ -52,14 +55,52 @@ func NewIndex(s Scene) *Index {
 		switch {
 		case len(r.Notes) > 0:
 			r.Level = bad
-		case v.Owner == "" || len(r.Others) > 0: // a Service without pods may be meant so
+		case v.Owner == "" && len(v.Routes) == 0 || len(r.Others) > 0: // a Service without pods may be meant so
 			r.Level = fair
 		}
 		x.add(r, i)
 	}
-	x.Alarms, x.crew = x.alarms(), x.members()
+	x.usual = usual(x.rows)
+	x.Notices, x.crew = x.notices(), x.members()
 	x.pictures = x.drawings(x.crew)
 	return x
+}
+
+// usual is the reason that more than half of the addresses share, "" if there is none: it is said
+// once, and not for each.
+func usual(rows []row) string {
+	n := map[string]int{}
+	for _, r := range rows {
+		if r.Owner != "" && r.Level == good {
+			n[r.Reason]++
+		}
+	}
+	for reason, count := range n {
+		if count > 1 && 2*count > len(rows) {
+			return reason
+		}
+	}
+	return ""
+}
+
+// Usual is why most addresses are where they are, "" if there is no such reason.
+func (x *Index) Usual() string { return x.usual }
+
+// Why is what is to be said of a row besides who announces it: what is not as with most.
+func (x *Index) Why(r *row) string {
+	if r.Reason == x.usual {
+		return ""
+	}
+	return orDash(r.Reason)
+}
+
+// By names the entries of the pool's key announce that announce a row, where they are not the same
+// for all addresses of the pool.
+func (x *Index) By(r *row) []string {
+	if !x.mixed[r.Pool] {
+		return nil
+	}
+	return r.Entries
 }
 
 // Places are where the other speakers announce their addresses, by node.
@@ -93,11 +134,11 @@ func (x *Index) add(r row, at int) {
 	}
 }
 
-// conflictNotes are who else uses an address, in words.
+// conflictNotes are who else uses an address, in a few words: the list above has the whole of it.
 func (x *Index) conflictNotes() map[string][]string {
 	r := map[string][]string{}
 	for _, c := range x.Snapshot.Conflicts {
-		r[c.IP] = append(r[c.IP], c.Words)
+		r[c.IP] = append(r[c.IP], cmp.Or(c.Node, "a "+c.Kind)+" answers for it too")
 	}
 	return r
 }
@@ -125,18 +166,6 @@ func announcer(owner string, known bool) string {
 		return "nobody"
 	}
 	return owner
-}
-
-// recent are the rows that moved last, the latest first.
-func (x *Index) recent(most int) []*row {
-	var r []*row
-	for i := range x.rows {
-		if v := &x.rows[i]; !v.Since.IsZero() && (v.From != "" || v.Change != "") {
-			r = append(r, &x.rows[i])
-		}
-	}
-	slices.SortStableFunc(r, orders["since"])
-	return r[:min(len(r), most)]
 }
 
 // member is a line of the table of members.

@@ -12,8 +12,8 @@ import (
 	"github.com/starling-lb/starling/status/text"
 )
 
-// latest is how many changes are listed.
-const latest = 6
+// latest is how many moves are listed.
+const latest = 12
 
 // model is what the template shows: an index by a query. Its methods are for the template.
 type model struct {
@@ -23,7 +23,7 @@ type model struct {
 	Rows     []*row   // of the page
 	Found    int      // rows on all pages
 	Members  []member
-	Changes  []*row
+	Moves    []move
 	Drawings []drawing
 	Style    template.CSS
 	Script   template.JS
@@ -33,12 +33,12 @@ type model struct {
 func (x *Index) model(q Query, who *api.Who) *model {
 	found := q.find(x.rows)
 	q.Page = min(q.Page, max(0, (len(found)-1)/PageSize)) // rows may have gone
-	m := &model{Index: x, Query: q, Who: who, Found: len(found), Members: x.crew, Drawings: x.pictures, Changes: x.recent(latest)}
+	m := &model{Index: x, Query: q, Who: who, Found: len(found), Members: x.crew, Drawings: x.pictures, Moves: x.moves()}
 	m.Rows = found[q.Page*PageSize : min(len(found), (q.Page+1)*PageSize)]
 	return m
 }
 
-// Level is the worst of all alarms.
+// Level is the worst of all notices.
 func (m *model) Level() string {
 	n := m.severities()
 	switch {
@@ -50,10 +50,10 @@ func (m *model) Level() string {
 	return good
 }
 
-// severities are the numbers of alarms of each.
+// severities are the numbers of notices of each.
 func (m *model) severities() map[health.Severity]int {
 	n := map[health.Severity]int{}
-	for _, a := range m.Alarms {
+	for _, a := range m.Notices {
 		n[a.Severity]++
 	}
 	return n
@@ -141,7 +141,8 @@ func (m *model) NoAddresses() string { return text.NoAddresses(m.Snapshot.Pools)
 // NoPools says how to make one.
 func (*model) NoPools() string { return text.NoPools }
 
-// Count writes a number for people, Free how many addresses of a pool are left, Percent how full it is.
+// Count writes a number for people, Free how many addresses of a pool are left, Percent how full it
+// is.
 func (*model) Count(n int) string          { return thousands(n) }
 func (*model) Big(n uint64) string         { return thousands(n) }
 func (*model) Free(f api.FamilyUse) string { return text.Free(f) }
@@ -150,23 +151,35 @@ func (*model) Percent(p api.Pool) uint64   { return percent(p) }
 // listed is how many of those who wait, and of the conflicts, are listed.
 const listed = 50
 
+// Worst are the notices that are listed, MoreNotices how many are not.
+func (m *model) Worst() []Notice { return m.Notices[:min(len(m.Notices), noticesMost)] }
+
+// MoreNotices is how many notices are not listed.
+func (m *model) MoreNotices() int { return len(m.Notices) - len(m.Worst()) }
+
 // Waiters are the first of the Services without an address, Conflicts the first of the conflicts.
-func (m *model) Waiters() []api.Waiting { return some(m.Snapshot.Waiting) }
+func (m *model) Waiters() []api.Waiting { return some(m.waiters()) }
+
+// waiters are the Services without an address, without those of which the list above has a line.
+func (m *model) waiters() []api.Waiting {
+	said := map[health.Subject]bool{}
+	for _, a := range m.Worst() {
+		said[a.Subject] = true
+	}
+	return slices.DeleteFunc(slices.Clone(m.Snapshot.Waiting), func(w api.Waiting) bool { return said[health.Service(w.Service)] })
+}
 
 // Conflicts are the first of the conflicts.
 func (m *model) Conflicts() []api.Conflict { return some(m.Snapshot.Conflicts) }
 
 // MoreWaiters and MoreConflicts are how many are not listed.
-func (m *model) MoreWaiters() int   { return len(m.Snapshot.Waiting) - len(m.Waiters()) }
+func (m *model) MoreWaiters() int   { return len(m.waiters()) - len(m.Waiters()) }
 func (m *model) MoreConflicts() int { return len(m.Snapshot.Conflicts) - len(m.Conflicts()) }
 
 func some[T any](s []T) []T { return s[:min(len(s), listed)] }
 
 // Searching reports whether only some addresses are asked for.
 func (m *model) Searching() bool { return m.Query.Words != "" || m.Query.Show != "" }
-
-// Fill is the level of a pool.
-func (*model) Fill(p api.Pool) string { return fill(p) }
 
 // tab is a choice of rows.
 type tab struct {
@@ -181,7 +194,7 @@ func (m *model) Tabs() []tab {
 		q := Query{Words: m.Query.Words, Sort: m.Query.Sort, Show: show}
 		return tab{Name: name, Link: q.Encode(), Count: n, Here: m.Query.Show == show}
 	}
-	return []tab{choice("All", "", len(m.rows)), choice("To look at", "wrong", m.wrong), choice("Just moved", "moved", m.moved)}
+	return []tab{choice("All", "", len(m.rows)), choice("Affected", "wrong", m.wrong), choice("Just moved", "moved", m.moved)}
 }
 
 // column is a heading of the table of addresses.
@@ -228,6 +241,18 @@ func (m *model) turn(by int) string {
 		return ""
 	}
 	return q.Encode()
+}
+
+// Prose parts a sentence into text and code.
+func (*model) Prose(sentence string) []Piece { return prose(sentence) }
+
+// Direct is the page of another speaker, if the browser came by this node's own address: then it
+// reaches the others by theirs. Through a port-forward or a proxy it may not.
+func (m *model) Direct(page string) string {
+	if !m.Query.Near {
+		return ""
+	}
+	return page
 }
 
 // Explain is the link to why an address is where it is.

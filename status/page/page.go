@@ -1,15 +1,16 @@
 // Package page makes the status page: a scene, which is one speaker's snapshot and what the other
 // speakers see, becomes HTML. It does no input or output and reads no clock.
 //
-// The page must answer three questions in one look: where is the address, why there, and is anything
-// wrong. So it begins with one sentence and the list of what needs somebody, each with what to do,
-// goes on with a drawing, and then has the tables. See alarms.go for what is worth a line.
+// The page must answer three questions in one look: where is the address, why there, and is
+// anything wrong. So it begins with one sentence and the list of what needs somebody, each with
+// what to do, goes on with a drawing, and then has the tables. See notices.go for what is worth a
+// line.
 //
 // There is one way of rendering, the template. A page is made of parts; without a script they come
 // together as one document, with all tables, filters and pages of tables as links and a form. The
 // script listens to the same parts as they change, and moves them into the document piece by piece,
-// so that the focus, the selection and what was scrolled stay. Ages are told to a script as moments, since
-// otherwise every part would change every second.
+// so that the focus, the selection and what was scrolled stay. A script gets ages as
+// moments, since otherwise every part would change every second.
 //
 // However many addresses there are, a page shows PageSize of them; an Index is made once of a scene
 // for everybody who watches.
@@ -78,14 +79,16 @@ var templates = template.Must(template.New("page").Parse(document))
 // parts are the pieces of a page that change, each a template and an element of the same name.
 var parts = []string{"head", "drawing", "changes", "addresses", "members", "pools", "conflicts"}
 
-// Render writes the whole page as a document; who is what there is to say of the query's address, if it has one.
+// Render writes the whole page as a document; who is what there is to say of the query's address,
+// if it has one.
 func (x *Index) Render(w io.Writer, q Query, who *api.Who) error {
 	m := x.model(q, who)
 	m.Style, m.Script = template.CSS(style), template.JS(script)
 	return templates.ExecuteTemplate(w, "document", m)
 }
 
-// Parts are the pieces that change, by name, for a script that counts the ages itself; who is as for Render.
+// Parts are the pieces that change, by name, for a script that counts the ages itself; who is as
+// for Render.
 func (x *Index) Parts(q Query, who *api.Who) (map[string]string, error) {
 	m := x.model(q, who)
 	m.live = true

@@ -126,7 +126,27 @@
 		listen();
 	}
 
+	// copy puts a command where it can be pasted from. Browsers give pages without TLS only the old way.
+	function copy(button) {
+		const done = () => {
+			button.classList.add("copied");
+			setTimeout(() => button.classList.remove("copied"), 2000);
+		};
+		if (navigator.clipboard) {
+			navigator.clipboard.writeText(button.dataset.copy).then(done, () => {});
+			return;
+		}
+		getSelection().selectAllChildren(button.previousElementSibling);
+		if (document.execCommand("copy")) done();
+	}
+	document.documentElement.classList.add("scripted");
+
 	document.addEventListener("click", (e) => {
+		const button = e.target.closest("button.copy");
+		if (button) {
+			copy(button);
+			return;
+		}
 		const a = e.target.closest("a[href^='?']");
 		if (!a || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;
 		e.preventDefault();

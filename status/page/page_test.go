@@ -42,6 +42,10 @@ func night() Scene {
 			Conflicts: []api.Conflict{
 				{IP: "198.18.64.1", Kind: "stranger", MAC: "02:00:00:00:00:01", Since: since, Words: "a stranger answers too", Todo: "find it"},
 			},
+			Moves: []api.Move{
+				{At: noon.Add(-5 * time.Second), From: "n1", Count: 1, IPs: []string{"198.18.64.2"}, Change: "n1 may not announce any more", Held: 3600},
+				{At: since, From: "n3", To: "n1", Count: 5, IPs: []string{"198.18.64.1", "198.18.64.5", "198.18.64.6", "198.18.64.7"}, Change: "n3 was lost", Silent: 0.18, Held: 90000},
+			},
 			Conditions: []health.Condition{
 				health.New(health.AddressTaken, health.Address("198.18.64.1"), "a stranger answers too").Do("find it"),
 				health.New(health.NodeNotReady, health.Node("n3"), "nothing reaches n3"),
@@ -81,15 +85,15 @@ func render(t *testing.T, s Scene, q Query, who *api.Who) string {
 func TestTables(t *testing.T) {
 	t.Parallel()
 	want := [][]string{
-		{"198.18.64.1", "a/web|b/web", "n1", "n2", "3h", "p", "a stranger answers too|highest score n3 was lost"},
+		{"198.18.64.1", "a/web|b/web", "n1", "n2", "3h", "p", "a stranger answers for it too|highest score"},
 		{"198.18.64.2", "a/db", "nobody", "–", "5s", "–", "no serving endpoint n1 may not announce it any more"},
 		{"198.18.64.3", "a/dns", "n2|n2 sees n1", "–", "–", "p", "highest score"},
 		{"n1", "ready", "1", "–", "this page", "198.18.0.0/24|2001:db8::/64", "198.18.0.1:7927", "v1"},
-		{"n2", "ready cordoned", "0", "0.42 ms", "differs in 1 its page", "–", "198.18.0.2:7927", "–"},
+		{"n2", "ready cordoned", "0", "0.42 ms", "differs in 1", "–", "198.18.0.2:7927", "–"},
 		{"n3", "dead out of order", "0", "–", "not asked", "–", "–", "–"},
 		{"p", "", "2", "0", "1", "198.18.64.0/31", "priority 1|by nodes with rack=1"},
 		{"q", "", "11 000", "1 000", "0", "198.18.65.0/24", "–"},
-		{"198.18.64.1", "stranger 02:00:00:00:00:01", "3h", "a stranger answers too", "find it"},
+		{"198.18.64.1", "stranger", "02:00:00:00:00:01", "3h"},
 	}
 	if diff := cmp.Diff(want, cells(parse(t, render(t, night(), Query{}, nil)))); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
@@ -102,9 +106,9 @@ func TestHead(t *testing.T) {
 	doc := parse(t, render(t, night(), Query{}, nil))
 	want := []string{
 		"1 thing is wrong, 2 to look at", "3 addresses · 2 of 3 members ready · 0 of 1 others see the same",
-		"198.18.64.1 a stranger answers too", "find it",
-		"node n3 nothing reaches n3", "ask it why: `starling status --node n3`",
-		"node n2 sees 1 address otherwise: 198.18.64.3 at n1, where this speaker sees n2", "compare the pages of both: which one has old news, or does not reach the others?",
+		"198.18.64.1: a stranger answers too", "find it",
+		"nothing reaches n3", "ask it why: starling status --node n3",
+		"n2 sees 1 address otherwise: 198.18.64.3 at n1, where this speaker sees n2", "compare both views (starling status --node n2): which one has old news, or does not reach the others?",
 	}
 	if diff := cmp.Diff(want, lines(one(t, doc, "head"), "h1", "p")); diff != "" {
 		t.Errorf("head (-want +got):\n%s", diff)
@@ -120,17 +124,60 @@ func TestHead(t *testing.T) {
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"198.18.64.2 5s", "n1 → nobody n1 may not announce it any more",
-		"198.18.64.1 3h", "n3 → n1 n3 was lost",
+		"n1 → nobody 5s", "198.18.64.2", "n1 may not announce any more; it had announced for 60m",
+		"n3 → n1 3h", "198.18.64.1, 198.18.64.5, 198.18.64.6 and 2 more", "n3 was lost, last heard 0.2 s before; it had announced for 25h",
 	}
 	if diff := cmp.Diff(want, lines(one(t, parse(t, render(t, night(), Query{}, nil)), "changes"), "p")); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 }
 
+// What most addresses share is said once. A link to another speaker's page is there only where it
+// leads somewhere.
+func TestUsual(t *testing.T) {
+	t.Parallel()
+	s := many(4, 2)
+	for i := range s.Snapshot.VIPs {
+		s.Snapshot.VIPs[i].Reason = "highest score of 2 eligible"
+	}
+	s.Snapshot.VIPs[3].Reason = "the only one with a local endpoint"
+	s.Views = []View{{Node: "n1", Page: "http://198.18.0.2:7928/"}}
+	text := render(t, s, Query{}, nil)
+	if got := strings.Count(text, "highest score of 2 eligible"); got != 1 {
+		t.Errorf("the reason of most is there %d times", got)
+	}
+	if got := strings.Count(text, "the only one with a local endpoint"); got != 1 {
+		t.Errorf("the exception is there %d times", got)
+	}
+	if strings.Contains(text, "198.18.0.2:7928") {
+		t.Error("a link that may lead nowhere")
+	}
+	if !strings.Contains(render(t, s, Query{Near: true}, nil), `<a href="http://198.18.0.2:7928/">its page</a>`) {
+		t.Error("no link where nodes can be reached")
+	}
+}
+
+// An address names its entry of announce where other addresses of the pool have another one.
+func TestEntries(t *testing.T) {
+	t.Parallel()
+	s := many(3, 2)
+	for i, pool := range []string{"racks", "racks", "plain"} {
+		v := &s.Snapshot.VIPs[i]
+		v.Pool, v.Entries = pool, []string{fmt.Sprintf("announce[%d]", i)}
+	}
+	var got []string
+	for _, row := range cells(parse(t, render(t, s, Query{}, nil)))[:3] {
+		got = append(got, row[5])
+	}
+	if diff := cmp.Diff([]string{"racks announce[0]", "racks announce[1]", "plain"}, got); diff != "" {
+		t.Errorf("pools (-want +got):\n%s", diff)
+	}
+}
+
 func TestExplanation(t *testing.T) {
 	t.Parallel()
 	s := night()
+	s.Snapshot.VIPs[2].Entries = []string{"announce[0]", "announce[2]"}
 	who := api.Who{
 		IP: "198.18.64.3", Words: "n2 announces it", VIP: &s.Snapshot.VIPs[2], Conflict: &api.Conflict{Words: "so does another", Todo: "find it"},
 		Ranking: []api.Candidate{
@@ -141,7 +188,7 @@ func TestExplanation(t *testing.T) {
 	}
 	got := one(t, parse(t, render(t, s, Query{Address: who.IP}, &who)), "who")
 	wantLines := []string{
-		"Why 198.18.64.3 is where it is", "n2 announces it; n2 sees n1", "From pool p, for a/dns.", "so does another find it", "Close",
+		"Why 198.18.64.3 is where it is", "n2 announces it; n2 sees n1", "From pool p by announce[0], announce[2], for a/dns.", "so does another find it", "Close",
 	}
 	if diff := cmp.Diff(wantLines, lines(got, "h3", "p")); diff != "" {
 		t.Errorf("words (-want +got):\n%s", diff)
@@ -178,7 +225,8 @@ func TestNothing(t *testing.T) {
 	}
 }
 
-// Nothing that a member, a Service or a visitor calls something becomes markup, in the page or in its parts.
+// Nothing that a member, a Service or a visitor calls something becomes markup, in the page or in
+// its parts.
 func TestEscapes(t *testing.T) {
 	t.Parallel()
 	const evil = `"><img src=x onerror=alert(1)><script>alert(1)</script></script></style>`
@@ -195,6 +243,7 @@ func TestEscapes(t *testing.T) {
 			VIPs:      []api.VIP{vip, {IP: "198.18.64.1", Owner: "n2"}},
 			Pools:     []api.Pool{{Name: evil, Ranges: []string{evil}, Rules: []string{evil}}},
 			Waiting:   []api.Waiting{{Service: evil, Pool: evil, Reason: evil}},
+			Moves:     []api.Move{{From: evil, To: evil, Count: 1, IPs: []string{evil}, Change: evil}},
 			Conflicts: []api.Conflict{conflict},
 			Conditions: []health.Condition{
 				{Code: evil, Severity: evil, Subject: health.Subject{Kind: evil, Name: evil}, Words: evil, Advice: evil},
@@ -236,7 +285,8 @@ func TestEscapes(t *testing.T) {
 	}
 }
 
-// The page is complete in itself: nothing to load but its icon, and the policy allows exactly its style and script.
+// The page is complete in itself: nothing to load but its icon, and the policy allows exactly its
+// style and script.
 func TestStandsAlone(t *testing.T) {
 	t.Parallel()
 	text := render(t, night(), Query{}, nil)

@@ -21,6 +21,7 @@ type Query struct {
 	Sort    string // "", or a key of orders
 	Page    int    // from 0
 	Address string // to explain, "" for none
+	Near    bool   // the browser reaches nodes by their addresses; no part of a link
 }
 
 // ParseQuery reads what Encode writes. What makes no sense is as if it were not there, because a

@@ -18,12 +18,12 @@ func TestParseQuery(t *testing.T) {
 		want Query
 	}{
 		{"nothing", "", Query{}},
-		{"everything", "q=web+n1&show=moved&sort=since&page=3&address=198.18.64.1", Query{"web n1", "moved", "since", 2, "198.18.64.1"}},
+		{"everything", "q=web+n1&show=moved&sort=since&page=3&address=198.18.64.1", Query{"web n1", "moved", "since", 2, "198.18.64.1", false}},
 		{"the first page", "page=1", Query{}},
 		{"no page", "page=0&page=7", Query{}},
 		{"before the first page", "page=-3", Query{}},
 		{"a page of a book", "page=ix", Query{}},
-		{"an unknown choice", "show=all&sort=colour", Query{}},
+		{"an unknown choice", "show=all&sort=color", Query{}},
 		{"an address in other words", "address=2001:DB8:0::1", Query{Address: "2001:db8::1"}},
 		{"an address in the other family", "address=::ffff:198.18.64.1", Query{Address: "198.18.64.1"}},
 		{"no address", "address=n1", Query{}},

@@ -14,7 +14,7 @@ func (p Printer) Who(out io.Writer, a api.Who) error {
 		fmt.Fprintf(w, "%s\n", clean(a.Words))
 		if v := a.VIP; v != nil {
 			fmt.Fprintf(w, "  service  %s\n", clean(strings.Join(v.Services, " ")))
-			fmt.Fprintf(w, "  pool     %s\n", orDash(clean(v.Pool)))
+			fmt.Fprintf(w, "  pool     %s\n", orDash(clean(strings.Join(append([]string{v.Pool}, v.Entries...), " "))))
 			fmt.Fprintf(w, "  on       %s\n", orDash(clean(strings.Join(v.Interfaces, " "))))
 			fmt.Fprintf(w, "  since    %s: %s\n", orDash(p.since(v.Since)), clean(v.Change))
 			if v.Todo != "" {
@@ -34,7 +34,25 @@ func (p Printer) Who(out io.Writer, a api.Who) error {
 			t.row(c.Node, c.Score, eligible, c.Role, c.Reason)
 		}
 		t.end()
+		if a.VIP != nil && len(a.VIP.Routes) > 0 {
+			p.routes(w, a)
+		}
 	})
+}
+
+// routes prints which routers learn of which nodes for the address.
+func (p Printer) routes(w io.Writer, a api.Who) {
+	fmt.Fprint(w, "\nBY BGP\n")
+	t := p.table(w, "ROUTER", "NEXT HOPS", "LEAVING", "ANNOUNCED BY")
+	for _, r := range a.VIP.Routes {
+		t.row(r.Router, strings.Join(r.Nodes, " "), strings.Join(r.Leaving, " "), strings.Join(r.By, " "))
+	}
+	t.end()
+	t = p.table(w, "NODE", "TO", "WHY NOT")
+	for _, c := range a.Ranking {
+		t.row(c.Node, strings.Join(c.Routers, " "), c.NotRouted)
+	}
+	t.end()
 }
 
 // Leases prints what Services hold, one line for each address.

@@ -71,7 +71,7 @@ RANKING AS n3 SEES IT
 		{"doctor", func(w io.Writer) error {
 			return Printer{}.Doctor(w, []doctor.Found{
 				{Check: doctor.Check{Name: "gossip-tcp", Result: doctor.Fail, Words: "n2 is blocked", Todo: "open it"}, Nodes: []string{"n1"}},
-				{Check: doctor.Check{Name: "clock", Result: doctor.Warn, Words: "apart", Todo: "synchronise"}, Nodes: []string{}},
+				{Check: doctor.Check{Name: "clock", Result: doctor.Warn, Words: "apart", Todo: "synchronize"}, Nodes: []string{}},
 				{Check: doctor.Check{Name: "speaker", Result: doctor.OK, Words: "answers", Todo: "nothing"}, Nodes: []string{"n1", "n2", "n3", "n4", "n5", "n6"}},
 			})
 		}, `  RESULT  CHECK       NODES                   FOUND
@@ -83,7 +83,7 @@ TO DO
   gossip-tcp: n2 is blocked
     open it
   clock: apart
-    synchronise
+    synchronize
 `},
 		{"a node", func(w io.Writer) error {
 			vip := api.VIP{IP: "198.18.64.1", Services: []string{"a/b"}, Pool: "p", Owner: "n1", Since: now.Add(-time.Hour), Reason: "highest score of 2 eligible", Interfaces: []string{"eth0"}}
@@ -168,22 +168,53 @@ WROTE  leases: 1 conflict, 3 ok; events: none
 	}
 }
 
-// Colours change nothing but the colour: without their codes the tables are the same, columns and all.
-func TestColours(t *testing.T) {
+// TestEntries: an address names its entry of announce where other addresses of the pool have
+// another one, and in the wide table.
+func TestEntries(t *testing.T) {
 	t.Parallel()
-	var plainOut, coloured strings.Builder
-	for colour, out := range map[bool]*strings.Builder{false: &plainOut, true: &coloured} {
-		if err := (Printer{Now: now, Colour: colour}).Status(out, busy(), nil); err != nil {
+	s := api.Snapshot{VIPs: []api.VIP{
+		{IP: "198.18.64.1", Owner: "n1", Pool: "racks", Entries: []string{"announce[0]"}},
+		{IP: "198.18.64.2", Owner: "n2", Pool: "racks", Entries: []string{"announce[0]", "announce[1]"}},
+		{IP: "198.18.65.1", Owner: "n2", Pool: "plain", Entries: []string{"announce[2]"}},
+	}}
+	for _, tt := range []struct {
+		wide bool
+		want []string
+	}{
+		{false, []string{"racks announce[0]", "racks announce[0] announce[1]", "plain"}},
+		{true, []string{"racks announce[0]", "racks announce[0] announce[1]", "plain announce[2]"}},
+	} {
+		var out strings.Builder
+		if err := (Printer{Now: now, Wide: tt.wide}).Status(&out, s, nil); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range s.VIPs {
+			_, row, _ := strings.Cut(out.String(), "\n  "+v.IP+" ")
+			row, _, _ = strings.Cut(row, "\n")
+			if !strings.Contains(row, "  "+tt.want[i]+"  ") {
+				t.Errorf("wide %v: %s in %q, want the pool %q", tt.wide, v.IP, row, tt.want[i])
+			}
+		}
+	}
+}
+
+// Colors change nothing but the color: without their codes the tables are the same, columns and
+// all.
+func TestColors(t *testing.T) {
+	t.Parallel()
+	var plainOut, colored strings.Builder
+	for color, out := range map[bool]*strings.Builder{false: &plainOut, true: &colored} {
+		if err := (Printer{Now: now, Color: color}).Status(out, busy(), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	bare := strings.NewReplacer(plain, "", red, "", green, "", yellow, "", over, "").Replace(coloured.String())
+	bare := strings.NewReplacer(plain, "", red, "", green, "", yellow, "", over, "").Replace(colored.String())
 	if diff := cmp.Diff(plainOut.String(), bare); diff != "" {
 		t.Errorf("without the codes (-want +got):\n%s", diff)
 	}
 	for _, want := range []string{red + "not ready" + over, yellow + "draining" + over, red + "dead" + over, red + "none" + over, red + "stranger" + over} {
-		if !strings.Contains(coloured.String(), want) {
-			t.Errorf("no %q in %q", want, coloured.String())
+		if !strings.Contains(colored.String(), want) {
+			t.Errorf("no %q in %q", want, colored.String())
 		}
 	}
 }

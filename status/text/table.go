@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// Colours, all of them of the same length, and the end of one: tabwriter counts them as text, so every cell of a
-// coloured column gets one.
+// Colors, all of them of the same length, and the end of one: tabwriter counts them as text, so
+// every cell of a colored column gets one.
 const (
 	plain  = "\x1b[39m"
 	red    = "\x1b[31m"
@@ -18,8 +18,8 @@ const (
 	over   = "\x1b[0m"
 )
 
-// colours of conditions and levels; all other words are plain.
-func colourOf(word string) string {
+// colorOf is the color of a condition or level; all other words are plain.
+func colorOf(word string) string {
 	switch word {
 	case "ready", "bound", "announcer", "ok":
 		return green
@@ -33,14 +33,14 @@ func colourOf(word string) string {
 
 // table aligns columns, indented by two.
 type table struct {
-	w      *tabwriter.Writer
-	colour map[int]bool // columns that are coloured
+	w     *tabwriter.Writer
+	color map[int]bool // columns that are colored
 }
 
 func (p Printer) table(out io.Writer, head ...string) table {
-	t := table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), colour: map[int]bool{}}
+	t := table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), color: map[int]bool{}}
 	for i, h := range head {
-		t.colour[i] = p.Colour && (h == "STATE" || h == "ANNOUNCER" || h == "LEVEL" || h == "ROLE" || h == "RESULT" || h == "KIND")
+		t.color[i] = p.Color && (h == "STATE" || h == "ANNOUNCER" || h == "LEVEL" || h == "ROLE" || h == "RESULT" || h == "KIND")
 	}
 	t.row(head...)
 	return t
@@ -50,8 +50,8 @@ func (p Printer) table(out io.Writer, head ...string) table {
 func (t table) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = orDash(clean(c))
-		if t.colour[i] {
-			cells[i] = colourOf(c) + cells[i] + over
+		if t.color[i] {
+			cells[i] = colorOf(c) + cells[i] + over
 		}
 	}
 	fmt.Fprintf(t.w, "  %s\n", strings.Join(cells, "\t"))

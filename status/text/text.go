@@ -1,9 +1,9 @@
 // Package text prints what speakers say for people on a terminal: who is in the mesh, which
 // address is announced by whom and why, how full the pools are, who else uses an address.
 //
-// Columns are aligned by text/tabwriter, one table for each kind and without lines, so that grep and
-// awk work on it; colours only where a Printer is told to. An empty table is replaced by what to do
-// about it.
+// Columns are aligned by text/tabwriter, one table for each kind and without lines, so that grep
+// and awk work on it; colors only where a Printer has them. An empty table is replaced by what to
+// do about it.
 package text
 
 import (
@@ -21,9 +21,9 @@ import (
 
 // Printer says how to print.
 type Printer struct {
-	Now    time.Time // the moment that ages are counted to
-	Wide   bool      // all columns
-	Colour bool
+	Now   time.Time // the moment that ages are counted to
+	Wide  bool      // all columns
+	Color bool
 }
 
 // output writes to out by f and gives the first error of all writes.
@@ -42,6 +42,7 @@ func (p Printer) Status(out io.Writer, s api.Snapshot, elsewhere []api.Reported)
 		}
 		p.members(w, s)
 		p.addresses(w, s)
+		p.routers(w, s)
 		p.pools(w, s)
 		p.conflicts(w, s.Conflicts)
 		if p.Wide {
@@ -81,12 +82,12 @@ func (p Printer) condition(w io.Writer, c health.Condition, on string) {
 	}
 }
 
-// paint colours text as the word is.
+// paint colors text as the word is.
 func (p Printer) paint(word, text string) string {
-	if !p.Colour {
+	if !p.Color {
 		return text
 	}
-	return colourOf(word) + text + over
+	return colorOf(word) + text + over
 }
 
 // pick leaves the columns out that only a wide table has.
@@ -127,10 +128,48 @@ func (p Printer) addresses(w io.Writer, s api.Snapshot) {
 		return
 	}
 	t := p.table(w, p.pick([]string{"ADDRESS", "ANNOUNCER", "NEXT", "SINCE", "POOL", "SERVICE", "INTERFACE", "REASON"}, "CHANGE")...)
+	mixed := api.Mixed(s.VIPs)
 	for _, v := range s.VIPs {
+		pool := v.Pool
+		if p.Wide || mixed[pool] {
+			pool = strings.Join(append([]string{pool}, v.Entries...), " ")
+		}
 		t.row(p.pick([]string{
-			v.IP, cmp.Or(v.Owner, "none"), v.Next, p.since(v.Since), v.Pool, strings.Join(v.Services, " "), strings.Join(v.Interfaces, " "), v.Reason,
+			v.IP, announcers(v), v.Next, p.since(v.Since), pool, strings.Join(v.Services, " "), strings.Join(v.Interfaces, " "), v.Reason,
 		}, v.Change)...)
+	}
+	t.end()
+}
+
+// announcers are who announces an address: its owner, the nodes that routers learn of, or both.
+func announcers(v api.VIP) string {
+	hops := v.Hops()
+	if len(hops) == 0 {
+		return cmp.Or(v.Owner, "none")
+	}
+	text := "BGP: " + health.Some(hops, 3)
+	if v.Owner != "" {
+		text = v.Owner + ", " + text
+	}
+	return text
+}
+
+// routers prints the BGP routers, only where some are configured.
+func (p Printer) routers(w io.Writer, s api.Snapshot) {
+	if len(s.Routers) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nROUTERS\n")
+	t := p.table(w, p.pick([]string{"NAME", "ADDRESS", "AS", "SESSIONS", "SPEAKERS", "UP", "OF " + strings.ToUpper(orDash(s.Node)), "SINCE", "PATHS"}, "WHY", "LAST")...)
+	for _, r := range s.Routers {
+		own := api.Session{State: "none"}
+		if r.Session != nil {
+			own = *r.Session
+		}
+		t.row(p.pick([]string{
+			r.Name, r.Address, fmt.Sprint(r.ASN), r.Sessions, strings.Join(r.Speakers, " "), strings.Join(r.Up, " "),
+			strings.TrimSuffix(own.State+": "+own.Cause, ": "), p.since(own.Since), fmt.Sprint(own.Paths),
+		}, r.Why, own.Words)...)
 	}
 	t.end()
 }

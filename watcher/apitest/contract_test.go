@@ -25,8 +25,9 @@ import (
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
-// TestContract holds the server to what a real one does. With STARLING_TEST_KUBECONFIG the same expectations are tried
-// on the API server named there, in its namespace default; they were written down from one of version 1.36.
+// TestContract holds the server to what a real one does. With STARLING_TEST_KUBECONFIG the same
+// expectations are tried on the API server named there, in its namespace default; they were written
+// down from one of version 1.36.
 func TestContract(t *testing.T) {
 	t.Run("JSON", func(t *testing.T) { contract(t, apitest.Start(t).Config()) })
 	t.Run("protobuf", func(t *testing.T) {
@@ -350,7 +351,8 @@ func (b *bench) watch(o metav1.ListOptions) watch.Interface {
 	return w
 }
 
-// expect reads events, "TYPE name" each, and checks that versions only grow. Bookmarks without an end mark are skipped.
+// expect reads events, "TYPE name" each, and checks that versions only grow. Bookmarks without an
+// end mark are skipped.
 func (b *bench) expect(w watch.Interface, want ...string) []watch.Event {
 	b.Helper()
 	var events []watch.Event

@@ -51,13 +51,15 @@ type faults struct {
 	bookmarks   time.Duration
 }
 
-// Before sets a function that sees every request first: it may block, until the request's context ends at the latest,
-// and refuse with an error of k8s.io/apimachinery/pkg/api/errors. nil removes it.
+// Before sets a function that sees every request first: it may block, until the request's context
+// ends at the latest, and refuse with an error of k8s.io/apimachinery/pkg/api/errors. nil removes
+// it.
 func (s *Server) Before(f func(*http.Request, Request) error) {
 	s.fault(func(fs *faults) { fs.before = f })
 }
 
-// Forbid refuses requests by RBAC: each of denied is "verb resource" or "verb resource/subresource". None allows all.
+// Forbid refuses requests by RBAC: each of denied is "verb resource" or "verb
+// resource/subresource". None allows all.
 func (s *Server) Forbid(denied ...string) {
 	s.Before(func(_ *http.Request, r Request) error {
 		what := r.Resource
@@ -143,8 +145,8 @@ func (s *Server) Backup() Backup {
 	return Backup{s.store.version, maps.Clone(s.store.objects)}
 }
 
-// Restore sets the server back to an earlier state, versions included, and ends all watches. What is written from then on
-// has versions that others had before: see WritePast.
+// Restore sets the server back to an earlier state, versions included, and ends all watches. What
+// is written from then on has versions that others had before: see WritePast.
 func (s *Server) Restore(b Backup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,8 +155,8 @@ func (s *Server) Restore(b Backup) {
 	s.changed()
 }
 
-// WritePast writes what concerns nobody until the version is beyond the given one, so that it says nothing any more about
-// whether the server was restored.
+// WritePast writes what concerns nobody until the version is beyond the given one, so that it says
+// nothing any more about whether the server was restored.
 func (s *Server) WritePast(version uint64) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "writer"}}
 	if _, there := Get(s, pod); !there {

@@ -60,7 +60,8 @@ func kindOf(o Object) kind {
 	panic(fmt.Sprintf("apitest does not know objects of type %T", o))
 }
 
-// findKind returns the kind behind a path such as /api/v1/services, and what follows it: namespace, name, subresource.
+// findKind returns the kind behind a path such as /api/v1/services, and what follows it: namespace,
+// name, subresource.
 func findKind(path string) (k kind, namespace, name, sub string, ok bool) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	group := schema.GroupVersion{}

@@ -14,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// A page is the rest of a list that was asked for in parts: later parts are of the same version as the first.
+// A page is the rest of a list that was asked for in parts: later parts are of the same version as
+// the first.
 type page struct {
 	version uint64
 	rest    []Object
@@ -65,7 +66,8 @@ func (c *call) list() error {
 	return c.reply(http.StatusOK, list)
 }
 
-// part returns a list or the part of it that was asked for. It is called with the server's lock held.
+// part returns a list or the part of it that was asked for. It is called with the server's lock
+// held.
 func (c *call) part(f filter) (runtime.Object, error) {
 	st := c.server.store
 	p := page{version: st.version}
@@ -88,7 +90,8 @@ func (c *call) part(f filter) (runtime.Object, error) {
 	return c.cutPage(p)
 }
 
-// cutPage takes limit objects off a list. Like a real server's cache, a list at version "0" is never cut.
+// cutPage takes limit objects off a list. Like a real server's cache, a list at version "0" is
+// never cut.
 func (c *call) cutPage(p page) (runtime.Object, error) {
 	limit, _ := strconv.Atoi(c.req.Query.Get("limit"))
 	list := c.kind.list()

@@ -156,8 +156,8 @@ func (c *call) object(body []byte) (Object, error) {
 	return got, nil
 }
 
-// patched applies a merge patch (RFC 7386), the only kind of patch here. What the patch does not name keeps the stored
-// value, uid and resourceVersion included.
+// patched applies a merge patch (RFC 7386), the only kind of patch here. What the patch does not
+// name keeps the stored value, uid and resourceVersion included.
 func (c *call) patched(st *store) (Object, error) {
 	if c.req.ContentType != string(types.MergePatchType) {
 		return nil, apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "patch", c.kind.groupResource(), c.req.Name,
@@ -237,7 +237,7 @@ func statusOf(err error) *metav1.Status {
 	return &status
 }
 
-// protobuf says whether a client prefers protobuf; the first type that it names wins.
+// protobuf reports whether a client prefers protobuf; the first type that it names wins.
 func protobuf(accept string) bool {
 	first, _, _ := strings.Cut(accept, ",")
 	return strings.HasPrefix(strings.TrimSpace(first), runtime.ContentTypeProtobuf)

@@ -32,7 +32,8 @@ type Server struct {
 	address  string // of the listener, kept over a restart
 }
 
-// New returns a server that holds the Namespace kube-system and is not listening. It is an http.Handler.
+// New returns a server that holds the Namespace kube-system and is not listening. It is an
+// http.Handler.
 func New() *Server {
 	s := &Server{codecs: codecs(), store: newStore(), pages: map[string]page{}, wake: make(chan struct{})}
 	s.faults.bookmarks = time.Minute
@@ -68,7 +69,8 @@ func (s *Server) Listen() error {
 	return nil
 }
 
-// ListenPipe serves connections in memory, for tests in virtual time. The configuration leads to this server alone.
+// ListenPipe serves connections in memory, for tests in virtual time. The configuration leads to
+// this server alone.
 func (s *Server) ListenPipe() *rest.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,13 +109,14 @@ func (s *Server) changed() {
 	s.wake = make(chan struct{})
 }
 
-// Create stores an object as a client's create would, and returns it as stored. It panics on an error, as do Update
-// and Delete: tests use them for what must work.
+// Create stores an object as a client's create would, and returns it as stored. It panics on an
+// error, as do Update and Delete: tests use them for what must work.
 func (s *Server) Create(o Object) Object {
 	return s.must(func() (Object, error) { return s.store.create(o) })
 }
 
-// Update stores a new state of an object except its status. Its uid and resourceVersion, where set, must be current.
+// Update stores a new state of an object except its status. Its uid and resourceVersion, where set,
+// must be current.
 func (s *Server) Update(o Object) Object {
 	return s.must(func() (Object, error) { return s.store.update(o, "") })
 }
@@ -123,7 +126,8 @@ func (s *Server) UpdateStatus(o Object) Object {
 	return s.must(func() (Object, error) { return s.store.update(o, "status") })
 }
 
-// Delete removes an object, or marks it when it has finalizers. Only namespace and name of o matter.
+// Delete removes an object, or marks it when it has finalizers. Only namespace and name of o
+// matter.
 func (s *Server) Delete(o Object) Object {
 	return s.must(func() (Object, error) { return s.store.delete(idOf(o), "", "") })
 }
@@ -163,7 +167,8 @@ func Get[T Object](s *Server, o T) (T, bool) {
 	return got.DeepCopyObject().(T), true
 }
 
-// All returns all objects of o's kind in its namespace, or everywhere when it has none, sorted by name.
+// All returns all objects of o's kind in its namespace, or everywhere when it has none, sorted by
+// name.
 func All[T Object](s *Server, o T) []T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,7 +186,8 @@ func (s *Server) Version() uint64 {
 	return s.store.version
 }
 
-// ServicesAt returns the resourceVersion of every Service, by "namespace/name", as of an earlier version of the server.
+// ServicesAt returns the resourceVersion of every Service, by "namespace/name", as of an earlier
+// version of the server.
 func (s *Server) ServicesAt(version uint64) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,8 +30,8 @@ type change struct {
 	before  Object // nil when added
 }
 
-// A store is everything the server keeps. Its methods are called with the server's lock held. Objects in it are never
-// written to; they are copied on their way in and out.
+// A store is everything the server keeps. Its methods are called with the server's lock held.
+// Objects in it are never written to; they are copied on their way in and out.
 type store struct {
 	version uint64
 	made    int // objects ever created, for uids
@@ -141,8 +141,8 @@ func keepMetadata(o, old Object) {
 	o.SetDeletionTimestamp(old.GetDeletionTimestamp())
 }
 
-// separateStatus keeps a Service's spec from writes of its status and the other way round, and clears what another type
-// than LoadBalancer cannot have.
+// separateStatus keeps a Service's spec from writes of its status and the other way round, and
+// clears what another type than LoadBalancer cannot have.
 func separateStatus(o, old Object, sub string) {
 	svc, ok := o.(*corev1.Service)
 	if !ok {

@@ -48,7 +48,7 @@ func (c *call) watch() error {
 	return nil
 }
 
-// an outgoing event; before is not needed any more.
+// outgoing is an event on its way; before is not needed any more.
 type outgoing struct {
 	event  watch.EventType
 	object runtime.Object
@@ -83,7 +83,8 @@ func (w *watching) begin() ([]outgoing, error) {
 	return nil, nil
 }
 
-// streamable refuses streamed lists where the server does not know them, or the request is not complete.
+// streamable refuses streamed lists where the server does not know them, or the request is not
+// complete.
 func (w *watching) streamable() error {
 	q := w.req.Query
 	if !w.server.faults.noWatchList && q.Get("resourceVersionMatch") == "NotOlderThan" && w.bookmark {
@@ -182,7 +183,8 @@ func (w *watching) next() (out []outgoing, wake <-chan struct{}, every time.Dura
 	return out, w.server.wake, fs.bookmarks, true
 }
 
-// translate turns a change into an event as this watch sees it: an object that stops matching was deleted.
+// translate turns a change into an event as this watch sees it: an object that stops matching was
+// deleted.
 func (w *watching) translate(c change) (outgoing, bool) {
 	if c.id.resource != w.kind.resource {
 		return outgoing{}, false

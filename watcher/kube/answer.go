@@ -8,13 +8,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// LacksRight reports whether the API server says that our user may not do something, as opposed to what admission forbids.
+// LacksRight reports whether the API server says that our user may not do something, as opposed to
+// what admission forbids.
 func LacksRight(err error) bool {
 	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), `User "`) && strings.Contains(err.Error(), `" cannot `)
 }
 
-// OfObject reports whether an answer is about what was written, or about its namespace: admission does not let it in, it is
-// invalid, or its namespace goes.
+// OfObject reports whether an answer is about what was written, or about its namespace: admission
+// does not let it in, it is invalid, or its namespace goes.
 func OfObject(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || LacksRight(err) {

@@ -20,8 +20,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Limits after which a connection to the API server counts as dead: frozen servers and silently dropped connections
-// are noticed after idle plus answer, 10 s. A connection that is reset is noticed at once.
+// Limits after which a connection to the API server counts as dead: frozen servers and silently
+// dropped connections are noticed after idle plus answer, 10 s. A connection that is reset is
+// noticed at once.
 const (
 	dialTimeout  = 5 * time.Second
 	PingIdle     = 5 * time.Second // nothing read for this long: HTTP/2 PING
@@ -29,15 +30,15 @@ const (
 	tcpKeepAlive = 15 * time.Second
 )
 
-// A Client talks to one API server. It knows two API groups and nothing else: client-go's full client set costs 13 MB
-// of binary and 9 MB of memory more.
+// A Client talks to one API server. It knows two API groups and nothing else: client-go's full
+// client set costs 13 MB of binary and 9 MB of memory more.
 type Client struct {
 	host            string // as in messages: https://198.18.0.1:6443
 	Core, Discovery rest.Interface
 }
 
-// Connect makes a Client from a kubeconfig file, or from the Pod's ServiceAccount when kubeconfig is "". It does not
-// talk to the API server yet.
+// Connect makes a Client from a kubeconfig file, or from the Pod's ServiceAccount when kubeconfig
+// is "". It does not talk to the API server yet.
 func Connect(kubeconfig, userAgent string) (*Client, error) {
 	config, err := loadConfig(kubeconfig)
 	if err != nil {
@@ -47,14 +48,10 @@ func Connect(kubeconfig, userAgent string) (*Client, error) {
 	return NewClient(config)
 }
 
-// ConnectUser makes a Client as kubectl does: from the kubeconfig file, else from those in $KUBECONFIG, else from
-// ~/.kube/config, else from the Pod's ServiceAccount.
-func ConnectUser(kubeconfig, userAgent string) (*Client, error) {
-	return ConnectContext(kubeconfig, "", userAgent)
-}
-
-// ConnectContext is ConnectUser with another context than the present one of the kubeconfig.
-func ConnectContext(kubeconfig, name, userAgent string) (*Client, error) {
+// ConnectUser makes a Client as kubectl does: from the kubeconfig file, else from those in
+// $KUBECONFIG, else from ~/.kube/config, else from the Pod's ServiceAccount. Without the name of a
+// context it is the present one.
+func ConnectUser(kubeconfig, name, userAgent string) (*Client, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: name}).ClientConfig()
@@ -126,8 +123,9 @@ func codecs() runtime.NegotiatedSerializer {
 	return serializer.NewCodecFactory(scheme).WithoutConversion()
 }
 
-// ClientConfig returns a copy of a configuration as starling needs it: no throttling on our side (the server has its
-// own), protobuf, no overall timeout (it would end watches), and dead connections noticed within seconds.
+// ClientConfig returns a copy of a configuration as starling needs it: no throttling on our side
+// (the server has its own), protobuf, no overall timeout (it would end watches), and dead
+// connections noticed within seconds.
 func ClientConfig(base *rest.Config) *rest.Config {
 	c := rest.CopyConfig(base)
 	c.UserAgent = cmp.Or(c.UserAgent, "starling")
@@ -142,8 +140,8 @@ func ClientConfig(base *rest.Config) *rest.Config {
 	return c
 }
 
-// watchful shortens HTTP/2's health check (client-go sets 30 s and 15 s by environment variables alone) and notes
-// transport errors for failureOf.
+// watchful shortens HTTP/2's health check (client-go sets 30 s and 15 s by environment variables
+// alone) and notes transport errors for failureOf.
 func watchful(next http.RoundTripper) http.RoundTripper {
 	if t := innermost(next); t != nil {
 		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: PingIdle, PingTimeout: PingAnswer, WriteByteTimeout: PingAnswer}
@@ -164,13 +162,14 @@ func innermost(rt http.RoundTripper) *http.Transport {
 	}
 }
 
-// noting tells the error of a request to a context made by NotingErrors. client-go answers a watch whose connection
-// fails with one that is empty, and without an error.
+// noting tells the error of a request to a context made by NotingErrors. client-go answers a watch
+// whose connection fails with one that is empty, and without an error.
 type noting struct{ next http.RoundTripper }
 
 type errorNote struct{}
 
-// NotingErrors returns a context for a request, and where the error of its connection is found afterwards.
+// NotingErrors returns a context for a request, and where the error of its connection is found
+// afterwards.
 func NotingErrors(ctx context.Context) (context.Context, *error) {
 	note := new(error)
 	return context.WithValue(ctx, errorNote{}, note), note

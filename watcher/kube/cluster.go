@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ClusterID returns the identity of the cluster, the UID of its Namespace kube-system. Callers retry; a running Watcher
-// has it in its State, too.
+// ClusterID returns the identity of the cluster, the UID of its Namespace kube-system. Callers
+// retry; a running Watcher has it in its State, too.
 func ClusterID(ctx context.Context, c *Client) (string, error) {
 	return clusterID(ctx, c, metav1.GetOptions{})
 }

@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// Between attempts: 0.1 s growing to 2 s, each up to half longer at random, or what the server asks for up to MaxPause.
+// Between attempts: 0.1 s growing to 2 s, each up to half longer at random, or what the server asks
+// for up to MaxPause.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 2 * time.Second

@@ -8,8 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// ReturnAnnotation is how somebody asks that a Node is held no longer: a value that is not the one that it had when
-// the hold began ends it. The command writes the time, which nobody compares with a clock.
+// ReturnAnnotation is how somebody asks that a Node is held no longer: a value that is not the one
+// that it had when the hold began ends it. The command writes the time, which nobody compares with
+// a clock.
 const ReturnAnnotation = "starling-lb.io/return"
 
 // Release gives the Node that annotation. Users do; speakers have no right to.

@@ -24,16 +24,17 @@ const (
 
 var errManyReviews = errors.New("too many tokens are being asked about, try again")
 
-// A Reviewer asks the API server whose token a request carries (TokenReview) and whether that user may read a path
-// (SubjectAccessReview), and keeps the answers for a while. Its methods may be called from any goroutine.
+// A Reviewer asks the API server whose token a request carries (TokenReview) and whether that user
+// may read a path (SubjectAccessReview), and keeps the answers for a while. Its methods may be
+// called from any goroutine.
 type Reviewer struct {
 	client *Client
 	limit  *rate.Limiter // of questions about tokens that nobody knows
 	again  *rate.Limiter // of questions about tokens that were good before
 
-	mu   sync.Mutex           // guards all following fields
-	good map[question]verdict // of somebody, who may get the path; also when they are too old
-	kept map[question]verdict // all others: made-up tokens throw away no good answer
+	mu   sync.Mutex                  // guards all following fields
+	good map[question]accessDecision // of somebody, who may get the path; also when they are too old
+	kept map[question]accessDecision // all others: made-up tokens throw away no good answer
 	of   map[netip.Prefix]*rate.Limiter
 }
 
@@ -42,7 +43,7 @@ type question struct {
 	path  string
 }
 
-type verdict struct {
+type accessDecision struct {
 	user    string // "" for a token that is no one's
 	allowed bool
 	until   time.Time
@@ -52,12 +53,13 @@ type verdict struct {
 func NewReviewer(c *Client) *Reviewer {
 	return &Reviewer{
 		client: c, limit: rate.NewLimiter(reviewRate, reviewRate), again: rate.NewLimiter(reviewRate, reviewRate),
-		good: map[question]verdict{}, kept: map[question]verdict{}, of: map[netip.Prefix]*rate.Limiter{},
+		good: map[question]accessDecision{}, kept: map[question]accessDecision{}, of: map[netip.Prefix]*rate.Limiter{},
 	}
 }
 
-// Allow tells whose token it is, "" if no one's, and whether that user may get the path of a speaker. The source, the address
-// or network that asks, has a share of the questions. The error tells that the API server gave no answer, or was not asked.
+// Allow tells whose token it is, "" if no one's, and whether that user may get the path of a
+// speaker. The source, the address or network that asks, has a share of the questions. The error
+// tells that the API server gave no answer, or was not asked.
 func (r *Reviewer) Allow(ctx context.Context, source netip.Prefix, token, path string) (user string, allowed bool, err error) {
 	q := question{sha256.Sum256([]byte(token)), path}
 	v, ok := r.known(q, time.Now())
@@ -69,7 +71,7 @@ func (r *Reviewer) Allow(ctx context.Context, source netip.Prefix, token, path s
 	}
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
-	v = verdict{}
+	v = accessDecision{}
 	id, err := r.whose(ctx, token)
 	if err == nil && id.Username != "" {
 		v.user = id.Username
@@ -82,8 +84,8 @@ func (r *Reviewer) Allow(ctx context.Context, source netip.Prefix, token, path s
 	return v.user, v.allowed, nil
 }
 
-// mayAsk reports whether the API server may be asked once more. A token that was good before has room of its own, so
-// that whoever reads all the time goes on reading.
+// mayAsk reports whether the API server may be asked once more. A token that was good before has
+// room of its own, so that whoever reads all the time goes on reading.
 func (r *Reviewer) mayAsk(source netip.Prefix, wasGood bool) bool {
 	if wasGood {
 		return r.again.Allow()
@@ -106,7 +108,7 @@ func (r *Reviewer) ofOne(source netip.Prefix) *rate.Limiter {
 }
 
 // known returns the last answer, and whether it still holds.
-func (r *Reviewer) known(q question, now time.Time) (verdict, bool) {
+func (r *Reviewer) known(q question, now time.Time) (accessDecision, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v, ok := r.good[q]
@@ -116,7 +118,7 @@ func (r *Reviewer) known(q question, now time.Time) (verdict, bool) {
 	return v, ok && now.Before(v.until)
 }
 
-func (r *Reviewer) keep(q question, v verdict, now time.Time) {
+func (r *Reviewer) keep(q question, v accessDecision, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.good, q)
@@ -164,7 +166,8 @@ func (r *Reviewer) may(ctx context.Context, id identity, path string) (bool, err
 	return answer.Status.Allowed, err
 }
 
-// ask posts a review. It is JSON by hand: the client knows two API groups, and these are not among them.
+// ask posts a review. It is JSON by hand: the client knows two API groups, and these are not among
+// them.
 func (r *Reviewer) ask(ctx context.Context, group, kind, resource string, spec, answer any) error {
 	body, err := json.Marshal(map[string]any{"apiVersion": group, "kind": kind, "metadata": map[string]any{}, "spec": spec})
 	if err != nil {

@@ -20,7 +20,8 @@ import (
 // reader is where the questions come from.
 var reader = netip.MustParsePrefix("198.18.0.7/32")
 
-// reviews is an API server that knows the token "good" of the user prometheus, who may get /metrics.
+// reviews is an API server that knows the token "good" of the user prometheus, who may get
+// /metrics.
 type reviews struct {
 	asked atomic.Int64
 	code  atomic.Int64 // of all answers, if not 0
@@ -116,7 +117,8 @@ func TestReviewWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestReviewIsLimited: made-up tokens do not reach the API server in any number, and the table stays small.
+// TestReviewIsLimited: made-up tokens do not reach the API server in any number, and the table
+// stays small.
 func TestReviewIsLimited(t *testing.T) {
 	t.Parallel()
 	server, r := newReviews(t)
@@ -130,7 +132,7 @@ func TestReviewIsLimited(t *testing.T) {
 		t.Errorf("%d of 500 tokens asked about, %d refused", n, refused)
 	}
 	for i := range 3 * reviewMost {
-		r.keep(question{path: fmt.Sprint(i)}, verdict{}, time.Now())
+		r.keep(question{path: fmt.Sprint(i)}, accessDecision{}, time.Now())
 	}
 	if len(r.kept) > reviewMost {
 		t.Errorf("%d answers are kept", len(r.kept))
@@ -143,7 +145,7 @@ func TestReviewExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewReviewer(nil)
 		q := question{path: "/metrics"}
-		r.keep(q, verdict{user: "prometheus", allowed: true}, time.Now())
+		r.keep(q, accessDecision{user: "prometheus", allowed: true}, time.Now())
 		time.Sleep(reviewKept - time.Second)
 		if v, ok := r.known(q, time.Now()); !ok || !v.allowed {
 			t.Errorf("forgotten too early: %+v", v)
@@ -155,8 +157,8 @@ func TestReviewExpires(t *testing.T) {
 	})
 }
 
-// TestReviewUnderAttack: made-up tokens, of one source or of many, keep nobody from reading who has read before, and
-// those of one source nobody who begins to.
+// TestReviewUnderAttack: made-up tokens, of one source or of many, keep nobody from reading who has
+// read before, and those of one source nobody who begins to.
 func TestReviewUnderAttack(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -173,12 +175,12 @@ func TestReviewUnderAttack(t *testing.T) {
 			_, r := newReviews(t)
 			q := question{sha256.Sum256([]byte("good")), "/metrics"}
 			if tt.before {
-				r.keep(q, verdict{user: "prometheus", allowed: true}, time.Now().Add(-2*reviewKept))
+				r.keep(q, accessDecision{user: "prometheus", allowed: true}, time.Now().Add(-2*reviewKept))
 			}
 			for i := range 3000 {
 				source := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 19, byte(i % tt.sources >> 8), byte(i % tt.sources)}), 32)
 				r.mayAsk(source, false)
-				r.keep(question{path: fmt.Sprint(i)}, verdict{}, time.Now())
+				r.keep(question{path: fmt.Sprint(i)}, accessDecision{}, time.Now())
 			}
 			if _, known := r.good[q]; known != tt.before {
 				t.Errorf("the good answer is kept: %t, want %t", known, tt.before)

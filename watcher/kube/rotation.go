@@ -39,11 +39,12 @@ func ReadKeySecret(ctx context.Context, c *Client, namespace string) (KeySecret,
 	return s, nil
 }
 
-// ErrSecretChanged is the error of a write of the Secret that somebody else has changed since it was read.
+// ErrSecretChanged is the error of a write of the Secret that somebody else has changed since it
+// was read.
 var ErrSecretChanged = errors.New("the Secret changed meanwhile")
 
-// WriteKeySecret writes what differs from the Secret as it was read. If somebody has changed it since, nothing is
-// written and the error is ErrSecretChanged.
+// WriteKeySecret writes what differs from the Secret as it was read. If somebody has changed it
+// since, nothing is written and the error is ErrSecretChanged.
 func WriteKeySecret(ctx context.Context, c *Client, s KeySecret) error {
 	o := s.object.DeepCopy()
 	o.Data = map[string][]byte{GossipKeys: []byte(s.Text)}
@@ -65,13 +66,15 @@ func WriteKeySecret(ctx context.Context, c *Client, s KeySecret) error {
 	return nil
 }
 
-// Refused says whether an error is the API server's answer that the user has no right to this: asking again is of no use.
+// Refused reports whether an error is the API server's answer that the user has no right to this:
+// asking again is of no use.
 func Refused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
 // SpeakerPod is a pod of the DaemonSet.
 type SpeakerPod struct {
 	Node, Namespace, Name string
-	Port                  int32 // of its status
+	Port                  int32  // of its status
+	User                  string // that the API server knows it by
 }
 
 // String returns namespace/name.
@@ -90,10 +93,15 @@ func SpeakerPods(ctx context.Context, c *Client, namespace string) ([]SpeakerPod
 		if p.Spec.NodeName == "" || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 			continue
 		}
-		out = append(out, SpeakerPod{Node: p.Spec.NodeName, Namespace: p.Namespace, Name: p.Name, Port: statusPort(p)})
+		out = append(out, SpeakerPod{Node: p.Spec.NodeName, Namespace: p.Namespace, Name: p.Name, Port: statusPort(p), User: userOf(p)})
 	}
 	slices.SortFunc(out, func(a, b SpeakerPod) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Name, b.Name)) })
 	return out, nil
+}
+
+// userOf is the user name of the pod's ServiceAccount.
+func userOf(p corev1.Pod) string {
+	return "system:serviceaccount:" + p.Namespace + ":" + cmp.Or(p.Spec.ServiceAccountName, "default")
 }
 
 // statusPort is the port of that name, else the default.
@@ -108,12 +116,14 @@ func statusPort(p corev1.Pod) int32 {
 	return 7928
 }
 
-// ErrGuarded means that a speaker wants a token, which the API server takes out of what it passes on.
+// ErrGuarded means that a speaker wants a token, which the API server takes out of what it passes
+// on.
 var ErrGuarded = errors.New("the speaker asks for a token (--status-auth), and the API server passes none on: use kubectl exec, or port-forward and --server")
 
-// AskPod sends a GET to the status port of a speaker through the API server, and returns the body of the answer. The
-// path may have a query. A speaker with a certificate is asked again by TLS: the API server does not verify what
-// certificate a pod has, since it cannot know all of them, but who reads its answers trusts it anyway.
+// AskPod sends a GET to the status port of a speaker through the API server, and returns the body
+// of the answer. The path may have a query. A speaker with a certificate is asked again by TLS: the
+// API server does not verify what certificate a pod has, since it cannot know all of them, but who
+// reads its answers trusts it anyway.
 func AskPod(ctx context.Context, c *Client, p SpeakerPod, path string) ([]byte, error) {
 	suffix, query, _ := strings.Cut(path, "?")
 	params, err := url.ParseQuery(query)
@@ -121,10 +131,10 @@ func AskPod(ctx context.Context, c *Client, p SpeakerPod, path string) ([]byte, 
 		return nil, fmt.Errorf("ask pod %s on %s for %q: %w", p, p.Node, path, err)
 	}
 	body, err := c.proxied(ctx, p, "", suffix, params)
-	if says(err, "HTTP request to an HTTPS server") { // net/http's words
+	if mentions(err, "HTTP request to an HTTPS server") { // net/http's words
 		body, err = c.proxied(ctx, p, "https:", suffix, params)
 	}
-	if apierrors.IsUnauthorized(err) && says(err, tokenWanted) {
+	if apierrors.IsUnauthorized(err) && mentions(err, tokenWanted) {
 		err = ErrGuarded
 	}
 	if err != nil {
@@ -133,7 +143,8 @@ func AskPod(ctx context.Context, c *Client, p SpeakerPod, path string) ([]byte, 
 	return body, nil
 }
 
-// tokenWanted is in a speaker's answer to who gives no token, and in none of the API server's own.
+// tokenWanted is in a speaker's answer to a request without a token, and in none of the API
+// server's own.
 const tokenWanted = "a token of this Kubernetes cluster is needed"
 
 // proxied has the API server ask a pod, with "https:" for a scheme by TLS.
@@ -148,8 +159,9 @@ func (c *Client) proxied(ctx context.Context, p SpeakerPod, scheme, path string,
 	return r.DoRaw(ctx)
 }
 
-// says tells whether the answer behind an error contains words; it is no Status where a pod gave it.
-func says(err error, words string) bool {
+// mentions reports whether the answer behind an error contains words; it is no Status where a pod
+// gave it.
+func mentions(err error, words string) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return false

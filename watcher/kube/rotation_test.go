@@ -20,8 +20,8 @@ import (
 	"github.com/starling-lb/starling/watcher/apitest"
 )
 
-// TestKeySecret: what is written is what is read, the rest of the Secret stays, and nothing overwrites a change of
-// somebody else.
+// TestKeySecret: what is written is what is read, the rest of the Secret stays, and nothing
+// overwrites a change of somebody else.
 func TestKeySecret(t *testing.T) {
 	srv := apitest.Start(t)
 	c := client(t, srv)
@@ -90,7 +90,8 @@ func TestSpeakerPods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []SpeakerPod{{"n1", ns, "s1", 9000}, {"n2", ns, "s2", 7928}}
+	const user = "system:serviceaccount:" + ns + ":default"
+	want := []SpeakerPod{{"n1", ns, "s1", 9000, user}, {"n2", ns, "s2", 7928, user}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -114,17 +115,18 @@ func TestAskPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := AskPod(t.Context(), c, SpeakerPod{"n1", ns, "s1", 9000}, "api/v1/status")
+	got, err := AskPod(t.Context(), c, SpeakerPod{Node: "n1", Namespace: ns, Name: "s1", Port: 9000}, "api/v1/status")
 	if err != nil || string(got) != `{"node":"n1"}` {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := AskPod(t.Context(), c, SpeakerPod{"n2", ns, "s2", 9000}, "api/v1/status"); err == nil || !strings.HasPrefix(err.Error(), "ask pod starling-system/s2 on n2: ") {
+	if _, err := AskPod(t.Context(), c, SpeakerPod{Node: "n2", Namespace: ns, Name: "s2", Port: 9000}, "api/v1/status"); err == nil || !strings.HasPrefix(err.Error(), "ask pod starling-system/s2 on n2: ") {
 		t.Errorf("nobody there: %v", err)
 	}
 }
 
-// TestAskPodByTLS: a speaker with a certificate is asked by TLS, and one that wants a token says what to do instead. The
-// front stands for the API server: like it, it takes the scheme from the pod's name and verifies no certificate.
+// TestAskPodByTLS: a speaker with a certificate is asked by TLS, and one that wants a token says
+// what to do instead. The front stands for the API server: like it, it takes the scheme from the
+// pod's name and verifies no certificate.
 func TestAskPodByTLS(t *testing.T) {
 	speaker := func(code int, body string) *httptest.Server {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -161,7 +163,7 @@ func TestAskPodByTLS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := AskPod(t.Context(), c, SpeakerPod{"n1", ns, "s1", 9000}, "api/v1/who?ip=198.18.64.1")
+			got, err := AskPod(t.Context(), c, SpeakerPod{Node: "n1", Namespace: ns, Name: "s1", Port: 9000}, "api/v1/who?ip=198.18.64.1")
 			if string(got) != tt.want || errors.Is(err, ErrGuarded) != tt.guarded || (err != nil) != tt.guarded {
 				t.Errorf("%q, %v; want %q", got, err, tt.want)
 			}
@@ -179,14 +181,14 @@ func TestConnectUser(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := ConnectUser(file, "test"); err != nil || c.Host() != "http://198.18.0.1:1" {
+	if c, err := ConnectUser(file, "", "test"); err != nil || c.Host() != "http://198.18.0.1:1" {
 		t.Errorf("by flag: %v", err)
 	}
 	t.Setenv("KUBECONFIG", file)
-	if c, err := ConnectUser("", "test"); err != nil || c.Host() != "http://198.18.0.1:1" {
+	if c, err := ConnectUser("", "", "test"); err != nil || c.Host() != "http://198.18.0.1:1" {
 		t.Errorf("by $KUBECONFIG: %v", err)
 	}
-	if _, err := ConnectUser(filepath.Join(t.TempDir(), "none"), "test"); err == nil || !strings.HasPrefix(err.Error(), "kubeconfig: ") {
+	if _, err := ConnectUser(filepath.Join(t.TempDir(), "none"), "", "test"); err == nil || !strings.HasPrefix(err.Error(), "kubeconfig: ") {
 		t.Errorf("no such file: %v", err)
 	}
 }

@@ -120,3 +120,20 @@ func TestClusterID(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestPassword(t *testing.T) {
+	srv := apitest.Start(t)
+	c := client(t, srv)
+	srv.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "bgp"}, Data: map[string][]byte{"password": []byte("word\n")}})
+	srv.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "empty"}, Data: map[string][]byte{"word": []byte("x")}})
+	for name, want := range map[string]struct{ text, err string }{
+		"bgp":   {"word", ""},
+		"empty": {"", "read Secret starling-system/empty: entry password is missing or empty"},
+		"none":  {"", "read Secret starling-system/none: "},
+	} {
+		got, err := Password(t.Context(), c, ns, name)
+		if got != want.text || (err == nil) != (want.err == "") || err != nil && !strings.HasPrefix(err.Error(), want.err) {
+			t.Errorf("%s: %q, %v, want %+v", name, got, err, want)
+		}
+	}
+}

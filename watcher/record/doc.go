@@ -1,3 +1,3 @@
-// Package record writes Kubernetes Events: what to tell by kubectl describe, so that few are written however often
-// something is told, and however many tell it.
+// Package record writes Kubernetes Events: what to tell by kubectl describe, so that few are
+// written however often something is reported, and however many tell it.
 package record

@@ -20,21 +20,23 @@ import (
 	"github.com/starling-lb/starling/watcher/kube"
 )
 
-// An Event is something to tell by kubectl describe: to the owner of a Service, or of a Node to whoever runs the cluster.
+// An Event is something to tell by kubectl describe: to the owner of a Service, or of a Node to
+// whoever runs the cluster.
 type Event struct {
 	Key             lease.Key // of the Service; that of a Node has no namespace
 	UID             string    // of the Service; a Node needs none
 	Warning         bool
 	Reason, Message string      // AddressConflict, "198.18.64.3 is used by 02:00:00:00:00:01"
 	Code            health.Code // of the condition that it tells, "" of none; an annotation of the Event
-	// Once names what several speakers see and one Event is to tell, however each words it and whatever Node it puts it
-	// on. Spans of ten minutes by the clock have one each, so what is told shortly before and after the end of one makes
-	// two. Who is first makes it; the others, and who tells it again, renew its time and words. Empty: this speaker alone tells it.
+	// Once names what several speakers see and one Event is to tell, however each words it and
+	// whatever Node it puts it on. Spans of ten minutes by the clock have one each, so what is
+	// reported shortly before and after the end of one makes two. Who is first makes it; the
+	// others, and who tells it again, renew its time and words. Empty: this speaker alone tells it.
 	Once string
 }
 
-// object is what the Event is about. kubectl describe looks for the Events of a Node in the namespace default and by
-// the name in place of the UID, as kubelet sends them.
+// object is what the Event is about. kubectl describe looks for the Events of a Node in the
+// namespace default and by the name in place of the UID, as kubelet sends them.
 func (e Event) object() corev1.ObjectReference {
 	if e.Key.Namespace == "" {
 		return corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: e.Key.Name, UID: types.UID(e.Key.Name)}
@@ -68,9 +70,10 @@ const (
 	eventAttempts = 3
 )
 
-// A Recorder sends Events one after the other. An Event that was sent lately is counted up instead of written anew,
-// one Service or Node gets no more than a few per minute, and one namespace no more than some, so that nobody can
-// make us fill the API server. What several tell is not counted, for nobody knows how far the others have come.
+// A Recorder sends Events one after the other. An Event that was sent lately is counted up instead
+// of written anew, one Service or Node gets no more than a few per minute, and one namespace no
+// more than some, so that nobody can make us fill the API server. What several tell is not counted,
+// for nobody knows how far the others have come.
 type Recorder struct {
 	client *kube.Client
 	node   string
@@ -80,8 +83,8 @@ type Recorder struct {
 	recent *recentEvents // used by Run alone
 }
 
-// New makes a Recorder of a node, which does nothing until Run. It gives report the outcome of each Event, and counts
-// by result: sent, repeated, known, limited, dropped, failed.
+// New makes a Recorder of a node, which does nothing until Run. It gives report the outcome of each
+// Event, and counts by result: sent, repeated, known, limited, dropped, failed.
 func New(c *kube.Client, node string, report func(ctx context.Context, namespace string, err error), counts *prometheus.CounterVec) *Recorder {
 	return &Recorder{client: c, node: node, report: report, counts: counts, queue: make(chan Event, Queue), recent: newRecentEvents()}
 }
@@ -109,7 +112,8 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
-// deliver sends an Event or gives it up: an Event is worth a few attempts, not a queue that stands still.
+// deliver sends an Event or gives it up: an Event is worth a few attempts, not a queue that stands
+// still.
 func (r *Recorder) deliver(ctx context.Context, e Event) {
 	now := time.Now()
 	if !r.recent.allow(e.object(), now) {
@@ -157,7 +161,7 @@ func (r *Recorder) repeat(ctx context.Context, e Event, s sentEvent, now time.Ti
 	return nil
 }
 
-// renew shows that an Event that is there, perhaps by another speaker, is told again.
+// renew shows that an Event that is there, perhaps by another speaker, is reported again.
 func (r *Recorder) renew(ctx context.Context, e Event, name string, now time.Time) error {
 	err := r.patch(ctx, e, name, map[string]any{"message": clip(e.Message), "lastTimestamp": metav1.NewTime(now)})
 	if err != nil {

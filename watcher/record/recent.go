@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// How much is told.
+// How much is reported.
 const (
 	Memory = 10 * time.Minute // an Event is counted up for so long
 	Burst  = 25               // Events of one Service or Node at once
@@ -24,7 +24,8 @@ type sentEvent struct {
 	last  time.Time
 }
 
-// recentEvents remembers what was sent lately, and how much room each Service, Node and namespace has left. It is used by one goroutine.
+// recentEvents remembers what was sent lately, and how much room each Service, Node and namespace
+// has left. It is used by one goroutine.
 type recentEvents struct {
 	sent aging[Event, sentEvent]
 	room aging[string, *rate.Limiter] // by UID
@@ -49,8 +50,8 @@ func (r *recentEvents) remember(e Event, s sentEvent, now time.Time) {
 	r.sent.set(e, s, now)
 }
 
-// allow reports whether there is room for one more Event of the Service or Node, and of a Service's namespace: a
-// Service that is made and deleted without end has a new UID each time.
+// allow reports whether there is room for one more Event of the Service or Node, and of a Service's
+// namespace: a Service that is made and deleted without end has a new UID each time.
 func (r *recentEvents) allow(about corev1.ObjectReference, now time.Time) bool {
 	if !roomOf(&r.room, string(about.UID), Refill, Burst, now).AllowN(now, 1) {
 		return false
@@ -67,8 +68,9 @@ func roomOf(all *aging[string, *rate.Limiter], name string, refill time.Duration
 	return room
 }
 
-// An aging map forgets what is old. It looks for that whenever it has doubled, so that a set costs little on average
-// and no more than twice the live entries are kept, and forgets everything when too much of it is young.
+// An aging map forgets what is old. It looks for that whenever it has doubled, so that a set costs
+// little on average and no more than twice the live entries are kept, and forgets everything when
+// too much of it is young.
 type aging[K comparable, V any] struct {
 	entries map[K]V
 	old     func(V, time.Time) bool

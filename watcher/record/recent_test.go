@@ -21,7 +21,8 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// TestRecentStaysSmall: what is remembered is bounded however many Services pass through, and costs little.
+// TestRecentStaysSmall: what is remembered is bounded however many Services pass through, and costs
+// little.
 func TestRecentStaysSmall(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -12,6 +12,9 @@ app.kubernetes.io/name: starling
 {{- if and .Values.poolsConfigMap .Values.pools }}
 {{- fail "give either pools or poolsConfigMap: the pools are written here, or they are in a ConfigMap of your own" }}
 {{- end }}
+{{- if and .Values.poolsConfigMap .Values.bgp }}
+{{- fail "give either bgp or poolsConfigMap: the routers are written here, or they are in a ConfigMap of your own" }}
+{{- end }}
 {{- .Values.poolsConfigMap | default "starling" }}
 {{- end }}
 
@@ -21,6 +24,9 @@ app.kubernetes.io/name: starling
 - --config-map={{ include "starling.poolsConfigMap" . }}
 - --state-dir=/var/lib/starling
 {{- with .Values.loadBalancerClass }}
+- {{ printf "--lb-class=%s" . | quote }}
+{{- end }}
+{{- range .Values.loadBalancerClasses }}
 - {{ printf "--lb-class=%s" . | quote }}
 {{- end }}
 {{- range .Values.interfaces }}
@@ -63,4 +69,13 @@ app.kubernetes.io/name: starling
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{/* Whether the cluster has ValidatingAdmissionPolicies. "helm template" does not know the kinds of one, only a version. */}}
+{{- define "starling.admission" -}}
+{{- $has := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" }}
+{{- if not (.Capabilities.APIVersions.Has "v1/Service") }}
+{{- $has = semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version }}
+{{- end }}
+{{- if and .Values.admission.enabled $has }}yes{{ end }}
 {{- end }}

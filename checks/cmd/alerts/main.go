@@ -1,5 +1,5 @@
-// Command alerts says which alerts fire on metrics that were scraped this moment, each with what to do, for machines
-// without Prometheus. An alert that waits with `for:` is not among them.
+// Command alerts says which alerts fire on metrics that were scraped this moment, each with what to
+// do, for machines without Prometheus. An alert that waits with `for:` is not among them.
 //
 //	curl -s http://192.168.1.11:7928/metrics >n1; curl -s http://192.168.1.12:7928/metrics >n2
 //	go -C checks run ./cmd/alerts ../manifests/monitoring/prometheusrule.yaml n1 n2

@@ -9,8 +9,8 @@ import (
 	"github.com/starling-lb/starling/e2e/workload"
 )
 
-// exposeBare gives a Service an address on nodes without kubelet and kube-proxy: each takes packets for it and
-// answers them itself, so that only who announces the address decides who is asked.
+// exposeBare gives a Service an address on nodes without kubelet and kube-proxy: each takes packets
+// for it and answers them itself, so that only who announces the address decides who is asked.
 func exposeBare(ctx context.Context, c *cluster.Cluster) (netip.Addr, error) {
 	ip, err := workload.ExposeBare(ctx, c, backend)
 	if err != nil {

@@ -21,8 +21,9 @@ const (
 	stopsEvery = 10 * time.Second
 )
 
-// calm keeps all cores busy, stops speakers for a moment in turn, and counts the members that were given up. What gossip alone says of
-// one is no verdict yet: its speaker and its port are asked, and nothing moves before they have answered.
+// calm keeps all cores busy, stops speakers for a moment in turn, and counts the members that were
+// given up. What gossip alone says of one is no verdict yet: its speaker and its port are asked,
+// and nothing moves before they have answered.
 func (o *options) calm(ctx context.Context, p *step.Printer, c *cluster.Cluster) (err error) {
 	f, err := newFaulter(ctx, p, c)
 	if err != nil {

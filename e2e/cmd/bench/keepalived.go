@@ -18,10 +18,12 @@ import (
 	"github.com/starling-lb/starling/e2e/workload"
 )
 
-// virtual is the address that keepalived moves, beside those of starling, on the same nodes and the same wire.
+// virtual is the address that keepalived moves, beside those of starling, on the same nodes and the
+// same wire.
 var virtual = netip.MustParseAddr("198.18.65.1")
 
-// external is the Service behind it: the way to the backends is the same as that of starling's Services.
+// external is the Service behind it: the way to the backends is the same as that of starling's
+// Services.
 func external(ctx context.Context, c *cluster.Cluster) error {
 	s := workload.Service("external", backend, func(s *core.Service) {
 		s.Spec.Type, s.Spec.ExternalIPs = core.ServiceTypeClusterIP, []string{virtual.String()}
@@ -97,7 +99,8 @@ func keepalivedFile(c *cluster.Cluster, n *cluster.Node, kind string) string {
 	return filepath.Join(c.Dir, "keepalived-"+n.Name+"."+kind)
 }
 
-// stopKeepalived ends what runs on the node, and waits for it: on leaving it takes its address away.
+// stopKeepalived ends what runs on the node, and waits for it: on leaving it takes its address
+// away.
 func stopKeepalived(n *cluster.Node) error {
 	pids, err := n.Pids("keepalived")
 	if err != nil {

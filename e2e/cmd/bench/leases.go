@@ -27,8 +27,8 @@ const (
 // namespace of the Services that are measured.
 const namespace = "bench"
 
-// proxyName keeps kube-proxy from working on the Services, which nobody is going to use: what is measured is
-// the allocation, and three kube-proxies on one machine would take most of it.
+// proxyName keeps kube-proxy from working on the Services, which nobody is going to use: what is
+// measured is the allocation, and three kube-proxies on one machine would take most of it.
 const proxyName = "service.kubernetes.io/service-proxy-name"
 
 // leases measures the allocation of addresses.
@@ -163,7 +163,8 @@ func firstOf(errs []error) error {
 	return nil
 }
 
-// create makes a Service with an endpoint on one node, and says when the Service was asked for and made.
+// create makes a Service with an endpoint on one node, and says when the Service was asked for and
+// made.
 func create(ctx context.Context, c *cluster.Cluster, name string) (begun, created time.Time, err error) {
 	if _, err := c.Kube.DiscoveryV1().EndpointSlices(namespace).Create(ctx, slice(name, c.Nodes[0]), meta.CreateOptions{}); err != nil {
 		return begun, created, err

@@ -1,12 +1,14 @@
-// Command bench measures starling on a real cluster of this machine and prints figures, each beside a
-// reference of the same run where there is one: this machine may be slow or busy, the ratio tells.
+// Command bench measures starling on a real cluster of this machine and prints figures, each beside
+// a reference of the same run where there is one: this machine may be slow or busy, the ratio
+// tells.
 //
 //	go -C e2e run ./cmd/bench leases    how soon Services get addresses, and what 10,000 of them cost
 //	    allocation|restart|fill         only these parts; the last one, the allocation of all of them, takes a
 //	                                    quarter of an hour on two cores
 //	go -C e2e run ./cmd/bench faults    how long an address is silent when its node dies or leaves, beside keepalived,
 //	                                    on clusters of 3 to 20 nodes; more than an hour
-//	go -C e2e run ./cmd/bench --help    the options and the parts of both
+//	go -C e2e run ./cmd/bench bgp       what clients behind a router notice of the same, with BIRD and FRR
+//	go -C e2e run ./cmd/bench --help    the options and the parts of all
 package main
 
 import (
@@ -19,9 +21,7 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
-	"time"
 
-	"github.com/starling-lb/starling/e2e/build"
 	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/starling"
 	"github.com/starling-lb/starling/e2e/step"
@@ -59,13 +59,21 @@ bench faults [OPTION...] [PART...] how long an address is silent
     three                          silent death, SIGTERM, SIGKILL on 3 nodes, and keepalived with adverts every 1 s and 0.1 s
     planned                        a condition that says a node is drained, rolling update of all speakers on 3 nodes
     connections                    what restarts of speakers do to 1,000 connections that are held
+    away                           a host that dies, or whose rules are flushed, while its speaker is there or away
+    reboot                         drain, reboot and return of a node with --keep-connections, and 1,000 connections
     five                           silent death of one of 5 nodes
     gossip                         silent death of one of 3 nodes whose hosts are not watched (--wire-watch=false)
     gossip5                        the same of 5 nodes
     half                           half of 6 nodes die together
     twenty                         silent death of one of 20 nodes without kubelets
     calm      -minutes N           false deaths while all cores are busy and speakers are stopped for 300 ms (10)
-    random    -count N  -seed N    random faults in a row (200), the same for one seed
+
+bench bgp [OPTION...] [PART...]    what clients behind a router notice
+    -rounds N                      of each fault (10)
+    -only REGEXP                   faults whose names it fits, such as "few: silent" or "BFD", without the part thousand
+    bird                           death (few; each with BFD), SIGKILL, drain, leave and rolling update (few and each), BIRD
+    frr                            the same with FRR
+    thousand                       how soon 1,000 paths to a dead node are withdrawn, and their memory with two routers
 `
 
 // run is main with an exit code: 0 measured, 1 something failed, 2 cannot begin.
@@ -99,7 +107,7 @@ func choose(args []string) ([]part, error) {
 		command, args = args[0], args[1:]
 	}
 	var parts []part
-	o := options{rounds: 1, minutes: 1, count: 1}
+	o := options{rounds: 1, minutes: 1}
 	flags := flag.NewFlagSet("bench "+command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	switch command {
@@ -112,16 +120,21 @@ func choose(args []string) ([]part, error) {
 	case "faults":
 		flags.IntVar(&o.rounds, "rounds", 10, "")
 		flags.IntVar(&o.minutes, "minutes", 10, "")
-		flags.IntVar(&o.count, "count", 200, "")
-		flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "")
 		parts = o.parts()
+	case "bgp":
+		flags.IntVar(&o.rounds, "rounds", 10, "")
+		flags.Func("only", "", o.disturbs)
+		parts = o.bgpParts()
 	case "-h", "-help", "--help", "help":
 		return nil, flag.ErrHelp
 	default:
-		return nil, fmt.Errorf("leases or faults, not %q: see --help", command)
+		return nil, fmt.Errorf("leases, faults or bgp, not %q: see --help", command)
 	}
 	if err := errors.Join(flags.Parse(args), o.check()); err != nil {
 		return nil, fmt.Errorf("%s: %w", command, err)
+	}
+	if o.only != nil {
+		parts = slices.DeleteFunc(parts, func(p part) bool { return p.name == "thousand" }) // It has no row to choose.
 	}
 	return among(parts, flags.Args())
 }
@@ -144,23 +157,12 @@ func among(parts []part, names []string) ([]part, error) {
 
 // bench makes a cluster, measures, and removes it whatever happens.
 func bench(ctx context.Context, p *step.Printer, what part) (err error) {
-	if _, err := cluster.Sweep(ctx, false); err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "starling-build-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	var tools string
-	var product *starling.Product
-	err = p.Do("build Kubernetes, containerd, etcd and starling", func() error {
-		if tools, err = build.Tools(ctx, p.Count("compile")); err != nil {
-			return err
-		}
-		product, err = starling.Make(ctx, dir)
-		return err
-	})
+	tools, product, err := starling.Prepare(ctx, p, dir)
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ import (
 // restartTries is how often a speaker is ended among all Services.
 const restartTries = 5
 
-// restart measures speakers among Services that were bound before they started: what they need, and how soon
-// one that was ended knows everything again.
+// restart measures speakers among Services that were bound before they started: what they need, and
+// how soon one that was ended knows everything again.
 func restart(ctx context.Context, p *step.Printer, c *cluster.Cluster) error {
 	if err := p.Do(fmt.Sprintf("%d bound Services, without speakers", all), func() error { return prepare(ctx, c) }); err != nil {
 		return err
@@ -134,7 +134,8 @@ func createBound(ctx context.Context, c *cluster.Cluster, name, installation str
 	return err
 }
 
-// restarted ends the speaker of a node and times its successor from its start until it knows every address.
+// restarted ends the speaker of a node and times its successor from its start until it knows every
+// address.
 func restarted(ctx context.Context, c *cluster.Cluster, n *cluster.Node) (time.Duration, error) {
 	old, err := n.Pids("starling")
 	if err != nil {

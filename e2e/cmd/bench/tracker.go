@@ -73,8 +73,8 @@ func (t *tracker) version(ctx context.Context, version string) (at time.Time, er
 	return at, t.until(ctx, "version "+version, func() (ok bool) { at, ok = t.versions[version]; return ok })
 }
 
-// lastOf waits until so many Services whose names begin with the prefix have an address, and returns when the
-// last one had it.
+// lastOf waits until so many Services whose names begin with the prefix have an address, and
+// returns when the last one had it.
 func (t *tracker) lastOf(ctx context.Context, prefix string, count int) (last time.Time, err error) {
 	return last, t.until(ctx, "addresses of "+prefix, func() bool {
 		n := 0

@@ -1,5 +1,5 @@
-// Command cluster is what cmd/demo hands over to: it makes a cluster, tells the story, or removes clusters.
-// Without argument it tells the story; see cmd/demo for the others.
+// Command cluster is what cmd/demo hands over to: it makes a cluster, tells the story, or removes
+// clusters. Without argument it tells the story; see cmd/demo for the others.
 package main
 
 import (
@@ -87,7 +87,7 @@ func (d *demo) start(ctx context.Context, install bool) error {
 	if _, err := cluster.Sweep(ctx, false); err != nil {
 		return err
 	}
-	tools, err := build.Tools(ctx, d.Count("compile"))
+	tools, err := build.Tools(ctx, d.Count())
 	if err != nil {
 		return err
 	}
@@ -129,6 +129,9 @@ func (d *demo) adopt() error {
 		return fmt.Errorf("copy %s: %w: %s", d.product.Binary, err, out)
 	}
 	d.product.Binary = binary
+	if err := os.Symlink("starling", d.cluster.Dir+"/kubectl-starling"); err != nil {
+		return fmt.Errorf("plugin of kubectl: %w", err)
+	}
 	return nil
 }
 
@@ -149,7 +152,7 @@ func (d *demo) finish(ctx context.Context, err error) error {
 		d.Say("    %v", down)
 	}
 	if err = errors.Join(err, down); err == nil {
-		d.Say("\n  done in %.0f s", d.Total().Seconds())
+		d.Say("\n  done in %.0f s; make demo KEEP=1 leaves the cluster, to open the page and to look around", d.Total().Seconds())
 	}
 	return err
 }
@@ -158,13 +161,14 @@ func (d *demo) finish(ctx context.Context, err error) error {
 func (d *demo) lookAround() {
 	c := d.cluster
 	d.Say("\n  The cluster stays. To look around:\n")
-	d.Say("    export KUBECONFIG=%s PATH=%s:$PATH", c.Kubeconfig, c.Tools())
+	d.Say("    export KUBECONFIG=%s PATH=%s:%s:$PATH", c.Kubeconfig, c.Dir, c.Tools())
+	if d.product != nil {
+		d.Say("    kubectl starling status                                       # where every address is, and why")
+		d.Say("    kubectl -n %s port-forward ds/starling 7928      # the page: http://localhost:7928/", starling.Namespace)
+	}
 	d.Say("    kubectl get pods -A -o wide")
 	d.Say("    nsenter --net=/run/netns/%s ip -br address", c.Client.Space.Name)
 	d.Say("    nsenter -t %d -n -m -p -u %s/bin/ctr -n k8s.io containers ls", c.Nodes[0].Space.Init, c.Dir)
-	if d.product != nil {
-		d.Say("    nsenter --net=/run/netns/%s %s status --server %s", c.Client.Space.Name, d.product.Binary, starling.URL(c.Nodes[0]))
-	}
 	d.Say("    ls %s/logs", c.Dir)
 	d.Say("\n  To remove it: make demo-down")
 }

@@ -36,8 +36,8 @@ func TestLookAround(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"export KUBECONFIG=/tmp/x/kubeconfig ", "nsenter -t 4711 ", "--net=/run/netns/starling-e2e-abcde-n1 ",
-		"/tmp/x/starling status --server http://", "make demo-down",
+		"export KUBECONFIG=/tmp/x/kubeconfig PATH=/tmp/x:", "nsenter -t 4711 ", "--net=/run/netns/starling-e2e-abcde-n1 ",
+		"kubectl starling status", "kubectl -n starling-system port-forward ds/starling 7928 ", "make demo-down",
 	} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("%q is missing in:\n%s", want, b)
@@ -57,6 +57,9 @@ func TestAdopt(t *testing.T) {
 	info, err := os.Stat(filepath.Join(to, "starling"))
 	if err != nil || info.Mode()&0o111 == 0 || d.product.Binary != filepath.Join(to, "starling") {
 		t.Errorf("moved to %s: %v, %v", d.product.Binary, info, err)
+	}
+	if target, err := os.Readlink(filepath.Join(to, "kubectl-starling")); err != nil || target != "starling" {
+		t.Errorf("the plugin of kubectl is %q, %v", target, err)
 	}
 	d.product.Binary = from + "-none"
 	if err := d.adopt(); err == nil || !strings.Contains(err.Error(), "-none") {

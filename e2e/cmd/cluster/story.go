@@ -104,7 +104,8 @@ func (d *demo) cutOwner(ctx context.Context, vip netip.Addr) error {
 	return nil
 }
 
-// takeover cuts the link, waits until another node answers and the client is served again, and heals the link.
+// takeover cuts the link, waits until another node answers and the client is served again, and
+// heals the link.
 func (d *demo) takeover(ctx context.Context, prober *probe.Prober, watcher *probe.Watcher, owner *cluster.Node, vip netip.Addr) (next *cluster.Node, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

@@ -1,4 +1,5 @@
-// Command containerd is containerd and its client ctr in one binary: the name it is called by chooses.
+// Command containerd is containerd and its client ctr in one binary: the name it is called by
+// chooses.
 package main
 
 import (

@@ -1,8 +1,10 @@
-// Command echo is the workload of the tests: it says which pod on which node was reached, and from where.
+// Command echo is the workload of the tests: it says which pod on which node was reached, and from
+// where.
 //
-// It listens by TCP and UDP on each port given as argument (default 8080), on every address of its pod
-// (POD_IPS, else all). A TCP client gets one line and the end of the stream; a UDP client gets the same line
-// followed by its own datagram. The line is "pod node client-address:port\n". An HTTP request is answered as such.
+// It listens by TCP and UDP on each port given as argument (default 8080), on every address of its
+// pod (POD_IPS, else all). A TCP client gets one line and the end of the stream; a UDP client gets
+// the same line followed by its own datagram. The line is "pod node client-address:port\n". An HTTP
+// request is answered as such.
 package main
 
 import (
@@ -48,6 +50,10 @@ func serve(addr string) error {
 	if err != nil {
 		return err
 	}
+	// What came while this process got no processor is not lost. The kernel may give less.
+	if err := packets.(*net.UDPConn).SetReadBuffer(4 << 20); err != nil {
+		return err
+	}
 	go func() { log.Fatal(serveTCP(stream)) }()
 	go func() { log.Fatal(serveUDP(packets)) }()
 	return nil
@@ -63,8 +69,9 @@ func serveTCP(l net.Listener) error {
 	}
 }
 
-// answer waits shortly for an HTTP request, so that plain clients, which send nothing, are answered at once
-// when they close their side. A client that says HOLD gets back what it sends, as long as it likes.
+// answer waits shortly for an HTTP request, so that plain clients, which send nothing, are answered
+// at once when they close their side. A client that says HOLD gets back what it sends, as long as
+// it likes.
 func answer(c net.Conn) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))

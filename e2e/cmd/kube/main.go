@@ -1,7 +1,8 @@
-// Command kube is every Kubernetes program of the test cluster, and etcd, in one binary: it acts as the
-// program whose name it was called by (a symbolic link), like busybox.
+// Command kube is every Kubernetes program of the test cluster, and etcd, in one binary: it acts as
+// the program whose name it was called by (a symbolic link), like busybox.
 //
-// One binary is linked once instead of seven times, and its pages are shared by all processes of all nodes.
+// One binary is linked once instead of seven times, and its pages are shared by all processes of
+// all nodes.
 package main
 
 import (

@@ -1,8 +1,9 @@
-// Command pause is the smallest process that can be number 1: it waits, and buries the children of others.
+// Command pause is the smallest process that can be number 1: it waits, and buries the children of
+// others.
 //
-// It is the pause container of every pod. With -owner it is also the first process of a test node: it then
-// ends as soon as its standard input ends, which is when the program that made the node has died; everything
-// that runs on the node dies with it.
+// It is the pause container of every pod. With -owner it is also the first process of a test node:
+// it then ends as soon as its standard input ends, which is when the program that made the node has
+// died; everything that runs on the node dies with it.
 package main
 
 import (
@@ -35,7 +36,8 @@ func main() {
 	}
 }
 
-// bury collects every child that has ended; orphans of the namespace become children of its first process.
+// bury collects every child that has ended; orphans of the namespace become children of its first
+// process.
 func bury() {
 	for {
 		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)

@@ -1,5 +1,6 @@
-// Command pictures makes the pictures of the README from a real cluster: the status page as a browser shows it, and the commands as a
-// terminal does, some seconds after the cable of a node was pulled.
+// Command pictures makes the pictures of the README from a real cluster: the status page as a
+// browser shows it, and the commands as a terminal does, some seconds after the cable of a node was
+// pulled.
 //
 //	make pictures
 //
@@ -52,14 +53,7 @@ func run(ctx context.Context, p *step.Printer) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if _, err := cluster.Sweep(ctx, false); err != nil {
-		return err
-	}
-	tools, err := build.Tools(ctx, p.Count("compile"))
-	if err != nil {
-		return err
-	}
-	product, err := starling.Make(ctx, dir)
+	tools, product, err := starling.Prepare(ctx, p, dir)
 	if err != nil {
 		return err
 	}
@@ -99,7 +93,8 @@ func services() []string {
 	return []string{"web", "checkout", "imap", "smtp", "resolver", "forge", "runner", "grafana", "login"}
 }
 
-// set installs starling, makes the Services and pulls the cable of a node that announces one of them, until its addresses have moved.
+// set installs starling, makes the Services and pulls the cable of a node that announces one of
+// them, until its addresses have moved.
 func (s *scene) set(ctx context.Context) error {
 	c := s.cluster
 	if err := s.product.Install(ctx, c, starling.Pool{Name: "default", Ranges: []string{"198.18.64.1-198.18.64.14"}}); err != nil {
@@ -182,7 +177,7 @@ func (s *scene) terminal(ctx context.Context) error {
 	return os.WriteFile(filepath.Join(s.docs, "cli.svg"), []byte(picture), 0o644)
 }
 
-// page has a browser show the page, in the light colours that it prefers by itself.
+// page has a browser show the page, in the light colors that it prefers by itself.
 func (s *scene) page(ctx context.Context) error {
 	out, err := s.cluster.InClient(ctx, s.shoot(), starling.URL(s.seer)+"/", filepath.Join(s.docs, "status-page.png"))
 	if err != nil {

@@ -1,8 +1,9 @@
-// Command relay joins two networks: it accepts connections on a listening socket that it inherits as file 3,
-// made in one network namespace, and carries each to the address given as argument, in the namespace it runs in.
+// Command relay joins two networks: it accepts connections on a listening socket that it inherits
+// as file 3, made in one network namespace, and carries each to the address given as argument, in
+// the namespace it runs in.
 //
-// So the API server of a test cluster, which lives in a namespace without a way out, can be reached on the
-// loopback of the machine, by kubectl and by the tests.
+// So the API server of a test cluster, which lives in a namespace without a way out, can be reached
+// on the loopback of the machine, by kubectl and by the tests.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command shim is containerd's shim for runc; it is built from here so that it has the version of the rest.
+// Command shim is containerd's shim for runc; it is built from here so that it has the version of
+// the rest.
 package main
 
 import (

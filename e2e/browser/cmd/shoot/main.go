@@ -1,4 +1,5 @@
-// Command shoot leaves a picture of a status page as a browser shows it on a screen of 1280 points, as soon as the page is live:
+// Command shoot leaves a picture of a status page as a browser shows it on a screen of 1280 points,
+// as soon as the page is live:
 //
 //	shoot http://198.18.0.11:7928/ page.png
 package main
