@@ -35,7 +35,7 @@ func open(t *testing.T, name string) *guide {
 	t.Helper()
 	root := checkout(t)
 	g := newcomer(t, name)
-	curl := fmt.Sprintf("#!/bin/sh\nexec nsenter --net=/run/netns/%s /usr/bin/curl \"$@\"\n", shared.Client.Space.Name)
+	curl := fmt.Sprintf("#!/bin/sh\nexec nsenter --net=%s /usr/bin/curl \"$@\"\n", shared.Client.Space.Path())
 	if err := os.WriteFile(filepath.Join(g.path, "curl"), []byte(curl), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func (n *network) inSwitch(f func(*netlink.Handle) error) error { return withHan
 
 // withHandle talks to the kernel about the links of the space.
 func withHandle(space *netspace.Space, f func(*netlink.Handle) error) error {
-	ns, err := netns.GetFromName(space.Name)
+	ns, err := netns.GetFromPath(space.Path())
 	if err != nil {
 		return fmt.Errorf("open namespace %s: %w", space.Name, err)
 	}
@@ -150,7 +150,7 @@ func (h *Host) connect() error {
 }
 
 func (n *network) plug(host *Host) error {
-	ns, err := netns.GetFromName(host.Space.Name)
+	ns, err := netns.GetFromPath(host.Space.Path())
 	if err != nil {
 		return err
 	}

@@ -72,10 +72,10 @@ func (s *Space) Remove(ctx context.Context) error {
 	if s.owner != nil {
 		s.owner.Close()
 	}
-	if err := unix.Unmount(s.path(), unix.MNT_DETACH); err != nil && err != unix.EINVAL {
-		return fmt.Errorf("unpin %s: %w", s.path(), err)
+	if err := unix.Unmount(s.Path(), unix.MNT_DETACH); err != nil && err != unix.EINVAL {
+		return fmt.Errorf("unpin %s: %w", s.Path(), err)
 	}
-	return os.Remove(s.path())
+	return os.Remove(s.Path())
 }
 
 // killAll ends the processes until none is left; first the first one, which takes the others along.

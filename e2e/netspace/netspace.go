@@ -1,9 +1,8 @@
 // Package netspace makes places where parts of a test cluster live apart from the machine.
 //
-// A Space is a named network namespace, pinned under /run/netns like those of "ip netns". After
-// Boot it also has a first process with PID, mount and UTS namespaces of its own; whatever is
-// started in the space dies with that process, and its mounts vanish, so that nothing needs to be
-// tracked to be removed.
+// A Space is a named network namespace, pinned in a folder of its own. After Boot it also has a
+// first process with PID, mount and UTS namespaces of its own; whatever is started in the space
+// dies with that process, and its mounts vanish, so that nothing needs to be tracked to be removed.
 //
 // Namespaces belong to threads. Do therefore runs its function on a thread of its own, moves this
 // thread into the space and lets it end with the goroutine. Sockets made there stay in the space
@@ -24,8 +23,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is where network namespaces are pinned.
-const Dir = "/run/netns"
+// Dir is where network namespaces are pinned. It is not that of "ip netns": the first "ip netns
+// add" on a machine mounts /run/netns onto itself, and what was pinned there before cannot be
+// unpinned beneath that mount.
+const Dir = "/run/starling-e2e"
 
 // Space is one place. Its methods are not meant for concurrent Boot and Remove.
 type Space struct {
@@ -42,7 +43,7 @@ func New(name string) (*Space, error) {
 		return nil, err
 	}
 	s := &Space{Name: name}
-	file, err := os.OpenFile(s.path(), os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o444)
+	file, err := os.OpenFile(s.Path(), os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o444)
 	if err != nil {
 		return nil, fmt.Errorf("pin network namespace: %w", err)
 	}
@@ -52,10 +53,10 @@ func New(name string) (*Space, error) {
 			return err
 		}
 		self := fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid())
-		return unix.Mount(self, s.path(), "", unix.MS_BIND, "")
+		return unix.Mount(self, s.Path(), "", unix.MS_BIND, "")
 	})
 	if err != nil {
-		os.Remove(s.path())
+		os.Remove(s.Path())
 		return nil, fmt.Errorf("make network namespace %s: %w", name, err)
 	}
 	return s, nil
@@ -65,7 +66,7 @@ func New(name string) (*Space, error) {
 // it.
 func Open(name string) (*Space, error) {
 	s := &Space{Name: name}
-	if _, err := os.Stat(s.path()); err != nil {
+	if _, err := os.Stat(s.Path()); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -86,7 +87,8 @@ func Names(prefix string) ([]string, error) {
 	return names, err
 }
 
-func (s *Space) path() string { return filepath.Join(Dir, s.Name) }
+// Path is the file of the network namespace.
+func (s *Space) Path() string { return filepath.Join(Dir, s.Name) }
 
 // Do runs f inside the network namespace only.
 func (s *Space) Do(f func() error) error {
@@ -126,7 +128,7 @@ func (s *Space) Inside(f func() error) error {
 }
 
 func (s *Space) enterNet() error {
-	file, err := os.Open(s.path())
+	file, err := os.Open(s.Path())
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,7 @@ func onThread(f func() error) error {
 // Processes returns the numbers of all processes whose network namespace is this one, ascending.
 func (s *Space) Processes() ([]int, error) {
 	var want unix.Stat_t
-	if err := unix.Stat(s.path(), &want); err != nil {
+	if err := unix.Stat(s.Path(), &want); err != nil {
 		return nil, fmt.Errorf("namespace %s: %w", s.Name, err)
 	}
 	entries, err := os.ReadDir("/proc")

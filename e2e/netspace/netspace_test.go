@@ -217,7 +217,7 @@ func TestRemoveEndsEverything(t *testing.T) {
 			t.Errorf("process %d has survived", pid)
 		}
 	}
-	if _, err := os.Stat(s.path()); !os.IsNotExist(err) {
+	if _, err := os.Stat(s.Path()); !os.IsNotExist(err) {
 		t.Errorf("the name is still there: %v", err)
 	}
 }

@@ -167,7 +167,7 @@ func (d *demo) lookAround() {
 		d.Say("    kubectl -n %s port-forward ds/starling 7928      # the page: http://localhost:7928/", starling.Namespace)
 	}
 	d.Say("    kubectl get pods -A -o wide")
-	d.Say("    nsenter --net=/run/netns/%s ip -br address", c.Client.Space.Name)
+	d.Say("    nsenter --net=%s ip -br address", c.Client.Space.Path())
 	d.Say("    nsenter -t %d -n -m -p -u %s/bin/ctr -n k8s.io containers ls", c.Nodes[0].Space.Init, c.Dir)
 	d.Say("    ls %s/logs", c.Dir)
 	d.Say("\n  To remove it: make demo-down")

@@ -36,7 +36,7 @@ func TestLookAround(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"export KUBECONFIG=/tmp/x/kubeconfig PATH=/tmp/x:", "nsenter -t 4711 ", "--net=/run/netns/starling-e2e-abcde-n1 ",
+		"export KUBECONFIG=/tmp/x/kubeconfig PATH=/tmp/x:", "nsenter -t 4711 ", "--net=/run/starling-e2e/starling-e2e-abcde-n1 ",
 		"kubectl starling status", "kubectl -n starling-system port-forward ds/starling 7928 ", "make demo-down",
 	} {
 		if !strings.Contains(string(b), want) {
