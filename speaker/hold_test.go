@@ -97,8 +97,11 @@ func TestCordonedNodeTakesNothingBack(t *testing.T) {
 // TestHoldNever: a node that came back after its death takes no address that another may have,
 // whatever other speakers and its own do, until somebody asks for it or it is the only one.
 func TestHoldNever(t *testing.T) {
+	stories := -1
 	never := func(t *testing.T, story func(m *model, ip, top, second, third string)) {
 		t.Helper()
+		stories++
+		variant(t, stories)
 		synctest.Test(t, func(t *testing.T) {
 			m := newModel(t, tenAddresses)
 			m.rules.grace, m.rules.peers.Hold = time.Minute, peers.Never

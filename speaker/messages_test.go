@@ -100,6 +100,7 @@ func TestHalfDiesTogether(t *testing.T) {
 // TestHalfOfTwentyDies: of the three nodes that watch a host two may be dead as well. The third
 // hears of those that believe it.
 func TestHalfOfTwentyDies(t *testing.T) {
+	long(t)
 	for _, grace := range []time.Duration{0, time.Minute} {
 		t.Run(grace.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
