@@ -127,8 +127,8 @@ func unknownKey(where place, key string, known []string) error {
 	return misspelled{fmt.Errorf("%w; did you mean %s?", text, best), where.to(best)}
 }
 
-// durations are the keys that have durations for values.
-var durations = []string{"holdTime", "interval", "keepaliveTime", "keepFor", "revokeAfter"}
+// Duration is a time with its unit, such as "90s".
+type Duration string
 
 // wrongValue checks a single value.
 func wrongValue(where place, v any, t reflect.Type) []mistake {
@@ -149,7 +149,7 @@ func wrongValue(where place, v any, t reflect.Type) []mistake {
 		switch v.(type) {
 		case string:
 		case bool, float64:
-			if key, _ := where[len(where)-1].(string); slices.Contains(durations, key) {
+			if t == reflect.TypeFor[Duration]() {
 				return wrongType(where, "a duration with its unit, such as 90s", v)
 			}
 			return wrongType(where, "text", v, "; put it in quotes")

@@ -2,6 +2,9 @@ package lease
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -352,4 +355,37 @@ func TestLargestConfigIsBounded(t *testing.T) {
 			t.Logf("%d bytes: %.200v", len(doc), err)
 		})
 	}
+}
+
+// TestDurations: a number for any key of a duration gets the advice to add the unit.
+func TestDurations(t *testing.T) {
+	texts := map[string]string{
+		"keepFor": "pools: [{keepFor: 90}]", "revokeAfter": "pools: [{revokeAfter: 90}]", "interval": "bgp: {peers: [{bfd: {interval: 90}}]}",
+		"holdTime": "bgp: {peers: [{holdTime: 90}]}", "keepaliveTime": "bgp: {peers: [{keepaliveTime: 90}]}",
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(texts)), durations(reflect.TypeFor[Config]())); diff != "" {
+		t.Errorf("keys of durations (-tested +known):\n%s", diff)
+	}
+	for key, doc := range texts {
+		_, err := ParseConfig([]byte(doc))
+		if want := key + ": want a duration with its unit, such as 90s, got the number 90"; !strings.HasSuffix(text(err), want) {
+			t.Errorf("%s: %v, want %q", doc, err, want)
+		}
+	}
+}
+
+// durations are the keys of durations in a type and below it, sorted.
+func durations(t reflect.Type) (keys []string) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return durations(t.Elem())
+	case reflect.Struct:
+		for key, of := range keysOf(t) {
+			if keys = append(keys, durations(of)...); of == reflect.TypeFor[Duration]() {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }

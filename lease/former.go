@@ -68,12 +68,12 @@ func (f *formers) leave(k Key, held []hold, now time.Time, keep time.Duration) {
 }
 
 // addKeepFor reads how long a pool remembers whose an address was.
-func (q *pool) addKeepFor(text string) []error {
+func (q *pool) addKeepFor(text Duration) []error {
 	q.keepFor = formerFor
 	if text == "" {
 		return nil
 	}
-	after, err := time.ParseDuration(text)
+	after, err := time.ParseDuration(string(text))
 	switch {
 	case err != nil:
 		err = errors.New("no duration; want one such as 10m or 24h")
@@ -85,7 +85,7 @@ func (q *pool) addKeepFor(text string) []error {
 		q.keepFor, q.KeepFor = after, shortDuration(after)
 		return nil
 	}
-	return []error{wrongAt(fmt.Errorf("keepFor %q: %w", clip(text), err), "keepFor")}
+	return []error{wrongAt(fmt.Errorf("keepFor %q: %w", clip(string(text)), err), "keepFor")}
 }
 
 // keepFor is the longest time that any pool remembers.

@@ -76,7 +76,7 @@ func (q *pool) addKeep(c Pool) []error {
 		errs = append(errs, wrongAt(fmt.Errorf("keep %q: want %s", clip(string(c.Keep)), wantKeep), "keep"))
 	}
 	if c.RevokeAfter != "" {
-		after, err := time.ParseDuration(c.RevokeAfter)
+		after, err := time.ParseDuration(string(c.RevokeAfter))
 		switch {
 		case err != nil:
 			err = errors.New("no duration; want one such as 30s or 5m")
@@ -88,7 +88,7 @@ func (q *pool) addKeep(c Pool) []error {
 			q.revoke = after
 		}
 		if err != nil {
-			errs = append(errs, wrongAt(fmt.Errorf("revokeAfter %q: %w", clip(c.RevokeAfter), err), "revokeAfter"))
+			errs = append(errs, wrongAt(fmt.Errorf("revokeAfter %q: %w", clip(string(c.RevokeAfter)), err), "revokeAfter"))
 		}
 	}
 	q.RevokeAfter = max(q.revoke, 0)

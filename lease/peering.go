@@ -41,8 +41,8 @@ type Peer struct {
 	Multihop int `json:"multihop,omitempty"`
 	// HoldTime and KeepaliveTime are durations in whole seconds. Default 90s, and a third of the
 	// hold time, 30s at most.
-	HoldTime      string `json:"holdTime,omitempty"`
-	KeepaliveTime string `json:"keepaliveTime,omitempty"`
+	HoldTime      Duration `json:"holdTime,omitempty"`
+	KeepaliveTime Duration `json:"keepaliveTime,omitempty"`
 	// PasswordFile, a file on the nodes, or PasswordSecret, a Secret of our namespace with the key
 	// password, hold the password of TCP MD5 (RFC 2385). Empty: none.
 	PasswordFile   string `json:"passwordFile,omitempty"`
@@ -54,7 +54,7 @@ type Peer struct {
 // BFD says how soon a silent router is noticed, and a silent node by it.
 type BFD struct {
 	// Interval is a duration in whole milliseconds, 10ms to 60s. Default 300ms.
-	Interval string `json:"interval,omitempty"`
+	Interval Duration `json:"interval,omitempty"`
 	// Multiplier is how many intervals of silence end the session, 1 to 255. Default 3.
 	Multiplier *int `json:"multiplier,omitempty"`
 }
@@ -199,14 +199,14 @@ func (r *Router) addAddresses(c Peer) (errs []error) {
 func (r *Router) addTimes(c Peer) (errs []error) {
 	r.Hold = defaultHold
 	sound := true
-	read := func(key, text string, into *time.Duration, least time.Duration) {
+	read := func(key string, text Duration, into *time.Duration, least time.Duration) {
 		if text == "" {
 			return
 		}
 		d, err := wholeDuration(text, time.Second, least, mostHold)
 		if err != nil {
 			sound = false
-			errs = append(errs, wrongAt(fmt.Errorf("%s %q: %w", key, clip(text), err), key))
+			errs = append(errs, wrongAt(fmt.Errorf("%s %q: %w", key, clip(string(text)), err), key))
 		}
 		*into = d
 	}
@@ -221,8 +221,8 @@ func (r *Router) addTimes(c Peer) (errs []error) {
 }
 
 // wholeDuration reads a duration of whole units.
-func wholeDuration(text string, unit, least, most time.Duration) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
+func wholeDuration(text Duration, unit, least, most time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(string(text))
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("no duration; want one such as %s", shortDuration(least))
@@ -257,7 +257,7 @@ func (r *Router) addBFD(c *BFD) (errs []error) {
 	if c.Interval != "" {
 		d, err := wholeDuration(c.Interval, time.Millisecond, leastInterval, mostInterval)
 		if err != nil {
-			errs = append(errs, wrongAt(fmt.Errorf("bfd: interval %q: %w", clip(c.Interval), err), "bfd", "interval"))
+			errs = append(errs, wrongAt(fmt.Errorf("bfd: interval %q: %w", clip(string(c.Interval)), err), "bfd", "interval"))
 		}
 		r.BFDInterval = d
 	}

@@ -63,7 +63,7 @@ type Pool struct {
 	Reservations map[string]string `json:"reservations,omitempty"`
 	// KeepFor is how long a Service that is deleted and made again gets the address that it had, if
 	// nobody else has it: a duration such as "1h", default 10m.
-	KeepFor string `json:"keepFor,omitempty"`
+	KeepFor Duration `json:"keepFor,omitempty"`
 	// MaxPerNamespace is how many addresses of the pool the Services of one namespace may have, not
 	// counting what they share. 0: as many as there are.
 	MaxPerNamespace int `json:"maxPerNamespace,omitempty"`
@@ -72,7 +72,7 @@ type Pool struct {
 	Keep Keep `json:"keep,omitempty"`
 	// RevokeAfter is, with KeepNever, how long it keeps the address: a duration such as "1m",
 	// default 30s.
-	RevokeAfter string `json:"revokeAfter,omitempty"`
+	RevokeAfter Duration `json:"revokeAfter,omitempty"`
 }
 
 // PoolInfo describes a compiled pool.

@@ -199,7 +199,7 @@ func options(p Pool, words []string) Pool {
 		case "limit":
 			p.MaxPerNamespace, _ = strconv.Atoi(value)
 		case "keepFor":
-			p.KeepFor = value
+			p.KeepFor = Duration(value)
 		case "given":
 			p.Allocate = new(bool)
 		case "external":
@@ -211,7 +211,7 @@ func options(p Pool, words []string) Pool {
 				p.Keep = Keep(value)
 			}
 		case "revoke":
-			p.Keep, p.RevokeAfter = KeepNever, value
+			p.Keep, p.RevokeAfter = KeepNever, Duration(value)
 		case "exclude":
 			p.Exclude = list(value)
 		case "priority":

@@ -78,9 +78,9 @@ func (s *simulation) pools() []*Pools {
 	two := Pool{Name: "two", Ranges: []string{"192.0.2.9/32"}, AutoAssign: new(s.rand.IntN(2) == 0)}
 	three := Pool{Name: "three", Ranges: []string{"192.0.2.12/32"}, Priority: new(1), ServiceSelectors: []Selector{{MatchLabels: Labels{"tier": "3"}}}}
 	four := Pool{Name: "four", Ranges: []string{"192.0.2.14/32", "2001:db8::4/128"}, Priority: new(0), NamespaceSelectors: []Selector{{MatchLabels: Labels{"env": "four"}}}}
-	three.Keep, three.RevokeAfter = KeepNever, oneOf(s.rand, []string{"0s", "3s", ""})
+	three.Keep, three.RevokeAfter = KeepNever, oneOf(s.rand, []Duration{"0s", "3s", ""})
 	if four.Keep = oneOf(s.rand, []Keep{"", KeepNever}); s.rand.IntN(2) == 0 {
-		one.Keep, one.RevokeAfter = KeepNever, oneOf(s.rand, []string{"500ms", "1m"})
+		one.Keep, one.RevokeAfter = KeepNever, oneOf(s.rand, []Duration{"500ms", "1m"})
 	}
 	forAll := four
 	forAll.NamespaceSelectors, forAll.Keep = nil, KeepAlways

@@ -135,10 +135,10 @@ func (p *peer) times(s spelled) {
 	}
 	for _, t := range []struct {
 		is   time.Duration
-		into *string
+		into *lease.Duration
 	}{{hold, &p.HoldTime}, {keepalive, &p.KeepaliveTime}} {
 		if t.is != 0 {
-			*t.into = strconv.Itoa(int(t.is/time.Second)) + "s"
+			*t.into = lease.Duration(strconv.Itoa(int(t.is/time.Second)) + "s")
 		}
 	}
 }
@@ -206,7 +206,7 @@ func (in *input) bfdProfile(n node, name string, s spelled) {
 		return s.of(key).count()
 	}
 	receive, transmit := times("receiveInterval"), times("transmitInterval")
-	b := bfdProfile{node: n, old: s.old, times: lease.BFD{Interval: strconv.Itoa(max(receive, transmit)) + "ms"}}
+	b := bfdProfile{node: n, old: s.old, times: lease.BFD{Interval: lease.Duration(strconv.Itoa(max(receive, transmit)) + "ms")}}
 	if receive != transmit {
 		n.remark("receives every %d ms and transmits every %d ms: starling does both at the slower pace", receive, transmit)
 	}
