@@ -34,16 +34,60 @@ func TestCheck(t *testing.T) {
 		{"no pools on purpose", "pools: []\n", "f.yaml: no mistakes; pools: none\n", ""},
 		{"empty", "", "", "starling: f.yaml: no key \"pools\" (an empty list is written as pools: [])\n"},
 		{
-			"in a ConfigMap", "kind: Namespace\n---\n" + object + "  starling.yaml: |\n    pools: []\n    pols: []\n", "",
-			"starling: f.yaml: ConfigMap starling: starling.yaml: line 2: configuration: unknown key \"pols\"; did you mean pools?\n",
+			"in a ConfigMap", "kind: Namespace\n---\n" + object + "  # The pools.\n  starling.yaml: |\n\n    pools: []\n    pols: []\n", "",
+			"starling: f.yaml: ConfigMap starling: line 11: configuration: unknown key \"pols\"; did you mean pools?\n",
+		},
+		{
+			"twice in a ConfigMap", object + "  starling.yaml: |\n    pools: []\n    pools: []\n", "",
+			"starling: f.yaml: ConfigMap starling: line 7: configuration: key \"pools\" is there twice, first in line 6\n",
+		},
+		{
+			"no YAML in a ConfigMap", object + "  starling.yaml: |\n    pools: []\n    bgp: a: b\n", "",
+			"starling: f.yaml: ConfigMap starling: configuration: yaml: line 7: mapping values are not allowed in this context\n",
+		},
+		{
+			"no pools in a ConfigMap", object + "  starling.yaml: |\n    {}\n", "",
+			"starling: f.yaml: ConfigMap starling: no key \"pools\" (an empty list is written as pools: [])\n",
+		},
+		{
+			"in quotes", "---\n" + object + "  starling.yaml: 'pols: []'\n", "",
+			"starling: f.yaml: ConfigMap starling: line 6: configuration: unknown key \"pols\"; did you mean pools?\n",
+		},
+		{
+			"lines in quotes", `{"kind": "ConfigMap", "metadata": {"name": "a"},` + "\n" + `"data": {"starling.yaml": "pools: []\npols: []"}}`, "",
+			"starling: f.yaml: ConfigMap a: line 2, within starling.yaml: line 2: configuration: unknown key \"pols\"; did you mean pools?\n",
+		},
+		{
+			"in a list", "apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    ca.crt: x\n  kind: ConfigMap\n- apiVersion: v1\n  data:\n    starling.yaml: |\n      pools:\n      - name: a\n  kind: ConfigMap\n  metadata:\n    name: starling\nkind: List\n", "",
+			"starling: f.yaml: ConfigMap starling: line 11: pool \"a\": it has no range\n",
+		},
+		{
+			"in a list of its kind", "kind: ConfigMapList\nitems:\n- metadata: {name: starling}\n  data: {starling.yaml: \"pools: []\"}\n",
+			"f.yaml: ConfigMap starling: starling.yaml: no mistakes; pools: none\n", "",
+		},
+		{
+			"in two ConfigMaps of a name", object + "  starling.yaml: 'pools: []'\n---\n" + object + "  starling.yaml: 'pool: []'\n",
+			"f.yaml: ConfigMap starling: starling.yaml: no mistakes; pools: none\n",
+			"starling: f.yaml: ConfigMap starling: line 11: configuration: unknown key \"pool\"; did you mean pools?\n",
 		},
 		{"the only entry", object + "  mine: 'pools: [{name: a, ranges: [198.18.64.0/30]}]'\n", "f.yaml: ConfigMap starling: mine: no mistakes; pools: a\n", ""},
 		{
 			"beside another ConfigMap", object + "  starling.yaml: 'pools: []'\n---\n" + object + "  ca.crt: x\n---\n" + object + "  a: x\n  b: x\n",
 			"f.yaml: ConfigMap starling: starling.yaml: no mistakes; pools: none\n", "",
 		},
-		{"no entry", object + "  a: x\n  b: x\n", "", "starling: f.yaml: ConfigMap starling has no entry starling.yaml\n"},
-		{"no ConfigMap", "kind: Service\n", "", "starling: f.yaml: there is no ConfigMap in it\n"},
+		{
+			"beside no YAML", object + "  starling.yaml: 'pools: []'\n---\nkind: Service\nspec: a: b\n",
+			"f.yaml: ConfigMap starling: starling.yaml: no mistakes; pools: none\n", "starling: f.yaml: yaml: line 8: mapping values are not allowed in this context\n",
+		},
+		{
+			"no text", object + "  starling.yaml:\n    pools: []\n", "",
+			"starling: f.yaml: ConfigMap starling: line 5: starling.yaml: want text; write \"starling.yaml: |\", and indent the configuration below it\n",
+		},
+		{"no entry", object + "  a: x\n  b: x\n", "", "starling: f.yaml: ConfigMap starling has no entry starling.yaml; the configuration belongs there\n"},
+		{
+			"no ConfigMap", "kind: Service\n---\nkind: Namespace\n---\nkind: Service\n", "",
+			"starling: f.yaml: there is no ConfigMap in it, only Namespace, Service; name the manifest of the one with the pools, or a configuration file\n",
+		},
 		{
 			"of MetalLB", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: metallb.io/v1beta1\n  kind: IPAddressPool\n", "",
 			"starling: f.yaml: there is no ConfigMap in it; starling convert turns MetalLB's objects into a configuration\n",
