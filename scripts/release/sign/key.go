@@ -62,6 +62,15 @@ func Key(file, password []byte) (signature.Signer, error) {
 	return signature.LoadSigner(key, crypto.SHA256)
 }
 
+// verifier verifies what the signer signs.
+func verifier(s signature.Signer) (signature.Verifier, error) {
+	key, err := s.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	return signature.LoadVerifier(key, crypto.SHA256)
+}
+
 // PublicKey reads the file of a public key.
 func PublicKey(file []byte) (signature.Verifier, error) {
 	key, err := cryptoutils.UnmarshalPEMToPublicKey(file)

@@ -53,42 +53,75 @@ const (
 	signatureNote = "dev.cosignproject.cosign/signature"
 )
 
-// Image signs something in a registry, an image or a chart. ref names its digest.
-func Image(ctx context.Context, s signature.Signer, ref string) error {
+// Done says what became of a signature that was to be made of something in a registry.
+type Done struct {
+	Made   bool // false: the key had signed the same already
+	Others int  // signatures that are not the same, which stay
+}
+
+// String is for people.
+func (d Done) String() string {
+	switch {
+	case !d.Made:
+		return "signed by this key already, left as it is"
+	case d.Others > 0:
+		return fmt.Sprintf("signed; other signatures, which stay: %d", d.Others)
+	}
+	return "signed"
+}
+
+// Image signs something in a registry, an image or a chart, unless the key has done so already. ref
+// names its digest.
+func Image(ctx context.Context, s signature.Signer, ref string) (Done, error) {
 	digest, err := name.NewDigest(ref)
 	if err != nil {
-		return fmt.Errorf("sign %s: %w", ref, err)
+		return Done{}, fmt.Errorf("sign %s: %w", ref, err)
 	}
 	text, err := payload.Cosign{Image: digest, ClaimedIdentity: digest.Repository.Name()}.MarshalJSON()
 	if err != nil {
-		return fmt.Errorf("sign %s: %w", ref, err)
+		return Done{}, fmt.Errorf("sign %s: %w", ref, err)
 	}
 	sig, err := s.SignMessage(bytes.NewReader(text))
 	if err != nil {
-		return fmt.Errorf("sign %s: %w", ref, err)
+		return Done{}, fmt.Errorf("sign %s: %w", ref, err)
 	}
-	return attach(ctx, digest, "sig", text, payloadType, map[string]string{signatureNote: base64.StdEncoding.EncodeToString(sig)})
+	v, err := verifier(s)
+	if err != nil {
+		return Done{}, fmt.Errorf("sign %s: %w", ref, err)
+	}
+	notes := map[string]string{signatureNote: base64.StdEncoding.EncodeToString(sig)}
+	return attach(ctx, digest, "sig", imageBy(v), layer(text, payloadType, notes))
 }
 
-// Attest signs a statement about something in a registry: a predicate, which is JSON, of a type.
-// ref names its digest.
-func Attest(ctx context.Context, s signature.Signer, ref, predicateType string, predicate []byte) error {
+// Attest signs a statement about something in a registry, unless the key has signed the same
+// already: a predicate, which is JSON, of a type. ref names its digest.
+func Attest(ctx context.Context, s signature.Signer, ref, predicateType string, predicate []byte) (Done, error) {
 	digest, err := name.NewDigest(ref)
 	if err != nil {
-		return fmt.Errorf("attest %s: %w", ref, err)
+		return Done{}, fmt.Errorf("attest %s: %w", ref, err)
 	}
 	text, err := json.Marshal(statement{
 		Type: "https://in-toto.io/Statement/v0.1", PredicateType: predicateType, Predicate: predicate,
 		Subject: []subject{{Name: digest.Repository.Name(), Digest: map[string]string{"sha256": hexOf(digest)}}},
 	})
 	if err != nil {
-		return fmt.Errorf("attest %s: %w", ref, err)
+		return Done{}, fmt.Errorf("attest %s: %w", ref, err)
 	}
 	envelope, err := dsse.WrapSigner(s, statementType).SignMessage(bytes.NewReader(text))
 	if err != nil {
-		return fmt.Errorf("attest %s: %w", ref, err)
+		return Done{}, fmt.Errorf("attest %s: %w", ref, err)
 	}
-	return attach(ctx, digest, "att", envelope, envelopeType, map[string]string{signatureNote: "", "predicateType": predicateType})
+	v, err := verifier(s)
+	if err != nil {
+		return Done{}, fmt.Errorf("attest %s: %w", ref, err)
+	}
+	same := envelopeBy(v, func(_ name.Digest, signed []byte) error {
+		if !bytes.Equal(signed, text) {
+			return errors.New("the statement is another one")
+		}
+		return nil
+	})
+	return attach(ctx, digest, "att", same, layer(envelope, envelopeType, map[string]string{signatureNote: "", "predicateType": predicateType}))
 }
 
 // Blob returns the bundle with the signature of a file.
@@ -117,6 +150,12 @@ func Blob(s signature.Signer, data []byte) ([]byte, error) {
 	})
 }
 
+// Signed reports whether the bundle has a signature of the file by the key.
+func Signed(s signature.Signer, bundle, data []byte) bool {
+	v, err := verifier(s)
+	return err == nil && VerifyBlob(v, bundle, data) == nil
+}
+
 // statement is one of in-toto, as far as it is used here.
 type statement struct {
 	Type          string          `json:"_type"`
@@ -142,24 +181,36 @@ func options(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 }
 
-// attach adds a layer to what is attached to a digest, which must be in the registry.
-func attach(ctx context.Context, digest name.Digest, suffix string, data []byte, mediaType types.MediaType, notes map[string]string) error {
+func layer(data []byte, mediaType types.MediaType, notes map[string]string) mutate.Addendum {
+	return mutate.Addendum{Layer: static.NewLayer(data, mediaType), MediaType: mediaType, Annotations: notes}
+}
+
+// attach adds a layer to what is attached to a digest, which must be in the registry, unless a
+// layer there passes the check.
+func attach(ctx context.Context, digest name.Digest, suffix string, same check, more mutate.Addendum) (Done, error) {
 	if _, err := remote.Head(digest, options(ctx)...); err != nil {
-		return fmt.Errorf("find %s in the registry: %w", digest, err)
+		return Done{}, fmt.Errorf("find %s in the registry: %w", digest, err)
 	}
 	tag := beside(digest, suffix)
 	had, err := attached(ctx, tag)
 	if err != nil {
-		return err
+		return Done{}, err
 	}
-	more, err := mutate.Append(had, mutate.Addendum{Layer: static.NewLayer(data, mediaType), MediaType: mediaType, Annotations: notes})
+	passed, refused, err := layers(had, digest, same)
 	if err != nil {
-		return fmt.Errorf("attach to %s: %w", digest, err)
+		return Done{}, fmt.Errorf("read %s: %w", tag, err)
 	}
-	if err := remote.Write(tag, more, options(ctx)...); err != nil {
-		return fmt.Errorf("push %s: %w", tag, err)
+	if len(passed) > 0 {
+		return Done{Others: len(refused)}, nil
 	}
-	return nil
+	has, err := mutate.Append(had, more)
+	if err != nil {
+		return Done{}, fmt.Errorf("attach to %s: %w", digest, err)
+	}
+	if err := remote.Write(tag, has, options(ctx)...); err != nil {
+		return Done{}, fmt.Errorf("push %s: %w", tag, err)
+	}
+	return Done{Made: true, Others: len(refused)}, nil
 }
 
 // attached is what a registry has under the tag, an image without layers if nothing.

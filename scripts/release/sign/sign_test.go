@@ -84,13 +84,13 @@ func TestImage(t *testing.T) {
 	if _, err := VerifyImage(t.Context(), v, tag); !errors.Is(err, ErrUnsigned) {
 		t.Errorf("unsigned: %v", err)
 	}
-	if err := Image(t.Context(), s, ref); err != nil {
+	if _, err := Image(t.Context(), s, ref); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := VerifyImage(t.Context(), second, tag); !errors.Is(err, ErrUnsigned) {
 		t.Errorf("signed by somebody else: %v", err)
 	}
-	if err := Image(t.Context(), another, ref); err != nil {
+	if _, err := Image(t.Context(), another, ref); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []signature.Verifier{v, second} {
@@ -99,11 +99,11 @@ func TestImage(t *testing.T) {
 			t.Errorf("signed by two: %s, %v", payloads, err)
 		}
 	}
-	if err := Image(t.Context(), s, tag); err == nil {
+	if _, err := Image(t.Context(), s, tag); err == nil {
 		t.Error("signed a tag, which may name something else tomorrow")
 	}
 	absent := tag + "@sha256:" + strings.Repeat("0", 64)
-	for _, err := range []error{Image(t.Context(), s, absent), Attest(t.Context(), s, absent, kind, []byte(`{}`))} {
+	for _, err := range []error{signed(Image(t.Context(), s, absent)), signed(Attest(t.Context(), s, absent, kind, []byte(`{}`)))} {
 		if err == nil || !strings.Contains(err.Error(), "in the registry") {
 			t.Errorf("signed what nobody has pushed: %v", err)
 		}
@@ -116,7 +116,7 @@ func TestMoved(t *testing.T) {
 	t.Parallel()
 	tag, ref := pushed(t)
 	s, v := keys(t)
-	if err := errors.Join(Image(t.Context(), s, ref), Attest(t.Context(), s, ref, kind, []byte(`{}`))); err != nil {
+	if err := errors.Join(signed(Image(t.Context(), s, ref)), signed(Attest(t.Context(), s, ref, kind, []byte(`{}`)))); err != nil {
 		t.Fatal(err)
 	}
 	parsed, err := name.NewTag(tag)
@@ -150,7 +150,7 @@ func TestAttestation(t *testing.T) {
 	tag, ref := pushed(t)
 	s, v := keys(t)
 	_, other := keys(t)
-	if err := Attest(t.Context(), s, ref, kind, []byte(`{"a": "commit"}`)); err != nil {
+	if _, err := Attest(t.Context(), s, ref, kind, []byte(`{"a": "commit"}`)); err != nil {
 		t.Fatal(err)
 	}
 	envelopes, err := VerifyAttestation(t.Context(), v, tag, kind)
@@ -167,7 +167,7 @@ func TestAttestation(t *testing.T) {
 	if _, err := VerifyAttestation(t.Context(), v, tag, "https://spdx.dev/Document"); !errors.Is(err, ErrUnsigned) {
 		t.Errorf("of another type: %v", err)
 	}
-	if err := Attest(t.Context(), s, ref, kind, []byte("no JSON")); err == nil {
+	if _, err := Attest(t.Context(), s, ref, kind, []byte("no JSON")); err == nil {
 		t.Error("attested something that is no JSON")
 	}
 }
@@ -195,5 +195,48 @@ func TestBlob(t *testing.T) {
 		if err := VerifyBlob(v, []byte(text), []byte("sums")); err == nil {
 			t.Errorf("bundle %q verifies", text)
 		}
+	}
+}
+
+// signed is the error alone.
+func signed(_ Done, err error) error { return err }
+
+// TestAgain: a key signs the same once; what it has signed besides, and others have, stays.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	tag, ref := pushed(t)
+	s, v := keys(t)
+	another, _ := keys(t)
+	image := func(s signature.Signer) (Done, error) { return Image(t.Context(), s, ref) }
+	attest := func(predicate string) func(signature.Signer) (Done, error) {
+		return func(s signature.Signer) (Done, error) {
+			return Attest(t.Context(), s, ref, kind, []byte(predicate))
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		sign func(signature.Signer) (Done, error)
+		by   signature.Signer
+		want Done
+		text string
+	}{
+		{"image", image, s, Done{Made: true}, "signed"},
+		{"image again", image, s, Done{}, "signed by this key already, left as it is"},
+		{"image by another key", image, another, Done{Made: true, Others: 1}, "signed; other signatures, which stay: 1"},
+		{"image by the first key again", image, s, Done{Others: 1}, "signed by this key already, left as it is"},
+		{"statement", attest(`{"a": 1}`), s, Done{Made: true}, "signed"},
+		{"statement again", attest(`{"a": 1}`), s, Done{}, "signed by this key already, left as it is"},
+		{"another statement", attest(`{"a": 2}`), s, Done{Made: true, Others: 1}, "signed; other signatures, which stay: 1"},
+		{"statement by another key", attest(`{"a": 1}`), another, Done{Made: true, Others: 2}, "signed; other signatures, which stay: 2"},
+	} {
+		if done, err := tt.sign(tt.by); err != nil || done != tt.want || done.String() != tt.text {
+			t.Errorf("%s: %+v %q, %v; want %+v %q", tt.name, done, done, err, tt.want, tt.text)
+		}
+	}
+	if payloads, err := VerifyImage(t.Context(), v, tag); err != nil || len(payloads) != 1 {
+		t.Errorf("%d signatures by the first key, %v; want one", len(payloads), err)
+	}
+	if envelopes, err := VerifyAttestation(t.Context(), v, tag, kind); err != nil || len(envelopes) != 2 {
+		t.Errorf("%d statements by the first key, %v; want two", len(envelopes), err)
 	}
 }

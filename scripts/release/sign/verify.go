@@ -23,10 +23,18 @@ import (
 // ErrUnsigned says that nothing which was found is a signature by the key.
 var ErrUnsigned = errors.New("no signature by this key")
 
+// A check returns why a layer that is attached to a digest is no signature that is looked for.
+type check func(digest name.Digest, data []byte, notes map[string]string) error
+
 // VerifyImage returns the payloads that the key has signed of what ref names in a registry, at
 // least one.
 func VerifyImage(ctx context.Context, v signature.Verifier, ref string) (payloads []json.RawMessage, err error) {
-	err = each(ctx, ref, "sig", func(digest name.Digest, text []byte, notes map[string]string) error {
+	return find(ctx, ref, "sig", imageBy(v))
+}
+
+// imageBy passes the payloads that the key has signed.
+func imageBy(v signature.Verifier) check {
+	return func(digest name.Digest, text []byte, notes map[string]string) error {
 		sig, err := base64.StdEncoding.DecodeString(notes[signatureNote])
 		if err != nil {
 			return err
@@ -41,21 +49,14 @@ func VerifyImage(ctx context.Context, v signature.Verifier, ref string) (payload
 		if p.Image.DigestStr() != digest.DigestStr() {
 			return fmt.Errorf("the signature is of %s", p.Image.DigestStr())
 		}
-		payloads = append(payloads, text)
 		return nil
-	})
-	return payloads, err
+	}
 }
 
 // VerifyAttestation returns the envelopes around statements of a type that the key has signed about
 // what ref names in a registry, at least one.
 func VerifyAttestation(ctx context.Context, v signature.Verifier, ref, predicateType string) (envelopes []json.RawMessage, err error) {
-	err = each(ctx, ref, "att", func(digest name.Digest, envelope []byte, _ map[string]string) error {
-		var text []byte
-		wrapped := dsse.WrapVerifier(v, dsse.WithExpectedPayloadType(statementType), dsse.WithDecodedPayload(&text))
-		if err := wrapped.VerifySignature(bytes.NewReader(envelope), nil); err != nil {
-			return err
-		}
+	return find(ctx, ref, "att", envelopeBy(v, func(digest name.Digest, text []byte) error {
 		var s statement
 		if err := json.Unmarshal(text, &s); err != nil {
 			return err
@@ -66,10 +67,20 @@ func VerifyAttestation(ctx context.Context, v signature.Verifier, ref, predicate
 		if s.PredicateType != predicateType {
 			return fmt.Errorf("the statement is a %s", s.PredicateType)
 		}
-		envelopes = append(envelopes, envelope)
 		return nil
-	})
-	return envelopes, err
+	}))
+}
+
+// envelopeBy passes the envelopes that the key has signed and whose statements fit.
+func envelopeBy(v signature.Verifier, fits func(digest name.Digest, text []byte) error) check {
+	return func(digest name.Digest, envelope []byte, _ map[string]string) error {
+		var text []byte
+		wrapped := dsse.WrapVerifier(v, dsse.WithExpectedPayloadType(statementType), dsse.WithDecodedPayload(&text))
+		if err := wrapped.VerifySignature(bytes.NewReader(envelope), nil); err != nil {
+			return err
+		}
+		return fits(digest, text)
+	}
 }
 
 // VerifyBlob reports an error unless the bundle has a signature of the file by the key.
@@ -87,42 +98,50 @@ func VerifyBlob(v signature.Verifier, text, data []byte) error {
 	return nil
 }
 
-// each gives a function what is attached to ref, layer by layer. If it takes none of them, its
-// reasons are in the error.
-func each(ctx context.Context, ref, suffix string, take func(digest name.Digest, data []byte, notes map[string]string) error) error {
+// find returns what is attached to ref and passes the check. If nothing does, the reasons are in
+// the error.
+func find(ctx context.Context, ref, suffix string, wanted check) ([]json.RawMessage, error) {
 	parsed, err := name.ParseReference(ref)
 	if err != nil {
-		return fmt.Errorf("verify %s: %w", ref, err)
+		return nil, fmt.Errorf("verify %s: %w", ref, err)
 	}
 	found, err := remote.Get(parsed, options(ctx)...)
 	if err != nil {
-		return fmt.Errorf("verify %s: %w", ref, err)
+		return nil, fmt.Errorf("verify %s: %w", ref, err)
 	}
 	digest := parsed.Context().Digest(found.Digest.String())
 	img, err := attached(ctx, beside(digest, suffix))
 	if err != nil {
-		return err
+		return nil, err
 	}
+	passed, refused, err := layers(img, digest, wanted)
+	if err == nil && len(passed) == 0 {
+		err = errors.Join(append([]error{ErrUnsigned}, refused...)...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", ref, err)
+	}
+	return passed, nil
+}
+
+// layers returns those of what is attached to a digest that pass the check, and why others do not.
+func layers(img v1.Image, digest name.Digest, wanted check) (passed []json.RawMessage, refused []error, err error) {
 	manifest, err := img.Manifest()
 	if err != nil {
-		return fmt.Errorf("verify %s: %w", ref, err)
+		return nil, nil, err
 	}
-	taken, refused := 0, []error{ErrUnsigned}
-	for _, layer := range manifest.Layers {
-		data, err := content(img, layer.Digest)
+	for _, l := range manifest.Layers {
+		data, err := content(img, l.Digest)
 		if err != nil {
-			return fmt.Errorf("verify %s: %w", ref, err)
+			return nil, nil, err
 		}
-		if err := take(digest, data, layer.Annotations); err != nil {
+		if err := wanted(digest, data, l.Annotations); err != nil {
 			refused = append(refused, err)
 			continue
 		}
-		taken++
+		passed = append(passed, data)
 	}
-	if taken == 0 {
-		return fmt.Errorf("verify %s: %w", ref, errors.Join(refused...))
-	}
-	return nil
+	return passed, refused, nil
 }
 
 // maxLayer is the most that one signature or envelope may have, in bytes: as much as cosign takes.

@@ -7,7 +7,8 @@
 //	sign verify-blob ...
 //
 // Its flags are those of cosign, as far as docs/releasing.md uses them; what it signs is read by
-// cosign. The key's password is COSIGN_PASSWORD. A key file that exists is never overwritten.
+// cosign. The key's password is COSIGN_PASSWORD. A key file that exists is never overwritten. What
+// the key has signed already is left as it is.
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -144,23 +146,47 @@ func (o *options) release(ctx context.Context, args []string) error {
 		return err
 	}
 	for ref := range strings.FieldsSeq(string(refs)) {
-		if err := sign.Image(ctx, key, ref); err != nil {
+		done, err := sign.Image(ctx, key, ref)
+		if err != nil {
 			return err
 		}
-		if err := sign.Attest(ctx, key, ref, predicates["slsaprovenance1"], provenance); err != nil {
+		fmt.Fprintf(o.stdout, "%s: %s\n", ref, done)
+		if done, err = sign.Attest(ctx, key, ref, predicates["slsaprovenance1"], provenance); err != nil {
 			return err
 		}
+		fmt.Fprintf(o.stdout, "provenance of %s: %s\n", ref, done)
 	}
-	sums := filepath.Join(dir, "checksums.txt")
-	data, err := os.ReadFile(sums)
+	return o.checksums(key, filepath.Join(dir, "checksums.txt"))
+}
+
+// checksums signs a file into a bundle beside it, which has one signature.
+func (o *options) checksums(key signature.Signer, file string) error {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	b, err := sign.Blob(key, data)
-	if err != nil {
+	name, done := file+".sigstore.json", sign.Done{Made: true}
+	had, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return err
+	case sign.Signed(key, had, data):
+		done.Made = false
+	default:
+		fmt.Fprintf(o.stdout, "%s: not by this key, or not of these checksums; replaced\n", name)
 	}
-	return os.WriteFile(sums+".sigstore.json", b, 0o644)
+	if done.Made {
+		b, err := sign.Blob(key, data)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, b, 0o644); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(o.stdout, "%s: %s\n", file, done)
+	return nil
 }
 
 // public is the key to verify with.
