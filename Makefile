@@ -102,9 +102,10 @@ skew: root deps ## speakers of the last release and of this tree in one mesh, un
 chaos: root deps ## COUNT=100 random faults in a row on a real cluster, the same for one SEED; about 3 s for each
 	@CGO_ENABLED=0 go -C e2e run ./cmd/chaos -count $(or $(COUNT),100) $(if $(SEED),-seed $(SEED))
 
+# ROW=kubernetes-1.35 and ROW=kubernetes-1.34 compile Kubernetes once more, which may take an hour, so only who names them has them.
 .PHONY: matrix
 matrix: root deps ## kube-proxy in other modes, a silent replacement of it, and IPv6 alone, each on a cluster of its own; ROW=name for one
-	cd e2e && CGO_ENABLED=0 STARLING_E2E_MATRIX=1 go test -vet=off -count=1 -timeout 60m -v -run '^TestMatrix$$$(if $(ROW),/$(ROW))' ./matrix
+	cd e2e && CGO_ENABLED=0 STARLING_E2E_MATRIX=$(or $(ROW),1) go test -vet=off -count=1 -timeout 150m -v -run '^TestMatrix$$$(if $(ROW),/$(ROW))' ./matrix
 
 .PHONY: bench-e2e
 bench-e2e: root ## benchmarks on a real cluster on this machine: allocation, and fail-over beside keepalived; more than an hour

@@ -13,7 +13,7 @@ import (
 
 // compile runs the go tool, and weighs the packages that it names.
 func compile(ctx context.Context, root string, flags, targets []string, report Report) error {
-	work, err := toCompile(ctx, root, targets, report)
+	work, err := toCompile(ctx, root, flags, targets, report)
 	if err != nil {
 		return err
 	}
@@ -30,8 +30,8 @@ func compile(ctx context.Context, root string, flags, targets []string, report R
 }
 
 // toCompile counts the files of each package that is not compiled yet. For the first time all
-// modules are downloaded for that.
-func toCompile(ctx context.Context, root string, targets []string, report Report) (map[string]int, error) {
+// modules are downloaded for that. Of the flags it needs the one that names another go.mod.
+func toCompile(ctx context.Context, root string, flags, targets []string, report Report) (map[string]int, error) {
 	modules := 0
 	downloaded := func(line string) {
 		if strings.HasPrefix(line, "go: downloading ") {
@@ -40,6 +40,11 @@ func toCompile(ctx context.Context, root string, targets []string, report Report
 		}
 	}
 	args := []string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}} {{len .GoFiles}}{{end}}"}
+	for _, f := range flags {
+		if strings.HasPrefix(f, "-modfile=") {
+			args = append(args, f)
+		}
+	}
 	out, err := output(ctx, root, append(args, targets...), downloaded)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 )
 
 const (
-	variable = "STARLING_E2E_MATRIX" // Anything in it: run. make matrix sets it.
+	variable = "STARLING_E2E_MATRIX" // Anything in it: run. make matrix sets it to the row that is wanted, or 1.
+	other    = "kubernetes-"         // Beginning of the rows of other releases, each of which compiles Kubernetes once more.
 	backend  = "echo"
 	sudden   = chaos.MaxGap // How long a client may wait when the announcer is cut off.
 )
@@ -52,9 +54,14 @@ func TestMatrix(t *testing.T) {
 		{"no port 10256, dual stack", cluster.Options{NoHealth: true}, both},
 		{"nftables, IPv6 only", cluster.Options{Only6: true}, only6},
 		{"iptables, IPv6 only", cluster.Options{Only6: true, Proxy: "iptables"}, only6},
+		{other + "1.35", cluster.Options{}, both},
+		{other + "1.34", cluster.Options{}, both},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			row.options.Tools, row.options.Nodes, row.options.Images = tools, 3, []string{product.Archive}
+			if release, is := strings.CutPrefix(row.name, other); is {
+				row.options.Tools = kubernetes(t, release)
+			}
 			k := up(t, row.options)
 			if err := product.Install(t.Context(), k.Cluster, starling.Pool{Name: "default", Ranges: row.ranges}); err != nil {
 				t.Fatal(err)
@@ -65,6 +72,19 @@ func TestMatrix(t *testing.T) {
 			k.promise(t, len(row.ranges))
 		})
 	}
+}
+
+// kubernetes is the folder of the programs of another release, if that is wanted.
+func kubernetes(t *testing.T, release string) string {
+	t.Helper()
+	if wanted := os.Getenv(variable); !strings.HasPrefix(wanted, other) {
+		t.Skipf("compiles Kubernetes once more: make matrix ROW=%s%s", other, release)
+	}
+	tools, err := build.Kubernetes(t.Context(), release, func(string, int, int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tools
 }
 
 // kind is a cluster of one kind.
