@@ -14,8 +14,8 @@ import (
 // randomFaults is how many of them the tests take; make chaos takes more.
 const randomFaults = 8
 
-// seedVariable names another plan than that of seed 1, which every run of the tests takes: what fails
-// here fails again. make chaos looks for plans that go wrong.
+// seedVariable names another plan than that of seed 1, which every run of the tests takes: what
+// fails here fails again. make chaos looks for plans that go wrong.
 const seedVariable = "STARLING_E2E_SEED"
 
 // TestRandomFaults does random things to the cluster, which pile up: after each a client is
