@@ -38,7 +38,7 @@ func (p *Product) runOn(c *cluster.Cluster, n *cluster.Node, pools []Pool) error
 	for _, pool := range pools {
 		flags = append(flags, "--pool", pool.Name+"="+strings.Join(pool.Ranges, ","))
 	}
-	return n.Start(c, Name, p.Binary, flags...)
+	return n.Start(c, Name, p.Binary, append(flags, p.Flags...)...)
 }
 
 // without leaves out the documents of that kind.

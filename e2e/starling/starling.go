@@ -36,9 +36,10 @@ const (
 
 // Product is what was built.
 type Product struct {
-	Binary  string // The command for the machine.
-	Archive string // The image.
-	root    string // Folder of the repository.
+	Binary  string   // The command for the machine.
+	Archive string   // The image.
+	Flags   []string // More flags of the speakers that RunProcesses starts.
+	root    string   // Folder of the repository.
 }
 
 // Prepare removes what earlier runs have left behind, and builds what a cluster is made of: the

@@ -20,9 +20,16 @@ func exposeBare(ctx context.Context, c *cluster.Cluster) (netip.Addr, error) {
 		if err := n.Answer(ip); err != nil {
 			return ip, err
 		}
+	}
+	return ip, bareBackends(c)
+}
+
+// bareBackends runs one on every node, for all addresses that the node takes packets for.
+func bareBackends(c *cluster.Cluster) error {
+	for _, n := range c.Nodes {
 		if err := n.Start(c, backend, filepath.Join(c.Tools(), backend), "80"); err != nil {
-			return ip, err
+			return err
 		}
 	}
-	return ip, nil
+	return nil
 }

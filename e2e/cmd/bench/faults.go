@@ -11,10 +11,13 @@ import (
 	"github.com/starling-lb/starling/e2e/step"
 )
 
-// options of the measurement of faults.
+// options of the measurements of faults, BGP and detection.
 type options struct {
 	rounds, minutes int
 	only            *regexp.Regexp // Names of the rows of bgp; nil for all.
+
+	record, svg string         // Files of detection, "" for none.
+	runs        []detectionRun // What detection has measured so far.
 }
 
 // check refuses what cannot be measured.

@@ -36,8 +36,8 @@ func external(ctx context.Context, c *cluster.Cluster) error {
 
 // keepalived measures the silent death of the master, with adverts as often as told.
 func (f *faulter) keepalived(ctx context.Context, adverts string) (err error) {
-	if _, err := exec.LookPath("keepalived"); err != nil {
-		return fmt.Errorf("%w: apt-get install keepalived", err)
+	if err := haveKeepalived(); err != nil {
+		return err
 	}
 	if err := workload.Avoid(ctx, f.c, backend, f.c.Nodes[0]); err != nil {
 		return err
@@ -71,27 +71,46 @@ func (f *faulter) master(ctx context.Context) (*cluster.Node, error) {
 	})
 }
 
-func startKeepalived(ctx context.Context, c *cluster.Cluster, n *cluster.Node, priority int, adverts string) error {
-	file := keepalivedFile(c, n, "conf")
-	text := fmt.Sprintf(`global_defs {
-  script_user root
-  vrrp_version 3
+func haveKeepalived() error {
+	if _, err := exec.LookPath("keepalived"); err != nil {
+		return fmt.Errorf("%w: apt-get install keepalived", err)
+	}
+	return nil
 }
-vrrp_instance reference {
+
+func startKeepalived(ctx context.Context, c *cluster.Cluster, n *cluster.Node, priority int, adverts string) error {
+	return runKeepalived(ctx, c, n, "", instance{"reference", 77, priority, virtual}.text(adverts))
+}
+
+// instance is one address that keepalived moves.
+type instance struct {
+	name         string
+	id, priority int
+	ip           netip.Addr
+}
+
+func (i instance) text(adverts string) string {
+	return fmt.Sprintf(`vrrp_instance %s {
   state BACKUP
   interface %s
-  virtual_router_id 77
+  virtual_router_id %d
   priority %d
   advert_int %s
   virtual_ipaddress {
     %s/16
   }
 }
-`, cluster.NIC, priority, adverts, virtual)
+`, i.name, cluster.NIC, i.id, i.priority, adverts, i.ip)
+}
+
+// runKeepalived starts one with these instances. Several on one node need names that differ.
+func runKeepalived(ctx context.Context, c *cluster.Cluster, n *cluster.Node, name, instances string) error {
+	file := keepalivedFile(c, n, name+"conf")
+	text := "global_defs {\n  script_user root\n  vrrp_version 3\n}\n" + instances
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return err
 	}
-	_, err := n.Run(ctx, "keepalived", "--vrrp", "--use-file", file, "--pid", keepalivedFile(c, n, "pid"), "--vrrp_pid", keepalivedFile(c, n, "vrrp.pid"))
+	_, err := n.Run(ctx, "keepalived", "--vrrp", "--use-file", file, "--pid", keepalivedFile(c, n, name+"pid"), "--vrrp_pid", keepalivedFile(c, n, name+"vrrp.pid"))
 	return err
 }
 

@@ -8,6 +8,8 @@
 //	go -C e2e run ./cmd/bench faults    how long an address is silent when its node dies or leaves, beside keepalived,
 //	                                    on clusters of 3 to 20 nodes; more than an hour
 //	go -C e2e run ./cmd/bench bgp       what clients behind a router notice of the same, with BIRD and FRR
+//	go -C e2e run ./cmd/bench detection how often nodes that live are taken for dead, and how soon dead ones,
+//	                                    beside keepalived and the BFD of GoBGP; half an hour
 //	go -C e2e run ./cmd/bench --help    the options and the parts of all
 package main
 
@@ -37,7 +39,8 @@ type measure func(context.Context, *step.Printer, *cluster.Cluster) error
 type part struct {
 	name    string
 	nodes   int
-	bare    bool // Speakers are plain processes, there is no kubelet.
+	bare    bool     // Speakers are plain processes, there is no kubelet.
+	flags   []string // More flags of such speakers.
 	measure measure
 }
 
@@ -74,6 +77,15 @@ bench bgp [OPTION...] [PART...]    what clients behind a router notice
     bird                           death (few; each with BFD), SIGKILL, drain, leave and rolling update (few and each), BIRD
     frr                            the same with FRR
     thousand                       how soon 1,000 paths to a dead node are withdrawn, and their memory with two routers
+
+bench detection [OPTION...] [PART...] false moves beside the time to notice a death, with keepalived and the BFD of GoBGP
+    -rounds N                      silent deaths (10)
+    -minutes N                     of each load: idle (half as long), busy, busy and processes stopped, busy and nodes silent (2)
+    -record FILE                   adds what is measured to that of earlier runs in the file; the table is of all
+    -svg FILE                      the plot
+    fast                           with --failure-detection=fast
+    default                        with --failure-detection=default
+    calm                           with --failure-detection=calm
 `
 
 // run is main with an exit code: 0 measured, 1 something failed, 2 cannot begin.
@@ -125,10 +137,16 @@ func choose(args []string) ([]part, error) {
 		flags.IntVar(&o.rounds, "rounds", 10, "")
 		flags.Func("only", "", o.disturbs)
 		parts = o.bgpParts()
+	case "detection":
+		flags.IntVar(&o.rounds, "rounds", 10, "")
+		flags.IntVar(&o.minutes, "minutes", 2, "")
+		flags.StringVar(&o.record, "record", "", "")
+		flags.StringVar(&o.svg, "svg", "", "")
+		parts = o.detectionParts()
 	case "-h", "-help", "--help", "help":
 		return nil, flag.ErrHelp
 	default:
-		return nil, fmt.Errorf("leases, faults or bgp, not %q: see --help", command)
+		return nil, fmt.Errorf("leases, faults, bgp or detection, not %q: see --help", command)
 	}
 	if err := errors.Join(flags.Parse(args), o.check()); err != nil {
 		return nil, fmt.Errorf("%s: %w", command, err)
@@ -177,6 +195,7 @@ func bench(ctx context.Context, p *step.Printer, what part) (err error) {
 	}()
 	install := product.Install
 	if what.bare {
+		product.Flags = what.flags
 		install = product.RunProcesses
 	}
 	if err := p.Do(fmt.Sprintf("starling on %d nodes", what.nodes), func() error { return install(ctx, c, many) }); err != nil {

@@ -34,6 +34,9 @@ func TestChoose(t *testing.T) {
 		{"some faults of a part without any", []string{"bgp", "-only", "BFD", "thousand"}, nil},
 		{"no such fault", []string{"bgp", "-only", "few: silnt"}, nil},
 		{"no regular expression", []string{"bgp", "-only", "("}, nil},
+		{"detection", []string{"detection"}, []string{"fast", "default", "calm"}},
+		{"some of detection", []string{"detection", "-minutes", "1", "-svg", "x.svg", "-record", "x.json", "calm"}, []string{"calm"}},
+		{"no minute of detection", []string{"detection", "-minutes", "0"}, nil},
 		{"two rounds", []string{"faults", "-rounds", "2", "half"}, []string{"half"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,7 +57,7 @@ func TestChoose(t *testing.T) {
 
 // TestUsage: the help names every part and every option, and asking for it is no mistake.
 func TestUsage(t *testing.T) {
-	for _, command := range []string{"leases", "faults", "bgp"} {
+	for _, command := range []string{"leases", "faults", "bgp", "detection"} {
 		parts, err := choose([]string{command})
 		if err != nil {
 			t.Fatal(err)
@@ -72,6 +75,11 @@ func TestUsage(t *testing.T) {
 	}
 	if _, err := choose([]string{"bgp", "-only", "BFD"}); err != nil || !strings.Contains(usage, "-only REGEXP") {
 		t.Errorf("-only: %v, or not in the help", err)
+	}
+	for _, option := range []string{"record", "svg"} {
+		if _, err := choose([]string{"detection", "-" + option, "x"}); err != nil || !strings.Contains(usage, "-"+option+" FILE") {
+			t.Errorf("-%s: %v, or not in the help", option, err)
+		}
 	}
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"faults", "--help"}, {"leases", "-h"}} {
 		if _, err := choose(args); !errors.Is(err, flag.ErrHelp) {
