@@ -220,6 +220,7 @@ func apart() map[string]string {
 	return map[string]string{
 		"docs/bgp.md":         "a benchmark of minutes",
 		"docs/cli.md":         "an interactive shell, and links in /usr/local/bin; the tests of cmd/starling ask the shells what they offer",
+		"docs/detection.md":   "a benchmark of half an hour",
 		"docs/scale.md":       "benchmarks, which take from minutes to an hour",
 		"docs/status-page.md": "port-forward, which runs until it is interrupted; the quick start looks at the status by exec",
 	}
