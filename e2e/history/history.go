@@ -62,7 +62,9 @@ type Limits struct {
 	Silent time.Duration // How long nobody may answer for a bound address.
 	First  time.Duration // The same, from the bind to the first answer, but for the times of Away.
 	After  time.Duration // How long somebody may answer after the release, but for the times of Away.
-	Early  time.Duration // How long before the bind somebody may answer, because the write is known later; but for the times of Away.
+	// Early is how much later than it happened a write may be known: somebody may answer before the
+	// bind, but for the times of Away, and nobody may before a release that comes after such a time.
+	Early time.Duration
 }
 
 // Kind of a Violation.
@@ -124,10 +126,10 @@ func (h History) silences(ip netip.Addr, spans []span, limits Limits) (found []V
 	answers, questions := h.answers(ip), h.questions(ip)
 	for _, s := range spans {
 		last, answered := s.from, false
-		note := func(to time.Time) {
+		note := func(to time.Time, late time.Duration) {
 			kind, limit := Never, limits.First
 			if answered {
-				kind, limit = Nobody, limits.Silent
+				kind, limit = Nobody, limits.Silent+late
 			}
 			if to.Sub(last) <= limit {
 				return
@@ -142,11 +144,15 @@ func (h History) silences(ip netip.Addr, spans []span, limits Limits) (found []V
 		}
 		for _, a := range answers {
 			if s.has(a.At) {
-				note(a.At)
+				note(a.At, 0)
 				last, answered = a.At, true
 			}
 		}
-		note(s.to)
+		var late time.Duration
+		if h.elapsed(s.to.Add(-limits.Early), s.to) < limits.Early {
+			late = limits.Early
+		}
+		note(s.to, late)
 	}
 	return found
 }

@@ -97,6 +97,27 @@ func TestCheck(t *testing.T) {
 			h.wrote(5, "a")
 			h.ask(one, 5, 20)
 		}, nil},
+		{"nobody, because the release is known late", func(h *History) {
+			h.wrote(0, "a", one)
+			h.ask(one, 0, 5, "n1")
+			h.ask(one, 5, 7.5)
+			h.wrote(7.5, "a")
+			h.Away = []Away{{at(3), at(7)}}
+		}, nil},
+		{"nobody, longer than the release is known late", func(h *History) {
+			h.wrote(0, "a", one)
+			h.ask(one, 0, 5, "n1")
+			h.ask(one, 5, 8.5)
+			h.wrote(8.5, "a")
+			h.Away = []Away{{at(3), at(8)}}
+		}, []string{"nobody of 192.0.2.1 for 3.5s from 00:00:05.000: a"}},
+		{"nobody, and the release is known at once", func(h *History) {
+			h.wrote(0, "a", one)
+			h.ask(one, 0, 5, "n1")
+			h.ask(one, 5, 7.5)
+			h.wrote(7.5, "a")
+			h.Away = []Away{{at(3), at(6)}}
+		}, []string{"nobody of 192.0.2.1 for 2.5s from 00:00:05.000: a"}},
 		{"never", func(h *History) {
 			h.wrote(0, "a", one)
 			h.ask(one, 0, 20)
