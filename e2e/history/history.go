@@ -62,8 +62,8 @@ type Limits struct {
 	Silent time.Duration // How long nobody may answer for a bound address.
 	First  time.Duration // The same, from the bind to the first answer, but for the times of Away.
 	After  time.Duration // How long somebody may answer after the release, but for the times of Away.
-	// Early is how much later than it happened a write may be known: somebody may answer before the
-	// bind, but for the times of Away, and nobody may before a release that comes after such a time.
+	// Early is how late a write may be known: before a bind somebody may answer, but for the times
+	// of Away, and before a release that comes after such a time nobody may.
 	Early time.Duration
 }
 
