@@ -55,6 +55,11 @@ func Tools(ctx context.Context, report Report) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return kept(key, func(dir string) error { return fill(ctx, root, dir, report) })
+}
+
+// kept returns the folder of that name in the cache. If it is not there, write fills it.
+func kept(name string, write func(dir string) error) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
@@ -64,7 +69,7 @@ func Tools(ctx context.Context, report Report) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	dir := filepath.Join(cache, key)
+	dir := filepath.Join(cache, name)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, os.Chtimes(dir, time.Time{}, time.Now())
 	}
@@ -74,10 +79,10 @@ func Tools(ctx context.Context, report Report) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(temp)
-	if err := fill(ctx, root, temp, report); err != nil {
+	if err := write(temp); err != nil {
 		return "", err
 	}
-	return dir, os.Rename(temp, dir)
+	return dir, errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dir))
 }
 
 // fill compiles and links everything into dir.
@@ -93,7 +98,6 @@ func fill(ctx context.Context, root, dir string, report Report) error {
 		}
 	}
 	return errors.Join(
-		os.Chmod(dir, 0o755),
 		image.Write(filepath.Join(dir, "pause.tar"), PauseImage, runtime.GOARCH, filepath.Join(dir, "pause")),
 		image.Write(filepath.Join(dir, "echo.tar"), EchoImage, runtime.GOARCH, filepath.Join(dir, "echo")),
 	)
@@ -129,8 +133,6 @@ func Root() (string, error) {
 
 // fingerprint names the result: everything that can change it goes in.
 func fingerprint(root string) (string, error) {
-	h := sha256.New()
-	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, flags)
 	files := []string{"go.mod", "go.sum", "image/image.go", "build/build.go"}
 	for name := range programs() {
 		more, err := filepath.Glob(filepath.Join(root, "cmd", name, "*.go"))
@@ -142,6 +144,13 @@ func fingerprint(root string) (string, error) {
 		}
 	}
 	slices.Sort(files)
+	return digest(root, files)
+}
+
+// digest is one of the files beneath root, of our flags and of the Go release.
+func digest(root string, files []string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, flags)
 	for _, name := range files {
 		file, err := os.Open(filepath.Join(root, name))
 		if err != nil {
