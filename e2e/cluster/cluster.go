@@ -16,7 +16,7 @@
 // State is kept in one folder under the temporary directory, with a lock that lives as long as the
 // program which made the cluster; Sweep removes what crashed programs left. Images come as
 // archives, because no registry can be reached; pods use the host's network, because that needs no
-// network plugin.
+// network plugin, unless the options name one.
 package cluster
 
 import (
@@ -48,6 +48,9 @@ type Options struct {
 	Keep   bool     // Outlive the calling program.
 	Only6  bool     // Hosts and Services have no IPv4 address.
 	Proxy  string   // Mode of kube-proxy, nftables or iptables; nftables when empty.
+	// Flannel is the folder made by build.Flannel. With it pods have addresses of their own, unless
+	// they ask for the host's network; without it all have to ask for that.
+	Flannel string
 	// NoHealth has kube-proxy say nothing on its port for that, as its replacements do.
 	NoHealth bool
 	// Step runs one part of the work and may tell the user; nil runs it silently.
@@ -115,7 +118,7 @@ func prepare(options Options) (*Cluster, error) {
 			return nil, fmt.Errorf("state folder %s is beneath %s, which nodes hide: set TMPDIR", dir, private)
 		}
 	}
-	if err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(filepath.Join(dir, "logs"), 0o755), os.Mkdir(filepath.Join(dir, "bin"), 0o755)); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(filepath.Join(dir, "logs"), 0o755), os.Mkdir(filepath.Join(dir, "bin"), 0o755), os.Mkdir(filepath.Join(dir, "cni"), 0o755)); err != nil {
 		return nil, err
 	}
 	lock, err := takeLock(dir)
@@ -159,6 +162,9 @@ func (c *Cluster) up(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := c.startFlannel(ctx); err != nil {
+			return err
+		}
 		return c.waitReady(ctx)
 	})
 }
@@ -189,6 +195,7 @@ func (c *Cluster) makePlaces() (err error) {
 			return err
 		}
 		n := &Node{Host: host, dir: filepath.Join(c.Dir, host.Name), healthPort: healthPort}
+		n.pods = c.podRanges()
 		if c.options.NoHealth {
 			n.healthPort = silentPort
 		}

@@ -63,7 +63,7 @@ func (c *Cluster) startControl(ctx context.Context, ca *authority) error {
 	if err := c.waitAPI(ctx); err != nil {
 		return err
 	}
-	if _, err = c.startControlProcess("kube-controller-manager", managerFlags(dir)); err != nil {
+	if _, err = c.startControlProcess("kube-controller-manager", c.managerFlags(dir)); err != nil {
 		return err
 	}
 	_, err = c.startControlProcess("kube-scheduler", []string{
@@ -132,12 +132,12 @@ rules:
 // AuditLog is the file in which the API server records writes of Services, one JSON event per line.
 func (c *Cluster) AuditLog() string { return filepath.Join(c.logDir(), "audit.log") }
 
-func managerFlags(dir string) []string {
+func (c *Cluster) managerFlags(dir string) []string {
 	return []string{
 		"--kubeconfig=" + dir + "/manager.kubeconfig", "--leader-elect=false", "--bind-address=127.0.0.1",
 		"--authentication-kubeconfig=" + dir + "/manager.kubeconfig", "--authorization-kubeconfig=" + dir + "/manager.kubeconfig",
 		"--root-ca-file=" + dir + "/ca.crt", "--service-account-private-key-file=" + dir + "/accounts.key",
-		"--use-service-account-credentials", "--allocate-node-cidrs=false",
+		"--use-service-account-credentials", fmt.Sprintf("--allocate-node-cidrs=%t", c.PodNetwork()), "--cluster-cidr=" + c.podRanges(),
 		"--kube-api-qps=500", "--kube-api-burst=1000",
 	}
 }

@@ -22,7 +22,8 @@ type Node struct {
 	bin       string // The programs, as seen from inside.
 	processes []*process
 
-	healthPort int // Of kube-proxy.
+	healthPort int    // Of kube-proxy.
+	pods       string // Ranges of pods, for kube-proxy.
 }
 
 // healthPort is the port on which kube-proxy says that it is up. silentPort is that of a kube-proxy
@@ -51,7 +52,7 @@ func etc() map[string]string {
 // furnish gives the node its programs and its own private folders.
 func (n *Node) furnish(c *Cluster) error {
 	n.bin = filepath.Join(c.Dir, "bin")
-	if err := bindTools(c, n.Space); err != nil {
+	if err := errors.Join(bindTools(c, n.Space), n.bindPlugins(c)); err != nil {
 		return err
 	}
 	for _, dir := range append(privateDirs(), "conf/cni") {
@@ -69,6 +70,11 @@ func (n *Node) furnish(c *Cluster) error {
 	}
 	if err := n.writeConfig(c); err != nil {
 		return err
+	}
+	if !c.PodNetwork() {
+		if err := n.writeNetwork(noNetwork); err != nil {
+			return err
+		}
 	}
 	if err := n.pretendKernelSettings(); err != nil {
 		return err
@@ -125,15 +131,14 @@ func (n *Node) conf(name string) string { return filepath.Join(n.dir, "conf", na
 // writeConfig writes the files that do not depend on certificates.
 func (n *Node) writeConfig(c *Cluster) error {
 	return errors.Join(
-		os.WriteFile(n.conf("containerd.toml"), fmt.Appendf(nil, containerdConfig, build.PauseImage, n.conf("cni"), n.bin), 0o644),
+		os.WriteFile(n.conf("containerd.toml"), fmt.Appendf(nil, containerdConfig, build.PauseImage, c.plugins(), n.conf("cni"), n.bin), 0o644),
 		os.WriteFile(n.conf("kubelet.yaml"), fmt.Appendf(nil, kubeletConfig, n.conf("ca.crt"), cgroup(n)), 0o644),
 		n.writeProxyConfig(cmp.Or(c.options.Proxy, "nftables")),
-		os.WriteFile(n.conf("cni/10-none.conflist"), []byte(networkConfig), 0o644),
 	)
 }
 
 func (n *Node) writeProxyConfig(mode string) error {
-	return os.WriteFile(n.conf("proxy.yaml"), fmt.Appendf(nil, proxyConfig, mode, n.Name, n.conf("proxy.kubeconfig"), n.healthPort), 0o644)
+	return os.WriteFile(n.conf("proxy.yaml"), fmt.Appendf(nil, proxyConfig, mode, n.Name, n.conf("proxy.kubeconfig"), n.healthPort, n.pods), 0o644)
 }
 
 // ProxyMode restarts kube-proxy of the node in a mode: nftables, as it is at first, or iptables. It
@@ -151,10 +156,6 @@ func (n *Node) ProxyMode(ctx context.Context, mode string) error {
 // cgroup is the parent of all containers of the node, so that they can be found and removed.
 func cgroup(n *Node) string { return "/" + n.network.prefix + "nodes/" + n.Name }
 
-// networkConfig is never used, because all pods use the node's network; without it the node is not
-// ready.
-const networkConfig = `{"cniVersion": "1.0.0", "name": "none", "plugins": [{"type": "none"}]}`
-
 const containerdConfig = `version = 3
 root = "/var/lib/containerd"
 state = "/run/containerd"
@@ -170,6 +171,7 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor
   restrict_oom_score_adj = true # Some machines lack CAP_SYS_RESOURCE.
   disable_apparmor = true
   [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = [%q]
     conf_dir = %q
   [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
@@ -211,6 +213,7 @@ hostnameOverride: %s
 clientConnection: {kubeconfig: %s, qps: 100, burst: 200}
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 healthzBindAddress: "[::]:%d"
+clusterCIDR: %q
 nftables: {minSyncPeriod: 100ms}
 iptables: {minSyncPeriod: 100ms, localhostNodePorts: false}
 oomScoreAdj: 0

@@ -27,8 +27,8 @@ import (
 // Namespace of everything here.
 const Namespace = "default"
 
-// port the backends listen on; they share the node's network, so two workloads need two nodes or
-// two ports.
+// port the backends listen on. Without a pod network they share the node's, so two workloads need
+// two nodes or two ports.
 const port = 8080
 
 // avoidLabel keeps the backends of one workload off a node.
@@ -45,7 +45,7 @@ func Everywhere(ctx context.Context, c *cluster.Cluster, name string) error {
 			Template: core.PodTemplateSpec{
 				ObjectMeta: meta.ObjectMeta{Labels: labels},
 				Spec: core.PodSpec{
-					HostNetwork: true, TerminationGracePeriodSeconds: &zero, Affinity: notLabeled(avoidLabel(name)),
+					HostNetwork: !c.PodNetwork(), TerminationGracePeriodSeconds: &zero, Affinity: notLabeled(avoidLabel(name)),
 					Tolerations: []core.Toleration{{Operator: core.TolerationOpExists}},
 					Containers:  []core.Container{container(name)},
 				},
@@ -85,6 +85,10 @@ func notLabeled(label string) *core.Affinity {
 // Avoid takes the workload's pods off these nodes, brings them back to all others, and waits until
 // no kube-proxy sends anything to the former any more.
 func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*cluster.Node) error {
+	gone, err := addressesOn(ctx, c, name, nodes)
+	if err != nil {
+		return err
+	}
 	var want []string
 	for _, n := range c.Nodes {
 		value := "null"
@@ -103,7 +107,7 @@ func Avoid(ctx context.Context, c *cluster.Cluster, name string, nodes ...*clust
 		if err := serving(ctx, c, name, want); err != nil {
 			return err
 		}
-		return forgotten(ctx, c, nodes)
+		return forgotten(ctx, c, gone)
 	})
 }
 
@@ -142,16 +146,38 @@ func takes(rules string, ip netip.Addr, protocols []string) bool {
 	return true
 }
 
-// forgotten returns nil when the rules of kube-proxy lead to none of the backends on these nodes.
-func forgotten(ctx context.Context, c *cluster.Cluster, nodes []*cluster.Node) error {
+// addressesOn returns the addresses of the workload's pods on these nodes.
+func addressesOn(ctx context.Context, c *cluster.Cluster, name string, nodes []*cluster.Node) ([]netip.Addr, error) {
+	pods, err := c.Kube.CoreV1().Pods(Namespace).List(ctx, meta.ListOptions{LabelSelector: "app=" + name})
+	if err != nil {
+		return nil, err
+	}
+	var ips []netip.Addr
+	for _, pod := range pods.Items {
+		if !slices.Contains(nodes, c.Node(pod.Spec.NodeName)) {
+			continue
+		}
+		for _, podIP := range pod.Status.PodIPs {
+			ip, err := netip.ParseAddr(podIP.IP)
+			if err != nil {
+				return nil, err
+			}
+			ips = append(ips, ip)
+		}
+	}
+	return ips, nil
+}
+
+// forgotten returns nil when the rules of kube-proxy lead to none of these backends.
+func forgotten(ctx context.Context, c *cluster.Cluster, backends []netip.Addr) error {
 	for _, proxy := range c.Nodes {
 		rules, err := proxy.Run(ctx, "nft", "list", "ruleset")
 		if err != nil {
 			return err
 		}
-		for _, n := range nodes {
-			if leadsTo(rules, n.IP4) || leadsTo(rules, n.IP6) {
-				return fmt.Errorf("%s still sends to %s", proxy.Name, n.Name)
+		for _, ip := range backends {
+			if leadsTo(rules, ip) {
+				return fmt.Errorf("%s still sends to %s", proxy.Name, ip)
 			}
 		}
 	}
