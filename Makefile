@@ -104,7 +104,7 @@ chaos: root deps ## COUNT=100 random faults in a row on a real cluster, the same
 
 # ROW=kubernetes-1.35 and ROW=kubernetes-1.34 compile Kubernetes once more, which may take an hour, so only who names them has them.
 .PHONY: matrix
-matrix: root deps ## kube-proxy in other modes, a silent replacement of it, and IPv6 alone, each on a cluster of its own; ROW=name for one
+matrix: root deps ## kube-proxy in other modes, a silent replacement of it, IPv6 alone, and a pod network, each on a cluster of its own; ROW=name for one
 	cd e2e && CGO_ENABLED=0 STARLING_E2E_MATRIX=$(or $(ROW),1) go test -vet=off -count=1 -timeout 150m -v -run '^TestMatrix$$$(if $(ROW),/$(ROW))' ./matrix
 
 .PHONY: bench-e2e

@@ -3,12 +3,10 @@ package build
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // Kubernetes returns a folder like that of Tools, with another minor release of Kubernetes in it,
@@ -28,29 +26,13 @@ func Kubernetes(ctx context.Context, release string, report Report) (string, err
 	if err != nil {
 		return "", err
 	}
-	cache := filepath.Dir(common)
-	unlock, err := lock(filepath.Join(cache, "lock"))
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	dir := common + "-" + key
-	if _, err := os.Stat(dir); err == nil {
-		return dir, os.Chtimes(dir, time.Time{}, time.Now())
-	}
-	temp, err := os.MkdirTemp(cache, "new-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(temp)
-	flags := []string{"-modfile=" + file, "-ldflags=" + stamps, "-o", filepath.Join(temp, "kube")}
-	if err := compile(ctx, root, flags, []string{"./cmd/kube"}, report); err != nil {
-		return "", err
-	}
-	if err := errors.Join(linkOthers(common, temp), os.Chmod(temp, 0o755)); err != nil {
-		return "", err
-	}
-	return dir, os.Rename(temp, dir)
+	return kept(filepath.Base(common)+"-"+key, func(dir string) error {
+		flags := []string{"-modfile=" + file, "-ldflags=" + stamps, "-o", filepath.Join(dir, "kube")}
+		if err := compile(ctx, root, flags, []string{"./cmd/kube"}, report); err != nil {
+			return err
+		}
+		return linkOthers(common, dir)
+	})
 }
 
 // readRelease reads the go.mod of another release: the linker's flags that stamp its version, and a

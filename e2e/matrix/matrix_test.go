@@ -48,19 +48,26 @@ func TestMatrix(t *testing.T) {
 		name    string
 		options cluster.Options
 		ranges  []string
+		flannel bool // Pods have addresses of their own.
 	}{
-		{"nftables, dual stack", cluster.Options{}, both},
-		{"iptables, dual stack", cluster.Options{Proxy: "iptables"}, both},
-		{"no port 10256, dual stack", cluster.Options{NoHealth: true}, both},
-		{"nftables, IPv6 only", cluster.Options{Only6: true}, only6},
-		{"iptables, IPv6 only", cluster.Options{Only6: true, Proxy: "iptables"}, only6},
-		{other + "1.35", cluster.Options{}, both},
-		{other + "1.34", cluster.Options{}, both},
+		{"nftables, dual stack", cluster.Options{}, both, false},
+		{"iptables, dual stack", cluster.Options{Proxy: "iptables"}, both, false},
+		{"no port 10256, dual stack", cluster.Options{NoHealth: true}, both, false},
+		{"nftables, IPv6 only", cluster.Options{Only6: true}, only6, false},
+		{"iptables, IPv6 only", cluster.Options{Only6: true, Proxy: "iptables"}, only6, false},
+		{"flannel, dual stack", cluster.Options{}, both, true},
+		{other + "1.35", cluster.Options{}, both, false},
+		{other + "1.34", cluster.Options{}, both, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			row.options.Tools, row.options.Nodes, row.options.Images = tools, 3, []string{product.Archive}
 			if release, is := strings.CutPrefix(row.name, other); is {
 				row.options.Tools = kubernetes(t, release)
+			}
+			if row.flannel {
+				if row.options.Flannel, err = build.Flannel(t.Context(), func(string, int, int) {}); err != nil {
+					t.Fatal(err)
+				}
 			}
 			k := up(t, row.options)
 			if err := product.Install(t.Context(), k.Cluster, starling.Pool{Name: "default", Ranges: row.ranges}); err != nil {
@@ -68,6 +75,9 @@ func TestMatrix(t *testing.T) {
 			}
 			if err := workload.Everywhere(t.Context(), k.Cluster, backend); err != nil {
 				t.Fatal(err)
+			}
+			if row.flannel {
+				k.apart(t)
 			}
 			k.promise(t, len(row.ranges))
 		})

@@ -245,6 +245,10 @@ type Status struct {
 		Keys      []string `json:"keys"`    // Fingerprints of its gossip keys.
 		Verdict   string   `json:"verdict"` // What is wrong with it.
 	} `json:"members"`
+	Interfaces []struct {
+		Name string `json:"name"`
+		Used bool   `json:"used"` // Addresses are announced on it.
+	} `json:"interfaces"`
 	Pools []struct {
 		Name string `json:"name"`
 	} `json:"pools"`
