@@ -59,7 +59,7 @@ type Machine struct {
 	asks     map[probe.Question]int // for how many addresses each is asked
 	look     time.Time              // when to look at the active addresses; zero: not by time
 	ready    Ready
-	heard    hearsay
+	heard    lastClaims
 	yielding map[netip.Addr]string // what Yields tells; nil: it must be made anew
 }
 
@@ -91,7 +91,7 @@ func New(c Config) *Machine {
 	m := &Machine{
 		Config: c, addrs: make(map[netip.Addr]address), records: make(map[netip.Addr]*record),
 		yields: make(map[netip.Addr]*record), handing: make(map[netip.Addr]*handing),
-		active: make(map[netip.Addr]bool), asker: probe.NewAsker(c.Rhythms), asks: make(map[probe.Question]int), heard: newHearsay(),
+		active: make(map[netip.Addr]bool), asker: probe.NewAsker(c.Rhythms), asks: make(map[probe.Question]int), heard: newLastClaims(),
 	}
 	m.probes, m.rechecks = newProbes(&m.Config), newRechecks(&m.Config)
 	return m

@@ -81,7 +81,7 @@ func TestMadeAgain(t *testing.T) {
 }
 
 // unknown are the messages of the events about unknown annotations of the Service, each as often as
-// it was told.
+// it was written.
 func unknown(ctx context.Context, service string) (all []string, err error) {
 	s, err := services().Get(ctx, service, meta.GetOptions{})
 	if err != nil {

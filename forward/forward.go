@@ -86,7 +86,7 @@ type Question struct {
 	To  netip.AddrPort
 }
 
-// Report is what a node, or all, are told of one that is tested. One without Other is about a node
+// Report is what a test says of a node, to that node or to all. One without Other is about a node
 // whose speaker is absent, and goes to all: its kube-proxy, at At, is gone, or without At, nothing
 // of it can be tested.
 type Report struct {

@@ -87,7 +87,7 @@ bgp:
 	}
 }
 
-// TestBGPRefused: all mistakes are told at once, with their lines.
+// TestBGPRefused: one error names all mistakes, with their lines.
 func TestBGPRefused(t *testing.T) {
 	for _, tt := range []struct{ name, text, err string }{
 		{"much", `bgp:

@@ -14,7 +14,7 @@ import (
 const (
 	// maxConfig is the largest configuration that is read: as much as a ConfigMap holds.
 	maxConfig = 1 << 20
-	// maxMistakes is how many mistakes are told at once.
+	// maxMistakes is how many mistakes an error names.
 	maxMistakes = 50
 	// maxExact is up to where JSON's numbers are exact whole numbers.
 	maxExact = 1 << 53

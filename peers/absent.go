@@ -9,11 +9,11 @@ import (
 // begun and was not ready yet. Its host goes on forwarding, so it keeps its addresses, and another
 // node answers for them with its MAC.
 type absence struct {
-	since   time.Time
-	grace   time.Duration
-	word    Word // its last before that
-	hearsay bool // this process began later: it lasts as long as others, or an earlier one, say so
-	noted   bool // of hearsay only as soon as this node could own addresses: until then it meets nobody
+	since    time.Time
+	grace    time.Duration
+	word     Word // its last before that
+	reported bool // this process began later: it lasts as long as others, or an earlier one, say so
+	noted    bool // of a reported one only as soon as this node could own addresses: until then it meets nobody
 }
 
 // absent reports whether a peer whose speaker is not heard, or says that it is away, keeps its
@@ -31,7 +31,7 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 			return false
 		}
 		p.absences[m.Name] = a
-	case now.Sub(a.since) >= a.grace, a.hearsay && !m.Missed && !m.Recalled:
+	case now.Sub(a.since) >= a.grace, a.reported && !m.Missed && !m.Recalled:
 		p.known[m.Name] = true
 		return false
 	}
@@ -67,7 +67,7 @@ func (p *Peers) begins(m *Member, now time.Time) *absence {
 	}
 	word := m.Word
 	word.Ready, word.Away = true, false
-	return &absence{since: now, grace: m.Grace, word: word, hearsay: true}
+	return &absence{since: now, grace: m.Grace, word: word, reported: true}
 }
 
 // mayBeAbsent reports whether all others are sure to keep the addresses of a peer for it. What they
@@ -120,7 +120,7 @@ func (p *Peers) remember(list []Peer) {
 		case q.State == Absent, was[q.Name] != nil && !p.lost[q.Name].IsZero(): // it may be heard again
 			p.absences[q.Name] = was[q.Name]
 		}
-		if a := p.absences[list[i].Name]; a != nil && !a.noted && list[i].State == Absent && (p.me.Fit || !a.hearsay) {
+		if a := p.absences[list[i].Name]; a != nil && !a.noted && list[i].State == Absent && (p.me.Fit || !a.reported) {
 			a.noted = true
 			p.note(list[i].Name, Away)
 		}

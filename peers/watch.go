@@ -95,7 +95,7 @@ func (p *Peers) withAbsent(list []Peer) []Member {
 func (p *Peers) watchedAbsent(list []Peer) (names []string) {
 	for i := range list {
 		q := &list[i]
-		if q.State == Absent && (!p.absences[q.Name].hearsay || p.member(q.Name).Recalled) && slices.Contains(p.watches, q.Name) {
+		if q.State == Absent && (!p.absences[q.Name].reported || p.member(q.Name).Recalled) && slices.Contains(p.watches, q.Name) {
 			names = append(names, q.Name)
 		}
 	}

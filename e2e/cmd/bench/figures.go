@@ -116,7 +116,7 @@ func (e events) String() string {
 	return strings.Join(words, ", ")
 }
 
-// eventsOf counts what was told about the Services whose names begin with the prefix, once it does
+// eventsOf counts the Events of the Services whose names begin with the prefix, once it does
 // not grow any more: events come a little later, and slower.
 func eventsOf(ctx context.Context, c *cluster.Cluster, prefix string) (e events, err error) {
 	for last := -1; e.total != last; {

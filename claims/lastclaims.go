@@ -11,9 +11,9 @@ import (
 // maxTexts bounds the MACs whose text is kept: those that are forged are not kept without end.
 const maxTexts = 1024
 
-// hearsay is what Heard returns. Of 10,000 addresses most are watched, and each turn of the caller
-// asks: so it is made of what it was the last time, and only when that has changed.
-type hearsay struct {
+// lastClaims is what Heard returns. Of 10,000 addresses most are watched, and each turn of the
+// caller asks: so it is made of what it was the last time, and only when that has changed.
+type lastClaims struct {
 	macs  map[netip.Addr]string   // never changed once it was given away
 	again map[netip.Addr]struct{} // what of it must be looked at anew
 	news  bool                    // at once
@@ -21,12 +21,12 @@ type hearsay struct {
 	texts map[MAC]string          // each MAC once: of 10,000 addresses most have the same few
 }
 
-func newHearsay() hearsay {
-	return hearsay{macs: make(map[netip.Addr]string), again: make(map[netip.Addr]struct{}), texts: make(map[MAC]string)}
+func newLastClaims() lastClaims {
+	return lastClaims{macs: make(map[netip.Addr]string), again: make(map[netip.Addr]struct{}), texts: make(map[MAC]string)}
 }
 
 // note says that something has changed for an address.
-func (h *hearsay) note(ip netip.Addr) { h.again[ip], h.news = struct{}{}, true }
+func (h *lastClaims) note(ip netip.Addr) { h.again[ip], h.news = struct{}{}, true }
 
 // heardOf notes that somebody claimed an address, and whether that is news.
 func (m *Machine) heardOf(ip netip.Addr, news bool) {
@@ -37,7 +37,7 @@ func (m *Machine) heardOf(ip netip.Addr, news bool) {
 }
 
 // text is a MAC in words.
-func (h *hearsay) text(mac MAC) string {
+func (h *lastClaims) text(mac MAC) string {
 	if len(h.texts) > maxTexts {
 		clear(h.texts)
 	}
