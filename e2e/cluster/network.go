@@ -92,6 +92,18 @@ func (n *network) addBridge(name string) error {
 	})
 }
 
+// unlink takes links away. Those that are gone already are no error: of a pair the kernel removes
+// the second end with the first, and those of a namespace some time after it.
+func unlink(h *netlink.Handle, links ...netlink.Link) error {
+	var errs []error
+	for _, l := range links {
+		if err := h.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
+			errs = append(errs, fmt.Errorf("remove %s: %w", l.Attrs().Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (n *network) inSwitch(f func(*netlink.Handle) error) error { return withHandle(n.space, f) }
 
 // withHandle talks to the kernel about the links of the space.

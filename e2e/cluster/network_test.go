@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/starling-lb/starling/e2e/netspace"
 )
 
@@ -86,6 +88,36 @@ func talks(t *testing.T, from *Host, address string) bool {
 	}
 	_, err = conn.Read(make([]byte, 1))
 	return err == nil
+}
+
+// TestUnlink: a link that went by itself meanwhile, as the second end of a pair does, is no error.
+func TestUnlink(t *testing.T) {
+	n, a, b := wire(t)
+	err := n.inSwitch(func(h *netlink.Handle) error {
+		var ports []netlink.Link
+		for _, name := range []string{a.Name, b.Name} {
+			port, err := h.LinkByName(name)
+			if err != nil {
+				return err
+			}
+			ports = append(ports, port)
+		}
+		if err := h.LinkDel(ports[0]); err != nil {
+			return err
+		}
+		return unlink(h, ports...)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	links := 0
+	if err := n.inSwitch(func(h *netlink.Handle) error {
+		list, err := h.LinkList()
+		links = len(list)
+		return err
+	}); err != nil || links != 2 {
+		t.Errorf("%d links, %v, want the loopback and the bridge", links, err)
+	}
 }
 
 func TestHostsTalk(t *testing.T) {

@@ -106,14 +106,18 @@ func (r *Router) Remove(ctx context.Context) error {
 		}
 	}
 	errs = append(errs, r.c.network.inSwitch(func(h *netlink.Handle) error {
-		for _, name := range []string{"router", "router-2", "beyond", beyondBridge} { // The kernel takes its time with those of a namespace.
-			if link, err := h.LinkByName(name); err == nil {
-				if err := h.LinkDel(link); err != nil {
-					return fmt.Errorf("remove %s: %w", name, err)
-				}
+		var links []netlink.Link
+		for _, name := range []string{"router", "router-2", "beyond", beyondBridge} {
+			link, err := h.LinkByName(name)
+			if errors.As(err, &netlink.LinkNotFoundError{}) {
+				continue
 			}
+			if err != nil {
+				return fmt.Errorf("look for %s: %w", name, err)
+			}
+			links = append(links, link)
 		}
-		return nil
+		return unlink(h, links...)
 	}), os.RemoveAll(r.dir))
 	return errors.Join(errs...)
 }

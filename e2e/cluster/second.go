@@ -2,9 +2,9 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 )
@@ -47,16 +47,11 @@ func (c *Cluster) RemoveSecond() error {
 		if err != nil {
 			return err
 		}
-		errs := []error{h.LinkDel(bridge)}
-		for _, l := range links {
-			if l.Attrs().MasterIndex == bridge.Attrs().Index {
-				errs = append(errs, h.LinkDel(l))
-			}
-		}
+		links = slices.DeleteFunc(links, func(l netlink.Link) bool { return l.Attrs().MasterIndex != bridge.Attrs().Index })
 		for _, n := range c.Nodes {
 			n.Second = nil
 		}
-		return errors.Join(errs...)
+		return unlink(h, append(links, bridge)...)
 	})
 }
 
