@@ -44,6 +44,9 @@ type (
 		// not, though the mesh has one. Neither: the mesh has none, and the two cannot be told
 		// apart.
 		Proven, Unproven bool
+		// Caller says that the caller has asked. It hears of the reply itself, which is no news
+		// here: it may have been on its way since before an address changed hands.
+		Caller bool
 	}
 	// Probe says that a station tries an address out before its first use.
 	Probe struct {
@@ -100,9 +103,15 @@ func (e Members) step(m *Machine, now time.Time) {
 	if maps.Equal(m.members.Names, e.Names) && maps.Equal(m.members.Gone, e.Gone) && m.members.Draining == e.Draining {
 		return
 	}
+	leaves := e.Draining && !m.members.Draining
 	m.members, m.macs = e, make(map[string][]MAC)
 	for mac, name := range e.Names {
 		m.macs[name] = append(m.macs[name], mac)
+	}
+	if leaves {
+		for _, h := range m.handing { // that were kept because the heir refused
+			h.until = now.Add(m.limit())
+		}
 	}
 	for ip := range m.active {
 		for r := range m.all(ip) { // who was taken for a stranger may be a member, and the other way round
@@ -129,8 +138,11 @@ func (c Claim) step(m *Machine, now time.Time) {
 }
 
 func (c Reply) step(m *Machine, now time.Time) {
-	from := c.by()
+	from := c.From()
 	asked := len(m.asks) > 0 && m.asker.Asks(m.question(c.IP, from))
+	if c.Caller && !asked {
+		return
+	}
 	switch counts := from == c.MAC || m.action(c.IP, from)&Deputized != 0; {
 	case counts && (c.Proven || asked && !c.Unproven && !m.rechecks.fresh(c.IP, now)):
 		m.asker.Heard(m.question(c.IP, from), now)
@@ -142,8 +154,8 @@ func (c Reply) step(m *Machine, now time.Time) {
 	c.Claim.step(m, now)
 }
 
-// by is the station that says so.
-func (c Claim) by() MAC {
+// From is the station that says so.
+func (c Claim) From() MAC {
 	if c.By != (MAC{}) {
 		return c.By
 	}

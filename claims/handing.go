@@ -24,11 +24,7 @@ type handing struct {
 func (m *Machine) beginHanding(ip netip.Addr, heir string, now time.Time) {
 	h := m.handing[ip]
 	if h == nil {
-		limit := m.Timing.Limit
-		if m.members.Draining {
-			limit = m.Timing.Drain
-		}
-		h = &handing{ask: now.Add(m.Timing.AskHeir), until: now.Add(limit)}
+		h = &handing{ask: now.Add(m.Timing.AskHeir), until: now.Add(m.limit())}
 		m.handing[ip], m.ready.Changed = h, true
 		if m.rechecks.gained(ip, m.Timing.Fresh, now) {
 			h.from = now.Add(m.Timing.Crossing)
@@ -37,13 +33,23 @@ func (m *Machine) beginHanding(ip netip.Addr, heir string, now time.Time) {
 	if h.heir != heir {
 		m.dropAll(h)
 		m.askNobody(ip)
-		h.heir = heir
+		if h.heir = heir; !now.Before(h.until) { // the one before refused it
+			h.until = now.Add(m.limit())
+		}
 	}
 	for r := range m.all(ip) { // the successor may be faster than the news of it
 		if r.fresh(m.Timing.Fresh, now) && m.Rules[HandingOver][m.claimant(ip, r.mac)]&Ask != 0 {
 			m.ask(ip, r, now)
 		}
 	}
+}
+
+// limit is for how long an heir is waited for.
+func (m *Machine) limit() time.Duration {
+	if m.members.Draining {
+		return m.Timing.Drain
+	}
+	return m.Timing.Limit
 }
 
 // endHanding ends the hand-over of an address, if there is one.

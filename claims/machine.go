@@ -251,7 +251,7 @@ func (m *Machine) claimed(c Claim, action Action, now time.Time) {
 		m.dispute(ip, r, now)
 	}
 	if action&Deputized != 0 {
-		r = m.record(ip, c.by())
+		r = m.record(ip, c.From())
 	}
 	if action&Ask != 0 {
 		m.ask(ip, r, now)
