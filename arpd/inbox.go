@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/starling-lb/starling/claims"
 	"github.com/starling-lb/starling/probe"
 )
 
@@ -19,12 +20,40 @@ type inbox struct {
 	ready   chan struct{} // capacity 1
 	overrun prometheus.Counter
 
-	mu      sync.Mutex // guards replies
+	mu      sync.Mutex // guards all following fields
 	replies []any
+	owners  map[probe.Question]struct{} // asked whether they hold on to an address, and not answered
 }
 
 func newInbox(overrun prometheus.Counter) *inbox {
-	return &inbox{ready: make(chan struct{}, 1), overrun: overrun}
+	return &inbox{ready: make(chan struct{}, 1), overrun: overrun, owners: make(map[probe.Question]struct{})}
+}
+
+// expect notes that a question is sent. Who holds on to an address is heard once for each, since
+// replies can be forged.
+func (b *inbox) expect(q probe.Question) {
+	if q.Kind() != probe.Owner {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.owners) >= maxReplies {
+		clear(b.owners)
+	}
+	b.owners[q] = struct{}{}
+}
+
+// holds takes the reply of a station that holds on to an address, and reports whether it was asked.
+func (b *inbox) holds(c claims.Claim) (asked bool) {
+	q := probe.Question{IP: c.IP, MAC: c.From().String()}
+	b.mu.Lock()
+	_, asked = b.owners[q]
+	delete(b.owners, q)
+	b.mu.Unlock()
+	if asked {
+		b.put(probe.Reply{Question: q})
+	}
+	return asked
 }
 
 func (b *inbox) put(reply any) {

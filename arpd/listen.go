@@ -71,9 +71,9 @@ func (r *Responder) hear(c claim, now time.Time) {
 	case wanted:
 		r.others.Step(claims.Probe{IP: ip, MAC: mac}, now)
 	case replied:
-		r.others.Step(claims.Reply{Claim: says, Unproven: c.unproven}, now)
+		r.others.Step(claims.Reply{Claim: says, Unproven: c.unproven, Caller: !c.unproven && r.inbox.holds(says)}, now)
 	case held:
-		r.others.Step(claims.Reply{Claim: says, Proven: true}, now)
+		r.others.Step(claims.Reply{Claim: says, Proven: true, Caller: r.inbox.holds(says)}, now)
 	case claimed:
 		r.others.Step(says, now)
 	}

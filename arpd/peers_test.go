@@ -150,6 +150,35 @@ func TestProbesAreSentOnce(t *testing.T) {
 	})
 }
 
+// TestOwnerThatReplies: who holds on to an address is heard once for each question.
+func TestOwnerThatReplies(t *testing.T) {
+	for _, q := range []probe.Question{ofVIP, ofVIP6} {
+		t.Run(q.IP.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, arp, nd := met(t, Peers{MACs: map[string]string{peerHW.String(): "peer"}})
+				n.Assign(claims.Assignment{Own: []netip.Addr{vip4}, Watched: []netip.Addr{other4, other6}})
+				s, reply := arp, arpFrame(t, testNIC.MAC, peerHW, packet.OpReply, peerHW, other4, testNIC.MAC, peer4)
+				if q.IP.Is6() {
+					s, reply = nd, advertise(t, testNIC.MAC, peerHW, peer6, other6, true)
+				}
+				s.deliver(t, reply)
+				synctest.Wait()
+				if got := n.Replies(); len(got) > 0 {
+					t.Errorf("handed up unasked: %v", got)
+				}
+				n.Send([]probe.Question{q})
+				s.deliver(t, reply)
+				s.deliver(t, reply)
+				<-n.Replied()
+				synctest.Wait()
+				if diff := cmp.Diff([]any{probe.Reply{Question: q}}, n.Replies(), compare); diff != "" {
+					t.Errorf("replies (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 // ranked are a name that the test's node outranks for an address, and one that outranks it.
 func ranked(ip netip.Addr) (lower, higher string) {
 	for name := "a"; lower == "" || higher == ""; name += "a" {

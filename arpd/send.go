@@ -16,6 +16,13 @@ import (
 // Send sends questions, each once, on every interface that it concerns. What comes back, Replies
 // says.
 func (r *Responder) Send(questions []probe.Question) {
+	for _, x := range questions {
+		r.inbox.expect(x)
+	}
+	r.send(questions)
+}
+
+func (r *Responder) send(questions []probe.Question) {
 	ports := r.portsNow()
 	for _, x := range questions {
 		for _, p := range ports {
@@ -36,7 +43,7 @@ func (r *Responder) portsNow() []*iface {
 func (r *Responder) tryOut(ctx context.Context) {
 	for ctx.Err() == nil {
 		questions, try := r.outbox.take()
-		r.Send(questions)
+		r.send(questions)
 		ports := r.portsNow()
 		for _, ip := range try {
 			for _, p := range ports {
