@@ -22,7 +22,7 @@ var rooms = map[string][]string{
 	"api":        {"health"},
 	"cmd":        {"api", "arpd", "bgp", "claims", "doctor", "health", "lease", "mesh", "metallb", "nft", "owner", "peers", "proxy", "rotate", "routes", "speaker", "status", "wake", "watcher"},
 	"speaker":    {"api", "arpd", "claims", "elect", "flows", "forward", "health", "lease", "liveness", "mesh", "owner", "peers", "probe", "proxy", "report", "routes", "tentative", "wake", "watcher"},
-	"elect":      {"lease", "mesh", "owner", "watcher"},
+	"elect":      {"lease", "mesh", "owner", "probe", "wake", "watcher"},
 	"routes":     {"lease", "mesh", "owner", "wake"},
 	"bgp":        {"routes"},
 	"tentative":  {"claims", "lease", "mesh", "probe", "wake"},

@@ -26,7 +26,11 @@ func (s *Speaker) speak(w *world) {
 	s.test(w)
 	s.cfg.Wire.SetPeers(s.peers(w))
 	s.cfg.Wire.SetLimits(w.limits())
+	handed := len(s.handing)
 	s.handing = s.cfg.Wire.Assign(claims.Assignment{Own: s.answer, Watched: s.watch, Heirs: heirs, Absent: s.deputy})
+	if len(s.handing) < handed {
+		w.wake = w.Now // what is still handed over was left alone by elect.Refusals
+	}
 	s.passRest(w)
 }
 
@@ -39,14 +43,14 @@ func (s *Speaker) settle(w *world) {
 	if s.mine == nil {
 		s.mine = make(map[netip.Addr]bool)
 		for i, v := range w.VIPs {
-			s.own(v.IP, w.elections[i].Elected.Owner == s.cfg.Node)
+			s.own(v.IP, s.has(w, i))
 		}
 	}
 	for ip := range w.gone {
 		s.own(ip, false)
 	}
 	for _, i := range w.elected {
-		s.own(w.VIPs[i].IP, w.elections[i].Elected.Owner == s.cfg.Node)
+		s.own(w.VIPs[i].IP, s.has(w, i))
 	}
 	all := make([]netip.Addr, len(w.VIPs)) // room for both lists, which are not changed any more
 	s.answer, s.watch = all[:0:len(s.mine)], all[len(s.mine):len(s.mine)]
@@ -122,7 +126,7 @@ func (s *Speaker) heirs(w *world) map[netip.Addr]string {
 	r := map[netip.Addr]string{}
 	add := func(i int) {
 		ip := w.VIPs[i].IP
-		heir := cmp.Or(w.Deputies[ip], w.elections[i].Elected.Owner)
+		heir := cmp.Or(w.Deputies[ip], s.refusals.Next(ip, w.elections[i].Elected.Owner))
 		if heir != s.cfg.Node && w.up(heir) {
 			r[ip] = heir
 		}

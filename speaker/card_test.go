@@ -10,6 +10,7 @@ import (
 	"github.com/starling-lb/starling/arpd/announce"
 	"github.com/starling-lb/starling/arpd/netif"
 	"github.com/starling-lb/starling/claims"
+	"github.com/starling-lb/starling/elect"
 	"github.com/starling-lb/starling/forward"
 	"github.com/starling-lb/starling/peers"
 	"github.com/starling-lb/starling/probe"
@@ -24,15 +25,16 @@ type card struct {
 	peers    arpd.Peers
 	stop     arpd.Stop
 	replies  []any
-	rested   time.Time   // no recheck before
-	due      *time.Timer // of work
+	asked    map[probe.Question]struct{} // by the loop, of who holds on to an address
+	rested   time.Time                   // no recheck before
+	due      *time.Timer                 // of work
 }
 
 func (m *model) card(self string) card {
 	c := m.rules.claims
 	c.Self, c.Rhythms = self, m.rules.rhythms
 	c.Random = func(below time.Duration) time.Duration { return below }
-	return card{schedule: announce.New(m.rules.announce), machine: claims.New(c)}
+	return card{schedule: announce.New(m.rules.announce), machine: claims.New(c), asked: map[probe.Question]struct{}{}}
 }
 
 // rules are those that a cluster goes by.
@@ -47,11 +49,12 @@ type rules struct {
 	grace    time.Duration // of a speaker that is away
 	tests    forward.Timing
 	untested bool // nobody tests what nodes forward
+	unheard  elect.Unheard
 }
 
 // standard are the rules that speakers use.
 func standard() rules {
-	return rules{40 * time.Millisecond, probe.Standard(), peers.Times(), 0, claims.Standard(""), announce.Standard(), false, 0, forward.Times(), false}
+	return rules{40 * time.Millisecond, probe.Standard(), peers.Times(), 0, claims.Standard(""), announce.Standard(), false, 0, forward.Times(), false, elect.Times()}
 }
 
 // awake waits while the process of the node is stopped.
@@ -197,6 +200,9 @@ func (b *modelWire) Send(probes []probe.Question) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	for _, x := range probes {
+		if x.Kind() == probe.Owner {
+			b.card.asked[x] = struct{}{}
+		}
 		(*node)(b).ask(x)
 	}
 }

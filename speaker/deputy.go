@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -99,6 +100,7 @@ func (s *Speaker) deputize(w *world) {
 	s.deputy = map[netip.Addr]string{}
 	if slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.State == mesh.Absent }) {
 		w.Deputies = elect.Deputies(w.Candidates, w.Members, w.VIPs, w.elections)
+		maps.DeleteFunc(w.Deputies, func(ip netip.Addr, _ string) bool { return s.refusals.Elsewhere(ip) })
 		for i, v := range w.VIPs {
 			if w.Deputies[v.IP] == w.Self {
 				s.deputy[v.IP] = w.elections[i].Result().Owner
@@ -106,6 +108,7 @@ func (s *Speaker) deputize(w *world) {
 		}
 	}
 	w.Deputized = len(s.deputy)
+	w.wake = wake.Earlier(w.wake, s.refusals.Deputies(s.deputy, w.Now))
 	s.linger(w, was)
 }
 

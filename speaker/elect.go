@@ -11,6 +11,7 @@ import (
 	"github.com/starling-lb/starling/mesh"
 	"github.com/starling-lb/starling/owner"
 	"github.com/starling-lb/starling/peers"
+	"github.com/starling-lb/starling/wake"
 	"github.com/starling-lb/starling/watcher"
 )
 
@@ -57,13 +58,19 @@ func (s *Speaker) elect(w *world) {
 	})
 	for ip, announcer := range w.gone {
 		s.tentative.Leave(ip, announcer, w.Now)
+		s.refusals.Released(ip)
 	}
+	taken := s.refuse(w)
 	for i, old := range w.elections {
-		next := s.elections.Elect(i)
-		if old == nil || old.Elected.Owner != next.Elected.Owner {
+		next, ip := s.elections.Elect(i), w.VIPs[i].IP
+		was := electedOf(old)
+		if anew := old == nil || was != next.Elected.Owner; anew {
+			w.wake = wake.Earlier(w.wake, s.refusals.Elected(ip, next.Elected.Owner, was, w.Self, w.Now))
+			w.elected = append(w.elected, i)
+		} else if taken[ip] {
 			w.elected = append(w.elected, i)
 		}
-		result := w.left(w.VIPs[i].IP, next.Elected)
+		result := w.left(ip, s.refusals.Result(ip, next.Elected))
 		if next == old && result == old.Result() {
 			continue
 		}
@@ -82,6 +89,36 @@ func (s *Speaker) elect(w *world) {
 		begin(next, w.Now)
 		w.elections[i] = next
 	}
+}
+
+// electedOf is the node that an earlier election has elected, "" if there was none.
+func electedOf(e *elect.Election) string {
+	if e == nil {
+		return ""
+	}
+	return e.Elected.Owner
+}
+
+// refuse finds the addresses that their elected nodes refuse, and returns those that this node
+// takes for that from now on, or no more.
+func (s *Speaker) refuse(w *world) map[netip.Addr]bool {
+	changed, ask, again := s.refusals.Step(elect.Look{
+		Now: w.Now, Self: w.Self, OutOfTouch: w.believed.Contact == peers.OutOfTouch,
+		Networks: segments(w.Wire), Members: w.Members, Names: w.Names, Heard: w.Wire.Heard, Answers: w.answers, Handing: s.handing,
+		Candidates: w.Candidates, Candidate: func(ip netip.Addr) (owner.VIP, bool) {
+			if i, bound := w.Find(ip); bound && w.elections[i] != nil {
+				return w.elections[i].Candidate, true
+			}
+			return owner.VIP{}, false
+		},
+	})
+	w.ask, w.wake = append(w.ask, ask...), wake.Earlier(w.wake, again)
+	return changed
+}
+
+// has reports whether this node has an address: it is elected, or the one that is refuses it.
+func (s *Speaker) has(w *world, i int) bool {
+	return w.elections[i].Elected.Owner == w.Self || s.refusals.Taken(w.VIPs[i].IP)
 }
 
 // touched are the addresses of Services that have changed, and all if their pools say something

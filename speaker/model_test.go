@@ -211,7 +211,7 @@ func (m *model) start(name string, edits ...func(*node)) *node {
 	m.mu.Unlock()
 	b.speaker = New(Config{
 		Node: name, Version: "test", Installation: "cluster", Grace: m.rules.grace, Pace: m.rules.pace, ProbeTime: 200 * time.Millisecond, Now: b.now,
-		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without, Testing: !m.rules.untested, Tests: m.rules.tests, ProxyPort: proxyPort,
+		Rhythms: m.rules.rhythms, Timing: m.rules.peers, Without: m.rules.without, Unheard: m.rules.unheard, Testing: !m.rules.untested, Tests: m.rules.tests, ProxyPort: proxyPort,
 		Mesh: (*modelMesh)(b), Wire: (*modelWire)(b), Cluster: (*modelCluster)(b), API: b, Settings: b, Proxy: (*modelProxy)(b), Flows: b.flows, Routers: b.routers,
 		Earlier: earlier, Remember: b.remember, LastReturn: held, Returned: b.returned, Pings: b.pings, Counts: b.counts, Log: zerolog.New(b.log), Registry: b.registry,
 	})

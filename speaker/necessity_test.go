@@ -53,7 +53,7 @@ func idle(role claims.Role, who claims.Claimant, a claims.Action, name, by strin
 // hold, and what virtual time cannot show: that a process answers nothing after a long stop
 // (Timing.Muted) is for the time until the loop has thought again, and there that takes none.
 func weakenings() []weakening {
-	return slices.Concat(slowerProbes(), weakerPeers(), weakerClaims(), weakerTable(), weakerAnnouncements(), weakerTests())
+	return slices.Concat(slowerProbes(), weakerPeers(), weakerClaims(), weakerTable(), weakerAnnouncements(), weakerTests(), weakerRefusals())
 }
 
 func slowerProbes() []weakening {
@@ -118,6 +118,15 @@ func weakerTests() []weakening {
 		slower("wait for an answer", gone, func(r *rules) *time.Duration { return &r.tests.Wait }),
 		more("answers until a node forwards again", gone, func(r *rules) *int { return &r.tests.Again }),
 		none("memory of reports", gone, func(r *rules) *time.Duration { return &r.peers.DropMemory }),
+	}
+}
+
+func weakerRefusals() []weakening {
+	return []weakening{
+		slower("asking an elected node that is not heard", "the first 1 of five", func(r *rules) *time.Duration { return &r.unheard.Elected }),
+		none("the time for an elected node to be heard", "the elected node hears of", func(r *rules) *time.Duration { return &r.unheard.Elected }),
+		slower("asking who comes next", "the first 2 of five", func(r *rules) *time.Duration { return &r.unheard.Next }),
+		none("the time for who comes next to be heard", "who comes next", func(r *rules) *time.Duration { return &r.unheard.Next }),
 	}
 }
 

@@ -157,7 +157,14 @@ func (b *node) reply(to *node, x probe.Question) {
 		})
 	case x.Kind() == probe.Owner && b.card.machine.Role(x.IP).Answers(true) && b.as(x.IP).hw != to.hw: // else its card takes it for its own
 		says := b.says(x.IP)
-		b.tell(to, func() { to.hear(claims.Reply{Claim: says, Proven: true}) })
+		b.tell(to, func() {
+			_, asked := to.card.asked[x]
+			delete(to.card.asked, x)
+			to.hear(claims.Reply{Claim: says, Proven: true, Caller: asked})
+			if asked {
+				to.replied(probe.Reply{Question: x})
+			}
+		})
 	}
 }
 

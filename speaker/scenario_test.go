@@ -170,7 +170,7 @@ func (s *scene) conflicts(of string) (kinds []string) {
 const ms = time.Millisecond
 
 func scenarios() []scenario {
-	return slices.Concat(deaths(), contested(), handovers(), announcements(), tentatives(), returns(), clocks(), absences(), forwarding())
+	return slices.Concat(deaths(), contested(), handovers(), announcements(), tentatives(), returns(), clocks(), absences(), forwarding(), refusals())
 }
 
 // TestScenarios: by the rules that speakers use nothing goes wrong.

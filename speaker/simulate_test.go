@@ -52,6 +52,8 @@ type simulation struct {
 	trace []string
 
 	local  []string        // nodes with an endpoint of the last Service
+	made   int             // Services while it runs
+	missed map[link]bool   // nodes that do not know the Service of an address
 	gossip map[link]bool   // blocked
 	cut    map[string]bool // nodes without a link
 	frozen map[string]bool
@@ -89,10 +91,12 @@ func faults() []fault {
 		{"speaker leaves", (*simulation).leave},
 		{"speaker killed on", (*simulation).kill},
 		{"speaker started on", (*simulation).begin},
-		{"API away for", func(s *simulation, n string) bool { return s.contact(time.Now(), n) }},
-		{"API back for", func(s *simulation, n string) bool { return s.contact(time.Time{}, n) }},
-		{"API away for all", func(s *simulation, _ string) bool { return s.contact(time.Now(), s.names...) }},
-		{"API back for all", func(s *simulation, _ string) bool { return s.contact(time.Time{}, s.names...) }},
+		{"API away for", func(s *simulation, n string) bool { return s.lost(n) }},
+		{"API back for", func(s *simulation, n string) bool { return s.found(n) }},
+		{"API away for all", func(s *simulation, _ string) bool { return s.lost(s.names...) }},
+		{"API back for all", func(s *simulation, _ string) bool { return s.found(s.names...) }},
+		{"a Service is made", func(s *simulation, _ string) bool { return s.make() }},
+		{"a Service is made and not heard of by", func(s *simulation, n string) bool { s.lost(n); return s.make() }},
 		{"goes", func(s *simulation, n string) bool {
 			s.setNode(n, func(n *watcher.Node) { n.Going = "DrainInProgress" })
 			return true
@@ -242,6 +246,7 @@ func (s *simulation) begin(n string) bool {
 		return false
 	}
 	delete(s.down, n)
+	s.knows(n)
 	s.started = true
 	s.gone = append(s.gone, s.speakers[n])
 	b := s.model.begin(n)
@@ -255,11 +260,63 @@ func (s *simulation) begin(n string) bool {
 	return true
 }
 
-func (s *simulation) contact(since time.Time, nodes ...string) bool {
+// lost has nodes hear nothing from the API server, and found has them know what there is.
+func (s *simulation) lost(nodes ...string) bool { s.misses(nodes...); return true }
+
+func (s *simulation) found(nodes ...string) bool {
+	s.learns(nodes...)
 	for _, n := range nodes {
-		s.set(n, func(b *node) { b.silent = since })
+		s.knows(n)
 	}
 	return true
+}
+
+// most is how many Services are made at most: the pool has room for them.
+const most = 6
+
+// make makes a Service, and waits until it has an address, which may be in vain.
+func (s *simulation) make() bool {
+	if s.made == most {
+		return false
+	}
+	s.made++
+	name := fmt.Sprint("made-", s.made)
+	s.create(name, nil, s.names...)
+	var deaf []string
+	for _, n := range s.names {
+		if s.speakers[n].lag > 0 && !s.down[n] {
+			deaf = append(deaf, n)
+		}
+	}
+	for begun := time.Now(); s.ip(name) == ""; s.pass(10 * time.Millisecond) {
+		if time.Since(begun) > 40*time.Second {
+			s.remove(name)
+			return true
+		}
+	}
+	ip := s.ip(name)
+	for _, n := range deaf {
+		s.missed[link{n, ip}] = true
+	}
+	s.ips = slices.Insert(s.ips, 0, ip)
+	return true
+}
+
+func (s *simulation) knows(n string) {
+	maps.DeleteFunc(s.missed, func(l link, _ bool) bool { return l.listener == n })
+}
+
+// longer is by how much more than a window it may take until an address is answered that some nodes
+// do not know: each may have to be asked.
+func (s *simulation) longer() time.Duration {
+	of := map[string]time.Duration{}
+	for l := range s.missed {
+		of[l.talker] += 150 * time.Millisecond
+	}
+	if len(of) == 0 {
+		return 0
+	}
+	return 200*time.Millisecond + slices.Max(slices.Collect(maps.Values(of)))
 }
 
 func (s *simulation) only(nodes ...string) bool {
@@ -313,7 +370,7 @@ func (s *simulation) lag() time.Duration {
 func (s *simulation) able(ip string) bool {
 	local := ip == s.ips[len(s.ips)-1]
 	return slices.ContainsFunc(s.names, func(n string) bool {
-		return !s.cut[n] && !s.down[n] && !s.frozen[n] && (!local || slices.Contains(s.local, n) && s.speakers[n].silent.IsZero())
+		return !s.cut[n] && !s.down[n] && !s.frozen[n] && !s.missed[link{n, ip}] && (!local || slices.Contains(s.local, n) && s.speakers[n].silent.IsZero())
 	})
 }
 
@@ -334,7 +391,7 @@ func (s *simulation) step() {
 		s.pass(time.Duration(s.rand.IntN(800)) * time.Millisecond)
 		return
 	}
-	s.pass(window)
+	s.pass(window + s.longer())
 	if s.started {
 		s.pass(joining)
 	}
@@ -347,6 +404,7 @@ func (s *simulation) step() {
 
 // look watches all addresses for a while in which nothing happens.
 func (s *simulation) look(long time.Duration) {
+	unaware := s.unaware()
 	meters := map[string]*meter{}
 	s.mu.Lock()
 	for _, ip := range s.ips {
@@ -356,7 +414,8 @@ func (s *simulation) look(long time.Duration) {
 	s.measure()
 	s.mu.Unlock()
 	s.pass(long)
-	for _, ip := range s.wrong(meters) {
+	maps.Copy(unaware, s.unaware())
+	for _, ip := range s.wrong(meters, unaware) {
 		x := meters[ip]
 		s.t.Errorf("%s: no answer for %s, two for %s, %v answer in the end, after\n%s\n%s\n%s", ip, x.longest, x.double,
 			s.owners(ip), strings.Join(s.trace, "\n"), s.views(ip), replay(s.seed))
@@ -364,15 +423,33 @@ func (s *simulation) look(long time.Duration) {
 }
 
 // wrong ends the watch and gives the addresses that had no answer for too long, or two.
-func (s *simulation) wrong(meters map[string]*meter) []string {
+func (s *simulation) wrong(meters map[string]*meter, unaware map[string]bool) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.measure()
 	s.meters = nil
 	return slices.DeleteFunc(slices.Clone(s.ips), func(ip string) bool {
 		x := meters[ip]
-		return (!s.able(ip) || x.longest <= s.lag()) && x.double <= crossing
+		return (!s.able(ip) || unaware[ip] || x.longest <= s.lag()) && x.double <= crossing
 	})
+}
+
+// unaware are the addresses of absent nodes whose deputies do not know the Services.
+func (s *simulation) unaware() map[string]bool {
+	out := map[string]bool{}
+	for l := range s.missed {
+		for _, n := range s.names {
+			if s.missed[link{n, l.talker}] || s.down[n] || s.frozen[n] {
+				continue
+			}
+			for _, v := range s.speakers[n].speaker.Snapshot().VIPs {
+				if v.IP == l.talker && v.AnsweredBy == l.listener && v.Owner != v.AnsweredBy {
+					out[v.IP] = true
+				}
+			}
+		}
+	}
+	return out
 }
 
 // views are what the speakers believe.
@@ -449,7 +526,7 @@ func simulate(t *testing.T, seed uint64) {
 	s := &simulation{
 		model: newModel(t, tenAddresses), seed: seed, rand: rand.New(rand.NewPCG(seed, 0)),
 		names:  []string{"n1", "n2", "n3", "n4", "n5"},
-		gossip: map[link]bool{}, cut: map[string]bool{}, frozen: map[string]bool{}, down: map[string]bool{},
+		missed: map[link]bool{}, gossip: map[link]bool{}, cut: map[string]bool{}, frozen: map[string]bool{}, down: map[string]bool{},
 	}
 	if seed%2 == 0 { // in the other half, who ends hands over
 		s.rules.grace = 20 * time.Second

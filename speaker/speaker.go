@@ -142,6 +142,7 @@ type Config struct {
 	Returned   func(peers.Return) // is called for each return and each early end of a hold, and must not block; nil: nobody
 	Rhythms    probe.Rhythms      // of questions to other nodes; zero: the standard ones
 	Timing     peers.Timing       // of what is believed about other nodes; zero: the standard one
+	Unheard    elect.Unheard      // when an elected node is asked; zero: the standard times
 	Without    peers.Rows         // of the table of package peers: rules that are left out
 
 	Testing bool           // test what other nodes forward
@@ -196,7 +197,8 @@ type Speaker struct {
 	table             *lease.Table
 	forward           proxy.Forwarding
 	elections         elect.Elections // of the last turn
-	stopped           time.Time       // end of the last stop of the process
+	refusals          *elect.Refusals
+	stopped           time.Time // end of the last stop of the process
 	spread            elect.Spread
 	tentative         *tentative.Addresses
 	unknown           map[lease.Key]unknown // of Services that have something unknown
@@ -254,6 +256,7 @@ func New(cfg Config) *Speaker {
 		nodeReportLimit:   newReportLimit(),
 		refused:           rate.NewLimiter(rate.Every(refusedEvery), refusedBurst),
 		tentative:         tentative.New(cfg.ProbeTime),
+		refusals:          elect.NewRefusals(cmp.Or(cfg.Unheard, elect.Times())),
 	}
 	starting := []health.Condition{health.New(health.Starting, health.Node(cfg.Node), "starting")}
 	s.view.Store(&report.World{Self: cfg.Node, Version: cfg.Version, Lacks: starting, Reasons: starting})

@@ -285,5 +285,6 @@ func (s *Speaker) wake(stop arpd.Stop) {
 	s.stopped = stop.End
 	if stop.Length >= claims.Times().Muted {
 		s.mine, s.handing, s.deputy = nil, nil, nil
+		s.refusals.Again(s.cfg.Now())
 	}
 }
