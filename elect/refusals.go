@@ -194,16 +194,23 @@ func (s *search) look(ip netip.Addr, x *refusal) (over bool) {
 		return true
 	}
 	_, handing := slices.BinarySearchFunc(s.Handing, ip, netip.Addr.Compare)
-	switch first := !x.taken && len(x.by) == 0; {
+	first := len(x.by) == 0
+	switch {
 	case x.deputy:
 		return false
 	case first && s.Now.Before(x.due):
 		s.again = wake.Earlier(s.again, x.due)
 		return false
-	case !x.taken && (handing || s.waiting == asksAtOnce):
+	case !x.taken && (handing || s.waiting >= asksAtOnce):
 		return false
 	}
-	if x.heard == x.elected && len(x.by) > 0 && s.there(x.elected) {
+	r := nothing
+	if first && s.there(x.elected) {
+		if r = s.ask(ip, x.elected); r == has {
+			return true
+		}
+	}
+	if x.heard == x.elected && !first && s.there(x.elected) {
 		switch s.ask(ip, x.elected) {
 		case has: // it knows the Service now
 			return true
@@ -230,11 +237,12 @@ func (s *search) look(ip netip.Addr, x *refusal) (over bool) {
 			s.again = wake.Earlier(s.again, x.due)
 			return false
 		}
-		switch s.ask(ip, x.next) {
+		if x.next != x.elected {
+			r = s.ask(ip, x.next)
+		}
+		switch r {
 		case refuses:
 			x.by, x.due = append(x.by, x.next), s.Now.Add(s.pause)
-		case has:
-			return x.next == x.elected
 		default:
 			return false
 		}
@@ -259,7 +267,7 @@ func (x *refusal) take(s *search, order []string) {
 // or that says so when it is asked.
 func (s *search) hold(ip netip.Addr, x *refusal) bool {
 	switch {
-	case x.gave || !s.there(x.heard):
+	case x.gave || x.heard == x.elected || !s.there(x.heard):
 		return false
 	case slices.Contains(s.order(ip, x.by), x.heard):
 		return true

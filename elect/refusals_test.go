@@ -3,6 +3,7 @@ package elect
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -83,13 +84,16 @@ func TestElectedIsAsked(t *testing.T) {
 		"before it is due":              {299 * time.Millisecond, func(*Look) {}, nil, true},
 		"when it is due":                {300 * time.Millisecond, func(*Look) {}, asked, true},
 		"heard":                         {300 * time.Millisecond, func(l *Look) { l.Heard[ip] = macOf(2) }, nil, false},
-		"another one heard":             {300 * time.Millisecond, func(l *Look) { l.Heard[ip] = macOf(3) }, nil, true},
+		"another one heard":             {300 * time.Millisecond, func(l *Look) { l.Heard[ip] = macOf(3) }, asked, true},
 		"a stranger heard":              {300 * time.Millisecond, func(l *Look) { l.Heard[ip] = macOf(9) }, asked, true},
 		"the elected node went":         {300 * time.Millisecond, func(l *Look) { l.Members[1].State = mesh.Dead }, nil, true},
 		"it is on no network of this":   {300 * time.Millisecond, func(l *Look) { l.Members[1].Meta.Segments = nil }, nil, true},
 		"this node is on no network":    {300 * time.Millisecond, func(l *Look) { l.Networks = nil }, nil, false},
 		"a node that went was heard":    {300 * time.Millisecond, func(l *Look) { l.Members[2].State, l.Heard[ip] = mesh.Dead, macOf(3) }, asked, true},
-		"one hands it over, and is out": {300 * time.Millisecond, func(l *Look) { l.Candidates, l.Heard[ip] = without(3), macOf(3) }, []probe.Question{{MAC: macOf(3)}, {IP: ip, MAC: macOf(3)}}, true},
+		"one hands it over, and is out": {300 * time.Millisecond, func(l *Look) { l.Candidates, l.Heard[ip] = without(3), macOf(3) }, append(slices.Clone(asked), probe.Question{MAC: macOf(3)}, probe.Question{IP: ip, MAC: macOf(3)}), true},
+		"it says that it has it": {300 * time.Millisecond, func(l *Look) {
+			l.Answers[asked[1]] = probe.Answer{Asked: began, Last: began.Add(time.Millisecond)}
+		}, asked, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := NewRefusals(Times())
@@ -119,6 +123,25 @@ func without(out int) *owner.Nodes {
 		nodes = append(nodes, n)
 	}
 	return owner.New(nodes)
+}
+
+// TestOursBefore: a claim that was heard before this node had the address says nothing, but the
+// elected node does.
+func TestOursBefore(t *testing.T) {
+	t.Parallel()
+	ip := vipOf(t, 2, 1, 3)
+	r := NewRefusals(Times())
+	r.Elected(ip, "n2", "n1", "n1", began)
+	l := lookAt(time.Second)
+	l.Heard[ip] = macOf(2)
+	l.of(2, ip, true, false)
+	if r.Step(l); r.open[ip] == nil || r.Elsewhere(ip) {
+		t.Errorf("an old claim counts: %+v", r.open[ip])
+	}
+	l.Answers[probe.Question{IP: ip, MAC: macOf(2)}] = probe.Answer{Asked: began, Last: l.Now}
+	if r.Step(l); r.open[ip] != nil {
+		t.Error("a reply does not count")
+	}
 }
 
 // TestRefused: who comes next takes what the elected node refuses, and says why.
