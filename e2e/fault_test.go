@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/starling-lb/starling/e2e/chaos"
 	"github.com/starling-lb/starling/e2e/cluster"
@@ -227,4 +230,78 @@ func (s *watched) held(t *testing.T) {
 	case n != s.owner:
 		t.Errorf("%s announces, %s did", n.Name, s.owner.Name)
 	}
+}
+
+// TestServiceThatANodeMissed takes the API server away from one node and makes Services at once:
+// those that this node is elected for are answered by others soon, and by it as soon as it knows
+// them.
+func TestServiceThatANodeMissed(t *testing.T) {
+	allReady(t)
+	ctx := context.WithoutCancel(t.Context())
+	w := watch(t)
+	first := expose(t, "known")
+	picker := holder(t, "known")
+	i := slices.IndexFunc(shared.Nodes, func(n *cluster.Node) bool { return n.Name != picker })
+	late := shared.Nodes[i] // And not the one that picks: others would wait for it.
+	if err := shared.HideAPIFrom(ctx, late); err != nil {
+		t.Fatal(err)
+	}
+	show := func() error { return shared.ShowAPI(ctx) }
+	t.Cleanup(func() {
+		if show != nil {
+			if err := show(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := cluster.Until(ctx, 90*time.Second, "speakers", everybodyReady); err != nil {
+			t.Error(err)
+		}
+	})
+	var ips []netip.Addr
+	for i := range 8 {
+		ip := expose(t, fmt.Sprint("missed-", i))
+		begun := time.Now()
+		until(t, 3*time.Second, "an answer", func(ctx context.Context) error {
+			macs, err := w.Who(ctx, 50*time.Millisecond, ip)
+			if err == nil && len(macs) != 1 {
+				err = fmt.Errorf("%v answer for %s", macs, ip)
+			}
+			return err
+		})
+		n := owner(t, w, ip)
+		t.Logf("%s was answered by %s %v after it was bound", ip, n.Name, time.Since(begun).Round(time.Millisecond))
+		if n == late {
+			t.Errorf("%s answers for %s, which it cannot know", n.Name, ip)
+		}
+		ips = append(ips, ip)
+	}
+	err := show()
+	show = nil
+	if err != nil {
+		t.Fatal(err)
+	}
+	allReady(t)
+	until(t, 90*time.Second, "an address that was the late node's", func(context.Context) error {
+		for _, ip := range ips {
+			if owner(t, w, ip) == late {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s has none of %v", late.Name, ips)
+	})
+	settled(t, w, append(ips, first)...)
+}
+
+// holder is the node that wrote the lease of a Service.
+func holder(t *testing.T, service string) string {
+	t.Helper()
+	s, err := services().Get(t.Context(), service, meta.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lease struct{ Holder string }
+	if err := json.Unmarshal([]byte(s.Annotations["starling-lb.io/lease"]), &lease); err != nil || lease.Holder == "" {
+		t.Fatalf("lease %q: %v", s.Annotations["starling-lb.io/lease"], err)
+	}
+	return lease.Holder
 }

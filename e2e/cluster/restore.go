@@ -116,14 +116,21 @@ func (c *Cluster) WritePast(ctx context.Context, revision uint64) error {
 }
 
 // HideAPI keeps everybody but us from the API server, until ShowAPI.
-func (c *Cluster) HideAPI(ctx context.Context) error {
+func (c *Cluster) HideAPI(ctx context.Context) error { return c.dropAtAPI(ctx, `iifname != "lo"`) }
+
+// HideAPIFrom keeps a node from it.
+func (c *Cluster) HideAPIFrom(ctx context.Context, n *Node) error {
+	return c.dropAtAPI(ctx, "ip saddr "+n.IP4.String())
+}
+
+func (c *Cluster) dropAtAPI(ctx context.Context, from string) error {
 	rules := fmt.Sprintf(`add table inet %[1]s
 add chain inet %[1]s in { type filter hook input priority -10; }
-add rule inet %[1]s in iifname != "lo" tcp dport 6443 drop`, faultTable)
+add rule inet %[1]s in %[2]s tcp dport 6443 drop`, faultTable, from)
 	return c.onControl(ctx, rules)
 }
 
-// ShowAPI undoes HideAPI.
+// ShowAPI undoes HideAPI and HideAPIFrom.
 func (c *Cluster) ShowAPI(ctx context.Context) error {
 	return c.onControl(ctx, "delete table inet "+faultTable)
 }
