@@ -87,6 +87,16 @@ type Step struct {
 	names []string // see plan
 }
 
+// bound are the addresses that the step binds.
+func (s *Step) bound() (ips []netip.Addr) {
+	for _, e := range s.Events {
+		if e.Reason == IPAllocated {
+			ips = append(ips, e.IP)
+		}
+	}
+	return ips
+}
+
 // Event is an event on the Service of its step.
 type Event struct {
 	Warning         bool

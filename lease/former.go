@@ -43,6 +43,19 @@ type named struct {
 	at  time.Time
 }
 
+// written are the holds of a Service, with what a write of this speaker binds that the stream has
+// not shown: a Service may be gone before it does, or before the write is known to be accepted.
+func (e *entry) written(held []hold) []hold {
+	if e.flight == nil || len(e.flight.bound) == 0 {
+		return held
+	}
+	held = slices.Clone(held)
+	for i := range held {
+		held[i].said = held[i].said || slices.Contains(e.flight.bound, held[i].ip)
+	}
+	return held
+}
+
 // leave remembers for a time what a Service gave up for which our lease said that it is bound.
 func (f *formers) leave(k Key, held []hold, now time.Time, keep time.Duration) {
 	var ips []netip.Addr

@@ -276,6 +276,45 @@ func TestFormerAddress(t *testing.T) {
 	})
 }
 
+// TestFormerOfWhatTheStreamNeverShowed: a Service is deleted, or becomes another type, so soon that
+// the stream shows the speaker that bound it only that.
+func TestFormerOfWhatTheStreamNeverShowed(t *testing.T) {
+	for _, after := range []string{"deleted", "another type", "deleted before the write is answered"} {
+		s := &script{t: t, api: newServer(), table: NewTable(), reserved: map[netip.Addr]string{}, events: map[string][]string{}}
+		s.view = View{Now: epoch, Installation: "here", Self: "n1", Rank: func(string) int { return 0 }}
+		for _, line := range []string{"pool default 198.18.64.1-198.18.64.9", "create a", "step claim a"} {
+			if diff := s.do(line); diff != "" {
+				t.Fatalf("%s: %s", line, diff)
+			}
+		}
+		steps, _ := s.table.Steps(s.view)
+		if len(steps) != 1 || steps[0].Kind != Bind {
+			t.Fatalf("steps %+v, want one that binds", steps)
+		}
+		written := s.api.write(steps[0])
+		if after != "deleted before the write is answered" {
+			s.table.Done(steps[0], s.view.Now, written)
+		}
+		last := []string{"create b", "settle", "create a", "settle", "a 198.18.64.1", "b 198.18.64.2"}
+		if after == "another type" {
+			s.api.edit(key("a"), func(svc *Service) {
+				svc.Type = "ClusterIP"
+				svc.strip(LeaseAnnotation)
+			})
+			last[2] = "edit a type=LoadBalancer"
+		} else {
+			delete(s.api.services, key("a"))
+		}
+		s.watch()
+		s.table.Done(steps[0], s.view.Now, written)
+		for _, line := range last {
+			if diff := s.do(line); diff != "" {
+				t.Errorf("%s: %s: %s", after, line, diff)
+			}
+		}
+	}
+}
+
 // TestFormersAreBounded: neither many names nor one that comes and goes fill the memory.
 func TestFormersAreBounded(t *testing.T) {
 	var f formers

@@ -35,8 +35,9 @@ type flight struct {
 	version string // that it was decided on
 	share   string // the sharing key that the picks are counted under
 	picks   []netip.Addr
-	until   time.Time // then it is decided again in any case
-	written bool      // it was accepted
+	until   time.Time    // then it is decided again in any case
+	written bool         // it was accepted
+	bound   []netip.Addr // by it, unless it was rejected
 }
 
 // notice remembers a failure.
@@ -149,7 +150,9 @@ func (t *Table) act(e *entry, p *plan, v *View) (Step, bool) {
 	for _, ip := range p.picks {
 		v.proof(ip) // it is probed while the claim is written
 	}
-	return p.step(e, v), true
+	s := p.step(e, v)
+	e.flight.bound = s.bound()
+	return s, true
 }
 
 // turn is when a speaker of this rank may act: a rank above 0 when the step is overdue, and while
@@ -279,6 +282,7 @@ func (t *Table) Done(s Step, now time.Time, err error) {
 	if e.fails++; err == nil {
 		e.fails, e.flight.written = 0, true
 	} else {
+		e.flight.bound = nil
 		wait = growing(e.fails)
 	}
 	e.flight.until = now.Add(wait)

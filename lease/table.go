@@ -110,7 +110,7 @@ func (t *Table) remove(e *entry, now time.Time) {
 	delete(t.lacking, e)
 	held := e.holds
 	if e.by == t.seen.installation {
-		t.formers.leave(e.s.Key(), held, now, t.seen.pools.keepFor())
+		t.formers.leave(e.s.Key(), e.written(held), now, t.seen.pools.keepFor())
 	}
 	t.unlink(e)
 	t.land(e)
@@ -147,7 +147,7 @@ func (t *Table) put(s *Service, now time.Time) {
 	}
 	e.recall(held, now)
 	if by == t.seen.installation && !e.leased() {
-		t.formers.leave(s.Key(), held, now, t.seen.pools.keepFor())
+		t.formers.leave(s.Key(), e.written(held), now, t.seen.pools.keepFor())
 	}
 	e.lose(held, asked, now)
 	if lease != s.note(LeaseAnnotation) {
