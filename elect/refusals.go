@@ -34,7 +34,7 @@ const asksAtOnce = 256
 // A node refuses an address if its speaker replies on the wire, but not for the address. Each node
 // that sees another one elected asks it, unless it hears somebody announce the address first. If it
 // refuses, the node that would be elected without it has the address. That one may refuse as well,
-// and so on. As soon as the elected node is heard it has the address again.
+// and so on. When the elected node says that it has the address, it has it again.
 //
 // A node that is out of touch with the API server takes nothing from one that is not: it may be the
 // one that knows a Service which was deleted.
@@ -190,11 +190,11 @@ func (s *search) look(ip netip.Addr, x *refusal) (over bool) {
 	if heard := s.Names[s.Heard[ip]]; heard != x.heard {
 		x.heard, x.gave = heard, false
 	}
-	if x.heard == x.elected && !x.ours && len(x.by) == 0 {
+	first := len(x.by) == 0
+	if x.heard == x.elected && !x.ours && first {
 		return true
 	}
 	_, handing := slices.BinarySearchFunc(s.Handing, ip, netip.Addr.Compare)
-	first := len(x.by) == 0
 	switch {
 	case x.deputy:
 		return false
@@ -240,12 +240,10 @@ func (s *search) look(ip netip.Addr, x *refusal) (over bool) {
 		if x.next != x.elected {
 			r = s.ask(ip, x.next)
 		}
-		switch r {
-		case refuses:
-			x.by, x.due = append(x.by, x.next), s.Now.Add(s.pause)
-		default:
+		if r != refuses {
 			return false
 		}
+		x.by, x.due = append(x.by, x.next), s.Now.Add(s.pause)
 	}
 }
 
