@@ -65,10 +65,12 @@ func ShortName(name string) uint32 { return probe.Hash(name) }
 
 // Gossip is what gossip says of the members, in the words of package peers.
 func Gossip(members []Member) peers.Gossip {
-	r, missed := make(peers.Gossip, len(members)), make(map[uint32]bool)
+	r, missed := make(peers.Gossip, len(members)), make(map[uint32][]string)
 	for i := range members {
 		for _, name := range members[i].Meta.Absent {
-			missed[name] = missed[name] || members[i].State == Alive
+			if members[i].State == Alive {
+				missed[name] = append(missed[name], members[i].Name)
+			}
 		}
 	}
 	for i := range members {
@@ -76,7 +78,7 @@ func Gossip(members []Member) peers.Gossip {
 		r[i] = peers.Member{
 			Name: m.Name, Addr: m.Addr, State: peers.State(m.State), Since: m.Since, Open: m.Listens, Word: m.Meta.Word(),
 			Networks: m.Meta.Segments, MACs: m.Meta.MACs,
-			Grace: m.Meta.Grace, Deputy: m.Meta.Deputy, Missed: missed[ShortName(m.Name)], Recalled: m.Recalled,
+			Grace: m.Meta.Grace, Deputy: m.Meta.Deputy, MissedBy: missed[ShortName(m.Name)], Recalled: m.Recalled,
 		}
 	}
 	return r

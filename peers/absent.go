@@ -31,7 +31,7 @@ func (p *Peers) absent(q *Peer, m *Member, now time.Time) bool {
 			return false
 		}
 		p.absences[m.Name] = a
-	case now.Sub(a.since) >= a.grace, a.reported && !m.Missed && !m.Recalled:
+	case now.Sub(a.since) >= a.grace, a.reported && !m.missed() && !m.Recalled:
 		p.known[m.Name] = true
 		return false
 	}
@@ -62,7 +62,7 @@ func (p *Peers) begins(m *Member, now time.Time) *absence {
 	if word := p.ready[m.Name]; word != nil && !stopped {
 		return &absence{since: now, grace: m.Grace, word: *word}
 	}
-	if p.known[m.Name] && !stopped || !m.Missed && (!m.Recalled || p.without(AwayBefore)) {
+	if p.known[m.Name] && !stopped || !m.missed() && (!m.Recalled || p.without(AwayBefore)) {
 		return nil
 	}
 	word := m.Word
@@ -130,12 +130,12 @@ func (p *Peers) remember(list []Peer) {
 // held reports whether a peer takes this node for absent, and so keeps its addresses for it.
 func (p *Peers) held() bool {
 	m := p.member(p.self)
-	return m != nil && m.Missed
+	return m != nil && m.missed()
 }
 
 // kept reports whether no other node can have taken the addresses of this one while its speaker was
 // away. What an earlier process knew tells that for the beginning of this one alone.
 func (p *Peers) kept() bool {
 	m := p.member(p.self)
-	return m != nil && (m.Missed || m.Recalled && !p.hold.begun)
+	return m != nil && (m.missed() || m.Recalled && !p.hold.begun)
 }

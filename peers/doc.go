@@ -107,6 +107,11 @@
 // The host of an absent peer is probed every 15 ms (probe.Rhythms.Close). It is suspect after two
 // misses, silent after five, and so dead in about 0.1 s.
 //
+// Members say in their metadata whose hosts they watch of those that they take for absent. If many
+// nodes die at once, or messages are lost, the three may take a peer for dead that others take for
+// absent. Then they no longer watch it. So a node that has taken a peer for absent for a second
+// watches its host as well, as long as no member that ranks higher says that it does.
+//
 // # Suspect and refute
 //
 // A node that suspects a peer, or receives Suspect, at once probes the peer's kernel and speaker.

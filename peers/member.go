@@ -36,9 +36,12 @@ type Member struct {
 	MACs     []string       // of the interfaces that it speaks by, as net.HardwareAddr writes them
 	Grace    time.Duration  // for so long it keeps its addresses while its speaker is away
 	Deputy   bool           // it knows of that, and can answer for a node that is away
-	Missed   bool           // another member that gossip reaches takes it for absent
+	MissedBy []string       // members that gossip reaches, take it for absent and watch its host, sorted
 	Recalled bool           // an earlier process of this node knew it as ready, and nobody knows better
 }
+
+// missed reports whether another member takes it for absent.
+func (m *Member) missed() bool { return len(m.MissedBy) > 0 }
 
 // Word is what a peer says of itself: in its metadata, or in its reply to a Speaker probe.
 type Word struct {

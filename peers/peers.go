@@ -31,7 +31,8 @@ type Peers struct {
 	names        map[string]string
 	chosen       []Member // what watches was chosen from
 	chosenFor    []netip.Prefix
-	watches      []string                        // hosts that this node watches
+	ranked       []string                        // hosts that this node is one of the watchers of
+	watches      []string                        // hosts that it watches
 	suspicions   map[string]*suspicion           // of this node, by suspect
 	suspected    map[string]map[string]time.Time // by others: when each said so last, by suspect
 	refuted      map[string]time.Time            // when each last did

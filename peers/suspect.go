@@ -119,7 +119,7 @@ func (p *Peers) hostWatch(list []Peer, now time.Time) (probes, closely []probe.Q
 	if p.cfg.Pace <= 0 {
 		return nil, nil
 	}
-	p.chooseWatched(list)
+	p.chooseWatched(list, now)
 	for i := range list {
 		q := &list[i]
 		m := p.member(q.Name)

@@ -17,7 +17,7 @@ type Timing struct {
 	Suspects     int
 	FirstSuspect time.Duration
 	// SuspectMemory is for how long a message counts after it was last heard. Who goes on
-	// suspecting sends it again.
+	// suspecting sends it again. It is also by when watchers have said that a peer is absent.
 	SuspectMemory time.Duration
 	// DropMemory is the same for what testers say.
 	DropMemory time.Duration
@@ -76,4 +76,5 @@ const (
 	SpeakerAway                   // Absent
 	NodeNamed                     // no peer, for want of a Node of its name
 	AwayBefore                    // Absent, as an earlier process of this node knew it
+	Unwatched                     // Dead, absent before, although its watchers do not watch it
 )

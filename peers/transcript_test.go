@@ -23,6 +23,7 @@ import (
 //	> hold never                          how long n1 lets others go first
 //	> grace 1m                            members keep the addresses of each other for so long
 //	> gossip n2 n3=dead n4=left n5=nomac  members; several words are joined by +: dead+open
+//	                                      n2=dead+missed:n3, n3 watches its host
 //	> nodes n2 n3                         those of Kubernetes
 //	> replies n2=host+speaker n3=host     what replies to probes from now on, after 1 ms; n5=speaker+named
 //	                                      proves its name, n5=speaker+as:n6+named another one than its own
@@ -187,7 +188,10 @@ func (r *rig) gossipOf(words []string) {
 	for _, w := range words {
 		name, what, _ := strings.Cut(w, "=")
 		if name == "n1" {
-			members[0].Missed, members[0].Recalled = what == "missed", what == "recalled"
+			members[0].Recalled = what == "recalled"
+			if what == "missed" {
+				members[0].MissedBy = []string{"n2"}
+			}
 			continue
 		}
 		m := Member{
@@ -198,6 +202,9 @@ func (r *rig) gossipOf(words []string) {
 			m.Since = old.Since
 		}
 		for x := range strings.SplitSeq(what, "+") {
+			if by, is := strings.CutPrefix(x, "missed:"); is {
+				m.MissedBy = append(m.MissedBy, by)
+			}
 			switch x {
 			case "dead", "left":
 				m.State = State(x)
@@ -217,8 +224,6 @@ func (r *rig) gossipOf(words []string) {
 				m.Word.Returning = true
 			case "recent":
 				m.Word.Recent = true
-			case "missed":
-				m.Missed = true
 			case "recalled":
 				m.Recalled = true
 			case "earlier-release":

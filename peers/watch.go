@@ -3,6 +3,7 @@ package peers
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/starling-lb/starling/owner"
 	"github.com/starling-lb/starling/probe"
@@ -20,16 +21,14 @@ func watched(members []Member, self string, own []netip.Prefix, watchers int) []
 		if m.Name == self || m.State != Alive && m.State != Absent || !Share(m.Networks, own) {
 			continue
 		}
-		mine, higher := owner.ScoreKey(self, m.Name), 0
+		higher := 0
 		for j := range members {
 			o := &members[j]
-			if o.Name == self || i == j || o.State != Alive {
+			if o.Name == self || i == j || o.State != Alive || !ranksHigher(o.Name, self, m.Name) || !Share(o.Networks, m.Networks) {
 				continue
 			}
-			if s := owner.ScoreKey(o.Name, m.Name); (s > mine || s == mine && o.Name < self) && Share(o.Networks, m.Networks) {
-				if higher++; higher == watchers {
-					break
-				}
+			if higher++; higher == watchers {
+				break
 			}
 		}
 		if higher < watchers && len(r) < maxWatched {
@@ -37,6 +36,12 @@ func watched(members []Member, self string, own []netip.Prefix, watchers int) []
 		}
 	}
 	return r
+}
+
+// ranksHigher reports whether node a ranks higher than node b for a name.
+func ranksHigher(a, b, name string) bool {
+	x, y := owner.ScoreKey(a, name), owner.ScoreKey(b, name)
+	return x > y || x == y && a < b
 }
 
 // Share reports whether two nodes have a network in common.
@@ -62,14 +67,35 @@ func (p *Peers) fellows(q *Peer, m *Member, list []Peer) int {
 }
 
 // chooseWatched brings the watched hosts up to the members. Most steps change nothing of them.
-func (p *Peers) chooseWatched(list []Peer) {
+func (p *Peers) chooseWatched(list []Peer, now time.Time) {
 	members := p.withAbsent(list)
-	if p.chosen != nil && slices.Equal(p.chosenFor, p.me.Networks) && slices.EqualFunc(p.chosen, members, func(a, b Member) bool {
+	if p.chosen == nil || !slices.Equal(p.chosenFor, p.me.Networks) || !slices.EqualFunc(p.chosen, members, func(a, b Member) bool {
 		return a.Name == b.Name && a.State == b.State && slices.Equal(a.Networks, b.Networks)
 	}) {
-		return
+		p.chosen, p.chosenFor, p.ranked = members, p.me.Networks, watched(members, p.self, p.me.Networks, p.cfg.Timing.Watchers)
 	}
-	p.chosen, p.chosenFor, p.watches = members, p.me.Networks, watched(members, p.self, p.me.Networks, p.cfg.Timing.Watchers)
+	p.watches = slices.Concat(p.ranked, p.unwatched(list, now))
+}
+
+// unwatched are the absent peers whose hosts this node watches although others rank higher for
+// that: none of these says that it does. They may take the peer for dead, which this node missed.
+func (p *Peers) unwatched(list []Peer, now time.Time) (names []string) {
+	for i := range list {
+		q := &list[i]
+		if q.State != Absent || slices.Contains(p.ranked, q.Name) || p.without(Unwatched) {
+			continue
+		}
+		m := p.member(q.Name)
+		if !Share(m.Networks, p.me.Networks) || slices.ContainsFunc(m.MissedBy, func(o string) bool { return ranksHigher(o, p.self, q.Name) }) {
+			continue
+		}
+		if due := q.Since.Add(p.cfg.Timing.SuspectMemory); now.Before(due) {
+			p.wakeAt(due)
+		} else if len(p.ranked)+len(names) < maxWatched {
+			names = append(names, q.Name)
+		}
+	}
+	return names
 }
 
 // withAbsent is what gossip has of the members, with those that are absent as such.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,7 +104,7 @@ func TestWatchedAreChosenAnew(t *testing.T) {
 		{"one more", crowd(4), homeNet, []string{"n2", "n3", "n4"}},
 	} {
 		p.gossip, p.me.Networks = step.members, step.own
-		p.chooseWatched(nil)
+		p.chooseWatched(nil, time.Time{})
 		if diff := cmp.Diff(step.want, p.watches); diff != "" {
 			t.Errorf("%s: hosts (-want +got):\n%s", step.name, diff)
 		}

@@ -54,6 +54,10 @@ func absences() []scenario {
 		keeps("a process is stopped and continued, and others kept its addresses", 3, func(s *scene) {
 			s.still("stop", 510*ms, func() { s.freeze(s.top); s.pass(10 * time.Second); s.thaw(s.top); s.pass(10 * time.Second) })
 		}),
+		keeps("a host dies, its watchers say so, and the next node hears none of them", 9, func(s *scene) {
+			s.unheard(s.second)
+			s.limit("death", 1950*ms, 0, func() { s.dies(s.top, 500*ms); s.pass(5 * time.Second) })
+		}),
 		keeps("a host dies whose speaker is away", 3, func(s *scene) {
 			s.leaves(s.top)
 			s.pass(5 * time.Second)

@@ -85,6 +85,7 @@ func weakerPeers() []weakening {
 		without("Wire when gossip says left", "a member that left", peers.LeftReplies),
 		without("Wire when gossip never met it", "a node that gossip never met", peers.NeverMet),
 		without("Absent, as an earlier process knew it", "all speakers restart at once", peers.AwayBefore),
+		without("watching the host of an absent peer that no watcher watches", "a host dies, its watchers", peers.Unwatched),
 		without("a Node for each peer", "somebody makes members up", peers.NodeNamed),
 		without("Absent when the speaker is away", "a speaker restarts", peers.SpeakerAway),
 		none("the time for the wire's verdict", "a process dies while gossip", func(r *rules) *time.Duration { return &r.peers.Doubt }),

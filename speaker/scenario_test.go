@@ -148,6 +148,15 @@ func (s *scene) unrefuted() {
 	}
 }
 
+// unheard loses all messages to a node, though gossip goes on.
+func (s *scene) unheard(listener string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := range s.speakers {
+		s.deaf[link{listener, n}] = true
+	}
+}
+
 // believe makes a node see endpoints where there may be none.
 func (s *scene) believe(n string, nodes ...string) {
 	s.set(n, func(b *node) { b.endpoints = nodes; poke(b.kubed) })
