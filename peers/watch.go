@@ -21,10 +21,10 @@ func watched(members []Member, self string, own []netip.Prefix, watchers int) []
 		if m.Name == self || m.State != Alive && m.State != Absent || !Share(m.Networks, own) {
 			continue
 		}
-		higher := 0
+		ranksHigher, higher := rankedAbove(self, m.Name), 0
 		for j := range members {
 			o := &members[j]
-			if o.Name == self || i == j || o.State != Alive || !ranksHigher(o.Name, self, m.Name) || !Share(o.Networks, m.Networks) {
+			if o.Name == self || i == j || o.State != Alive || !ranksHigher(o.Name) || !Share(o.Networks, m.Networks) {
 				continue
 			}
 			if higher++; higher == watchers {
@@ -38,10 +38,13 @@ func watched(members []Member, self string, own []netip.Prefix, watchers int) []
 	return r
 }
 
-// ranksHigher reports whether node a ranks higher than node b for a name.
-func ranksHigher(a, b, name string) bool {
-	x, y := owner.ScoreKey(a, name), owner.ScoreKey(b, name)
-	return x > y || x == y && a < b
+// rankedAbove reports of others whether they rank higher than a node does for a name.
+func rankedAbove(self, name string) func(other string) bool {
+	mine := owner.ScoreKey(self, name)
+	return func(other string) bool {
+		score := owner.ScoreKey(other, name)
+		return score > mine || score == mine && other < self
+	}
 }
 
 // Share reports whether two nodes have a network in common.
@@ -86,7 +89,7 @@ func (p *Peers) unwatched(list []Peer, now time.Time) (names []string) {
 			continue
 		}
 		m := p.member(q.Name)
-		if !Share(m.Networks, p.me.Networks) || slices.ContainsFunc(m.MissedBy, func(o string) bool { return ranksHigher(o, p.self, q.Name) }) {
+		if !Share(m.Networks, p.me.Networks) || slices.ContainsFunc(m.MissedBy, rankedAbove(p.self, q.Name)) {
 			continue
 		}
 		if due := q.Since.Add(p.cfg.Timing.SuspectMemory); now.Before(due) {
