@@ -182,7 +182,7 @@ func (w *Watcher) WhoAll(ctx context.Context, window time.Duration, ips []netip.
 	from := len(w.claims)
 	w.mu.Unlock()
 	for _, ip := range ips {
-		if _, err := w.wake.Write(question4or6(w.station, ip)); err != nil {
+		if err := w.write(ctx, question4or6(w.station, ip)); err != nil {
 			return nil, fmt.Errorf("ask for %s: %w", ip, err)
 		}
 	}
@@ -203,12 +203,27 @@ func (w *Watcher) WhoAll(ctx context.Context, window time.Duration, ips []netip.
 	return who, nil
 }
 
+// write sends a frame, as soon as the queue of the device has room for it.
+func (w *Watcher) write(ctx context.Context, frame []byte) error {
+	for {
+		_, err := w.wake.Write(frame)
+		if !errors.Is(err, unix.ENOBUFS) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
 // Claim says to everybody that the station has the IPv4 address, as a host does that was just given
 // it.
 func (w *Watcher) Claim(ip netip.Addr) error {
 	as := w.station
 	as.IP4 = ip
-	if _, err := w.wake.Write(arpRequest(as, ip)); err != nil {
+	if err := w.write(context.Background(), arpRequest(as, ip)); err != nil {
 		return fmt.Errorf("claim %s: %w", ip, err)
 	}
 	return nil
