@@ -49,6 +49,7 @@ type Runner struct {
 	Watcher *probe.Watcher
 	IP      netip.Addr    // Of a Service with backends everywhere.
 	Gate    *cluster.Gate // For plans in which the API server is slow or fails.
+	Logs    string        // Folder for the logs of pods, some of which a fault deletes; "" none.
 
 	state state
 }
@@ -59,6 +60,11 @@ func (r *Runner) Run(ctx context.Context, plan []Fault, tell func(Outcome)) (err
 	r.state = state{nodes: len(r.Cluster.Nodes), hurt: map[Fault]bool{}}
 	defer func() { err = errors.Join(err, r.healAll(context.WithoutCancel(ctx))) }()
 	for _, f := range plan {
+		if r.Logs != "" {
+			if err := r.Cluster.SavePodLogs(r.Logs); err != nil {
+				return err
+			}
+		}
 		o, err := r.one(ctx, f)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f, err)

@@ -93,11 +93,15 @@ func (c *Cluster) SaveLogs(to string) (string, error) {
 			return "", err
 		}
 	}
-	errs := []error{copyTree(c.logDir(), to)}
+	return to, errors.Join(copyTree(c.logDir(), to), c.SavePodLogs(to))
+}
+
+// SavePodLogs copies the logs of the present pods to a folder, beside those of earlier pods.
+func (c *Cluster) SavePodLogs(to string) (err error) {
 	for _, n := range c.Nodes {
-		errs = append(errs, copyTree(filepath.Join(n.dir, "var/log/pods"), filepath.Join(to, n.Name+"-pods")))
+		err = errors.Join(err, copyTree(filepath.Join(n.dir, "var/log/pods"), filepath.Join(to, n.Name+"-pods")))
 	}
-	return to, errors.Join(errs...)
+	return err
 }
 
 // copyTree copies plain files; what does not exist is skipped.

@@ -110,13 +110,20 @@ func whole(ctx context.Context, p *step.Printer, seed uint64, count int) (err er
 	if err := p.Do(fmt.Sprintf("starling on %d nodes", nodes), func() error { return product.Install(ctx, c, pools...) }); err != nil {
 		return err
 	}
-	h, wrong, failed := disturbed(ctx, p, c, gate, seed, count)
+	logs, err := os.MkdirTemp("", "starling-logs-")
+	if err != nil {
+		return err
+	}
+	h, wrong, failed := disturbed(ctx, p, c, gate, logs, seed, count)
 	found := h.Check(limits())
 	for _, v := range found {
 		p.Say("    %s", v)
 	}
 	p.Say("    %d questions, %d answers, %d writes of Services: %d violations in the history", len(h.Questions), len(h.Answers), len(h.Writes), len(found))
-	return concluded(seed, wrong+len(found), failed, func() (string, error) { return saved(c, h) })
+	if err := concluded(seed, wrong+len(found), failed, func() (string, error) { return saved(c, logs, h) }); err != nil {
+		return err
+	}
+	return os.RemoveAll(logs)
 }
 
 // concluded is nil if nothing was wrong and nothing failed. Else it saves logs and history, and
@@ -132,9 +139,9 @@ func concluded(seed uint64, wrong int, failed error, save func() (logs string, e
 	return errors.Join(fmt.Errorf("seed %d (logs and history: %s): %w", seed, logs, failed), err)
 }
 
-// saved keeps the logs of the cluster, and the history beside them.
-func saved(c *cluster.Cluster, h history.History) (logs string, err error) {
-	if logs, err = c.SaveLogs(""); err != nil {
+// saved keeps the logs of the cluster in a folder, and the history beside them.
+func saved(c *cluster.Cluster, to string, h history.History) (logs string, err error) {
+	if logs, err = c.SaveLogs(to); err != nil {
 		return logs, err
 	}
 	text, err := json.Marshal(h)
@@ -146,7 +153,7 @@ func saved(c *cluster.Cluster, h history.History) (logs string, err error) {
 
 // disturbed does the faults, beside Services that come and go, and counts those that a client
 // noticed too much of.
-func disturbed(ctx context.Context, p *step.Printer, c *cluster.Cluster, gate *cluster.Gate, seed uint64, count int) (h history.History, marked int, err error) {
+func disturbed(ctx context.Context, p *step.Printer, c *cluster.Cluster, gate *cluster.Gate, logs string, seed uint64, count int) (h history.History, marked int, err error) {
 	if err := workload.Everywhere(ctx, c, backend); err != nil {
 		return h, 0, err
 	}
@@ -181,7 +188,7 @@ func disturbed(ctx context.Context, p *step.Printer, c *cluster.Cluster, gate *c
 	go func() { ended <- chaos.Churn(churning, c, seed, backend, few) }()
 	p.Say("\n  %d random faults in a row, SEED=%d; marked are those after which a client waited longer than %v,\n"+
 		"  or two hosts answered for longer than %v", count, seed, chaos.MaxGap, chaos.MaxDouble)
-	r := chaos.Runner{Cluster: c, Watcher: w, IP: ip, Gate: gate}
+	r := chaos.Runner{Cluster: c, Watcher: w, IP: ip, Gate: gate, Logs: logs}
 	var t tally
 	var away []history.Away
 	err = r.Run(ctx, chaos.Plan(seed, nodes, count, chaos.More()...), func(o chaos.Outcome) {
