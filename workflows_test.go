@@ -19,8 +19,8 @@ var (
 )
 
 // TestWorkflows: an action is named by its commit, with the version beside it and the same
-// everywhere, since a tag can be moved. A workflow writes nothing unless one of its jobs says that it
-// may, and what it makes is a target of the Makefile.
+// everywhere, since a tag can be moved. A workflow writes nothing unless one of its jobs says that
+// it may, and what it makes is a target of the Makefile.
 func TestWorkflows(t *testing.T) {
 	rules, err := os.ReadFile("Makefile")
 	if err != nil {
