@@ -129,9 +129,9 @@ func Pickers(members []mesh.Member, writers *owner.Nodes, config uint64) (picker
 	return owner.New(nodes), behind
 }
 
-// Deputies finds who answers for each address of a node whose speaker is away, "" nobody: who would
-// own it if no endpoints mattered and the node was not there. Elections are those of vips.
-func Deputies(candidates *owner.Nodes, members []mesh.Member, vips []lease.VIP, elections []*Election) map[netip.Addr]string {
+// Deputies finds who answers for each address of a node whose speaker is away: who would own it if
+// no endpoints mattered and the node was not there. Elections are those of vips.
+func Deputies(candidates *owner.Nodes, members []mesh.Member, vips []lease.VIP, elections []*Election) map[netip.Addr]Deputy {
 	absent := map[string]bool{}
 	nodes := candidates.Nodes()
 	for i, m := range members { // in the same order
@@ -139,11 +139,12 @@ func Deputies(candidates *owner.Nodes, members []mesh.Member, vips []lease.VIP, 
 			absent[m.Name], nodes[i].Unfit = true, string(mesh.Absent)
 		}
 	}
-	ranker, deputies := owner.New(nodes).Ranker(), map[netip.Addr]string{}
+	ranker, deputies := owner.New(nodes).Ranker(), map[netip.Addr]Deputy{}
 	for i, t := range elections {
 		if absent[t.Result().Owner] {
 			c := owner.VIP{IP: vips[i].IP, Serving: true, Scope: t.Candidate.Scope}
-			deputies[c.IP] = ranker.Elect(c).Owner
+			r := ranker.Elect(c)
+			deputies[c.IP] = Deputy{Owner: t.Result().Owner, Node: r.Owner, Next: r.Next}
 		}
 	}
 	return deputies

@@ -48,7 +48,7 @@ func (w *World) away(m mesh.Member) string {
 	words := "keeps its addresses until " + m.Since.Add(m.Meta.Grace).UTC().Format(time.TimeOnly)
 	var deputies []string
 	for i := range w.VIPs {
-		if by := w.Deputies[w.VIPs[i].IP]; by != "" && w.Election(i).Result.Owner == m.Name {
+		if by := w.Deputies[w.VIPs[i].IP].Node; by != "" && w.Election(i).Result.Owner == m.Name {
 			deputies = append(deputies, by)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-lb/starling/api"
+	"github.com/starling-lb/starling/elect"
 	"github.com/starling-lb/starling/health"
 	"github.com/starling-lb/starling/lease"
 	"github.com/starling-lb/starling/mesh"
@@ -105,11 +106,11 @@ func TestAway(t *testing.T) {
 		{"n5", []string{"n2"}, "keeps its addresses until 12:01:30"},
 		{"n4", nil, "keeps its addresses until 12:01:30"},
 	} {
-		w := &World{Deputies: map[netip.Addr]string{}, Election: func(int) Election { return Election{Result: owner.Result{Owner: tt.owner}} }}
+		w := &World{Deputies: map[netip.Addr]elect.Deputy{}, Election: func(int) Election { return Election{Result: owner.Result{Owner: tt.owner}} }}
 		for i, by := range tt.by {
 			ip := netip.AddrFrom4([4]byte{198, 18, 64, byte(i)})
 			w.VIPs = append(w.VIPs, lease.VIP{IP: ip})
-			w.Deputies[ip] = by
+			w.Deputies[ip] = elect.Deputy{Node: by}
 		}
 		if got := w.away(m); got != tt.want {
 			t.Errorf("%s has them, %q answer: %q, want %q", tt.owner, tt.by, got, tt.want)

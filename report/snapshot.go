@@ -122,7 +122,7 @@ func (w *World) address(i int) api.VIP {
 // answersFor is the speaker that answers for an address of a node: itself, or its deputy.
 func (w *World) answersFor(ip netip.Addr, owner string) string {
 	if deputy, away := w.Deputies[ip]; away {
-		return deputy
+		return deputy.Node
 	}
 	return owner
 }

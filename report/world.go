@@ -47,7 +47,7 @@ type World struct {
 	Scope      func(pool string) *owner.Scope // where a pool's addresses may be announced; nil: anywhere
 	Own        []netip.Addr                   // this node's by election, sorted; never changed in place
 	Mine       int                            // of these, without those that are left to others
-	Deputies   map[netip.Addr]string          // who answers for addresses of nodes whose speakers are away
+	Deputies   map[netip.Addr]elect.Deputy    // who answers for addresses of nodes whose speakers are away
 	Deputized  int                            // of these, by this node
 	Kernels    map[netip.Addr]bool            // bound addresses that are also a node's own
 	Plan       *routes.Plan                   // what is announced by BGP; nil: nothing can be

@@ -58,6 +58,18 @@ func absences() []scenario {
 			s.unheard(s.second)
 			s.limit("death", 1950*ms, 0, func() { s.dies(s.top, 500*ms); s.pass(5 * time.Second) })
 		}),
+		{"a speaker crashes whose deputy does not know the Service", 4, func(s *scene) {
+			for _, n := range s.others("") {
+				s.restart(n, grace)
+			}
+			s.pass(10 * time.Second)
+			s.plan()
+			s.misses(s.second)
+			s.answersWithin(2 * ms)
+			s.still("crash", 870*ms, func() { s.kill(s.top); s.pass(5 * time.Second) })
+			s.still("the deputy learns of it", 0, func() { s.learns(s.second); s.pass(5 * time.Second) })
+			s.still("return", 0, func() { s.begin(s.top); s.pass(10 * time.Second) })
+		}},
 		keeps("a host dies whose speaker is away", 3, func(s *scene) {
 			s.leaves(s.top)
 			s.pass(5 * time.Second)

@@ -126,7 +126,7 @@ func (s *Speaker) heirs(w *world) map[netip.Addr]string {
 	r := map[netip.Addr]string{}
 	add := func(i int) {
 		ip := w.VIPs[i].IP
-		heir := cmp.Or(w.Deputies[ip], s.refusals.Next(ip, w.elections[i].Elected.Owner))
+		heir := cmp.Or(w.Deputies[ip].Node, s.refusals.Next(ip, w.elections[i].Elected.Owner))
 		if heir != s.cfg.Node && w.up(heir) {
 			r[ip] = heir
 		}

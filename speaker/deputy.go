@@ -100,11 +100,13 @@ func (s *Speaker) deputize(w *world) {
 	s.deputy = map[netip.Addr]string{}
 	if slices.ContainsFunc(w.Members, func(m mesh.Member) bool { return m.State == mesh.Absent }) {
 		w.Deputies = elect.Deputies(w.Candidates, w.Members, w.VIPs, w.elections)
-		maps.DeleteFunc(w.Deputies, func(ip netip.Addr, _ string) bool { return s.refusals.Elsewhere(ip) })
-		for i, v := range w.VIPs {
-			if w.Deputies[v.IP] == w.Self {
-				s.deputy[v.IP] = w.elections[i].Result().Owner
-			}
+		maps.DeleteFunc(w.Deputies, func(ip netip.Addr, _ elect.Deputy) bool { return s.refusals.Elsewhere(ip) })
+	}
+	ask, again := s.standins.Step(s.lookout(w), w.Deputies)
+	w.ask, w.wake = append(w.ask, ask...), wake.Earlier(w.wake, again)
+	for ip, d := range w.Deputies {
+		if d.Node == w.Self {
+			s.deputy[ip] = d.Owner
 		}
 	}
 	w.Deputized = len(s.deputy)

@@ -102,7 +102,14 @@ func electedOf(e *elect.Election) string {
 // refuse finds the addresses that their elected nodes refuse, and returns those that this node
 // takes for that from now on, or no more.
 func (s *Speaker) refuse(w *world) map[netip.Addr]bool {
-	changed, ask, again := s.refusals.Step(elect.Look{
+	changed, ask, again := s.refusals.Step(s.lookout(w))
+	w.ask, w.wake = append(w.ask, ask...), wake.Earlier(w.wake, again)
+	return changed
+}
+
+// lookout is what is known of the other nodes when somebody may have to stand in for one.
+func (s *Speaker) lookout(w *world) elect.Look {
+	return elect.Look{
 		Now: w.Now, Self: w.Self, OutOfTouch: w.believed.Contact == peers.OutOfTouch,
 		Networks: segments(w.Wire), Members: w.Members, Names: w.Names, Heard: w.Wire.Heard, Answers: w.answers, Handing: s.handing,
 		Candidates: w.Candidates, Candidate: func(ip netip.Addr) (owner.VIP, bool) {
@@ -111,9 +118,7 @@ func (s *Speaker) refuse(w *world) map[netip.Addr]bool {
 			}
 			return owner.VIP{}, false
 		},
-	})
-	w.ask, w.wake = append(w.ask, ask...), wake.Earlier(w.wake, again)
-	return changed
+	}
 }
 
 // has reports whether this node has an address: it is elected, or the one that is refuses it.

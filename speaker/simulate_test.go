@@ -308,15 +308,30 @@ func (s *simulation) knows(n string) {
 
 // longer is by how much more than a window it may take until an address is answered that some nodes
 // do not know: each may have to be asked.
-func (s *simulation) longer() time.Duration {
-	of := map[string]time.Duration{}
-	for l := range s.missed {
-		of[l.talker] += 150 * time.Millisecond
+func (s *simulation) longer() (most time.Duration) {
+	for _, ip := range s.ips {
+		most = max(most, s.asking(ip))
 	}
-	if len(of) == 0 {
+	return most
+}
+
+// asking is how long it may take to ask the nodes that do not know an address.
+func (s *simulation) asking(ip string) time.Duration {
+	n := s.ignorant(ip)
+	if n == 0 {
 		return 0
 	}
-	return 200*time.Millisecond + slices.Max(slices.Collect(maps.Values(of)))
+	return 200*time.Millisecond + time.Duration(n)*150*time.Millisecond
+}
+
+// ignorant is how many nodes do not know an address.
+func (s *simulation) ignorant(ip string) (n int) {
+	for l := range s.missed {
+		if l.talker == ip {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *simulation) only(nodes ...string) bool {
@@ -430,14 +445,18 @@ func (s *simulation) wrong(meters map[string]*meter, unaware map[string]bool) []
 	s.meters = nil
 	return slices.DeleteFunc(slices.Clone(s.ips), func(ip string) bool {
 		x := meters[ip]
-		return (!s.able(ip) || unaware[ip] || x.longest <= s.lag()) && x.double <= crossing
+		return (!s.able(ip) || unaware[ip] || x.longest <= s.lag()+s.asking(ip)) && x.double <= crossing
 	})
 }
 
-// unaware are the addresses of absent nodes whose deputies do not know the Services.
+// unaware are the addresses of absent nodes whose deputies do not know the Services, and maybe the
+// next ones do not either.
 func (s *simulation) unaware() map[string]bool {
 	out := map[string]bool{}
 	for l := range s.missed {
+		if s.ignorant(l.talker) < 2 {
+			continue
+		}
 		for _, n := range s.names {
 			if s.missed[link{n, l.talker}] || s.down[n] || s.frozen[n] {
 				continue

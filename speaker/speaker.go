@@ -198,6 +198,7 @@ type Speaker struct {
 	forward           proxy.Forwarding
 	elections         elect.Elections // of the last turn
 	refusals          *elect.Refusals
+	standins          *elect.Standins
 	stopped           time.Time // end of the last stop of the process
 	spread            elect.Spread
 	tentative         *tentative.Addresses
@@ -257,6 +258,7 @@ func New(cfg Config) *Speaker {
 		refused:           rate.NewLimiter(rate.Every(refusedEvery), refusedBurst),
 		tentative:         tentative.New(cfg.ProbeTime),
 		refusals:          elect.NewRefusals(cmp.Or(cfg.Unheard, elect.Times())),
+		standins:          elect.NewStandins(cmp.Or(cfg.Unheard, elect.Times())),
 	}
 	starting := []health.Condition{health.New(health.Starting, health.Node(cfg.Node), "starting")}
 	s.view.Store(&report.World{Self: cfg.Node, Version: cfg.Version, Lacks: starting, Reasons: starting})
