@@ -8,7 +8,8 @@
 // for the addresses about which something changed. When the members changed it shifts all of them
 // (see owner.Shift). So an edit among many addresses costs little more than looking at each of
 // them, and the death of a member hardly more than comparing what it owned. An [Election] is the
-// one of a bound address. [Refusals] are the addresses that their elected nodes do not take.
-// [Scopes] are the nodes that the rules of the pools leave, and [Spread] tells the lease protocol
-// which node would announce a free address.
+// one of a bound address. [Refusals] are the addresses that their elected nodes do not take, and
+// [Standins] those of absent nodes whose deputies do not answer for them. [Scopes] are the nodes
+// that the rules of the pools leave, and [Spread] tells the lease protocol which node would
+// announce a free address.
 package elect
