@@ -49,7 +49,7 @@ func (p *Peers) evaluate(now time.Time) []Peer {
 		if name == p.self || p.without(NeverMet) {
 			continue
 		}
-		if v, word := p.presence(macs, now); v == present {
+		if v, word := p.presence(macs, time.Time{}, now); v == present {
 			out = append(out, Peer{Name: name, State: Wire, Word: word, MACs: macs, Reason: "it replies on the wire, and gossip has never reached it"})
 		}
 	}
@@ -59,11 +59,11 @@ func (p *Peers) evaluate(now time.Time) []Peer {
 
 // evaluateLost judges a peer that gossip does not reach and that has MACs to be asked at.
 func (p *Peers) evaluateLost(q *Peer, m *Member, macs []string, now time.Time) {
-	v, word := p.presence(macs, now)
-	row := DeadReplies
-	if m.State == Left {
-		row = LeftReplies
+	row, since := DeadReplies, time.Time{}
+	if m.State == Left { // what it replied before it said so tells nothing
+		row, since = LeftReplies, m.Since
 	}
+	v, word := p.presence(macs, since, now)
 	if v == present && !p.without(row) {
 		q.State, q.Word, q.Reason = Wire, word, "it replies on the wire, and gossip to it is blocked"
 		return
@@ -92,17 +92,17 @@ func (p *Peers) graceOf(v watchResult, listens bool) time.Duration {
 	return 0
 }
 
-// presence sums up the replies of a speaker at all its MACs: one is enough.
-func (p *Peers) presence(macs []string, now time.Time) (watchResult, Word) {
+// presence sums up the replies of a speaker after some time at all its MACs: one is enough.
+func (p *Peers) presence(macs []string, since, now time.Time) (watchResult, Word) {
 	mute := 0
 	for _, mac := range macs {
 		a, asked := p.own.Answer(probe.Question{MAC: mac})
 		s := p.stations[mac]
 		switch {
 		case s.Code == silentWord:
-		case asked && !a.Silent && !a.Last.IsZero():
+		case asked && !a.Silent && a.Last.After(since):
 			return present, WordOf(s.Code)
-		case now.Sub(s.Last) < p.cfg.Timing.Doubt:
+		case s.Last.After(since) && now.Sub(s.Last) < p.cfg.Timing.Doubt:
 			p.wakeAt(s.Last.Add(p.cfg.Timing.Doubt))
 			return present, WordOf(s.Code)
 		}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // row is the row of the table in the package comment that a peer is in, from 1; 0: none.
@@ -28,7 +29,7 @@ func (r *rig) row(q *Peer) int {
 		}
 		return 5
 	case [2]State{Dead, Wire}:
-		switch v, _ := r.presence(m.MACs, r.now); {
+		switch v, _ := r.presence(m.MACs, time.Time{}, r.now); {
 		case v == present:
 			return 6
 		case v == open:
