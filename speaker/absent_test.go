@@ -19,10 +19,7 @@ func absences() []scenario {
 	const grace = time.Minute
 	keeps := func(name string, nodes int, run func(s *scene)) scenario {
 		return scenario{name, nodes, func(s *scene) {
-			for _, n := range s.others("") {
-				s.restart(n, grace)
-			}
-			s.pass(10 * time.Second)
+			s.patient(grace)
 			s.web()
 			run(s)
 		}}
@@ -59,10 +56,7 @@ func absences() []scenario {
 			s.limit("death", 1950*ms, 0, func() { s.dies(s.top, 500*ms); s.pass(5 * time.Second) })
 		}),
 		{"a speaker crashes whose deputy does not know the Service", 4, func(s *scene) {
-			for _, n := range s.others("") {
-				s.restart(n, grace)
-			}
-			s.pass(10 * time.Second)
+			s.patient(grace)
 			s.plan()
 			s.misses(s.second)
 			s.answersWithin(2 * ms)

@@ -64,10 +64,7 @@ func (s *scene) answersWithin(limit time.Duration) *meter {
 // instead is the address at second, because top does not know the Service.
 func (s *scene) instead(grace time.Duration) {
 	if grace > 0 {
-		for _, n := range s.others("") {
-			s.restart(n, grace)
-		}
-		s.pass(10 * time.Second)
+		s.patient(grace)
 	}
 	s.plan()
 	s.misses(s.top)

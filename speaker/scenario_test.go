@@ -148,6 +148,14 @@ func (s *scene) unrefuted() {
 	}
 }
 
+// patient has all nodes keep the addresses of one whose speaker is away for so long.
+func (s *scene) patient(grace time.Duration) {
+	for _, n := range s.others("") {
+		s.restart(n, grace)
+	}
+	s.pass(10 * time.Second)
+}
+
 // unheard loses all messages to a node, though gossip goes on.
 func (s *scene) unheard(listener string) {
 	s.mu.Lock()
