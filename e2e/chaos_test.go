@@ -8,7 +8,6 @@ import (
 	core "k8s.io/api/core/v1"
 
 	"github.com/starling-lb/starling/e2e/chaos"
-	"github.com/starling-lb/starling/e2e/workload"
 )
 
 // randomFaults is how many of them the tests take; make chaos takes more.
@@ -43,10 +42,7 @@ func TestRandomFaults(t *testing.T) {
 	}
 	allReady(t)
 	settled(t, w, ip)
-	// Kubernetes itself is whole again only when a new Service is served through every node.
-	if err := workload.Programmed(t.Context(), shared, expose(t, "after-faults")); err != nil {
-		t.Fatal(err)
-	}
+	caughtUp(t, expose(t, "after-faults"))
 }
 
 // bearable holds what a fault cost against the limits: how long the client waited, and how long two

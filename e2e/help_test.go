@@ -188,6 +188,17 @@ func allReady(t *testing.T) {
 	until(t, 90*time.Second, "speakers", func(ctx context.Context) error { return everybodyReady(ctx) })
 }
 
+// caughtUp waits until Kubernetes is whole again after its API server was away: every node has rules
+// for a new Service, and it is reached. The controllers and kube-proxies look again only after up to
+// a minute, and speakers rightly report a node whose kube-proxy does not know a Service yet.
+func caughtUp(t *testing.T, ip netip.Addr) {
+	t.Helper()
+	if err := workload.Programmed(t.Context(), shared, ip); err != nil {
+		t.Fatal(err)
+	}
+	reachWithin(t, 90*time.Second, "tcp", ip)
+}
+
 func everybodyReady(ctx context.Context) error { return starling.Steady(ctx, shared) }
 
 // missed returns nil when gossip does not bring the one node to the other any more, which says so,

@@ -123,8 +123,10 @@ func keptCordoned(t *testing.T) {
 	if !s.handedOver(t, begun) {
 		t.Errorf("nobody else announced the address when the speaker of %s ended", s.owner.Name)
 	}
+	t.Logf("from %s: cordoned at %s, handed over before %s", s.owner.Name, clock(begun), clock(time.Now()))
 	s.kubectl(t, "uncordon", s.owner.Name)
 	s.returned(t)
+	t.Logf("back before %s", clock(time.Now()))
 	allReady(t)
 	settled(t, s.watcher, s.ip)
 	s.undisturbed(t, "end of the speaker of a cordoned node, and its return")

@@ -101,6 +101,7 @@ func TestRestartWithoutAPIServer(t *testing.T) {
 	}
 	s.undisturbed(t, "speaker killed without API server")
 	allReady(t)
+	caughtUp(t, expose(t, "after-restart"))
 }
 
 // alive are the members that are reached by gossip.

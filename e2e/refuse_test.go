@@ -84,7 +84,7 @@ func TestTokensRefusedForAWhile(t *testing.T) {
 	until(t, 10*time.Second, "ready speakers", func(ctx context.Context) error { return readiness(ctx, http.StatusOK, "") })
 	t.Logf("all ready %v after the API server", time.Since(begun).Round(time.Millisecond))
 	until(t, 10*time.Second, "speakers without problems", withoutProblems)
-	reachWithin(t, time.Minute, "tcp", expose(t, "token-after")) // the controllers are starting
+	caughtUp(t, expose(t, "token-after"))
 	s.undisturbed(t, "the tokens were refused")
 }
 

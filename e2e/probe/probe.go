@@ -53,6 +53,7 @@ type Report struct {
 	Asked, Lost int
 	Gap         time.Duration // Longest time without any answer.
 	GapBegan    time.Time
+	From, To    time.Time      // When the first and the last of the lost ones were asked.
 	By          map[string]int // Answers by node of the backend.
 }
 
@@ -193,7 +194,10 @@ func report(asked []question, end time.Time) Report {
 	times := []time.Time{asked[0].asked}
 	for _, q := range asked {
 		if q.answered.IsZero() {
-			r.Lost++
+			if r.Lost++; r.Lost == 1 {
+				r.From = q.asked
+			}
+			r.To = q.asked
 			continue
 		}
 		r.By[q.by]++

@@ -33,7 +33,7 @@ func TestReport(t *testing.T) {
 			"a pause in the middle",
 			[]question{{at(0), at(1), "n1"}, {asked: at(5)}, {asked: at(10)}, {at(15), at(16), "n2"}},
 			17,
-			Report{Asked: 4, Lost: 2, Gap: 15 * time.Millisecond, GapBegan: at(1), By: map[string]int{"n1": 1, "n2": 1}},
+			Report{Asked: 4, Lost: 2, Gap: 15 * time.Millisecond, GapBegan: at(1), From: at(5), To: at(10), By: map[string]int{"n1": 1, "n2": 1}},
 		},
 		{
 			"answers that come out of order and late close the pause when they come",
@@ -45,13 +45,13 @@ func TestReport(t *testing.T) {
 			"never answered",
 			[]question{{asked: at(0)}, {asked: at(5)}},
 			50,
-			Report{Asked: 2, Lost: 2, Gap: 50 * time.Millisecond, GapBegan: at(0), By: map[string]int{}},
+			Report{Asked: 2, Lost: 2, Gap: 50 * time.Millisecond, GapBegan: at(0), From: at(0), To: at(5), By: map[string]int{}},
 		},
 		{
 			"silence until the end counts",
 			[]question{{at(0), at(1), "n1"}, {asked: at(5)}},
 			90,
-			Report{Asked: 2, Lost: 1, Gap: 89 * time.Millisecond, GapBegan: at(1), By: map[string]int{"n1": 1}},
+			Report{Asked: 2, Lost: 1, Gap: 89 * time.Millisecond, GapBegan: at(1), From: at(5), To: at(5), By: map[string]int{"n1": 1}},
 		},
 		{
 			"an answer after the end is not lost, and shortens nothing",
