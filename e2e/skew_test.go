@@ -74,6 +74,17 @@ func useImage(ctx context.Context, image string, nodes ...*cluster.Node) error {
 	if out, err := shared.Kubectl(ctx, "", "-n", starling.Namespace, "patch", "daemonset", starling.Name, "--patch", patch); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
+	sets := shared.Kube.AppsV1().DaemonSets(starling.Namespace)
+	err := cluster.Until(ctx, 90*time.Second, "a controller that knows the image", func(ctx context.Context) error {
+		set, err := sets.Get(ctx, starling.Name, meta.GetOptions{})
+		if err == nil && set.Status.ObservedGeneration < set.Generation {
+			err = fmt.Errorf("it has seen generation %d of %d", set.Status.ObservedGeneration, set.Generation)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	pods := shared.Kube.CoreV1().Pods(starling.Namespace)
 	for _, n := range nodes {
 		old, err := starling.PodOn(ctx, shared, n)
@@ -202,6 +213,7 @@ func TestSkew(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	saveLogsOnFailure(t) // again: before these pods are replaced
 	allReady(t)
 	s := &watched{watcher: watch(t), ip: expose(t, "skew", func(s *core.Service) { s.Spec.PublishNotReadyAddresses = true })}
 	s.owner = owner(t, s.watcher, s.ip)
@@ -245,7 +257,11 @@ func skewed(t *testing.T, s *watched, limit time.Duration) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if t.Failed() { // the logs are of pods that the upgrade replaces
+			t.FailNow()
+		}
 		allReady(t)
 		settled(t, s.watcher, s.ip)
 	}
+	caughtUp(t, expose(t, "after-skew"))
 }
