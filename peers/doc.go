@@ -129,7 +129,9 @@
 // Package probe repeats a question to one MAC for as long as anybody wants the answer. It has the
 // one table of how often, and of how many misses in a row are silence. Peers that gossip does not
 // reach get questions to their speakers. While this node is not fit to own addresses, or meets
-// nobody by gossip, it sends a question to everybody on its networks.
+// nobody by gossip, it sends a question to everybody on its networks. While all its peers are
+// dead it does so four times a second: it has taken their addresses, and if only a link was broken,
+// two nodes answer for each until it finds one of them.
 //
 // # This node
 //

@@ -26,7 +26,7 @@ type Peers struct {
 	stations map[string]Station // by MAC
 
 	own          *probe.Asker // what this package wants to know
-	close        *probe.Asker // the same of hosts whose speakers are away
+	close        *probe.Asker // the same of hosts whose speakers are away, and of all stations while every peer is dead
 	asked        *probe.Asker // what the caller does
 	names        map[string]string
 	chosen       []Member // what watches was chosen from
@@ -189,6 +189,9 @@ func (p *Peers) update(now time.Time) {
 	p.names = p.nameMACs()
 	list := p.evaluate(now)
 	probes, closely := p.hostWatch(list, now)
+	if cutOff(list, p.cutOff, 1) {
+		closely = append(closely, probe.Question{MAC: probe.Everybody})
+	}
 	p.own.Set(append(probes, p.presenceProbes()...), p.cfg.Pace, now)
 	p.close.Set(closely, p.cfg.Rhythms.Close.Steady, now)
 	p.noteMoves(list, now)

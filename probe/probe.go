@@ -21,9 +21,10 @@
 //	Speaker   100 ms   5      15 ms  1 s        3      100 ms  1 s
 //	Owner     100 ms   3      15 ms  1 s        3      15 ms   1 s
 //	Discover           3      15 ms  1 s
-//	Close     15 ms    3      15 ms  250 ms     5      15 ms   250 ms   Host, while its speaker is away
+//	Close     15 ms    3      15 ms  250 ms     5      15 ms   250 ms   Host, while its speaker is away;
+//	                                                                    Discover, while all peers are dead
 //
-// The pace is the caller's, 40 ms by default. A node asks 4,000 questions per second at most, and
+// The pace is the caller's, 40 ms by default. An Asker asks 4,000 questions per second at most, and
 // silent stations and everybody 4 per second, each at least once in 10 s: a switch floods what it
 // sends to a station that is gone. Where there are more, each is asked less often.
 //

@@ -21,10 +21,10 @@ type Pace struct {
 type Rhythms struct {
 	Host, Speaker, Owner, Discover Rhythm
 	// Close is that of Host for a host whose speaker is away: trouble is likelier, and nobody there
-	// can say that it is well.
+	// can say that it is well. It is that of Discover for a node whose peers are all dead.
 	Close Rhythm
 
-	// Flood is how many questions to silent stations, or to everybody, a node asks per second: a
+	// Flood is how many questions to silent stations, or to everybody, an Asker asks per second: a
 	// switch floods what it sends to a station that is gone. So where there are many, each is asked
 	// less often, but at least once in SilentMax.
 	Flood     int
@@ -75,9 +75,9 @@ func Standard() Rhythms {
 	}
 }
 
-// Closer are those of an Asker that watches hosts closely.
+// Closer are those of an Asker for what is urgent.
 func (r Rhythms) Closer() Rhythms {
-	r.Host = r.Close
+	r.Host, r.Discover = r.Close, r.Close
 	return r
 }
 

@@ -106,6 +106,7 @@ func weakerPeers() []weakening {
 		none("a recent return", "all boot", func(r *rules) *time.Duration { return &r.peers.Recent }),
 		slower("a recent return", "all boot", func(r *rules) *time.Duration { return &r.peers.Recent }),
 		slower("hold among nodes that boot", "all boot", func(r *rules) *time.Duration { return &r.peers.ShortHold }),
+		{"looking for peers once a second while all are dead", "a node that was cut off", func(r *rules) { r.rhythms.Close.New.Silent = time.Second }},
 		{"no node is cut off", "a link is back", func(r *rules) { r.peers.CutOff = 100 }},
 		{"times by the wall clock", "a clock jumps", func(r *rules) { r.wall = true }},
 	}

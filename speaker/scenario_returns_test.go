@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -24,6 +25,8 @@ func returns() []scenario {
 				s.back(time.Duration(held) * time.Second)
 			}
 		}},
+		cutOff("lives", func(*scene) {}),
+		cutOff("is stopped", func(s *scene) { s.freeze(s.top) }),
 		{"all boot, and nodes that come back are held for good", 3, func(s *scene) {
 			all := s.others("")
 			s.rules.peers.Hold = peers.Never
@@ -75,6 +78,31 @@ func returns() []scenario {
 			})
 		}},
 	}
+}
+
+// cutOff cuts a node off behind its switch, so that it takes all addresses, and lets it back: it
+// finds a peer on the wire within 250 ms, and leaves the addresses. Gossip stays blocked. The link
+// is back when a node that asks once a second has just done so.
+func cutOff(owner string, meanwhile func(s *scene)) scenario {
+	return scenario{"a node that was cut off is back while the owner " + owner, 3, func(s *scene) {
+		s.web()
+		others := s.others(s.second)
+		cut := func(lost bool) {
+			s.cut(s.second, lost, others...)
+			for _, n := range others {
+				s.cut(n, lost, s.second)
+			}
+		}
+		between([]string{s.second}, others, s.block)
+		cut(true)
+		s.pass(4 * time.Second)
+		meanwhile(s)
+		s.pass(2560 * ms)
+		if !slices.Contains(s.answering(netip.MustParseAddr(s.ip)), s.second) {
+			s.t.Errorf("the node that is cut off does not answer")
+		}
+		s.limit("back", 0, 330*ms, func() { cut(false); s.pass(2 * time.Second) })
+	}}
 }
 
 // flap takes the owner away for ten seconds, by its link.
