@@ -32,11 +32,17 @@ const (
 	Repeat  Kind = "frames sent twice to"
 	SlowAPI Kind = "API server slow"
 	FailAPI Kind = "API server fails"
+	Ahead   Kind = "clock jumps an hour ahead on"
+	Behind  Kind = "clock jumps an hour back on"
 )
 
-// More are the kinds that a plan has only if it is asked for them. The last two need a gate in
-// front of the API server.
-func More() []Kind { return []Kind{Loss, Repeat, SlowAPI, FailAPI} }
+// More are the kinds that a plan has only if it is asked for them. SlowAPI and FailAPI need a gate
+// in front of the API server, Ahead and Behind speakers with a clock of their own.
+func More() []Kind { return []Kind{Loss, Repeat, SlowAPI, FailAPI, Ahead, Behind} }
+
+// excludes is the kind that does not last on a node at the same time: a port of the switch is
+// impaired in one way, and a clock is ahead or behind.
+var excludes = map[Kind]Kind{Loss: Repeat, Repeat: Loss, Ahead: Behind, Behind: Ahead} //nolint:gochecknoglobals // a constant
 
 // Fault is one of them, on one of the nodes, or its end.
 type Fault struct {
@@ -112,18 +118,13 @@ func (s *state) possible() (all []Fault) {
 	return all
 }
 
-// possibleOf lists what may happen now of a kind of More. A port of the switch is impaired in one
-// way at a time.
+// possibleOf lists what may happen now of a kind of More.
 func (s *state) possibleOf(kind Kind) (all []Fault) {
 	if kind == SlowAPI || kind == FailAPI {
 		return []Fault{{Kind: kind, Node: -1, Heal: s.is(kind)}}
 	}
-	other := Loss
-	if kind == Loss {
-		other = Repeat
-	}
 	for n := range s.nodes {
-		if !s.hurt[Fault{Kind: other, Node: n}] {
+		if !s.hurt[Fault{Kind: excludes[kind], Node: n}] {
 			all = append(all, Fault{Kind: kind, Node: n, Heal: s.hurt[Fault{Kind: kind, Node: n}]})
 		}
 	}

@@ -42,6 +42,9 @@ func TestPlanLeavesSomebody(t *testing.T) {
 				if s.hurt[Fault{Kind: Loss, Node: n}] && s.hurt[Fault{Kind: Repeat, Node: n}] {
 					t.Fatalf("seed %d, fault %d: the port of n%d is impaired twice", seed, i, n+1)
 				}
+				if s.hurt[Fault{Kind: Ahead, Node: n}] && s.hurt[Fault{Kind: Behind, Node: n}] {
+					t.Fatalf("seed %d, fault %d: the clock of n%d is ahead and behind", seed, i, n+1)
+				}
 			}
 		}
 	}

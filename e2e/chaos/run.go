@@ -23,6 +23,7 @@ const (
 	repeated   = 50              // The same.
 	slow       = 2 * time.Second // The longest that a request is held back.
 	failing    = 50              // Of a hundred requests.
+	jumped     = time.Hour
 )
 
 // What a client may notice of one fault.
@@ -156,6 +157,8 @@ func (r *Runner) act(ctx context.Context, f Fault) error {
 		return block(ctx, n, f.Heal)
 	case Loss, Repeat:
 		return impair(ctx, n, f)
+	case Ahead, Behind:
+		return jump(ctx, n, f)
 	}
 	return r.end(ctx, n, f.Kind)
 }
@@ -168,6 +171,16 @@ func impair(ctx context.Context, n *cluster.Node, f Fault) error {
 		return n.Lose(ctx, lost)
 	}
 	return n.Repeat(ctx, repeated)
+}
+
+func jump(ctx context.Context, n *cluster.Node, f Fault) error {
+	switch {
+	case f.Heal:
+		return starling.JumpClock(ctx, n, 0)
+	case f.Kind == Ahead:
+		return starling.JumpClock(ctx, n, jumped)
+	}
+	return starling.JumpClock(ctx, n, -jumped)
 }
 
 // gate makes the way to the API server bad, or good again.

@@ -70,10 +70,6 @@ func Make(ctx context.Context, dir string) (*Product, error) {
 		Archive: cmp.Or(os.Getenv("STARLING_IMAGE"), filepath.Join(dir, "starling.tar")),
 		root:    filepath.Dir(module),
 	}
-	ref, err := p.image()
-	if err != nil {
-		return nil, err
-	}
 	if os.Getenv("STARLING_BINARY") == "" {
 		// Without -trimpath, with which all packages that the cluster's programs have too would be
 		// compiled again.
@@ -84,7 +80,16 @@ func Make(ctx context.Context, dir string) (*Product, error) {
 	if os.Getenv("STARLING_IMAGE") != "" {
 		return p, nil
 	}
-	return p, p.goTool(ctx, "-C", "scripts/release", "run", "./cmd/image", "-ref", ref, "-out", p.Archive, runtime.GOARCH+"="+p.Binary)
+	return p, p.pack(ctx)
+}
+
+// pack makes the image of the binary, by the name that the manifest has.
+func (p *Product) pack(ctx context.Context) error {
+	ref, err := p.image()
+	if err != nil {
+		return err
+	}
+	return p.goTool(ctx, "-C", "scripts/release", "run", "./cmd/image", "-ref", ref, "-out", p.Archive, runtime.GOARCH+"="+p.Binary)
 }
 
 func (p *Product) goTool(ctx context.Context, args ...string) error {
@@ -346,22 +351,28 @@ func Visible(page string) string { return html.UnescapeString(tag.ReplaceAllStri
 
 // get asks the speaker of the node for a page, from the client.
 func get(ctx context.Context, c *cluster.Cluster, n *cluster.Node, path string) ([]byte, error) {
+	_, text, err := fetch(ctx, c, n, path)
+	return text, err
+}
+
+func fetch(ctx context.Context, c *cluster.Cluster, n *cluster.Node, path string) (header http.Header, text []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, URL(n)+path, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: c.Client.Dial}}
 	answer, err := client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s of %s: %s", path, n.Name, answer.Status)
+		return nil, nil, fmt.Errorf("%s of %s: %s", path, n.Name, answer.Status)
 	}
-	return io.ReadAll(answer.Body)
+	text, err = io.ReadAll(answer.Body)
+	return answer.Header, text, err
 }
 
 // PodOn returns the name of the node's speaker pod.

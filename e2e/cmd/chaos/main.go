@@ -96,6 +96,9 @@ func whole(ctx context.Context, p *step.Printer, seed uint64, count int) (err er
 	if err != nil {
 		return err
 	}
+	if err := p.Do("build starling with a clock that jumps", func() error { product, err = product.WithClock(ctx, dir); return err }); err != nil {
+		return err
+	}
 	c, err := cluster.Up(ctx, cluster.Options{Tools: tools, Nodes: nodes, Images: []string{product.Archive}, Step: p.Do})
 	if err != nil {
 		return err
@@ -106,8 +109,19 @@ func whole(ctx context.Context, p *step.Printer, seed uint64, count int) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, gate.Remove(context.WithoutCancel(ctx))) }()
+	for _, n := range c.Nodes {
+		if err := starling.JumpClock(ctx, n, 0); err != nil {
+			return err
+		}
+	}
 	pools := []starling.Pool{{Name: "default", Ranges: []string{cluster.Pool4}}, {Name: few, Ranges: []string{"198.18.66.1-198.18.66.4"}}}
-	if err := p.Do(fmt.Sprintf("starling on %d nodes", nodes), func() error { return product.Install(ctx, c, pools...) }); err != nil {
+	err = p.Do(fmt.Sprintf("starling on %d nodes", nodes), func() error {
+		if err := product.Install(ctx, c, pools...); err != nil {
+			return err
+		}
+		return starling.HasClock(ctx, c)
+	})
+	if err != nil {
 		return err
 	}
 	logs, err := os.MkdirTemp("", "starling-logs-")
