@@ -176,7 +176,7 @@ func replaced(t *testing.T) {
 func (s *watched) deletePod(t *testing.T) {
 	t.Helper()
 	pod := s.stopPod(t)
-	until(t, 30*time.Second, "new pod", func(ctx context.Context) error {
+	until(t, cluster.PodTime, "new pod", func(ctx context.Context) error {
 		now, err := starling.PodOn(ctx, shared, s.owner)
 		if err == nil && now == pod {
 			err = errors.New(pod + " is still there")

@@ -189,7 +189,7 @@ func routerForgets(t *testing.T, r *cluster.Router, ip netip.Addr) {
 	if err := shared.Kube.CoreV1().Pods(starling.Namespace).Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, 30*time.Second, "end of the speaker of "+n.Name, func(context.Context) error {
+	until(t, cluster.PodTime, "end of the speaker of "+n.Name, func(context.Context) error {
 		now, err := n.Pids(starling.Name)
 		if err == nil && slices.ContainsFunc(now, func(pid int) bool { return slices.Contains(before, pid) }) {
 			err = fmt.Errorf("it is there: %v", now)

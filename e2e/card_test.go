@@ -30,7 +30,7 @@ func TestTwoCards(t *testing.T) {
 			if err := card.Pull(); err != nil {
 				t.Error(err)
 			}
-			if err := cluster.Until(context.WithoutCancel(t.Context()), 90*time.Second, "speakers", everybodyReady); err != nil {
+			if err := cluster.Until(context.WithoutCancel(t.Context()), cluster.PodTime, "speakers", everybodyReady); err != nil {
 				t.Error(err)
 			}
 		})

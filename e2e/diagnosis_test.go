@@ -86,9 +86,16 @@ func TestNodeWithoutSpeaker(t *testing.T) {
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		system(ctx, "linux")
-		if err := cluster.Until(ctx, 60*time.Second, "all speakers", everybodyReady); err != nil {
+		if err := cluster.Until(ctx, cluster.PodTime, "all speakers", everybodyReady); err != nil {
 			t.Error(err)
 		}
+	})
+	until(t, cluster.PodTime, "end of the speaker of "+n.Name, func(context.Context) error {
+		pids, err := n.Pids(starling.Name)
+		if err == nil && len(pids) > 0 {
+			err = fmt.Errorf("it is there: %v", pids)
+		}
+		return err
 	})
 	words := n.Name + " runs no speaker (the DaemonSet does not select it)"
 	until(t, 30*time.Second, "the status", func(ctx context.Context) error {
@@ -253,7 +260,7 @@ func restartSpeaker(t *testing.T, n *cluster.Node) {
 	if err := pods.Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, 30*time.Second, "another pod", func(ctx context.Context) error {
+	until(t, cluster.PodTime, "another pod", func(ctx context.Context) error {
 		next, err := starling.PodOn(ctx, shared, n)
 		if err == nil && next == pod {
 			err = errors.New("it is the one of before")

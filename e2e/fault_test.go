@@ -255,7 +255,7 @@ func TestServiceThatANodeMissed(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := cluster.Until(ctx, 90*time.Second, "speakers", everybodyReady); err != nil {
+		if err := cluster.Until(ctx, cluster.PodTime, "speakers", everybodyReady); err != nil {
 			t.Error(err)
 		}
 	})

@@ -185,14 +185,17 @@ func answered(t *testing.T, p *probe.Prober, more int) {
 // allReady waits until every speaker is ready, and known as such by all others.
 func allReady(t *testing.T) {
 	t.Helper()
-	until(t, 90*time.Second, "speakers", func(ctx context.Context) error { return everybodyReady(ctx) })
+	until(t, cluster.PodTime, "speakers", func(ctx context.Context) error { return everybodyReady(ctx) })
 }
 
-// caughtUp waits until Kubernetes is whole again after its API server was away: every node has rules
-// for a new Service, and it is reached. The controllers and kube-proxies look again only after up to
-// a minute, and speakers rightly report a node whose kube-proxy does not know a Service yet.
+// caughtUp waits until Kubernetes is whole again after its API server was away: every node has
+// rules for a new Service, and it is reached. kube-proxies look again only after up to a minute,
+// and speakers rightly report a node whose kube-proxy does not know a Service yet.
 func caughtUp(t *testing.T, ip netip.Addr) {
 	t.Helper()
+	if err := shared.RestartControllers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := workload.Programmed(t.Context(), shared, ip); err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func installedAgain(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		err := errors.Join(product.Install(ctx, shared, pools()...), cluster.Until(ctx, 60*time.Second, "speakers", everybodyReady))
+		err := errors.Join(product.Install(ctx, shared, pools()...), cluster.Until(ctx, cluster.PodTime, "speakers", everybodyReady))
 		if err != nil {
 			t.Errorf("install the manifest again: %v", err)
 		}

@@ -203,7 +203,7 @@ func withoutStarling(t *testing.T) {
 		if err := product.Install(ctx, shared, pools()...); err != nil {
 			t.Error(err)
 		}
-		if err := cluster.Until(ctx, 60*time.Second, "speakers", everybodyReady); err != nil {
+		if err := cluster.Until(ctx, cluster.PodTime, "speakers", everybodyReady); err != nil {
 			t.Error(err)
 		}
 	})

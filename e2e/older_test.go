@@ -106,7 +106,7 @@ func withMorePools(t *testing.T, n *cluster.Node, pool string) {
 		if err := shared.Kube.CoreV1().Pods(starling.Namespace).Delete(ctx, pod, meta.DeleteOptions{}); err != nil {
 			return err
 		}
-		return cluster.Until(ctx, 60*time.Second, "speaker of "+n.Name, func(ctx context.Context) error {
+		return cluster.Until(ctx, cluster.PodTime, "speaker of "+n.Name, func(ctx context.Context) error {
 			now, err := starling.PodOn(ctx, shared, n)
 			if err != nil || now == pod {
 				return fmt.Errorf("pod %s: %w", now, err)

@@ -57,7 +57,7 @@ func TestTokensRefusedForAWhile(t *testing.T) {
 	s := watchService(t, "token", "tcp")
 	trust, err := shared.DistrustTokens(t.Context())
 	t.Cleanup(func() {
-		if err := cluster.Until(context.WithoutCancel(t.Context()), 90*time.Second, "speakers", everybodyReady); err != nil {
+		if err := cluster.Until(context.WithoutCancel(t.Context()), cluster.PodTime, "speakers", everybodyReady); err != nil {
 			t.Error(err)
 		}
 	})

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/starling-lb/starling/e2e/cluster"
 	"github.com/starling-lb/starling/e2e/starling"
 )
 
@@ -36,7 +36,7 @@ func TestWaitsForKubeProxy(t *testing.T) {
 	if err := shared.Kube.CoreV1().Pods(starling.Namespace).Delete(t.Context(), pod, meta.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, 30*time.Second, "a speaker that waits for kube-proxy", func(ctx context.Context) error {
+	until(t, cluster.PodTime, "a speaker that waits for kube-proxy", func(ctx context.Context) error {
 		s, err := starling.StatusOf(ctx, shared, n)
 		if err == nil && !slices.ContainsFunc(s.Reasons, func(r string) bool { return strings.HasPrefix(r, "waiting for kube-proxy of this node: ") }) {
 			err = fmt.Errorf("ready %v, reasons %q", s.Ready, s.Reasons)

@@ -75,7 +75,7 @@ func useImage(ctx context.Context, image string, nodes ...*cluster.Node) error {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	sets := shared.Kube.AppsV1().DaemonSets(starling.Namespace)
-	err := cluster.Until(ctx, 90*time.Second, "a controller that knows the image", func(ctx context.Context) error {
+	err := cluster.Until(ctx, cluster.PodTime, "a controller that knows the image", func(ctx context.Context) error {
 		set, err := sets.Get(ctx, starling.Name, meta.GetOptions{})
 		if err == nil && set.Status.ObservedGeneration < set.Generation {
 			err = fmt.Errorf("it has seen generation %d of %d", set.Status.ObservedGeneration, set.Generation)
@@ -94,7 +94,7 @@ func useImage(ctx context.Context, image string, nodes ...*cluster.Node) error {
 		if err := pods.Delete(ctx, old, meta.DeleteOptions{}); err != nil {
 			return err
 		}
-		err = cluster.Until(ctx, 90*time.Second, "speaker of "+n.Name+" of the other release", func(ctx context.Context) error {
+		err = cluster.Until(ctx, cluster.PodTime, "speaker of "+n.Name+" of the other release", func(ctx context.Context) error {
 			name, err := starling.PodOn(ctx, shared, n)
 			if err != nil || name == old {
 				return cmp.Or(err, fmt.Errorf("%s is there still", old))

@@ -206,8 +206,7 @@ func (c *Cluster) StopAPI(ctx context.Context) error {
 
 // DistrustTokens starts the API server anew with another key for the tokens of ServiceAccounts, so
 // that it answers 401 to whoever comes with one that it gave before. Certificates stay good. The
-// returned function undoes it, and starts the controllers anew, which would look again only after
-// up to a minute.
+// returned function undoes it, and starts the controllers anew.
 func (c *Cluster) DistrustTokens(ctx context.Context) (trust func(context.Context) error, err error) {
 	own := c.control.apiserver.argv
 	others := slices.Clone(own)
@@ -218,13 +217,19 @@ func (c *Cluster) DistrustTokens(ctx context.Context) (trust func(context.Contex
 		if err := c.restartAPI(ctx, own); err != nil {
 			return err
 		}
-		manager := c.controlProcess("kube-controller-manager")
-		if err := manager.stop(ctx, syscall.SIGKILL); err != nil {
-			return err
-		}
-		return manager.start()
+		return c.RestartControllers(ctx)
 	}
 	return trust, c.restartAPI(ctx, others)
+}
+
+// RestartControllers starts the controllers anew, which look again only after up to a minute when
+// the API server was away.
+func (c *Cluster) RestartControllers(ctx context.Context) error {
+	manager := c.controlProcess("kube-controller-manager")
+	if err := manager.stop(ctx, syscall.SIGKILL); err != nil {
+		return err
+	}
+	return manager.start()
 }
 
 func (c *Cluster) restartAPI(ctx context.Context, argv []string) error {

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// clockFile holds how many seconds the clock of a speaker of WithClock is ahead: 8 bytes, in the
-	// machine's order.
+	// clockFile holds how many seconds the clock of a speaker of WithClock is ahead: 8 bytes, in
+	// the machine's order.
 	clockFile = "/var/lib/starling/clock"
 
 	// clockRead is what Now of package time begins with, and clockSet what it begins with in
