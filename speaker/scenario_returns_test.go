@@ -88,10 +88,7 @@ func cutOff(owner string, meanwhile func(s *scene)) scenario {
 		s.web()
 		others := s.others(s.second)
 		cut := func(lost bool) {
-			s.cut(s.second, lost, others...)
-			for _, n := range others {
-				s.cut(n, lost, s.second)
-			}
+			between([]string{s.second}, others, func(listener, talker string) { s.cut(talker, lost, listener) })
 		}
 		between([]string{s.second}, others, s.block)
 		cut(true)
