@@ -104,7 +104,7 @@ func (p *Product) clockOverlay(ctx context.Context, dir string) (string, error) 
 		os.WriteFile(overlay, text, 0o600))
 }
 
-// HasClock returns an error unless the clock of every speaker jumps as it is told.
+// HasClock checks that the clock of every speaker follows JumpClock.
 func HasClock(ctx context.Context, c *cluster.Cluster) error {
 	for _, n := range c.Nodes {
 		for _, ahead := range []time.Duration{time.Hour, -time.Hour, 0} {
