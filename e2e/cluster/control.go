@@ -206,19 +206,14 @@ func (c *Cluster) StopAPI(ctx context.Context) error {
 
 // DistrustTokens starts the API server anew with another key for the tokens of ServiceAccounts, so
 // that it answers 401 to whoever comes with one that it gave before. Certificates stay good. The
-// returned function undoes it, and starts the controllers anew.
+// returned function undoes it.
 func (c *Cluster) DistrustTokens(ctx context.Context) (trust func(context.Context) error, err error) {
 	own := c.control.apiserver.argv
 	others := slices.Clone(own)
 	for i := range others {
 		others[i] = strings.ReplaceAll(others[i], "/accounts.", "/apiserver.")
 	}
-	trust = func(ctx context.Context) error {
-		if err := c.restartAPI(ctx, own); err != nil {
-			return err
-		}
-		return c.RestartControllers(ctx)
-	}
+	trust = func(ctx context.Context) error { return c.restartAPI(ctx, own) }
 	return trust, c.restartAPI(ctx, others)
 }
 
